@@ -1,0 +1,304 @@
+"""The lake: one sorted Parquet file per table and snapshot, made visible all at once by a small commit file.
+
+    <lake>/<table>/snapshot_date=YYYY-MM-DD/<commit id>.parquet
+    <lake>/_commits/<stage>/YYYY-MM-DD.json        names the files of the snapshot: what it does not name does not exist
+    <lake>/_staging/<plan id>/…                    parts of a scan that is under way (see inventory.py)
+
+Files are first written elsewhere, then moved in under a fresh name; the commit file is replaced last, in one atomic
+step. So a crash at any moment leaves either the old snapshot or the new one. What a crashed writer left is removed by
+the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ecr_audit.schemas import STAGES, LakeTable
+
+SCHEMA_VERSION = 1
+
+PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be read or written; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One committed stage of one snapshot: the names of its files, relative to the lake, by table."""
+
+    stage: str
+    snapshot_date: date
+    commit_id: str
+    committed_at: datetime
+    files: Mapping[str, str]
+    rows: Mapping[str, int]
+    # What the writer wants remembered: the run, the inventory commit that was judged, and the like.
+    details: Mapping[str, Any]
+
+
+class Lake:
+    """A lake at a local folder or an `s3://bucket/prefix`."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        if root.startswith("s3://"):
+            self._fs, self._base = fs.FileSystem.from_uri(root)
+        else:
+            path = Path(root.removeprefix("file://")).absolute()
+            self._fs, self._base = fs.LocalFileSystem(), str(path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the lake is a folder of this machine."""
+        return isinstance(self._fs, fs.LocalFileSystem)
+
+    # Reading
+
+    def snapshot_dates(self, stage: str) -> list[date]:
+        """Dates of all committed snapshots of a stage, oldest first."""
+        folder = fs.FileSelector(f"{self._base}/_commits/{stage}", allow_not_found=True)
+        names = [info.base_name for info in self._fs.get_file_info(folder)]
+        return sorted(date.fromisoformat(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+
+    def read_commit(self, stage: str, snapshot_date: date) -> Commit | None:
+        """The commit of a date, or None when that stage of that date was never committed."""
+        path = self._commit_path(stage, snapshot_date)
+        if self._fs.get_file_info(path).type == fs.FileType.NotFound:
+            return None
+        try:
+            document = json.loads(self._read_bytes(path))
+            if document["schema_version"] != SCHEMA_VERSION:
+                raise LakeError(
+                    f"{path}: written with lake schema version {document['schema_version']}, "
+                    f"this program reads version {SCHEMA_VERSION}"
+                )
+            return Commit(
+                stage=stage,
+                snapshot_date=snapshot_date,
+                commit_id=document["commit_id"],
+                committed_at=datetime.fromisoformat(document["committed_at"]),
+                files=document["files"],
+                rows=document["rows"],
+                details=document["details"],
+            )
+        except (ValueError, KeyError, TypeError) as fault:
+            raise LakeError(
+                f"{path}: not a readable commit file ({fault!r}); restore it, or scan that date anew"
+            ) from fault
+
+    def previous_commit(self, stage: str, before: date) -> Commit | None:
+        """The newest commit of a date earlier than `before`."""
+        earlier = [day for day in self.snapshot_dates(stage) if day < before]
+        return self.read_commit(stage, earlier[-1]) if earlier else None
+
+    def location(self, commit: Commit, table: LakeTable) -> str:
+        """Where the committed file of a table is: a local path, or bucket/key on S3 (see `filesystem`)."""
+        return f"{self._base}/{commit.files[table.name]}"
+
+    @property
+    def filesystem(self) -> fs.FileSystem:
+        """The file system that `location` and the staging paths belong to."""
+        return self._fs
+
+    def open_table(self, commit: Commit, table: LakeTable) -> pq.ParquetFile:
+        """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns."""
+        return self.open_parquet(self.location(commit, table), table.schema)
+
+    def open_parquet(self, location: str, schema: pa.Schema) -> pq.ParquetFile:
+        """Any Parquet file of the lake whose columns must be those of `schema`."""
+        try:
+            file = pq.ParquetFile(location, filesystem=self._fs)
+        except (OSError, pa.ArrowInvalid) as fault:
+            raise LakeError(f"{location}: cannot be read as Parquet ({fault})") from fault
+        if (found := _columns(file.schema_arrow)) != (expected := _columns(schema)):
+            different = sorted(set(found.items()) ^ set(expected.items()))
+            raise LakeError(f"{location}: columns differ from the table's: {different}")
+        return file
+
+    # Writing
+
+    @contextmanager
+    def writer(self, stage: str, snapshot_date: date) -> Iterator[SnapshotWriter]:
+        """A writer of all tables of a stage. What was not committed when the block ends is thrown away."""
+        with self.scratch(f"{stage}-{snapshot_date}") as folder:
+            yield SnapshotWriter(self, stage, snapshot_date, folder)
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A local folder for files that are to be moved into the lake. Removed when the block ends.
+
+        Beside a local lake, so that moving is a rename. One that a killed writer of this name left is removed first.
+        """
+        try:
+            if self.is_local:
+                parent = Path(self._base, "_scratch")
+                parent.mkdir(parents=True, exist_ok=True)
+                for leftover in parent.glob(f"{name}.*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
+            else:
+                folder = Path(tempfile.mkdtemp(prefix=f"{name}."))
+        except OSError as fault:
+            raise LakeError(f"ECR_AUDIT_LAKE: '{self.root}' cannot be written ({fault})") from fault
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def move_in(self, local: Path, relative: str) -> None:
+        """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
+        target = f"{self._base}/{relative}"
+        try:
+            if self.is_local:
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                with local.open("rb+") as file:
+                    os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
+                local.replace(target)
+            else:
+                with local.open("rb") as source, self._fs.open_output_stream(target) as sink:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+                local.unlink()
+        except OSError as fault:
+            raise LakeError(f"{target}: cannot be written ({fault})") from fault
+
+    def staged(self, relative: str) -> list[str]:
+        """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
+        selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)
+        infos = self._fs.get_file_info(selector)
+        return sorted(info.path.removeprefix(f"{self._base}/") for info in infos if info.type == fs.FileType.File)
+
+    def folders(self, relative: str) -> list[str]:
+        """Names of the folders directly under a folder of the lake."""
+        selector = fs.FileSelector(f"{self._base}/{relative}", allow_not_found=True)
+        return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.Directory)
+
+    def absolute(self, relative: str) -> str:
+        """The location, within `filesystem`, of a name relative to the lake."""
+        return f"{self._base}/{relative}"
+
+    def remove_folder(self, relative: str) -> None:
+        """Remove a folder of the lake and all that is in it."""
+        self._fs.delete_dir(f"{self._base}/{relative}")
+
+    def _commit(self, writer: SnapshotWriter, details: Mapping[str, Any]) -> Commit:
+        tables = STAGES[writer.stage]
+        rows = {table.name: self._verified_rows(writer.path(table), table) for table in tables}
+        commit_id = uuid.uuid4().hex[:12]
+        partition = f"snapshot_date={writer.snapshot_date.isoformat()}"
+        commit = Commit(
+            stage=writer.stage,
+            snapshot_date=writer.snapshot_date,
+            commit_id=commit_id,
+            committed_at=datetime.now(UTC),
+            files={table.name: f"{table.name}/{partition}/{commit_id}.parquet" for table in tables},
+            rows=rows,
+            details=dict(details),
+        )
+        with self._exclusive():
+            for table in tables:
+                self.move_in(writer.path(table), commit.files[table.name])
+            self._write_commit_file(commit, writer.folder)
+            self._remove_superseded(commit, partition)
+        return commit
+
+    def _verified_rows(self, path: Path, table: LakeTable) -> int:
+        file = pq.ParquetFile(path)
+        if _columns(file.schema_arrow) != _columns(table.schema):
+            raise LakeError(
+                f"{table.name}: to be committed with other columns than its schema has: {file.schema_arrow}"
+            )
+        return int(file.metadata.num_rows)
+
+    def _write_commit_file(self, commit: Commit, folder: Path) -> None:
+        document = asdict(commit) | {"schema_version": SCHEMA_VERSION}
+        local = folder / "commit.json"
+        local.write_text(json.dumps(document, default=str, indent=1), encoding="utf-8")
+        self.move_in(local, f"_commits/{commit.stage}/{commit.snapshot_date.isoformat()}.json")
+
+    def _remove_superseded(self, commit: Commit, partition: str) -> None:
+        """Remove what the partition still holds of earlier commits, and of writers that died before theirs."""
+        for table, kept in commit.files.items():
+            for name in self.staged(f"{table}/{partition}"):
+                if name != kept:
+                    self._fs.delete_file(f"{self._base}/{name}")
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One committing process at a time on a local lake; the lock falls with the process that holds it.
+
+        S3 has no lock: there the DAGs' `max_active_runs=1` keeps committers apart.
+        """
+        if not self.is_local:
+            yield
+            return
+        lock = Path(self._base, "_commits", ".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _commit_path(self, stage: str, snapshot_date: date) -> str:
+        return f"{self._base}/_commits/{stage}/{snapshot_date.isoformat()}.json"
+
+    def _read_bytes(self, location: str) -> bytes:
+        with self._fs.open_input_stream(location) as stream:
+            return bytes(stream.read())
+
+
+@dataclass(frozen=True)
+class SnapshotWriter:
+    """Collects the files of one stage of one snapshot in a local folder, then commits them together."""
+
+    lake: Lake
+    stage: str
+    snapshot_date: date
+    folder: Path
+
+    def path(self, table: LakeTable) -> Path:
+        """Where the caller writes the Parquet file of a table (pyarrow or DuckDB's COPY)."""
+        return self.folder / f"{table.name}.parquet"
+
+    def write(self, table: LakeTable, rows: pa.Table) -> None:
+        """Write a table that fits into memory, sorted as the lake wants it."""
+        ordered = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.sort_by])
+        pq.write_table(ordered, self.path(table), **PARQUET_OPTIONS)
+
+    def commit(self, details: Mapping[str, Any]) -> Commit:
+        """Make the snapshot visible. Raises LakeError, with nothing changed, if a table is missing or misshapen."""
+        missing = [table.name for table in STAGES[self.stage] if not self.path(table).exists()]
+        if missing:
+            raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
+        return self.lake._commit(self, details)
+
+
+def _columns(schema: pa.Schema) -> dict[str, str]:
+    """Names and types, without nullability or field metadata, which writers differ in."""
+    return {field.name: _type_name(field.type) for field in schema}
+
+
+def _type_name(kind: pa.DataType) -> str:
+    # Writers name the elements of lists and maps differently ("item", "element", "list"); the type is the same.
+    if pa.types.is_map(kind):
+        return f"map<{_type_name(kind.key_type)},{_type_name(kind.item_type)}>"
+    if pa.types.is_list(kind):
+        return f"list<{_type_name(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return "struct<" + ",".join(f"{field.name}:{_type_name(field.type)}" for field in kind) + ">"
+    return str(kind)

@@ -1,0 +1,156 @@
+"""Arrow schemas of the lake's tables: what a row is, and the sort order of its one file a snapshot.
+
+`snapshot_date` is in no schema: it is the partition (`snapshot_date=YYYY-MM-DD`), which every reader of Parquet adds.
+All timestamps are UTC. No table holds an e-mail address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+EXCLUSION_FILTERS = pa.list_(pa.struct([("filter_type", pa.string()), ("filter", pa.string())]))
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A table of the lake: its columns and the columns that its file is sorted by."""
+
+    name: str
+    schema: pa.Schema
+    sort_by: tuple[str, ...]
+
+
+ACCOUNTS = LakeTable(
+    "accounts",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("account_name", pa.string()),
+            ("state", pa.string()),
+            ("ou_id", pa.string()),
+            # Names from the root down, `Root/Prod/Payments`: what people call the unit.
+            ("ou_path", pa.string()),
+            ("joined_at", TIMESTAMP),
+        ]
+    ),
+    ("account_id",),
+)
+
+SCAN_TARGETS = LakeTable(
+    "scan_targets",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("region", pa.string()),
+            ("outcome", pa.string()),
+            ("error_code", pa.string()),
+            ("error_message", pa.string()),
+            ("repository_count", pa.int64()),
+            ("api_calls", pa.int64()),
+            ("retries", pa.int64()),
+            ("started_at", TIMESTAMP),
+            ("duration_ms", pa.int64()),
+        ]
+    ),
+    ("account_id", "region"),
+)
+
+REPOSITORIES = LakeTable(
+    "repositories",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("region", pa.string()),
+            ("repository_name", pa.string()),
+            ("repository_arn", pa.string()),
+            ("repository_uri", pa.string()),
+            ("created_at", TIMESTAMP),
+            ("image_tag_mutability", pa.string()),
+            ("image_tag_mutability_exclusion_filters", EXCLUSION_FILTERS),
+            ("scan_on_push", pa.bool_()),
+            ("encryption_type", pa.string()),
+            ("kms_key", pa.string()),
+            # Null when tags were not collected (setting, or refused); an empty map when there are none.
+            ("tags", pa.map_(pa.string(), pa.string())),
+            ("collected_at", TIMESTAMP),
+            # False: its target could not be read in this snapshot, and the row is the last one known, carried over.
+            ("observed", pa.bool_()),
+        ]
+    ),
+    ("account_id", "region", "repository_name"),
+)
+
+POLICY_OUTPUT = LakeTable(
+    "policy_output",
+    pa.schema(
+        [
+            ("policy_id", pa.string()),
+            ("object_id", pa.string()),
+            ("account_id", pa.string()),
+            ("region", pa.string()),
+            ("status", pa.string()),
+            ("status_date", pa.date32()),
+            ("incompliant_start_date", pa.date32()),
+            ("incompliant_end_date", pa.date32()),
+            ("condition_index", pa.int32()),
+            ("current_state_message", pa.string()),
+            ("remediation_message", pa.string()),
+            ("remediation_command", pa.string()),
+            ("observed", pa.bool_()),
+            ("run_time", TIMESTAMP),
+        ]
+    ),
+    ("policy_id", "account_id", "region", "object_id"),
+)
+
+STATUS_COUNTS: list[tuple[str, pa.DataType]] = [
+    ("compliant", pa.int64()),
+    ("incompliant", pa.int64()),
+    ("undetermined", pa.int64()),
+    ("inapplicable", pa.int64()),
+    ("disappeared", pa.int64()),
+]
+
+POLICY_RUN = LakeTable(
+    "policy_run",
+    pa.schema(
+        [
+            ("policy_id", pa.string()),
+            ("policy_hash", pa.string()),
+            ("run_time", TIMESTAMP),
+            ("completed", pa.bool_()),
+            *STATUS_COUNTS,
+        ]
+    ),
+    ("policy_id",),
+)
+
+SECTION_COMPLIANCE = LakeTable(
+    "section_compliance",
+    pa.schema(
+        [
+            ("framework_id", pa.string()),
+            ("section_id", pa.string()),
+            ("scope_type", pa.string()),
+            ("scope_id", pa.string()),
+            ("sub_sections", pa.int32()),
+            ("internal_rules", pa.int32()),
+            ("policies", pa.int32()),
+            ("flags", pa.list_(pa.string())),
+            *STATUS_COUNTS,
+            ("compliance_percent", pa.float64()),
+            ("coverage_percent", pa.float64()),
+        ]
+    ),
+    ("framework_id", "section_id", "scope_type", "scope_id"),
+)
+
+# The lake is committed in two stages, each by one commit file: what was seen, and what was judged of it.
+STAGES: dict[str, tuple[LakeTable, ...]] = {
+    "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES),
+    "compliance": (POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE),
+}
