@@ -1,0 +1,170 @@
+"""The audit's settings: `ECR_AUDIT_*` variables of the environment, read into one frozen object.
+
+All faults are reported together, each with the variable, its bad value and what is valid.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "ECR_AUDIT_"
+
+SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
+
+ACCOUNT_ID = re.compile(r"\d{12}")
+REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+
+
+class SettingsError(ValueError):
+    """One or more settings are wrong; the message has a line for each."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _all_or_split(value: Any) -> Any:
+    """`all`, or nothing, is the empty tuple: no limit."""
+    return () if isinstance(value, str) and value.strip().lower() in ("", "all") else _split(value)
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+NamesOrAll = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_all_or_split)]
+
+
+def _valid(text: str) -> dict[str, Any]:
+    """What a fault's message tells people to give instead."""
+    return {"valid": text}
+
+
+class Settings(BaseSettings):
+    """What a run of the audit is told. Read it with `load_settings`, whose errors are made for people."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data: Path = Field(default=Path("data"), json_schema_extra=_valid("a folder, such as ./data"))
+    lake: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake")
+    )
+    role_name: str = Field(
+        default="ecr-audit",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[\w+=,.@/-]+$",
+        json_schema_extra=_valid("the name of the role in every account, without its ARN, such as ecr-audit"),
+    )
+    external_id: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None,
+        min_length=2,
+        max_length=1224,
+        pattern=r"^[\w+=,.@:/-]+$",
+        json_schema_extra=_valid("2 to 1,224 letters, digits or +=,.@:/- (AssumeRole's ExternalId)"),
+    )
+    regions: NamesOrAll = Field(
+        default=(),
+        json_schema_extra=_valid("'all', or a list such as 'us-east-1,eu-west-1' (unknown to AWS is told at planning)"),
+    )
+    accounts: NamesOrAll = Field(default=(), json_schema_extra=_valid("'all', or a list of 12-digit account ids"))
+    aws_conn_id: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
+    )
+    batch_accounts: int = Field(default=25, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
+    concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("threads a batch, 1 to 512"))
+    target_seconds: float = Field(
+        default=120, ge=1, le=3600, json_schema_extra=_valid("seconds a throttled target is retried for, 1 to 3600")
+    )
+    batch_seconds: float = Field(
+        default=2400,
+        ge=10,
+        le=3300,
+        json_schema_extra=_valid("seconds after which a batch writes what it has, 10 to 3300"),
+    )
+    min_coverage: float = Field(default=0.95, ge=0, le=1, json_schema_extra=_valid("a share from 0 to 1, such as 0.95"))
+    collect_tags: bool = Field(default=True, json_schema_extra=_valid("true or false"))
+    owner_tags: Names = Field(
+        default=("owner", "team"),
+        json_schema_extra=_valid("a list of repository tag keys, the first found wins: owner,team"),
+    )
+    snapshot_date: Annotated[date | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
+    )
+
+    @field_validator("lake")
+    @classmethod
+    def _lake_scheme(cls, value: str | None) -> str | None:
+        if value and "://" in value and not re.match(r"s3://[a-z0-9][a-z0-9.-]+|file:///", value):
+            raise ValueError("is no place that a lake can be at")
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _account_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [account for account in value if not ACCOUNT_ID.fullmatch(account)]:
+            raise ValueError(f"holds what is no account id: {', '.join(wrong)}")
+        return value
+
+    @field_validator("regions")
+    @classmethod
+    def _region_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [region for region in value if not REGION_NAME.fullmatch(region)]:
+            raise ValueError(f"holds what is no name of a region: {', '.join(wrong)}")
+        return value
+
+    @property
+    def lake_root(self) -> str:
+        """Where the lake is: a local folder, or s3://bucket/prefix."""
+        return self.lake or str(self.data.absolute() / "lake")
+
+    @property
+    def publish_folder(self) -> Path:
+        """The folder of compliance.duckdb and the files beside it."""
+        return self.data.absolute() / "publish"
+
+
+def load_settings() -> Settings:
+    """Read and check the settings of this process's environment.
+
+    Raises SettingsError, which lists every fault: bad values, and `ECR_AUDIT_*` variables that no setting has.
+    """
+    given = [name.removeprefix(PREFIX).lower() for name in os.environ if name.startswith(PREFIX)]
+    faults = [_unknown(name) for name in sorted(given) if name not in Settings.model_fields]
+    try:
+        settings = Settings()
+    except ValidationError as fault:
+        faults += [_describe(error) for error in fault.errors()]
+    if faults:
+        title = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
+        raise SettingsError("\n  ".join([title, *faults]))
+    return settings
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    hint = (
+        f"Did you mean {PREFIX}{near[0].upper()}?"
+        if near
+        else "Known are: " + ", ".join(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)
+    )
+    return f"{PREFIX}{name.upper()}: no such setting. {hint}"
+
+
+def _describe(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    variable = f"{PREFIX}{name.upper()}"
+    extra = Settings.model_fields[name].json_schema_extra
+    valid = extra["valid"] if isinstance(extra, dict) else ""
+    what = error["msg"].removeprefix("Value error, ")
+    return f"{variable}: '{os.environ[variable]}': {what[0].lower()}{what[1:]}. Give {valid}."
