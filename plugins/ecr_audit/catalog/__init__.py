@@ -1,0 +1,13 @@
+"""The catalog: which policies there are, which framework sections there are, and which policy counts in which section.
+
+It is data, in the folders `sql/policies` and `sql/frameworks`. Adding a policy is adding a folder.
+"""
+
+from __future__ import annotations
+
+from ecr_audit.catalog.faults import CatalogError
+from ecr_audit.catalog.graph import Catalog
+from ecr_audit.catalog.load import load_catalog
+from ecr_audit.catalog.models import Framework, Policy, Section, SectionPolicy
+
+__all__ = ["Catalog", "CatalogError", "Framework", "Policy", "Section", "SectionPolicy", "load_catalog"]

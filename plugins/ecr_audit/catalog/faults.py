@@ -1,0 +1,46 @@
+"""What is wrong with the catalog, gathered so that one look shows all of it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class CatalogError(ValueError):
+    """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join([f"The catalog has {len(faults)} fault(s):", *faults]))
+
+
+class Faults:
+    """Collects faults; paths are shown relative to `base`."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._found: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def at(self, path: Path, line: int) -> str:
+        """The place as people and editors write it, `sql/policies/…/policy.yaml:12`."""
+        return f"{path.relative_to(self._base)}:{line}"
+
+    def add(self, path: Path, line: int, what: str) -> None:
+        self._found.append(f"{self.at(path, line)}: {what}")
+
+    def raise_if_any(self) -> None:
+        if self._found:
+            raise CatalogError(self._found)
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The valid name most like `name`, as the end of a sentence; without one that is alike, all valid names."""
+    names = sorted(valid)
+    alike = difflib.get_close_matches(name, names, n=1)
+    if alike:
+        return f"Nearest: {alike[0]}"
+    return f"Valid: {', '.join(names)}" if names else "There is none to choose from"

@@ -1,0 +1,173 @@
+"""Reads and validates the catalog's files. All faults are reported at once, each with file and line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from ecr_audit.catalog.faults import Faults, nearest
+from ecr_audit.catalog.graph import Catalog
+from ecr_audit.catalog.located_yaml import Located, read_located
+from ecr_audit.catalog.models import Framework, FrameworkYaml, Policy, PolicyYaml, Section, SectionYaml
+
+# cases.yaml is read by the tests only, but a policy without cases is not accepted.
+POLICY_FILES = ("policy.yaml", "logic.sql", "description.md", "remediation.md", "cases.yaml")
+
+
+def load_catalog(sql_root: Path) -> Catalog:
+    """Load every policy (`policies/<service>/<policy>/`) and framework (`frameworks/*.yaml`) of the `sql/` folder.
+
+    Raises CatalogError, which lists every fault found.
+    """
+    faults = Faults(sql_root.parent)
+    framework_files = sorted((sql_root / "frameworks").glob("*.yaml"))
+    frameworks = [
+        located for path in framework_files if (located := read_located(path, FrameworkYaml, faults)) is not None
+    ]
+    # What a file that could not be read would have defined is unknown: references into it are not held against others.
+    all_read = len(frameworks) == len(framework_files)
+    section_ids = _check_frameworks(frameworks, all_read, faults)
+
+    folders = sorted(path for path in (sql_root / "policies").glob("*/*") if path.is_dir())
+    policies = [(folder, policy) for folder in folders if (policy := _read_policy(folder, faults)) is not None]
+    _check_policies([policy for _, policy in policies], section_ids, all_read, faults)
+    faults.raise_if_any()
+    return Catalog(
+        [_policy(folder, policy.model, sql_root) for folder, policy in policies],
+        [_framework(located.model) for located in frameworks],
+    )
+
+
+def _read_policy(folder: Path, faults: Faults) -> Located[PolicyYaml] | None:
+    for name in POLICY_FILES:
+        path = folder / name
+        if not path.is_file():
+            faults.add(path, 1, f"The file is missing. A policy's folder holds {', '.join(POLICY_FILES)}")
+        elif name != "policy.yaml" and not path.read_text(encoding="utf-8").strip():
+            faults.add(path, 1, "The file is empty")
+    path = folder / "policy.yaml"
+    return read_located(path, PolicyYaml, faults) if path.is_file() else None
+
+
+def _check_frameworks(frameworks: list[Located[FrameworkYaml]], all_read: bool, faults: Faults) -> set[str]:
+    """Check what one file alone cannot show; return the ids of all sections."""
+    _check_unique(((located, located.model.id, ("id",)) for located in frameworks), "Framework", faults)
+    _check_unique(
+        (
+            (located, section.id, ("sections", index, "id"))
+            for located in frameworks
+            for index, section in enumerate(located.model.sections)
+        ),
+        "Section",
+        faults,
+    )
+    section_ids = {section.id for located in frameworks for section in located.model.sections}
+    for located in frameworks:
+        framework = located.model
+        own_ids = {section.id for section in framework.sections}
+        for index, section in enumerate(framework.sections):
+            place = ("sections", index)
+            if not section.id.startswith(f"{framework.id}/"):
+                what = f"Section '{section.id}' does not begin with its framework's id, '{framework.id}/'"
+                faults.add(located.path, located.line(*place, "id"), what)
+            if section.parent is not None and section.parent not in own_ids:
+                what = f"Unknown parent '{section.parent}'. {nearest(section.parent, own_ids)}"
+                faults.add(located.path, located.line(*place, "parent"), what)
+            for number, similar in enumerate(section.similar):
+                if _is_unknown(similar, section_ids, all_read):
+                    what = f"Unknown similar section '{similar}'. {nearest(similar, section_ids)}"
+                    faults.add(located.path, located.line(*place, "similar", number), what)
+        _check_parent_cycles(located, faults)
+    return section_ids
+
+
+def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> None:
+    sections = located.model.sections
+    parents = {section.id: section.parent for section in sections}
+    settled: set[str] = set()
+    for index, section in enumerate(sections):
+        way: list[str] = []
+        current: str | None = section.id
+        while current is not None and current not in settled and current not in way:
+            way.append(current)
+            current = parents.get(current)
+        if current in way:
+            cycle = " -> ".join([*way[way.index(current) :], current])
+            faults.add(located.path, located.line("sections", index, "parent"), f"Parents form a cycle: {cycle}")
+        settled.update(way)
+
+
+def _check_policies(policies: list[Located[PolicyYaml]], section_ids: set[str], all_read: bool, faults: Faults) -> None:
+    _check_unique(((located, located.model.id, ("id",)) for located in policies), "Policy", faults)
+    for located in policies:
+        policy = located.model
+        for key, mapped in (("mappings", policy.mappings), ("ignored_mappings", policy.ignored_mappings)):
+            for index, section_id in enumerate(mapped):
+                if _is_unknown(section_id, section_ids, all_read):
+                    what = f"Unknown framework section '{section_id}'. {nearest(section_id, section_ids)}"
+                    faults.add(located.path, located.line(key, index), what)
+        for index, section_id in enumerate(policy.ignored_mappings):
+            if section_id in policy.mappings:
+                what = f"Section '{section_id}' is both in mappings and in ignored_mappings"
+                faults.add(located.path, located.line("ignored_mappings", index), what)
+
+
+def _check_unique(
+    items: Iterable[tuple[Located[PolicyYaml] | Located[FrameworkYaml], str, tuple[int | str, ...]]],
+    kind: str,
+    faults: Faults,
+) -> None:
+    first: dict[str, str] = {}
+    for located, item_id, location in items:
+        line = located.line(*location)
+        if item_id in first:
+            faults.add(located.path, line, f"{kind} id '{item_id}' is taken already, at {first[item_id]}")
+        first.setdefault(item_id, faults.at(located.path, line))
+
+
+def _is_unknown(section_id: str, section_ids: set[str], all_read: bool) -> bool:
+    if section_id in section_ids:
+        return False
+    framework_id = "/".join(section_id.split("/")[:3])
+    return all_read or any(known.startswith(f"{framework_id}/") for known in section_ids)
+
+
+def _policy(folder: Path, policy: PolicyYaml, sql_root: Path) -> Policy:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (folder / name for name in POLICY_FILES)}
+    # A NUL between the two: moving text from one file's end to the other's start changes the hash.
+    hashed = "\0".join([texts["policy.yaml"], texts["logic.sql"]])
+    return Policy(
+        **policy.model_dump(),
+        logic_sql=texts["logic.sql"],
+        description_md=texts["description.md"],
+        remediation_md=texts["remediation.md"],
+        policy_yaml=texts["policy.yaml"],
+        hash=hashlib.sha256(hashed.encode()).hexdigest(),
+        folder=folder.relative_to(sql_root).as_posix(),
+    )
+
+
+def _framework(framework: FrameworkYaml) -> Framework:
+    children: dict[str | None, list[SectionYaml]] = {}
+    for section in framework.sections:
+        children.setdefault(section.parent, []).append(section)
+
+    def depth_first(parent_id: str | None) -> Iterator[SectionYaml]:
+        for section in children.get(parent_id, []):
+            yield from chain([section], depth_first(section.id))
+
+    sections = [
+        Section(
+            id=section.id,
+            framework_id=framework.id,
+            title=section.title,
+            parent_id=section.parent,
+            similar=section.similar,
+            withdrawn=section.withdrawn,
+            position=position,
+        )
+        for position, section in enumerate(depth_first(None), start=1)
+    ]
+    return Framework(id=framework.id, name=framework.name, sections=sections)

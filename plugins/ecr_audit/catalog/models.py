@@ -1,0 +1,92 @@
+"""What a policy, a framework and a section are: the keys of their YAML files, and what loading adds to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+Text = Annotated[str, Field(min_length=1)]
+PolicyId = Annotated[str, Field(pattern=r"^/ce(/[a-z0-9][a-z0-9.-]*)+$")]
+FrameworkId = Annotated[str, Field(pattern=r"^/frameworks/[a-z0-9][a-z0-9.-]*$")]
+SectionId = Annotated[str, Field(pattern=r"^/frameworks(/[a-z0-9][a-z0-9.-]*){2,}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PolicyYaml(_Model):
+    """The keys of a `policy.yaml`."""
+
+    id: PolicyId
+    name: Text
+    contextual_name: Text  # the name where the breadcrumb already says AWS and ECR
+    description: Text
+    type: Literal["COMPLIANCE_POLICY"]
+    categories: Annotated[
+        list[Literal["COST", "OPERATIONS", "PERFORMANCE", "RELIABILITY", "SECURITY"]], Field(min_length=1)
+    ]
+    flags: list[Literal["production"]]
+    severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+    mappings: list[SectionId]  # sections that the policy belongs to directly; others inherit it
+    ignored_mappings: list[SectionId] = []  # sections that the policy must not reach, nor pass through
+    similar_policies: list[Text] = []  # the same check elsewhere, for people: "Security Hub ECR.2"
+    internal_rules: list[Text] = []  # ids of the organization's own rules that the policy covers
+
+
+class Policy(PolicyYaml):
+    """A policy: its `policy.yaml` and the texts beside it."""
+
+    logic_sql: str
+    description_md: str
+    remediation_md: str
+    policy_yaml: str
+    hash: str  # SHA-256 (hex) of policy.yaml and logic.sql: a changed verdict is told from a changed policy by it
+    folder: str  # relative to sql/: policies/ecr/repository-image-tag-mutability
+
+
+class SectionYaml(_Model):
+    """One entry of `sections` in a framework's file."""
+
+    id: SectionId
+    title: Text
+    parent: SectionId | None = None
+    similar: list[SectionId] = []  # this section inherits the policies of those
+    withdrawn: StrictBool = False  # published and still numbered, but no longer a requirement
+
+
+class FrameworkYaml(_Model):
+    """The keys of a framework's file. Sections stand in the order in which they are shown."""
+
+    id: FrameworkId
+    name: Text
+    sections: Annotated[list[SectionYaml], Field(min_length=1)]
+
+
+class Section(_Model):
+    """A section of a framework: a family that groups others, a control, or an enhancement of a control."""
+
+    id: SectionId
+    framework_id: FrameworkId
+    title: str
+    parent_id: SectionId | None
+    similar: list[SectionId]
+    withdrawn: bool
+    position: int  # from 1, within the framework, depth first: sorting by it shows the tree
+
+
+class Framework(_Model):
+    """A framework with its sections in tree order."""
+
+    id: FrameworkId
+    name: str
+    sections: list[Section]
+
+
+class SectionPolicy(NamedTuple):
+    """A policy that a section itself holds, sub-sections not counted."""
+
+    section_id: str
+    policy_id: str
+    inherited_from: str | None  # the similar section that handed it on; None when the policy is mapped directly

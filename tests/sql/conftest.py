@@ -1,0 +1,74 @@
+"""DuckDB sessions for the tests of sql/: lake tables from a few rows, and the real staging views over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, LakeTable
+
+SQL = Path(__file__).parents[2] / "sql"
+
+# A repository as the scan would write it; a case names only the columns that matter to it.
+REPOSITORY = {
+    "account_id": "111111111111",
+    "region": "eu-west-1",
+    "repository_name": "team/app",
+    "image_tag_mutability": "IMMUTABLE",
+    "scan_on_push": True,
+    "encryption_type": "AES256",
+    "tags": {},
+    "observed": True,
+}
+
+Judge = Callable[..., list[dict[str, Any]]]
+
+
+def lake_repository(**columns: Any) -> dict[str, Any]:
+    """A row of lake.repositories: the given columns, defaults for the rest, ARN and URI to match."""
+    row = REPOSITORY | columns
+    host = f"{row['account_id']}.dkr.ecr.{row['region']}.amazonaws.com"
+    arn = f"arn:aws:ecr:{row['region']}:{row['account_id']}:repository/{row['repository_name']}"
+    row = {"repository_arn": arn, "repository_uri": f"{host}/{row['repository_name']}"} | row
+    filters = row.pop("exclusion_filters", None)
+    if filters is not None:
+        row["image_tag_mutability_exclusion_filters"] = [
+            {"filter_type": "WILDCARD", "filter": tag_filter} for tag_filter in filters
+        ]
+    return row
+
+
+@pytest.fixture
+def session() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA lake; CREATE SCHEMA staging")
+        connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
+        yield connection
+
+
+@pytest.fixture
+def stage(session: duckdb.DuckDBPyConnection) -> Callable[..., None]:
+    """Put rows into the lake and build staging.repositories over them from its file."""
+
+    def load(table: LakeTable, rows: Sequence[dict[str, Any]]) -> None:
+        session.register("rows", pa.Table.from_pylist(list(rows), schema=table.schema))
+        session.execute(f"CREATE TABLE lake.{table.name} AS FROM rows")
+
+    def build(repositories: Sequence[dict[str, Any]], accounts: Sequence[dict[str, Any]] | None = None) -> None:
+        rows = [lake_repository(**repository) for repository in repositories]
+        if accounts is None:
+            accounts = [
+                {"account_id": account_id, "account_name": f"account {account_id}", "state": "ACTIVE"}
+                for account_id in sorted({row["account_id"] for row in rows})
+            ]
+        load(ACCOUNTS, accounts)
+        load(REPOSITORIES, rows)
+        view = (SQL / "staging" / "repositories.sql").read_text(encoding="utf-8")
+        session.execute(f"CREATE VIEW staging.repositories AS {view}")
+
+    return build
