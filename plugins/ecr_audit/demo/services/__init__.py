@@ -1,0 +1,31 @@
+"""The operations of each service, as functions from a call to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ecr_audit.demo.protocols import Call
+from ecr_audit.demo.services import ec2, ecr, organizations, sts, tagging
+
+Operation = Callable[[Call], Any]
+
+# By signing name, then by the operation's name.
+OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
+    "sts": sts.OPERATIONS,
+    "organizations": organizations.OPERATIONS,
+    "ec2": ec2.OPERATIONS,
+    "ecr": ecr.OPERATIONS,
+    "tagging": tagging.OPERATIONS,
+}
+
+# Of each operation that pages: the members that hold its items and its token.
+LISTINGS: Mapping[str, tuple[str, str]] = {
+    "ListAccounts": ("Accounts", "NextToken"),
+    "ListAccountsForParent": ("Accounts", "NextToken"),
+    "ListRoots": ("Roots", "NextToken"),
+    "ListOrganizationalUnitsForParent": ("OrganizationalUnits", "NextToken"),
+    "ListParents": ("Parents", "NextToken"),
+    "DescribeRepositories": ("repositories", "nextToken"),
+    "GetResources": ("ResourceTagMappingList", "PaginationToken"),
+}

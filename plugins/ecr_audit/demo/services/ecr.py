@@ -1,0 +1,160 @@
+"""Amazon ECR: DescribeRepositories, ListTagsForResource and PutImageTagMutability."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ecr_audit.demo.protocols import AwsError, Call, page_offset, page_token
+from ecr_audit.demo.world import ADMINISTRATOR_ROLE, Repository
+
+_MUTABILITIES = ("IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE")
+_FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+_EMPTY = b'{"repositories":[]}'
+
+
+def authorize(call: Call, action: str, resource: str) -> None:
+    """Refuse a call in a region that the account has not enabled, or that a service control policy denies."""
+    if not call.world.is_enabled(call.account_id, call.region):
+        raise AwsError("UnrecognizedClientException", "The security token included in the request is invalid.")
+    if call.region in call.world.accounts[call.account_id].denied_regions:
+        raise AwsError("AccessDeniedException", denial(call, action, resource, explicit=True))
+
+
+def denial(call: Call, action: str, resource: str, *, explicit: bool) -> str:
+    """Word a refusal as IAM does: by an SCP when explicit, else for want of a policy that allows it.
+
+    Source: "Troubleshoot access denied error messages", IAM User Guide.
+    """
+    why = (
+        "with an explicit deny in a service control policy"
+        if explicit
+        else f"because no identity-based policy allows the {action} action"
+    )
+    return f"User: {call.caller.arn} is not authorized to perform: {action} on resource: {resource} {why}"
+
+
+def repository_arn(call: Call, name: str) -> str:
+    """Return the ARN of a repository in the caller's account and region; `*` stands for all of them."""
+    return f"arn:{call.world.partition}:ecr:{call.region}:{call.account_id}:repository/{name}"
+
+
+def describe_repositories(call: Call) -> Any:
+    """List the repositories of the caller's account in a region, 100 a page or as many as 1,000."""
+    authorize(call, "ecr:DescribeRepositories", repository_arn(call, "*"))
+    repositories = call.world.repositories(call.account_id, call.region)
+    names = call.parameters.get("repositoryNames")
+    size = call.parameters.get("maxResults", 100)
+    if not 1 <= size <= 1000:
+        bound = "less than or equal to 1000" if size > 1000 else "greater than or equal to 1"
+        raise _invalid("maxResults", f"Member must have value {bound}")
+    if names:
+        if call.parameters.keys() & {"maxResults", "nextToken"}:
+            raise _invalid("repositoryNames", "maxResults and nextToken cannot be used with repositoryNames")
+        return {"repositories": [_describe(call, _find(call, name)) for name in names]}
+    offset = page_offset("DescribeRepositories", call.parameters.get("nextToken"))
+    if offset is None:
+        raise _invalid("nextToken", "Member must be a token that DescribeRepositories returned")
+    if not repositories:
+        return _EMPTY
+    page = repositories[offset : offset + size]
+    answer: dict[str, Any] = {"repositories": [_describe(call, repository) for repository in page]}
+    if offset + size < len(repositories):
+        answer["nextToken"] = page_token("DescribeRepositories", offset + size)
+    return answer
+
+
+def list_tags_for_resource(call: Call) -> Any:
+    """List the tags of one repository."""
+    arn = call.parameters["resourceArn"]
+    authorize(call, "ecr:ListTagsForResource", arn)
+    if not arn.startswith(repository_arn(call, "")):
+        raise _invalid("resourceArn", "Member must be the ARN of a repository of this registry")
+    tags = _find(call, arn.partition(":repository/")[2]).tags or {}
+    return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def put_image_tag_mutability(call: Call) -> Any:
+    """Change a repository's tag mutability. The audit role may only read, so it takes the hub or an administrator."""
+    name, mutability = call.parameters["repositoryName"], call.parameters["imageTagMutability"]
+    filters = call.parameters.get("imageTagMutabilityExclusionFilters")
+    authorize(call, "ecr:PutImageTagMutability", repository_arn(call, name))
+    if call.caller.role not in (None, ADMINISTRATOR_ROLE):
+        message = denial(call, "ecr:PutImageTagMutability", repository_arn(call, name), explicit=False)
+        raise AwsError("AccessDeniedException", message)
+    _validate_mutability(mutability, filters)
+    _find(call, name)
+    patterns = [each["filter"] for each in filters or ()]
+    call.world.change_mutability(call.account_id, call.region, name, mutability, patterns)
+    answer = {"registryId": call.account_id, "repositoryName": name, "imageTagMutability": mutability}
+    return {**answer, "imageTagMutabilityExclusionFilters": filters} if filters else answer
+
+
+def _validate_mutability(mutability: str, filters: list[dict[str, str]] | None) -> None:
+    member = "imageTagMutabilityExclusionFilters"
+    if mutability not in _MUTABILITIES:
+        raise _invalid("imageTagMutability", f"Member must satisfy enum value set: [{', '.join(_MUTABILITIES)}]")
+    if mutability.endswith("_WITH_EXCLUSION") and filters is None:
+        raise _invalid(
+            member, f"ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as {mutability}"
+        )
+    if not mutability.endswith("_WITH_EXCLUSION") and filters is not None:
+        raise _invalid(
+            member, f"ImageTagMutabilityExclusionFilters should be null when imageTagMutability is set as {mutability}"
+        )
+    if filters is not None and not 1 <= len(filters) <= 5:
+        bound = "less than or equal to 5" if filters else "greater than or equal to 1"
+        raise _invalid(member, f"Member must have length {bound}")
+    for each in filters or ():
+        if each["filterType"] != "WILDCARD":
+            raise _invalid(f"{member}.member.filterType", "Member must satisfy enum value set: [WILDCARD]")
+        if _FILTER.fullmatch(each["filter"]) is None:
+            raise _invalid(
+                f"{member}.member.filter", "Member must satisfy regular expression pattern: ^[0-9a-zA-Z._*-]{1,128}$"
+            )
+
+
+def _invalid(member: str, constraint: str) -> AwsError:
+    return AwsError(
+        "InvalidParameterException", f"Invalid parameter at '{member}' failed to satisfy constraint: '{constraint}'"
+    )
+
+
+def _find(call: Call, name: str) -> Repository:
+    for repository in call.world.repositories(call.account_id, call.region):
+        if repository.name == name:
+            return repository
+    raise AwsError(
+        "RepositoryNotFoundException",
+        f"The repository with name '{name}' does not exist in the registry with id '{call.account_id}'",
+    )
+
+
+def _describe(call: Call, repository: Repository) -> dict[str, Any]:
+    suffix = "amazonaws.com.cn" if call.world.partition == "aws-cn" else "amazonaws.com"
+    encryption = {"encryptionType": repository.encryption_type}
+    if repository.kms_key is not None:
+        encryption["kmsKey"] = repository.kms_key
+    description: dict[str, Any] = {
+        "repositoryArn": repository_arn(call, repository.name),
+        "registryId": call.account_id,
+        "repositoryName": repository.name,
+        "repositoryUri": f"{call.account_id}.dkr.ecr.{call.region}.{suffix}/{repository.name}",
+        "createdAt": repository.created_at,
+        "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push},
+        "encryptionConfiguration": encryption,
+    }
+    if repository.image_tag_mutability is not None:
+        description["imageTagMutability"] = repository.image_tag_mutability
+    if repository.exclusion_filters:
+        description["imageTagMutabilityExclusionFilters"] = [
+            {"filterType": "WILDCARD", "filter": pattern} for pattern in repository.exclusion_filters
+        ]
+    return description
+
+
+OPERATIONS = {
+    "DescribeRepositories": describe_repositories,
+    "ListTagsForResource": list_tags_for_resource,
+    "PutImageTagMutability": put_image_tag_mutability,
+}

@@ -1,0 +1,165 @@
+"""What exists on the emulated AWS: an organization, its accounts and regions, and their ECR repositories.
+
+The world also knows the truth about itself (`outcome`, `repositories`), so that a test can compare what an audit
+saw with what was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+# The role that AWS Organizations creates in every account it opens; it trusts the management account.
+ADMINISTRATOR_ROLE = "OrganizationAccountAccessRole"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region of the partition. Accounts use an opt-in region only after they enabled it."""
+
+    name: str
+    opt_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationalUnit:
+    """A node of the organization's tree. `parent_id` is another unit's id or the root's."""
+
+    id: str
+    name: str
+    parent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A member of the organization, and what stands in the way of whoever wants to look inside it.
+
+    `state` is one of PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED; `joined_at` is in seconds since
+    1970. `assumable` false: the audit role is absent, or does not trust the hub. `denied_regions`: an SCP denies them.
+    """
+
+    id: str
+    name: str
+    parent_id: str
+    state: str = "ACTIVE"
+    joined_at: float = 1_600_000_000.0
+    enabled_opt_in_regions: frozenset[str] = frozenset()
+    assumable: bool = True
+    denied_regions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An ECR repository of one account and region; `created_at` is in seconds since 1970.
+
+    `image_tag_mutability` None: the field is missing from the answer. `tags` None: the repository never had one, which
+    hides it from the tagging API; {}: it had tags once.
+    """
+
+    name: str
+    created_at: float = 1_700_000_000.0
+    image_tag_mutability: str | None = "MUTABLE"
+    exclusion_filters: tuple[str, ...] = ()
+    scan_on_push: bool = False
+    encryption_type: str = "AES256"
+    kms_key: str | None = None
+    tags: Mapping[str, str] | None = None
+
+
+RepositorySource = Callable[[str, str], Sequence[Repository]]
+
+
+def stored(repositories: Mapping[tuple[str, str], Sequence[Repository]]) -> RepositorySource:
+    """Make a world's repositories out of a mapping from (account id, region) to the repositories there."""
+    return lambda account_id, region: repositories.get((account_id, region), ())
+
+
+def nothing(account_id: str, region: str) -> Sequence[Repository]:
+    """Be the source of a world without a single repository."""
+    return ()
+
+
+@dataclass
+class World:
+    """One AWS Organization, in one partition (aws, aws-us-gov or aws-cn).
+
+    `repository_source` gives the repositories of an account and region, the same ones each time it is asked; a large
+    world derives them, so that nothing is held per target. The hub is the account whose keys start an audit; it must be
+    the management account or a delegated administrator, as for AWS.
+    """
+
+    accounts: Mapping[str, Account]
+    regions: Sequence[Region]
+    hub_account_id: str
+    management_account_id: str
+    units: Mapping[str, OrganizationalUnit] = field(default_factory=dict)
+    repository_source: RepositorySource = nothing
+    partition: str = "aws"
+    # The audit role of every account, and what AssumeRole must give to enter it (None: nothing).
+    role_name: str = "ecr-audit"
+    external_id: str | None = None
+    organization_id: str = "o-demo0ecr0audit"
+    root_id: str = "r-demo"
+    # False: ListAccounts leaves `Paths` out, and an audit must find the organizational units itself.
+    has_paths: bool = True
+    # False: ListAccounts leaves `Status` out, as AWS announced for after 2026-09-09.
+    has_status: bool = False
+
+    def __post_init__(self) -> None:
+        self.account_list = tuple(self.accounts.values())
+        self.opt_in_regions = {region.name: region.opt_in for region in self.regions}
+        self._changed: dict[tuple[str, str], tuple[Repository, ...]] = {}
+
+    def targets(self) -> Iterator[tuple[str, str]]:
+        """Yield every (account id, region), reachable or not."""
+        return ((account_id, region.name) for account_id in self.accounts for region in self.regions)
+
+    def is_enabled(self, account_id: str, region: str) -> bool:
+        """Say whether the account can use the region: it exists, and needs no opt-in or was opted in to."""
+        opt_in = self.opt_in_regions.get(region)
+        return opt_in is False or (opt_in is True and region in self.accounts[account_id].enabled_opt_in_regions)
+
+    def outcome(self, account_id: str, region: str) -> str:
+        """Return how an undisturbed scan of this account and region must end."""
+        account = self.accounts[account_id]
+        if account.state != "ACTIVE":
+            return "ACCOUNT_INACTIVE"
+        if not account.assumable and account_id != self.hub_account_id:
+            return "ASSUME_ROLE_DENIED"
+        if not self.is_enabled(account_id, region):
+            return "REGION_DISABLED"
+        return "ACCESS_DENIED" if region in account.denied_regions else "COLLECTED"
+
+    def repositories(self, account_id: str, region: str) -> Sequence[Repository]:
+        """Return the repositories that are there, whether or not an audit can see them."""
+        if self._changed and (account_id, region) in self._changed:
+            return self._changed[account_id, region]
+        return self.repository_source(account_id, region)
+
+    def change_mutability(
+        self, account_id: str, region: str, name: str, mutability: str, filters: Iterable[str]
+    ) -> None:
+        """Set a repository's tag mutability and exclusion filters from now on."""
+        self._changed[account_id, region] = tuple(
+            replace(repository, image_tag_mutability=mutability, exclusion_filters=tuple(filters))
+            if repository.name == name
+            else repository
+            for repository in self.repositories(account_id, region)
+        )
+
+    def ancestors(self, parent_id: str) -> list[OrganizationalUnit]:
+        """Return the units from just under the root down to `parent_id`; none for the root itself."""
+        units: list[OrganizationalUnit] = []
+        while parent_id != self.root_id:
+            units.insert(0, self.units[parent_id])
+            parent_id = self.units[parent_id].parent_id
+        return units
+
+    def entity_path(self, parent_id: str) -> str:
+        """Return the path of ids of a unit or the root, such as `o-…/r-…/ou-…/`."""
+        ids = [self.organization_id, self.root_id, *(unit.id for unit in self.ancestors(parent_id))]
+        return "/".join(ids) + "/"
+
+    def ou_path(self, account_id: str) -> str:
+        """Return where the account is, in names: `Root/Workloads/Production`."""
+        return "/".join(["Root", *(unit.name for unit in self.ancestors(self.accounts[account_id].parent_id))])
