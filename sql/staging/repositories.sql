@@ -1,6 +1,7 @@
--- repositories: one row per ECR repository of the snapshot, also one carried over because its target was dark (observed
--- = false).
--- key: repository_arn.  from: lake.repositories, lake.accounts.  variable: owner_tags (VARCHAR[], tag keys by priority).
+-- repositories: one row per ECR repository of the snapshot; with observed = false, one carried over from an earlier
+-- snapshot because its target could not be read.
+-- key: repository_arn.  from: lake.repositories, lake.accounts.
+-- variable: owner_tags (VARCHAR[]), the keys of the tags that name an owner, best first.
 -- The one place where a repository's raw values are made comparable, so that no policy has to do it again.
 WITH repositories AS (
     SELECT

@@ -9,7 +9,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, LakeTable
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -25,8 +24,6 @@ REPOSITORY = {
     "tags": {},
     "observed": True,
 }
-
-Judge = Callable[..., list[dict[str, Any]]]
 
 
 def lake_repository(**columns: Any) -> dict[str, Any]:

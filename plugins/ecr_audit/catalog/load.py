@@ -23,6 +23,8 @@ def load_catalog(sql_root: Path) -> Catalog:
     """
     faults = Faults(sql_root.parent)
     framework_files = sorted((sql_root / "frameworks").glob("*.yaml"))
+    if not framework_files:
+        faults.add(sql_root / "frameworks", 1, "There is no framework: no file frameworks/*.yaml")
     frameworks = [
         located for path in framework_files if (located := read_located(path, FrameworkYaml, faults)) is not None
     ]
@@ -31,6 +33,8 @@ def load_catalog(sql_root: Path) -> Catalog:
     section_ids = _check_frameworks(frameworks, all_read, faults)
 
     folders = sorted(path for path in (sql_root / "policies").glob("*/*") if path.is_dir())
+    if not folders:
+        faults.add(sql_root / "policies", 1, "There is no policy: no folder policies/<service>/<policy>")
     policies = [(folder, policy) for folder in folders if (policy := _read_policy(folder, faults)) is not None]
     _check_policies([policy for _, policy in policies], section_ids, all_read, faults)
     faults.raise_if_any()
@@ -45,8 +49,12 @@ def _read_policy(folder: Path, faults: Faults) -> Located[PolicyYaml] | None:
         path = folder / name
         if not path.is_file():
             faults.add(path, 1, f"The file is missing. A policy's folder holds {', '.join(POLICY_FILES)}")
-        elif name != "policy.yaml" and not path.read_text(encoding="utf-8").strip():
-            faults.add(path, 1, "The file is empty")
+        elif name != "policy.yaml":
+            try:
+                if not path.read_text(encoding="utf-8").strip():
+                    faults.add(path, 1, "The file is empty")
+            except UnicodeDecodeError as error:
+                faults.add(path, 1, f"Not UTF-8: {error.reason} at byte {error.start}")
     path = folder / "policy.yaml"
     return read_located(path, PolicyYaml, faults) if path.is_file() else None
 

@@ -24,8 +24,8 @@ SELECT
     END AS status,
     CASE
         WHEN len(exclusion_filters) > 0 AND condition_index = 199
-            THEN 'Image tag mutability is ' || image_tag_mutability || ' (exclusion filters: '
-                || array_to_string(exclusion_filters, ', ') || '): only IMMUTABLE passes.'
+            THEN 'Image tag mutability is ' || image_tag_mutability || ' (exclusion filters: '''
+                || array_to_string(exclusion_filters, ''', ''') || '''): only IMMUTABLE passes.'
         WHEN condition_index = 199
             THEN 'Image tag mutability is ' || image_tag_mutability || ': only IMMUTABLE passes.'
         WHEN condition_index = 299
@@ -37,8 +37,8 @@ SELECT
     END AS current_state_message,
     CASE condition_index
         WHEN 199 THEN 'Set image tag mutability to IMMUTABLE. Exclusion filters, if there are any, are thereby dropped.'
-        WHEN 499 THEN 'Look at the repository''s image tag mutability in ECR. If AWS has introduced a new value, decide in'
-            || ' logic.sql whether it passes.'
+        WHEN 499 THEN 'Look at the repository''s image tag mutability in ECR. If AWS has introduced a new value, decide'
+            || ' in logic.sql whether it passes.'
     END AS remediation_message,
     CASE condition_index
         -- With the registry's id the command fails, rather than change a namesake, under another account's credentials.

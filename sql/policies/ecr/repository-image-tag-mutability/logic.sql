@@ -71,7 +71,8 @@ SELECT
         WHEN immutable_in_name_only AND len(narrow_filter_options) > 0
             THEN 'Remove the filter ''*''; the other filters stay.'
         WHEN immutable_in_name_only
-            THEN 'Set image tag mutability to IMMUTABLE, or replace the filter ''*'' by ones for the tags that have to move.'
+            THEN 'Set image tag mutability to IMMUTABLE, or replace the filter ''*'' by filters for the tags that have'
+                || ' to move.'
         WHEN condition_index = 499
             THEN 'Look at the repository''s image tag mutability in ECR. If AWS has introduced a new value, decide in'
                 || ' logic.sql whether it passes.'
