@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class CatalogError(ValueError):
-    """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`."""
+    """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`, sorted."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults
@@ -20,21 +20,24 @@ class Faults:
 
     def __init__(self, base: Path) -> None:
         self._base = base
-        self._found: list[str] = []
+        self._found: list[tuple[str, int, str]] = []
 
     def __len__(self) -> int:
         return len(self._found)
 
     def at(self, path: Path, line: int) -> str:
         """The place as people and editors write it, `sql/policies/…/policy.yaml:12`."""
-        return f"{path.relative_to(self._base)}:{line}"
+        return f"{self._shown(path)}:{line}"
 
     def add(self, path: Path, line: int, what: str) -> None:
-        self._found.append(f"{self.at(path, line)}: {what}")
+        self._found.append((self._shown(path), line, what))
 
     def raise_if_any(self) -> None:
         if self._found:
-            raise CatalogError(self._found)
+            raise CatalogError([f"{path}:{line}: {what}" for path, line, what in sorted(self._found)])
+
+    def _shown(self, path: Path) -> str:
+        return path.relative_to(self._base).as_posix()
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -28,15 +28,19 @@ def load_catalog(sql_root: Path) -> Catalog:
     frameworks = [
         located for path in framework_files if (located := read_located(path, FrameworkYaml, faults)) is not None
     ]
-    # What a file that could not be read would have defined is unknown: references into it are not held against others.
-    all_read = len(frameworks) == len(framework_files)
-    section_ids = _check_frameworks(frameworks, all_read, faults)
+    sections = _Sections(
+        {section.id for located in frameworks for section in located.model.sections},
+        all_read=len(frameworks) == len(framework_files),
+    )
+    _check_frameworks(frameworks, sections, faults)
 
     folders = sorted(path for path in (sql_root / "policies").glob("*/*") if path.is_dir())
     if not folders:
         faults.add(sql_root / "policies", 1, "There is no policy: no folder policies/<service>/<policy>")
-    policies = [(folder, policy) for folder in folders if (policy := _read_policy(folder, faults)) is not None]
-    _check_policies([policy for _, policy in policies], section_ids, all_read, faults)
+    policies = [
+        (folder, policy) for folder in folders if (policy := _read_policy(folder, sections, faults)) is not None
+    ]
+    _check_policies([policy for _, policy in policies], faults)
     faults.raise_if_any()
     return Catalog(
         [_policy(folder, policy.model, sql_root) for folder, policy in policies],
@@ -44,7 +48,26 @@ def load_catalog(sql_root: Path) -> Catalog:
     )
 
 
-def _read_policy(folder: Path, faults: Faults) -> Located[PolicyYaml] | None:
+class _Sections:
+    """The sections that there are, to check references against."""
+
+    def __init__(self, ids: set[str], *, all_read: bool) -> None:
+        self._ids = ids
+        self._all_read = all_read
+
+    def fault(self, section_id: str) -> str | None:
+        """What is wrong with a reference to this section, if anything.
+
+        Sections of a framework whose file could not be read are unknown: referring to them is no fault.
+        """
+        framework_id = "/".join(section_id.split("/")[:3])
+        is_read = self._all_read or any(known.startswith(f"{framework_id}/") for known in self._ids)
+        if section_id in self._ids or not is_read:
+            return None
+        return f"Unknown framework section '{section_id}'. {nearest(section_id, self._ids)}"
+
+
+def _read_policy(folder: Path, sections: _Sections, faults: Faults) -> Located[PolicyYaml] | None:
     for name in POLICY_FILES:
         path = folder / name
         if not path.is_file():
@@ -56,11 +79,10 @@ def _read_policy(folder: Path, faults: Faults) -> Located[PolicyYaml] | None:
             except UnicodeDecodeError as error:
                 faults.add(path, 1, f"Not UTF-8: {error.reason} at byte {error.start}")
     path = folder / "policy.yaml"
-    return read_located(path, PolicyYaml, faults) if path.is_file() else None
+    return read_located(path, PolicyYaml, faults, sections.fault) if path.is_file() else None
 
 
-def _check_frameworks(frameworks: list[Located[FrameworkYaml]], all_read: bool, faults: Faults) -> set[str]:
-    """Check what one file alone cannot show; return the ids of all sections."""
+def _check_frameworks(frameworks: list[Located[FrameworkYaml]], sections: _Sections, faults: Faults) -> None:
     _check_unique(((located, located.model.id, ("id",)) for located in frameworks), "Framework", faults)
     _check_unique(
         (
@@ -71,7 +93,6 @@ def _check_frameworks(frameworks: list[Located[FrameworkYaml]], all_read: bool, 
         "Section",
         faults,
     )
-    section_ids = {section.id for located in frameworks for section in located.model.sections}
     for located in frameworks:
         framework = located.model
         own_ids = {section.id for section in framework.sections}
@@ -84,11 +105,9 @@ def _check_frameworks(frameworks: list[Located[FrameworkYaml]], all_read: bool, 
                 what = f"Unknown parent '{section.parent}'. {nearest(section.parent, own_ids)}"
                 faults.add(located.path, located.line(*place, "parent"), what)
             for number, similar in enumerate(section.similar):
-                if _is_unknown(similar, section_ids, all_read):
-                    what = f"Unknown similar section '{similar}'. {nearest(similar, section_ids)}"
-                    faults.add(located.path, located.line(*place, "similar", number), what)
+                if fault := sections.fault(similar):
+                    faults.add(located.path, located.line(*place, "similar", number), fault)
         _check_parent_cycles(located, faults)
-    return section_ids
 
 
 def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> None:
@@ -107,15 +126,10 @@ def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> Non
         settled.update(way)
 
 
-def _check_policies(policies: list[Located[PolicyYaml]], section_ids: set[str], all_read: bool, faults: Faults) -> None:
+def _check_policies(policies: list[Located[PolicyYaml]], faults: Faults) -> None:
     _check_unique(((located, located.model.id, ("id",)) for located in policies), "Policy", faults)
     for located in policies:
         policy = located.model
-        for key, mapped in (("mappings", policy.mappings), ("ignored_mappings", policy.ignored_mappings)):
-            for index, section_id in enumerate(mapped):
-                if _is_unknown(section_id, section_ids, all_read):
-                    what = f"Unknown framework section '{section_id}'. {nearest(section_id, section_ids)}"
-                    faults.add(located.path, located.line(key, index), what)
         for index, section_id in enumerate(policy.ignored_mappings):
             if section_id in policy.mappings:
                 what = f"Section '{section_id}' is both in mappings and in ignored_mappings"
@@ -133,13 +147,6 @@ def _check_unique(
         if item_id in first:
             faults.add(located.path, line, f"{kind} id '{item_id}' is taken already, at {first[item_id]}")
         first.setdefault(item_id, faults.at(located.path, line))
-
-
-def _is_unknown(section_id: str, section_ids: set[str], all_read: bool) -> bool:
-    if section_id in section_ids:
-        return False
-    framework_id = "/".join(section_id.split("/")[:3])
-    return all_read or any(known.startswith(f"{framework_id}/") for known in section_ids)
 
 
 def _policy(folder: Path, policy: PolicyYaml, sql_root: Path) -> Policy:

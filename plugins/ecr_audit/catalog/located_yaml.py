@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
@@ -30,8 +31,13 @@ class Located(Generic[M]):
         return _line(self._lines, location)
 
 
-def read_located(path: Path, model: type[M], faults: Faults) -> Located[M] | None:
-    """Read a YAML file as `model`; None when it does not fit, and then `faults` has each thing wrong with it."""
+def read_located(
+    path: Path, model: type[M], faults: Faults, context: Callable[[str], str | None] | None = None
+) -> Located[M] | None:
+    """Read a YAML file as `model`; None when it does not fit, and then `faults` has each thing wrong with it.
+
+    `context` is handed to the model's validators.
+    """
     known = len(faults)
     lines: dict[Location, int] = {}
     try:
@@ -42,7 +48,7 @@ def read_located(path: Path, model: type[M], faults: Faults) -> Located[M] | Non
             return None
         for key, line in _locate(root, (), lines):
             faults.add(path, line, f"Key '{key}' is given twice")
-        instance = model.model_validate(loader.construct_document(root))
+        instance = model.model_validate(loader.construct_document(root), context=context)
     except ValidationError as error:
         for detail in error.errors():
             faults.add(path, _line(lines, detail["loc"]), _explain(detail, model))
@@ -85,6 +91,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return f"Unknown key '{name}'. {nearest(name, _keys_at(model, detail['loc'][:-1]))}"
         case "missing":
             return f"Key '{name}' is missing"
+        case "unknown_section":
+            return detail["msg"]
         case "literal_error":
             valid = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             return f"{location}: {value!r} is not valid. {nearest(str(value), valid)}"

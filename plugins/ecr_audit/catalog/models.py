@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 Text = Annotated[str, Field(min_length=1)]
 PolicyId = Annotated[str, Field(pattern=r"^/ce(/[a-z0-9][a-z0-9.-]*)+$")]
 FrameworkId = Annotated[str, Field(pattern=r"^/frameworks/[a-z0-9][a-z0-9.-]*$")]
 SectionId = Annotated[str, Field(pattern=r"^/frameworks(/[a-z0-9][a-z0-9.-]*){2,}$")]
+
+
+def _must_exist(section_id: str, info: ValidationInfo) -> str:
+    """The context, where there is one, tells what is wrong with a reference to a section (see load.py)."""
+    if info.context and (fault := info.context(section_id)):
+        raise PydanticCustomError("unknown_section", "{fault}", {"fault": fault})
+    return section_id
+
+
+SectionRef = Annotated[SectionId, AfterValidator(_must_exist)]
 
 
 class _Model(BaseModel):
@@ -29,8 +40,8 @@ class PolicyYaml(_Model):
     ]
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
-    mappings: list[SectionId]  # sections that the policy belongs to directly; others inherit it
-    ignored_mappings: list[SectionId] = []  # sections that the policy must not reach, nor pass through
+    mappings: list[SectionRef]  # sections that the policy belongs to directly; others inherit it
+    ignored_mappings: list[SectionRef] = []  # sections that the policy must not reach, nor pass through
     similar_policies: list[Text] = []  # the same check elsewhere, for people: "Security Hub ECR.2"
     internal_rules: list[Text] = []  # ids of the organization's own rules that the policy covers
 

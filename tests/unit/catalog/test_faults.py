@@ -89,7 +89,7 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
             IN_LEAF,
             "      - /frameworks/leaf/c",
             "      - /frameworks/laef/c",
-            f"{IN_LEAF}:11: Unknown similar section '/frameworks/laef/c'. Nearest: /frameworks/leaf/c",
+            f"{IN_LEAF}:11: Unknown framework section '/frameworks/laef/c'. Nearest: /frameworks/leaf/c",
         ),
         (
             IN_LEAF,
@@ -142,8 +142,9 @@ def test_a_duplicate_id_names_the_first_place(sql: Path) -> None:
     ]
 
 
-def test_all_faults_are_told_at_once(sql: Path) -> None:
+def test_all_faults_are_told_at_once_in_order_of_file_and_line(sql: Path) -> None:
     replace(sql.parent / IN_POLICY, "severity: LOW", "severty: LOW")
+    replace(sql.parent / IN_POLICY, "  - /frameworks/hub/a", "  - /frameworks/hub/x")
     replace(sql.parent / IN_LEAF, "parent: /frameworks/leaf/b", "parent: /frameworks/leaf/x")
     (sql / "policies" / "test" / "one" / "cases.yaml").unlink()
     assert [fault.split(": ")[0] for fault in faults(sql)] == [
@@ -151,6 +152,7 @@ def test_all_faults_are_told_at_once(sql: Path) -> None:
         "sql/policies/test/one/cases.yaml:1",
         f"{IN_POLICY}:1",
         f"{IN_POLICY}:8",
+        f"{IN_POLICY}:10",
     ]
 
 
