@@ -73,8 +73,8 @@ class Expire:
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidJson:
-    """Answer 200 with a body that ends in the middle."""
+class TruncatedBody:
+    """Answer 200 with only the first half of the body, which is then neither JSON nor XML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class EmptyPage:
     """Answer a listing with an empty page that carries the token of the page it should have been."""
 
 
-Effect = Throttle | RateLimit | ServerError | Refuse | Reset | Hang | Delay | Expire | InvalidJson | EmptyPage
+Effect = Throttle | RateLimit | ServerError | Refuse | Reset | Hang | Delay | Expire | TruncatedBody | EmptyPage
 
 
 @dataclass(frozen=True, slots=True)

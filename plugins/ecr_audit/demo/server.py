@@ -22,12 +22,12 @@ from ecr_audit.demo.faults import (
     Expire,
     Faults,
     Hang,
-    InvalidJson,
     RateLimit,
     Refuse,
     Reset,
     ServerError,
     Throttle,
+    TruncatedBody,
 )
 from ecr_audit.demo.identities import Identities
 from ecr_audit.demo.protocols import (
@@ -148,9 +148,7 @@ class EmulatedAws:
             key_id, region, service_name = credential_scope(request.headers.get("Authorization", ""))
             service = SERVICES[service_name]
             call = self._understand(request, service_name, region, key_id, body)
-            answer = await self._strike(call, service, request)
-            if answer is None:
-                answer = render_answer(service, call.operation, self._operate(call), request_id)
+            answer = await self._answer(call, service, request, request_id)
         except AwsError as error:
             status, answer = error.status, render_error(service, error, request_id)
         content_type = _CONTENT_TYPES.get(service.protocol, "text/xml")
@@ -180,8 +178,9 @@ class EmulatedAws:
             )
         return operation(call)
 
-    async def _strike(self, call: Call, service: Service, request: web.BaseRequest) -> bytes | None:
-        """Let the faults have their way. Returns the answer that one of them put in place of the real one, if any did."""
+    async def _answer(self, call: Call, service: Service, request: web.BaseRequest, request_id: str) -> bytes:
+        """Let the faults that strike this call have their way, and return the body of the answer."""
+        truncated = emptied = False
         for effect in self.faults.strike(call.service, call.operation, call.account_id, call.region):
             if isinstance(effect, Delay):
                 await asyncio.sleep(effect.seconds)
@@ -189,20 +188,22 @@ class EmulatedAws:
                 await asyncio.Event().wait()
             elif isinstance(effect, Reset):
                 _reset(request)
-            elif isinstance(effect, InvalidJson):
-                return b'{"repositories":[{"repositoryName":'
+            elif isinstance(effect, TruncatedBody):
+                truncated = True
             elif isinstance(effect, EmptyPage):
-                return self._empty_page(call)
+                emptied = True
             else:
                 _refuse(effect, call, service)
-        return None
+        answer = self._empty_page(call) if emptied else self._operate(call)
+        body = render_answer(service, call.operation, answer, request_id)
+        return body[: len(body) // 2] if truncated else body
 
-    def _empty_page(self, call: Call) -> bytes:
+    def _empty_page(self, call: Call) -> dict[str, Any]:
         answer = self._operate(call)
         answer = json.loads(answer) if isinstance(answer, bytes) else answer
         items, token = LISTINGS[call.operation]
         offset = page_offset(call.operation, call.parameters.get(token)) or 0
-        return json.dumps({**answer, items: [], token: page_token(call.operation, offset)}).encode()
+        return {**answer, items: [], token: page_token(call.operation, offset)}
 
 
 def _refuse(effect: Effect, call: Call, service: Service) -> None:

@@ -93,7 +93,12 @@ def list_accounts(call: Call) -> Any:
 
 def list_roots(call: Call) -> Any:
     """List the only root there is."""
-    root = {"Id": call.world.root_id, "Arn": _arn(call, "root", call.world.root_id), "Name": "Root", "PolicyTypes": []}
+    root = {
+        "Id": call.world.root_id,
+        "Arn": _arn(call, "root", call.world.root_id),
+        "Name": "Root",
+        "PolicyTypes": [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}],
+    }
     return _page(call, "Roots", [root], lambda _, item: item)
 
 
