@@ -1,0 +1,113 @@
+"""Entering an account: the hub's role in it, assumed once, and which opt-in regions it has enabled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from ecr_audit.aws.calls import Call, Flow, Identity, Pacer
+from ecr_audit.aws.session import Clients, Hub, calling_as
+
+# What a call can raise once it is no longer retried.
+AWS_FAULTS = (ClientError, BotoCoreError, ResponseParserError)
+
+SESSION_NAME = "ecr-audit"
+# The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
+SESSION_SECONDS = 3600
+
+# AssumeRole is limited to 600/s per calling account and region, which all batches that run at once share.
+ASSUME_ROLE_PACE = Pacer(rate=100)
+
+
+class HubIdentity:
+    """The hub's own credentials; botocore renews them where their source can."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def credentials(self) -> ReadOnlyCredentials:
+        return self._hub.credentials()
+
+    def expire(self, used: ReadOnlyCredentials) -> None:
+        """Nothing to do: what the source gives at the next call is all that there is."""
+
+
+class MemberIdentity:
+    """The audit role in a member account. Credentials are global: one AssumeRole serves all regions."""
+
+    def __init__(self, hub: Hub, clients: Clients, account_id: str, role_name: str, external_id: str | None) -> None:
+        self._hub = hub
+        self._clients = clients
+        self._lock = threading.Lock()
+        self._credentials: ReadOnlyCredentials | None = None
+        self._renew_at = 0.0  # seconds since 1970
+        self.request: dict[str, Any] = {
+            "RoleArn": f"arn:{hub.partition}:iam::{account_id}:role/{role_name}",
+            "RoleSessionName": SESSION_NAME,
+            "DurationSeconds": SESSION_SECONDS,
+        }
+        if external_id:
+            self.request["ExternalId"] = external_id
+
+    def accept(self, answer: Mapping[str, Any]) -> None:
+        """Take the credentials of an AssumeRole answer; they are renewed after nine tenths of their time."""
+        given = answer["Credentials"]
+        now = datetime.now(UTC).timestamp()
+        self._renew_at = now + 0.9 * (given["Expiration"].timestamp() - now)
+        self._credentials = ReadOnlyCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+    def credentials(self) -> ReadOnlyCredentials:
+        with self._lock:
+            if self._credentials is None or datetime.now(UTC).timestamp() >= self._renew_at:
+                sts = self._clients.get("sts", self._hub.region)
+                with calling_as(self._hub.credentials()):
+                    self.accept(sts.assume_role(**self.request))
+            assert self._credentials is not None  # noqa: S101 - accept() sets it
+            return self._credentials
+
+    def expire(self, used: ReadOnlyCredentials) -> None:
+        """Only if they are still the present ones: another thread may have renewed them already."""
+        with self._lock:
+            if self._credentials is used:
+                self._credentials = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of entering an account."""
+
+    identity: Identity
+    # The regions that the account can use; None when it would not say, so that each must be tried.
+    enabled_regions: frozenset[str] | None
+    # Why the account cannot be entered at all; its targets end with the outcome of this.
+    error: Exception | None = None
+
+
+def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regions: bool) -> Flow:
+    """A flow that assumes the role and, with `ask_regions`, asks which regions are enabled. Returns an Entry.
+
+    The regional STS endpoint is used: tokens of the global one do not work in opt-in regions (IAM User Guide,
+    "Manage STS in a Region"). Default regions are always enabled, so only opt-in ones need the look-up.
+    """
+    if isinstance(identity, MemberIdentity):
+        hub_identity = HubIdentity(hub)
+        try:
+            answer = yield Call(hub_identity, "sts", hub.region, "assume_role", identity.request, ASSUME_ROLE_PACE)
+        except AWS_FAULTS as error:
+            return Entry(identity, None, error)
+        identity.accept(answer)
+    if not ask_regions:
+        return Entry(identity, None)
+    try:
+        answer = yield Call(identity, "ec2", hub.region, "describe_regions", {})
+    except AWS_FAULTS:
+        # ec2:DescribeRegions is a convenience: without it ECR itself says which regions are closed.
+        return Entry(identity, None)
+    return Entry(identity, frozenset(region["RegionName"] for region in answer["Regions"]))

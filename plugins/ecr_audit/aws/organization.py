@@ -1,0 +1,146 @@
+"""The organization: its accounts with state and OU path, and the regions of its partition."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ecr_audit.aws.calls import Pacer
+from ecr_audit.aws.outcomes import error_code, error_message
+from ecr_audit.aws.session import Hub, HubError
+
+log = logging.getLogger(__name__)
+
+# ListAccounts allows 8 calls a second (AWS Organizations User Guide, "Quotas and service limits").
+CALLS_PER_SECOND = 8
+
+ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the organization; `ou_path` is made of names, from the root down: `Root/Prod/Payments`."""
+
+    account_id: str
+    name: str
+    state: str
+    # None for an account that was moved, or joined, while the tree was being read.
+    ou_id: str | None
+    ou_path: str | None
+    joined_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region in which ECR is offered. Only an opt-in region can be disabled in an account."""
+
+    name: str
+    opt_in: bool
+
+
+def list_accounts(hub: Hub) -> list[Account]:
+    """All accounts of the hub's organization, whatever their state, ordered by id.
+
+    Raises HubError naming the permission when Organizations refuses the hub.
+    """
+    reader = _Reader(hub)
+    raw = list(reader.items("list_accounts", "Accounts"))
+    units = dict(_unit_paths(reader))
+    parents = _parents(reader, raw, units)
+    return sorted(
+        (
+            Account(
+                account_id=each["Id"],
+                name=each.get("Name", ""),
+                # `Status` was retired for `State` on 2026-09-09. An account that gives neither is scanned all the same:
+                # leaving it out would be blindness.
+                state=each.get("State") or each.get("Status") or ACTIVE,
+                ou_id=parents.get(each["Id"]),
+                ou_path=units.get(parents.get(each["Id"], "")),
+                joined_at=each.get("JoinedTimestamp"),
+            )
+            for each in raw
+        ),
+        key=lambda account: account.account_id,
+    )
+
+
+def list_regions(hub: Hub) -> list[Region]:
+    """The regions of the hub's partition in which ECR is offered, ordered by name.
+
+    EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions),
+    botocore's own list serves, in which each region is taken as one that could be disabled.
+    """
+    known = set(hub.session.get_available_regions("ecr", hub.partition))
+    try:
+        answer = hub.client("ec2").describe_regions(AllRegions=True)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", error)
+        return [Region(name, opt_in=True) for name in sorted(known)]
+    return sorted(
+        (Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in answer["Regions"]),
+        key=lambda region: region.name,
+    )
+
+
+class _Reader:
+    """Reads paged answers of Organizations at the pace it allows. A refusal is a HubError that names the permission."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._client = hub.client("organizations")
+        self._pacer = Pacer(CALLS_PER_SECOND)
+
+    def items(self, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """All items of a list operation. A page may be empty and still carry a token."""
+        token: dict[str, str] = {}
+        while True:
+            self._pacer.wait()
+            try:
+                answer = getattr(self._client, operation)(**parameters, **token)
+            except ClientError as error:
+                action = "".join(word.title() for word in operation.split("_"))
+                raise HubError(
+                    f"organizations:{action} is refused to the hub account: {error_code(error)}: "
+                    f"{error_message(error)}. Run the audit from the management account or a delegated administrator whose role allows it."
+                ) from error
+            except BotoCoreError as error:
+                raise HubError(f"AWS Organizations cannot be reached: {error}") from error
+            yield from answer[key]
+            if not answer.get("NextToken"):
+                return
+            token = {"NextToken": answer["NextToken"]}
+
+
+def _unit_paths(reader: _Reader) -> Iterator[tuple[str, str]]:
+    """Id and path of names of the root and every organizational unit, parents first."""
+    open_units = [(root["Id"], root["Name"]) for root in reader.items("list_roots", "Roots")]
+    while open_units:
+        unit_id, path = open_units.pop(0)
+        yield unit_id, path
+        children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit_id)
+        open_units += [(child["Id"], f"{path}/{child['Name']}") for child in children]
+
+
+def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, str]) -> dict[str, str]:
+    """The id of each account's parent: from its `Paths` where all have it, else by asking every unit for its accounts.
+
+    A path ends with the account or its parent, `o-…/r-…/ou-…/ou-…/`; the last unit in it is the parent.
+    """
+    parents = {}
+    for account in accounts:
+        steps = [step for path in account.get("Paths") or [] for step in path.split("/") if step in units]
+        if not steps:
+            break
+        parents[account["Id"]] = steps[-1]
+    else:
+        return parents
+    return {
+        account["Id"]: unit_id
+        for unit_id in units
+        for account in reader.items("list_accounts_for_parent", "Accounts", ParentId=unit_id)
+    }

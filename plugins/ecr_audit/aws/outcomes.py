@@ -1,0 +1,102 @@
+"""How the scan of an account x region can end, and which answer of AWS means which end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.parsers import ResponseParserError
+
+
+class Outcome(StrEnum):
+    """How the scan of one account x region ended. Exactly one per planned target."""
+
+    COLLECTED = "COLLECTED"
+    # The role is absent, or does not trust us: nothing in this account can be seen.
+    ASSUME_ROLE_DENIED = "ASSUME_ROLE_DENIED"
+    # The role exists, but a policy (often an SCP that closes the region) denies ecr:DescribeRepositories.
+    ACCESS_DENIED = "ACCESS_DENIED"
+    # An opt-in region that this account has not enabled: nothing can be there, so it does not count against coverage.
+    REGION_DISABLED = "REGION_DISABLED"
+    # Suspended, closing or closed: cannot be entered and runs nothing, so it does not count against coverage.
+    ACCOUNT_INACTIVE = "ACCOUNT_INACTIVE"
+    # AWS kept refusing for rate until the target's time was used up.
+    THROTTLED = "THROTTLED"
+    # Anything else; error_code and error_message say what.
+    FAILED = "FAILED"
+
+
+# Outcomes of targets in which no repository can be: they stand outside coverage.
+NOT_COUNTABLE = frozenset({Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE})
+
+# Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging).
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+THROTTLES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "SlowDown",
+    }
+)
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+# What a region answers to credentials that it does not know: a region that is not enabled knows nobody's.
+UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"})
+
+
+def error_code(error: BaseException) -> str:
+    """The AWS error code of an exception, or its class name when it is not an answer of AWS."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code") or "Unknown")
+    return type(error).__name__
+
+
+def error_message(error: BaseException) -> str:
+    """The message of AWS, or of the exception."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Message") or error)
+    return str(error)
+
+
+def is_throttle(error: BaseException) -> bool:
+    """Whether AWS refused for rate, so that the same call may pass later."""
+    return error_code(error) in THROTTLES
+
+
+def is_expired(error: BaseException) -> bool:
+    """Whether the call was signed with credentials whose time is over, so that fresh ones may help."""
+    return error_code(error) in EXPIRED
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same call may pass when repeated: a fault of a server or of the way to it, not a refusal."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
+    # Connections refused, reset or timed out, and bodies that are not what they should be.
+    return isinstance(error, HTTPClientError | ConnectionError | ResponseParserError)
+
+
+def outcome_of_assume_role(error: BaseException) -> Outcome:
+    """The outcome of all targets of an account whose role could not be assumed."""
+    if error_code(error) in DENIED:
+        return Outcome.ASSUME_ROLE_DENIED
+    return Outcome.THROTTLED if is_throttle(error) else Outcome.FAILED
+
+
+def outcome_of_describe(error: BaseException, *, opt_in_region: bool) -> Outcome:
+    """The outcome of a target whose repositories could not be listed.
+
+    Unknown credentials mean a disabled region only where a region can be disabled at all: said of a default region,
+    they are a fault, which must not hide behind an outcome that coverage leaves out.
+    """
+    code = error_code(error)
+    if code in DENIED:
+        return Outcome.ACCESS_DENIED
+    if code in UNKNOWN_CREDENTIALS and opt_in_region:
+        return Outcome.REGION_DISABLED
+    return Outcome.THROTTLED if is_throttle(error) else Outcome.FAILED

@@ -1,0 +1,231 @@
+"""Make one snapshot of a plan's parts: every planned target with exactly one outcome, no known repository missing.
+
+The batches are runs of accounts in the order of their ids. So the tables are written sorted, batch after batch, and no
+more than one batch is in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.inventory.plan import Plan, read_plan, staged_table
+from ecr_audit.inventory.scan import read_part
+from ecr_audit.lake import PARQUET_OPTIONS, Commit, Lake, SnapshotWriter
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+
+log = logging.getLogger(__name__)
+
+TARGET_KEY = ["account_id", "region"]
+
+
+class NothingCollectedError(RuntimeError):
+    """No account but the hub's own could be read: a fault of the audit, not a state of the organization."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of what can be seen was seen. `not_collected`: targets by outcome, without those outside coverage."""
+
+    collected: int
+    countable: int
+    not_collected: dict[str, int]
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1; 1 when there was nothing to see."""
+        return self.collected / self.countable if self.countable else 1.0
+
+
+def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
+    """Commit the plan's parts as the snapshot of its date, replacing an earlier one of that date.
+
+    - Targets of a batch that left no part are FAILED.
+    - Repositories of targets that were not collected are carried over, `observed` = false, from the newest snapshot.
+    - A limited run changes only what it planned; the rest stays as an earlier snapshot of the same date has it.
+
+    Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read.
+    """
+    plan = read_plan(lake, plan_id)
+    base = _Base.of(lake, plan)
+    with lake.writer("inventory", plan.snapshot_date) as writer:
+        writer.write(ACCOUNTS, staged_table(lake, plan, "accounts.parquet"))
+        lost, outcomes = _write_targets_and_repositories(lake, plan, base, writer)
+        if not outcomes:
+            raise NothingCollectedError("The plan has no target: no account is wanted.")
+        _require_something_collected(plan, outcomes)
+        details = {"plan_id": plan_id, "run_id": plan.run_id, "limited": plan.limited, "lost_batches": lost}
+        commit = writer.commit(details)
+    for older in lake.folders("_staging"):
+        # Plan ids begin with their time. This plan's parts stay: a batch can still be cleared and scanned anew.
+        if older < plan_id:
+            lake.remove_folder(f"_staging/{older}")
+    return commit
+
+
+def coverage(lake: Lake, commit: Commit) -> Coverage:
+    """The coverage of a committed snapshot: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE)."""
+    outcomes = Counter(lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome"])["outcome"].to_pylist())
+    countable = {outcome: number for outcome, number in outcomes.items() if outcome not in NOT_COUNTABLE}
+    collected = countable.pop(Outcome.COLLECTED.value, 0)
+    return Coverage(collected, collected + sum(countable.values()), countable)
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What is known already: the snapshot that unseen repositories are carried over from."""
+
+    repositories: ds.Dataset | None
+    targets: pa.Table
+    # The base is of the same date and the run limited: targets that it did not plan stay as they are.
+    keeps_unplanned: bool
+
+    @classmethod
+    def of(cls, lake: Lake, plan: Plan) -> _Base:
+        same_day = lake.read_commit("inventory", plan.snapshot_date)
+        commit = same_day or lake.previous_commit("inventory", plan.snapshot_date)
+        if commit is None:
+            return cls(None, SCAN_TARGETS.schema.empty_table(), False)
+        lake.open_table(commit, REPOSITORIES)  # verified, so that a damaged file is named
+        repositories = ds.dataset(lake.location(commit, REPOSITORIES), filesystem=lake.filesystem, format="parquet")
+        targets = lake.open_table(commit, SCAN_TARGETS).read()
+        return cls(repositories, targets, plan.limited and same_day is not None)
+
+    def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
+        """The targets and repositories of the accounts from `first` up to, but without, `following`."""
+        within = pc.field("account_id") >= first
+        if following is not None:
+            within &= pc.field("account_id") < following
+        repositories = self.repositories.to_table(filter=within) if self.repositories else None
+        return self.targets.filter(within), REPOSITORIES.schema.empty_table() if repositories is None else repositories
+
+
+def _write_targets_and_repositories(
+    lake: Lake, plan: Plan, base: _Base, writer: SnapshotWriter
+) -> tuple[list[int], Counter[tuple[str, str]]]:
+    """Write both tables; returns the numbers of lost batches, and how many targets each (account, outcome) has."""
+    lost: list[int] = []
+    outcomes: Counter[tuple[str, str]] = Counter()
+    with (
+        pq.ParquetWriter(writer.path(SCAN_TARGETS), SCAN_TARGETS.schema, **PARQUET_OPTIONS) as targets_file,
+        pq.ParquetWriter(writer.path(REPOSITORIES), REPOSITORIES.schema, **PARQUET_OPTIONS) as repositories_file,
+    ):
+        for planned, first, following in _account_ranges(staged_table(lake, plan, "targets.parquet"), plan.batches):
+            targets, repositories, lost_here = _collected(lake, plan, planned)
+            lost += lost_here
+            old_targets, old_repositories = base.slice(first, following)
+            if base.keeps_unplanned:
+                targets = pa.concat_tables([targets, _without(old_targets, planned)])
+            repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
+            outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
+            targets_file.write_table(_ordered(targets, SCAN_TARGETS))
+            repositories_file.write_table(_ordered(repositories, REPOSITORIES))
+    return lost, outcomes
+
+
+def _account_ranges(planned: pa.Table, batches: int) -> Iterator[tuple[pa.Table, str, str | None]]:
+    """The planned targets cut at the batches' first accounts, with the range of account ids that each piece covers.
+
+    Inactive accounts, which are in no batch, and accounts that are no longer planned, fall into the range they lie in.
+    """
+    firsts = (
+        planned.filter(pc.field("batch").is_valid())
+        .group_by("batch")
+        .aggregate([("account_id", "min")])
+        .sort_by("batch")
+    )
+    bounds: list[str] = ["", *firsts["account_id_min"].to_pylist()[1:]]
+    for first, following in zip(bounds, [*bounds[1:], None], strict=True):
+        within = pc.field("account_id") >= first
+        if following is not None:
+            within &= pc.field("account_id") < following
+        yield planned.filter(within), first, following
+
+
+def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.Table, list[int]]:
+    """Outcomes and repositories of some planned targets, from their parts; a target without a part gets its outcome."""
+    target_tables = [SCAN_TARGETS.schema.empty_table()]
+    repository_tables = [REPOSITORIES.schema.empty_table()]
+    lost = []
+    for batch in sorted(set(planned["batch"].drop_null().to_pylist())):
+        part = read_part(lake, plan, batch)
+        if part is None:
+            log.warning("Batch %d left nothing: its targets are FAILED", batch)
+            lost.append(batch)
+            continue
+        target_tables.append(part[0])
+        repository_tables.append(part[1])
+    targets = pa.concat_tables(target_tables)
+    unscanned = _without(planned, targets)
+    rows = [
+        {"account_id": row["account_id"], "region": row["region"], **_outcome_without_scan(row["batch"])}
+        for row in unscanned.to_pylist()
+    ]
+    targets = pa.concat_tables([targets, pa.Table.from_pylist(rows, schema=SCAN_TARGETS.schema)])
+    return targets, pa.concat_tables(repository_tables), lost
+
+
+def _outcome_without_scan(batch: int | None) -> dict[str, object]:
+    costs = {"api_calls": 0, "retries": 0}
+    if batch is None:
+        return {"outcome": Outcome.ACCOUNT_INACTIVE.value, **costs}
+    message = f"Batch {batch} ended without writing what it had; its log in the scan_accounts task says why"
+    return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message, **costs}
+
+
+def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:
+    """Known repositories that this run did not read: unseen ones, and what a limited run leaves as it is."""
+    collected = targets.filter(pc.field("outcome") == Outcome.COLLECTED.value)
+    if not base.keeps_unplanned:
+        return [_unobserved(_without(old, collected))]
+    return [_without(old, planned), _unobserved(_without(_semi(old, planned), collected))]
+
+
+def _unobserved(repositories: pa.Table) -> pa.Table:
+    column = repositories.schema.get_field_index("observed")
+    values = pa.array([False] * repositories.num_rows, pa.bool_())
+    return repositories.set_column(column, "observed", values)
+
+
+def _require_something_collected(plan: Plan, outcomes: Counter[tuple[str, str]]) -> None:
+    countable = {key: number for key, number in outcomes.items() if key[1] not in NOT_COUNTABLE}
+    members = {key: number for key, number in countable.items() if key[0] != plan.hub_account_id} or countable
+    if members and not any(outcome == Outcome.COLLECTED for _, outcome in members):
+        counts = Counter[str]()
+        for (_, outcome), number in members.items():
+            counts[outcome] += number
+        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        raise NothingCollectedError(
+            f"No target of a member account was collected ({told}); nothing is committed. Check ECR_AUDIT_ROLE_NAME, "
+            "ECR_AUDIT_EXTERNAL_ID and the hub's permission to assume the role."
+        )
+
+
+def _ordered(table: pa.Table, kind: LakeTable) -> pa.Table:
+    return table.select(kind.schema.names).sort_by([(column, "ascending") for column in kind.sort_by])
+
+
+def _without(table: pa.Table, targets: pa.Table) -> pa.Table:
+    """The rows whose account x region is not among the targets."""
+    return table.filter(pc.invert(_among(table, targets)))
+
+
+def _semi(table: pa.Table, targets: pa.Table) -> pa.Table:
+    """The rows whose account x region is among the targets."""
+    return table.filter(_among(table, targets))
+
+
+def _among(table: pa.Table, targets: pa.Table) -> pa.ChunkedArray:
+    return pc.is_in(_target_keys(table), value_set=_target_keys(targets))
+
+
+def _target_keys(table: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(table["account_id"], table["region"], "/")

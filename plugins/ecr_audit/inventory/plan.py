@@ -1,0 +1,236 @@
+"""What a scan is going to read: the organization's accounts, every account x region, and the batches they are cut into.
+
+A plan lives in the lake under `_staging/<plan id>/`, with the parts of its batches beside it:
+
+    plan.json  accounts.parquet  targets.parquet  scan_targets-0001.parquet  repositories-0001-<attempt>.parquet
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions
+from ecr_audit.aws.session import Hub
+from ecr_audit.lake import PARQUET_OPTIONS, Lake
+from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
+from ecr_audit.settings import Settings
+
+# A batch is a task of the scheduler: beyond this many, each takes more accounts instead. Far below core.max_map_length
+# (1,024), and enough to keep many workers busy.
+MOST_BATCHES = 64
+
+TARGETS = pa.schema(
+    [
+        ("account_id", pa.string()),
+        ("region", pa.string()),
+        ("opt_in", pa.bool_()),
+        # Null: the account is inactive, so the target has its outcome without being scanned.
+        ("batch", pa.int32()),
+    ]
+)
+
+
+class PlanError(ValueError):
+    """The scan was told to read something that is not there; the message names it and what is."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run is limited to; empty is no limit. `ous`: paths of names or ids, with all that is below them."""
+
+    accounts: Sequence[str] = ()
+    ous: Sequence[str] = ()
+    regions: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, each.name) for each in fields(self))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scan to be, as its tasks share it: they pass the id around and read the rest from the lake."""
+
+    plan_id: str
+    snapshot_date: date
+    run_id: str
+    hub_account_id: str
+    partition: str
+    # The run reads a part of the organization: what it does not read stays as that day's snapshot has it.
+    limited: bool
+    batches: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Where the plan and the parts of its batches are, relative to the lake."""
+        return f"_staging/{self.plan_id}"
+
+
+def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
+    """Read the organization's accounts and start a plan with them. Raises HubError."""
+    plan = Plan(
+        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
+        snapshot_date=snapshot_date,
+        run_id=run_id,
+        hub_account_id=hub.account_id,
+        partition=hub.partition,
+        limited=bool(limits),
+    )
+    accounts = pa.Table.from_pylist(
+        [
+            {
+                "account_id": account.account_id,
+                "account_name": account.name,
+                "state": account.state,
+                "ou_id": account.ou_id,
+                "ou_path": account.ou_path,
+                "joined_at": account.joined_at,
+            }
+            for account in list_accounts(hub)
+        ],
+        schema=ACCOUNTS.schema,
+    )
+    stage_table(lake, plan, "accounts.parquet", accounts)
+    _stage_plan(lake, plan)
+    return plan
+
+
+def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: Limits) -> list[int]:
+    """Plan every wanted account x region and cut the active accounts into batches; returns the batches' numbers.
+
+    Raises PlanError for an account, unit or region that does not exist.
+    """
+    plan = read_plan(lake, plan_id)
+    accounts = staged_table(lake, plan, "accounts.parquet")
+    regions = _wanted_regions(list_regions(hub), settings, limits, hub.partition)
+    wanted = _wanted_accounts(accounts, settings, limits)
+    active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
+    batch_of = _batch_of(active, _expected_calls(lake, plan.snapshot_date), settings.batch_accounts, len(regions))
+    targets = pa.Table.from_pylist(
+        [
+            {
+                "account_id": row["account_id"],
+                "region": region.name,
+                "opt_in": region.opt_in,
+                "batch": batch_of.get(row["account_id"]),
+            }
+            for row in wanted
+            for region in regions
+        ],
+        schema=TARGETS,
+    )
+    stage_table(lake, plan, "targets.parquet", targets)
+    batches = sorted(set(batch_of.values()))
+    _stage_plan(lake, replace(plan, batches=len(batches)))
+    return batches
+
+
+def read_plan(lake: Lake, plan_id: str) -> Plan:
+    """The plan of an id."""
+    with lake.filesystem.open_input_stream(lake.absolute(f"_staging/{plan_id}/plan.json")) as stream:
+        document = json.loads(stream.read())
+    return Plan(**{**document, "snapshot_date": date.fromisoformat(document["snapshot_date"])})
+
+
+def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
+    """A table that was staged for the plan."""
+    return pq.read_table(lake.absolute(f"{plan.folder}/{name}"), filesystem=lake.filesystem)
+
+
+def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
+    """Stage a table for the plan, replacing one of that name, in one step."""
+    with lake.scratch(f"{plan.plan_id}-{name}") as folder:
+        pq.write_table(table, folder / name, **PARQUET_OPTIONS)
+        lake.move_in(folder / name, f"{plan.folder}/{name}")
+
+
+def _stage_plan(lake: Lake, plan: Plan) -> None:
+    with lake.scratch(f"{plan.plan_id}-plan") as folder:
+        local = folder / "plan.json"
+        local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+        lake.move_in(local, f"{plan.folder}/plan.json")
+
+
+def _wanted_regions(offered: list[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
+    known = {region.name: region for region in offered}
+    for source, names in (("ECR_AUDIT_REGIONS", settings.regions), ("the run's regions", limits.regions)):
+        for name in names:
+            if name not in known:
+                raise PlanError(
+                    f"{source}: '{name}' is no region of ECR in partition {partition}.{_nearest(name, known)} "
+                    "Give a list such as 'us-east-1,eu-west-1', or 'all'."
+                )
+    chosen = set(settings.regions or known) & set(limits.regions or known)
+    if not chosen:
+        raise PlanError("The run's regions and ECR_AUDIT_REGIONS have no region in common.")
+    return [region for region in offered if region.name in chosen]
+
+
+def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> list[dict[str, str]]:
+    rows = accounts.to_pylist()
+    known = {row["account_id"] for row in rows}
+    for source, ids in (("ECR_AUDIT_ACCOUNTS", settings.accounts), ("the run's accounts", limits.accounts)):
+        for account_id in ids:
+            if account_id not in known:
+                raise PlanError(
+                    f"{source}: '{account_id}' is no account of this organization.{_nearest(account_id, known)}"
+                )
+    for unit in limits.ous:
+        if not any(_is_within(row, unit) for row in rows):
+            paths = sorted({row["ou_path"] for row in rows if row["ou_path"]})
+            raise PlanError(f"the run's OUs: '{unit}' holds no account.{_nearest(unit, paths)}")
+    return [
+        row
+        for row in rows
+        if (not settings.accounts or row["account_id"] in settings.accounts)
+        and (not limits.accounts or row["account_id"] in limits.accounts)
+        and (not limits.ous or any(_is_within(row, unit) for unit in limits.ous))
+    ]
+
+
+def _is_within(account: dict[str, str], unit: str) -> bool:
+    path = account["ou_path"] or ""
+    return unit == account["ou_id"] or path == unit or path.startswith(f"{unit}/")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Nearest: {near[0]}." if near else ""
+
+
+def _expected_calls(lake: Lake, snapshot_date: date) -> dict[str, int]:
+    """Calls that each account took the last time it was scanned."""
+    if (commit := lake.previous_commit("inventory", snapshot_date)) is None:
+        return {}
+    table = lake.open_table(commit, SCAN_TARGETS).read(columns=["account_id", "api_calls"])
+    sums = table.group_by("account_id").aggregate([("api_calls", "sum")])
+    return dict(
+        zip(sums["account_id"].to_pylist(), pc.cast(sums["api_calls_sum"], pa.int64()).to_pylist(), strict=True)
+    )
+
+
+def _batch_of(accounts: list[str], expected_calls: dict[str, int], batch_accounts: int, regions: int) -> dict[str, int]:
+    """The batch of each account: runs of accounts in the order of their ids, of about the same expected work.
+
+    In that order, so that the batches' sorted parts, one after the other, are a sorted table.
+    """
+    if not accounts:
+        return {}
+    batches = min(MOST_BATCHES, -(-len(accounts) // batch_accounts))
+    work = {account: max(expected_calls.get(account, 0), regions) for account in accounts}
+    total = sum(work.values())
+    batch_of = {}
+    done = 0
+    for account in accounts:
+        # The middle of the account's work decides, so that the first is in batch 0 and the last in the last.
+        batch_of[account] = int(batches * (done + work[account] / 2) / total)
+        done += work[account]
+    return batch_of

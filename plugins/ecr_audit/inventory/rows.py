@@ -1,0 +1,68 @@
+"""From what AWS answers to rows of the lake. Nothing here talks to AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.schemas import REPOSITORIES
+
+
+def target_row(scan: TargetScan, effort: Effort) -> dict[str, Any]:
+    """The row of scan_targets for a scan and what it cost."""
+    return {
+        "account_id": scan.account_id,
+        "region": scan.region,
+        "outcome": scan.outcome.value,
+        "error_code": scan.error_code,
+        "error_message": scan.error_message,
+        # Null, not 0, where nobody could look.
+        "repository_count": len(scan.repositories) if scan.outcome is Outcome.COLLECTED else None,
+        "api_calls": effort.calls,
+        "retries": effort.retries,
+        "started_at": datetime.fromtimestamp(effort.started_at, UTC),
+        "duration_ms": effort.duration_ms,
+    }
+
+
+def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.Table:
+    """The rows of `repositories` for some targets, column by column.
+
+    A field that AWS leaves out is null: a missing mutability is for the policy to judge, not for the scan to guess.
+    """
+    found = [(scan, each) for scan in scans for each in scan.repositories]
+    columns = {
+        "account_id": [scan.account_id for scan, _ in found],
+        "region": [scan.region for scan, _ in found],
+        "repository_name": [each.get("repositoryName") for _, each in found],
+        "repository_arn": [each.get("repositoryArn") for _, each in found],
+        "repository_uri": [each.get("repositoryUri") for _, each in found],
+        "created_at": [each.get("createdAt") for _, each in found],
+        "image_tag_mutability": [each.get("imageTagMutability") for _, each in found],
+        "image_tag_mutability_exclusion_filters": [
+            [
+                {"filter_type": each_filter.get("filterType"), "filter": each_filter.get("filter")}
+                for each_filter in each.get("imageTagMutabilityExclusionFilters") or ()
+            ]
+            for _, each in found
+        ],
+        "scan_on_push": [each.get("imageScanningConfiguration", {}).get("scanOnPush") for _, each in found],
+        "encryption_type": [each.get("encryptionConfiguration", {}).get("encryptionType") for _, each in found],
+        "kms_key": [each.get("encryptionConfiguration", {}).get("kmsKey") for _, each in found],
+        "tags": [_tags_of(scan, each) for scan, each in found],
+        "collected_at": [collected_at] * len(found),
+        "observed": [True] * len(found),
+    }
+    return pa.table(columns, schema=REPOSITORIES.schema)
+
+
+def _tags_of(scan: TargetScan, repository: dict[str, Any]) -> list[tuple[str, str]] | None:
+    if scan.tags is None:
+        return None
+    return list(scan.tags.get(repository.get("repositoryArn", ""), {}).items())
