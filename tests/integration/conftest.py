@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
 from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
@@ -65,21 +66,26 @@ def boto_session() -> boto3.Session:
 
 @pytest.fixture
 def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[..., Any]]:
-    """Makes clients: `client("ecr", "eu-west-1", account=OPEN)`; the hub's own without `account`. They never retry."""
+    """Makes clients that never retry: `client("ecr", "eu-west-1", account=OPEN)`.
+
+    With neither `account` nor `keys` (the credentials of an AssumeRole) a client is the hub's own.
+    """
     opened: list[Any] = []
 
-    def make(service: str, region: str = "us-east-1", *, account: str = "", role: str = "ecr-audit") -> Any:
-        keys = {}
+    def make(
+        service: str, region: str = "us-east-1", *, account: str = "", role: str = "ecr-audit", keys: Any = None
+    ) -> Any:
         if account:
             arn = f"arn:{aws.world.partition}:iam::{account}:role/{role}"
-            issued = make("sts", region).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-            keys = {
-                "aws_access_key_id": issued["AccessKeyId"],
-                "aws_secret_access_key": issued["SecretAccessKey"],
-                "aws_session_token": issued["SessionToken"],
-            }
+            keys = make("sts", region).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        names = {
+            "AccessKeyId": "access_key_id",
+            "SecretAccessKey": "secret_access_key",
+            "SessionToken": "session_token",
+        }
+        issued = {f"aws_{name}": keys[key] for key, name in names.items()} if keys else {}
         config = Config(retries={"total_max_attempts": 1}, read_timeout=2, connect_timeout=2)
-        made = boto_session.client(service, region, endpoint_url=aws.endpoint_url, config=config, **keys)
+        made = boto_session.client(service, region, endpoint_url=aws.endpoint_url, config=config, **issued)
         opened.append(made)
         return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from ecr_audit.demo.faults import Expire, Fault, Faults
 
 HUB, OPEN, UNTRUSTING, SUSPENDED = (digit * 12 for digit in "1234")

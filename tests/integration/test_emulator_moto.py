@@ -12,9 +12,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
+
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
-from moto.server import ThreadedMotoServer
 
 # The account that moto takes every caller for.
 HUB = "123456789012"

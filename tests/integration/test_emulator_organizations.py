@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ecr_audit.demo.large import large_world
 from ecr_audit.demo.world import World
 
