@@ -141,8 +141,11 @@ def read_plan(lake: Lake, plan_id: str) -> Plan:
 
 
 def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
-    """A table that was staged for the plan."""
-    return pq.read_table(lake.absolute(f"{plan.folder}/{name}"), filesystem=lake.filesystem)
+    """A table that was staged for the plan. Raises PlanError if the step that stages it has not finished."""
+    try:
+        return pq.read_table(lake.absolute(f"{plan.folder}/{name}"), filesystem=lake.filesystem)
+    except FileNotFoundError as fault:
+        raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
 
 
 def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:

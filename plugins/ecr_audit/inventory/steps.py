@@ -1,0 +1,80 @@
+"""The steps of the nightly inventory, as the tasks of the DAG call them: settings in, small values out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from ecr_audit.aws.session import Hub
+from ecr_audit.inventory import plan as planning
+from ecr_audit.inventory.commit import commit_snapshot, coverage
+from ecr_audit.inventory.plan import Limits, read_plan
+from ecr_audit.inventory.scan import scan_batch
+from ecr_audit.lake import Lake
+from ecr_audit.settings import load_settings
+
+log = logging.getLogger(__name__)
+
+
+class CoverageError(RuntimeError):
+    """Too little of the organization was seen; what was seen is committed all the same."""
+
+
+def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime, run_id: str) -> str:
+    """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id."""
+    settings = load_settings()
+    snapshot_date = settings.snapshot_date or run_after.astimezone(UTC).date()
+    plan = planning.discover(
+        Lake(settings.lake_root), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
+    )
+    log.info("Plan %s for snapshot %s", plan.plan_id, snapshot_date)
+    return plan.plan_id
+
+
+def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[int]:
+    """Plan all targets and cut them into batches. Returns the batches' numbers."""
+    settings = load_settings()
+    batches = planning.cut_batches(Lake(settings.lake_root), hub, plan_id, settings, _limits(params))
+    log.info("%d batches", len(batches))
+    return batches
+
+
+def scan(hub: Hub, plan_id: str, batch: int) -> None:
+    """Scan one batch and stage its part."""
+    settings = load_settings()
+    summary = scan_batch(Lake(settings.lake_root), hub, plan_id, batch, settings)
+    log.info(
+        "Batch %d: %d targets, %d repositories, %s", batch, summary.targets, summary.repositories, summary.outcomes
+    )
+
+
+def commit(plan_id: str) -> str:
+    """Commit the snapshot. Returns its date, YYYY-MM-DD."""
+    committed = commit_snapshot(Lake(load_settings().lake_root), plan_id)
+    log.info("Snapshot %s: %s", committed.snapshot_date, dict(committed.rows))
+    return committed.snapshot_date.isoformat()
+
+
+def check_coverage(plan_id: str) -> None:
+    """Raise CoverageError when less than ECR_AUDIT_MIN_COVERAGE of what can be seen was seen."""
+    settings = load_settings()
+    lake = Lake(settings.lake_root)
+    committed = lake.read_commit("inventory", read_plan(lake, plan_id).snapshot_date)
+    if committed is None:
+        raise CoverageError(f"Plan {plan_id} has committed no snapshot.")
+    seen = coverage(lake, committed)
+    told = (
+        f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
+        f"({seen.share:.1%}). Not collected: {seen.not_collected or 'none'}."
+    )
+    if seen.share < settings.min_coverage:
+        raise CoverageError(
+            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({settings.min_coverage:.1%}). The snapshot is committed; "
+            "the table scan_targets says why each target could not be read."
+        )
+    log.info("%s", told)
+
+
+def _limits(params: Mapping[str, Sequence[str]]) -> Limits:
+    return Limits(accounts=params["accounts"], ous=params["ous"], regions=params["regions"])
