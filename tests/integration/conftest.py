@@ -68,12 +68,19 @@ def boto_session() -> boto3.Session:
 def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[..., Any]]:
     """Makes clients that never retry: `client("ecr", "eu-west-1", account=OPEN)`.
 
-    With neither `account` nor `keys` (the credentials of an AssumeRole) a client is the hub's own.
+    With neither `account` nor `keys` (the credentials of an AssumeRole) a client is the hub's own. `timeout` is in
+    seconds.
     """
     opened: list[Any] = []
 
     def make(
-        service: str, region: str = "us-east-1", *, account: str = "", role: str = "ecr-audit", keys: Any = None
+        service: str,
+        region: str = "us-east-1",
+        *,
+        account: str = "",
+        role: str = "ecr-audit",
+        keys: Any = None,
+        timeout: float = 30,
     ) -> Any:
         if account:
             arn = f"arn:{aws.world.partition}:iam::{account}:role/{role}"
@@ -84,7 +91,7 @@ def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[.
             "SessionToken": "session_token",
         }
         issued = {f"aws_{name}": keys[key] for key, name in names.items()} if keys else {}
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=2, connect_timeout=2)
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=timeout)
         made = boto_session.client(service, region, endpoint_url=aws.endpoint_url, config=config, **issued)
         opened.append(made)
         return made

@@ -65,13 +65,29 @@ class TestDescribeRepositories:
 
 
 class TestClosedRegions:
-    @pytest.mark.parametrize("service", ["ecr", "resourcegroupstaggingapi"])
-    def test_a_region_that_is_not_enabled_does_not_know_the_caller(self, client, error_of, service):
-        made = client(service, "me-south-1", account=FENCED)
-        call = made.describe_repositories if service == "ecr" else made.get_resources
-        code, message, status = error_of(call)
-        assert (code, status) == ("UnrecognizedClientException", 400)
-        assert message == "The security token included in the request is invalid."
+    @pytest.mark.parametrize(
+        ("service", "call", "answer"),
+        [
+            ("ecr", "describe_repositories", ("UnrecognizedClientException", 400)),
+            ("resourcegroupstaggingapi", "get_resources", ("UnrecognizedClientException", 400)),
+            ("ec2", "describe_regions", ("AuthFailure", 401)),
+        ],
+    )
+    def test_a_region_that_is_not_enabled_does_not_know_the_caller(self, client, error_of, service, call, answer):
+        code, _, status = error_of(getattr(client(service, "me-south-1", account=FENCED), call))
+        assert (code, status) == answer
+
+    @pytest.mark.parametrize(
+        ("service", "call", "code"),
+        [
+            ("resourcegroupstaggingapi", "get_resources", "AccessDeniedException"),
+            ("ec2", "describe_regions", "UnauthorizedOperation"),
+        ],
+    )
+    def test_a_service_control_policy_closes_a_region_to_every_service(self, client, error_of, service, call, code):
+        got, message, _ = error_of(getattr(client(service, "eu-west-1", account=FENCED), call))
+        assert got == code
+        assert message.endswith("with an explicit deny in a service control policy")
 
     def test_an_enabled_opt_in_region_answers(self, client):
         assert client("ecr", "me-south-1", account=OPEN).describe_repositories()["repositories"] == []
@@ -188,3 +204,9 @@ def test_an_operation_that_is_not_emulated_says_so(client, error_of):
     code, message, _ = error_of(client("ecr").describe_registry)
     assert code == "UnknownOperationException"
     assert "DescribeRepositories" in message
+
+
+def test_a_service_that_is_not_emulated_says_so(client, error_of):
+    code, message, status = error_of(client("iam").list_roles)
+    assert (code, status) == ("InvalidAction", 404)
+    assert message == "Service iam is not emulated; those are: sts, ec2, ecr, organizations, tagging"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_connection_is_reset_and_the_next_one_works(aws, client):
 
 def test_a_call_that_hangs_holds_up_neither_others_nor_the_end(aws, client):
     aws.faults = Faults([Fault(Hang(), operation="DescribeRepositories")])
-    ecr, sts = client("ecr"), client("sts")
+    ecr, sts = client("ecr", timeout=0.5), client("sts")
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(ecr.describe_repositories)
         assert sts.get_caller_identity()["Account"] == HUB
@@ -138,9 +139,16 @@ def test_a_call_that_hangs_holds_up_neither_others_nor_the_end(aws, client):
             hanging.result()
 
 
-def test_delays_add_up_to_the_answer_and_overlap_with_others(aws, client):
-    aws.faults = Faults([Fault(Delay(0.2)), Fault(Throttle(), service="sts")])
+def test_a_delay_holds_up_only_the_call_that_it_strikes(aws, client, monkeypatch):
+    # The delay ends when four calls are in it: four calls that had to wait for each other would never end.
+    sleep, meeting = asyncio.sleep, asyncio.Barrier(4)
+
+    async def meet(seconds: float) -> None:
+        await (meeting.wait() if seconds == 7.5 else sleep(seconds))
+
+    monkeypatch.setattr(asyncio, "sleep", meet)
     ecr = client("ecr")
+    aws.faults = Faults([Fault(Delay(7.5))])
     with ThreadPoolExecutor(4) as pool:
         answers = [call.result() for call in [pool.submit(ecr.describe_repositories) for _ in range(4)]]
     assert [answer["repositories"] for answer in answers] == [[]] * 4
@@ -180,6 +188,11 @@ def test_an_empty_page_goes_on_where_it_stood(aws, client, service, operation, i
     broken = listing()
     assert broken[0] == []
     assert broken[1:] == whole
+
+
+def test_an_empty_page_strikes_listings_only(aws, client):
+    aws.faults = Faults([Fault(EmptyPage())])
+    assert client("sts").get_caller_identity()["Account"] == HUB
 
 
 def test_counters(aws, client):

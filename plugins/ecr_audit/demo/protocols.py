@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape
@@ -30,6 +30,14 @@ class AwsError(Exception):
         self.status = status
 
 
+class Refusal(NamedTuple):
+    """An error that is not raised yet: the arguments of an `AwsError`."""
+
+    code: str
+    message: str
+    status: int = 400
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """How one service speaks: its protocol and the names of its general errors.
@@ -39,41 +47,41 @@ class Service:
 
     protocol: str
     xml_namespace: str
-    throttled: AwsError
+    throttled: Refusal
     failed: str
-    unknown_key: AwsError
-    expired_key: AwsError
+    unknown_key: Refusal
+    expired_key: Refusal
     # Organizations spells the member that holds an error's text with a capital letter.
     message_member: str = "message"
 
 
 _INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105 -- a message
 _EXPIRED_TOKEN = "The security token included in the request is expired"  # noqa: S105 -- a message
-_JSON_UNKNOWN_KEY = AwsError("UnrecognizedClientException", _INVALID_TOKEN)
-_JSON_EXPIRED_KEY = AwsError("ExpiredTokenException", _EXPIRED_TOKEN)
+_JSON_UNKNOWN_KEY = Refusal("UnrecognizedClientException", _INVALID_TOKEN)
+_JSON_EXPIRED_KEY = Refusal("ExpiredTokenException", _EXPIRED_TOKEN)
 
 # By the signing name in the credential scope.
 SERVICES = {
     "sts": Service(
         QUERY,
         "https://sts.amazonaws.com/doc/2011-06-15/",
-        throttled=AwsError("Throttling", "Rate exceeded"),
+        throttled=Refusal("Throttling", "Rate exceeded"),
         failed="InternalFailure",
-        unknown_key=AwsError("InvalidClientTokenId", _INVALID_TOKEN, 403),
-        expired_key=AwsError("ExpiredToken", _EXPIRED_TOKEN, 403),
+        unknown_key=Refusal("InvalidClientTokenId", _INVALID_TOKEN, 403),
+        expired_key=Refusal("ExpiredToken", _EXPIRED_TOKEN, 403),
     ),
     "ec2": Service(
         EC2_QUERY,
         "http://ec2.amazonaws.com/doc/2016-11-15/",
-        throttled=AwsError("RequestLimitExceeded", "Request limit exceeded.", 503),
+        throttled=Refusal("RequestLimitExceeded", "Request limit exceeded.", 503),
         failed="InternalError",
-        unknown_key=AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
-        expired_key=AwsError("RequestExpired", "Request has expired."),
+        unknown_key=Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401),
+        expired_key=Refusal("RequestExpired", "Request has expired."),
     ),
     "ecr": Service(
         JSON,
         "",
-        throttled=AwsError("ThrottlingException", "Rate exceeded"),
+        throttled=Refusal("ThrottlingException", "Rate exceeded"),
         failed="ServerException",
         unknown_key=_JSON_UNKNOWN_KEY,
         expired_key=_JSON_EXPIRED_KEY,
@@ -81,7 +89,7 @@ SERVICES = {
     "organizations": Service(
         JSON,
         "",
-        throttled=AwsError("TooManyRequestsException", "Rate exceeded"),
+        throttled=Refusal("TooManyRequestsException", "Rate exceeded"),
         failed="ServiceException",
         unknown_key=_JSON_UNKNOWN_KEY,
         expired_key=_JSON_EXPIRED_KEY,
@@ -90,7 +98,7 @@ SERVICES = {
     "tagging": Service(
         JSON,
         "",
-        throttled=AwsError("ThrottledException", "Rate exceeded"),
+        throttled=Refusal("ThrottledException", "Rate exceeded"),
         failed="InternalServiceException",
         unknown_key=_JSON_UNKNOWN_KEY,
         expired_key=_JSON_EXPIRED_KEY,

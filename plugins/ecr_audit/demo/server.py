@@ -47,7 +47,9 @@ from ecr_audit.demo.protocols import (
 from ecr_audit.demo.services import LISTINGS, OPERATIONS
 from ecr_audit.demo.world import World
 
-_CONTENT_TYPES = {JSON: "application/x-amz-json-1.1"}
+# The services that an account can call only in regions that are enabled for it. (So is STS; but its clients sign for
+# the region that they were made in, which need not be one of the world's.)
+_REGIONAL = ("ec2", "ecr", "tagging")
 
 
 class Counters:
@@ -66,7 +68,7 @@ class Counters:
 
 
 class _HttpServer(web.Server):
-    """aiohttp's low-level server (no router, no middleware: a third of the cost), which counts its connections."""
+    """aiohttp's low-level server, without router and middleware, which counts its connections."""
 
     def __init__(self, *args: Any, counters: Counters, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -146,23 +148,26 @@ class EmulatedAws:
         service, status = SERVICES["sts"], 200
         try:
             key_id, region, service_name = credential_scope(request.headers.get("Authorization", ""))
-            service = SERVICES[service_name]
+            service = _service(service_name)
             call = self._understand(request, service_name, region, key_id, body)
             answer = await self._answer(call, service, request, request_id)
         except AwsError as error:
             status, answer = error.status, render_error(service, error, request_id)
-        content_type = _CONTENT_TYPES.get(service.protocol, "text/xml")
+        content_type = "application/x-amz-json-1.1" if service.protocol == JSON else "text/xml"
         headers = {"Content-Type": content_type, "x-amzn-RequestId": request_id}
         return web.Response(status=status, body=answer, headers=headers)
 
     def _understand(self, request: web.BaseRequest, service_name: str, region: str, key_id: str, body: bytes) -> Call:
-        """Make a call of a request: who asks for what. Raises AwsError for an unknown key or an expired session."""
+        """Make a call of a request: who asks for what. Raises AwsError for an unknown key or an expired session.
+
+        A region does not know the keys of an account that has not enabled it.
+        """
         service = SERVICES[service_name]
         caller = self._identities.find(key_id, request.headers.get("X-Amz-Security-Token", ""))
-        if caller is None:
-            raise service.unknown_key
+        if caller is None or (service_name in _REGIONAL and not self.world.is_enabled(caller.account_id, region)):
+            raise AwsError(*service.unknown_key)
         if caller.expires_at < time.time():
-            raise service.expired_key
+            raise AwsError(*service.expired_key)
         operation, parameters = parse_call(service, request.headers.get("X-Amz-Target", ""), body)
         self.counters.operations[f"{service_name}:{operation}"] += 1
         if service_name in ("ecr", "tagging"):
@@ -191,7 +196,7 @@ class EmulatedAws:
             elif isinstance(effect, TruncatedBody):
                 truncated = True
             elif isinstance(effect, EmptyPage):
-                emptied = True
+                emptied = call.operation in LISTINGS
             else:
                 _refuse(effect, call, service)
         answer = self._empty_page(call) if emptied else self._operate(call)
@@ -206,16 +211,24 @@ class EmulatedAws:
         return {**answer, items: [], token: page_token(call.operation, offset)}
 
 
+def _service(name: str) -> Service:
+    try:
+        return SERVICES[name]
+    except KeyError:
+        known = ", ".join(SERVICES)
+        raise AwsError("InvalidAction", f"Service {name} is not emulated; those are: {known}", 404) from None
+
+
 def _refuse(effect: Effect, call: Call, service: Service) -> None:
     """Raise the error that an effect stands for, if it strikes this caller."""
     if isinstance(effect, Throttle | RateLimit):
-        raise service.throttled
+        raise AwsError(*service.throttled)
     if isinstance(effect, ServerError):
         raise AwsError(service.failed, "An internal error occurred.", effect.status)
     if isinstance(effect, Refuse):
         raise AwsError(effect.code, effect.message, effect.status)
     if isinstance(effect, Expire) and call.caller.session_token and time.time() - call.caller.issued_at >= effect.after:
-        raise service.expired_key
+        raise AwsError(*service.expired_key)
 
 
 def _reset(request: web.BaseRequest) -> None:
