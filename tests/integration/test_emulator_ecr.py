@@ -102,6 +102,10 @@ class TestClosedRegions:
         )
         assert client("ecr", "us-east-1", account=FENCED).describe_repositories()["repositories"] == []
 
+    def test_no_service_control_policy_binds_the_management_account(self, world, client):
+        world.management_account_id = FENCED
+        assert client("ecr", "eu-west-1", account=FENCED).describe_repositories()["repositories"] == []
+
 
 class TestTags:
     def test_the_tagging_api_lists_what_has_or_had_tags(self, client):

@@ -119,6 +119,10 @@ class World:
         opt_in = self.opt_in_regions.get(region)
         return opt_in is False or (opt_in is True and region in self.accounts[account_id].enabled_opt_in_regions)
 
+    def is_denied(self, account_id: str, region: str) -> bool:
+        """Say whether an SCP denies the region to the account; no SCP binds the management account."""
+        return region in self.accounts[account_id].denied_regions and account_id != self.management_account_id
+
     def outcome(self, account_id: str, region: str) -> str:
         """Return how an undisturbed scan of this account and region must end."""
         account = self.accounts[account_id]
@@ -128,7 +132,7 @@ class World:
             return "ASSUME_ROLE_DENIED"
         if not self.is_enabled(account_id, region):
             return "REGION_DISABLED"
-        return "ACCESS_DENIED" if region in account.denied_regions else "COLLECTED"
+        return "ACCESS_DENIED" if self.is_denied(account_id, region) else "COLLECTED"
 
     def repositories(self, account_id: str, region: str) -> Sequence[Repository]:
         """Return the repositories that are there, whether or not an audit can see them."""

@@ -7,7 +7,7 @@ from ecr_audit.demo.protocols import AwsError, Call
 
 def describe_regions(call: Call) -> str:
     """List the regions that are enabled for the caller's account; with `AllRegions`, the others too."""
-    if call.region in call.world.accounts[call.account_id].denied_regions:
+    if call.world.is_denied(call.account_id, call.region):
         raise AwsError(
             "UnauthorizedOperation",
             f"You are not authorized to perform this operation. User: {call.caller.arn} is not authorized to perform: "

@@ -15,7 +15,7 @@ _EMPTY = b'{"repositories":[]}'
 
 def authorize(call: Call, action: str, resource: str) -> None:
     """Refuse a call in a region that a service control policy denies to the account."""
-    if call.region in call.world.accounts[call.account_id].denied_regions:
+    if call.world.is_denied(call.account_id, call.region):
         raise AwsError("AccessDeniedException", denial(call, action, resource, explicit=True))
 
 
