@@ -120,6 +120,7 @@ def test_what_changed_between_the_nights():
         if before[key].image_tag_mutability != after[key].image_tag_mutability
     )
     assert changed["MUTABLE", "IMMUTABLE"] >= 5
+    assert changed["MUTABLE", "IMMUTABLE_WITH_EXCLUSION"] == 1
     assert changed["IMMUTABLE", "MUTABLE"] >= 1
     assert len(before.keys() - after.keys()) == 3
     (new_account,) = today.accounts.keys() - yesterday.accounts.keys()

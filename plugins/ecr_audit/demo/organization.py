@@ -213,15 +213,14 @@ def _add_oddities(repositories: dict[tuple[str, str], list[Repository]]) -> None
 
 def _pass_a_day(repositories: dict[tuple[str, str], list[Repository]], created_at: float) -> None:
     """Change what changed between the two nights."""
-    # payments-prod fixed what was MUTABLE in its largest region, one of them with exclusions.
+    # payments-prod fixed what was MUTABLE in its largest region, the first of them with an exclusion.
     payments = repositories[_account_id(7), HOME]
-    for index, repository in enumerate(payments):
-        if repository.image_tag_mutability == "MUTABLE":
-            payments[index] = replace(repository, image_tag_mutability="IMMUTABLE")
-    first = next(i for i, repository in enumerate(payments) if repository.image_tag_mutability == "IMMUTABLE")
+    first, *others = (i for i, repository in enumerate(payments) if repository.image_tag_mutability == "MUTABLE")
     payments[first] = replace(
         payments[first], image_tag_mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("latest",)
     )
+    for index in others:
+        payments[index] = replace(payments[index], image_tag_mutability="IMMUTABLE")
     # storefront-prod opened new ones, MUTABLE as ECR makes them unless told otherwise, and loosened an old one.
     storefront = repositories[_account_id(10), "eu-west-1"]
     storefront += [
