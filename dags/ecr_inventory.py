@@ -20,7 +20,18 @@ from datetime import timedelta
 from typing import Any
 
 import pendulum
-from airflow.sdk import Asset, Metadata, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    Metadata,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    dag,
+    get_current_context,
+    task,
+)
 
 INVENTORY = Asset("ecr_inventory")
 
@@ -33,6 +44,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
 def _hub() -> Any:
     """The hub account, through the Airflow connection that the settings name, or else boto3's own chain."""
     from airflow.sdk import BaseHook
+
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.settings import load_settings
 
@@ -60,6 +72,7 @@ def _hub() -> Any:
         "owner": "platform-security",
         "retries": 2,
         "retry_delay": timedelta(seconds=30),
+        "retry_policy": ExceptionRetryPolicy([RetryRule("ecr_audit.errors.FinalError", RetryAction.FAIL)]),
         "execution_timeout": timedelta(hours=1),
     },
     tags=["ecr", "inventory"],
@@ -98,7 +111,7 @@ def ecr_inventory():
         yield Metadata(INVENTORY, extra={"snapshot_date": snapshot_date})
 
     # Fails the run when too little was seen: after the commit, for what was seen is worth having.
-    @task(retries=0)
+    @task
     def check_coverage(plan_id: str) -> None:
         """Compare the share of targets that were collected with ECR_AUDIT_MIN_COVERAGE."""
         from ecr_audit.inventory import steps

@@ -16,6 +16,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ecr_audit.errors import FinalError
+
 PREFIX = "ECR_AUDIT_"
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
@@ -24,7 +26,7 @@ ACCOUNT_ID = re.compile(r"\d{12}")
 REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
 
 
-class SettingsError(ValueError):
+class SettingsError(FinalError):
     """One or more settings are wrong; the message has a line for each."""
 
 

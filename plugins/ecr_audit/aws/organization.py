@@ -43,6 +43,11 @@ class Region:
     opt_in: bool
 
 
+def organization_id(hub: Hub) -> str:
+    """The id of the hub's organization, `o-…`. Raises HubError naming the permission when the hub may not ask."""
+    return str(_Reader(hub).ask("describe_organization")["Organization"]["Id"])
+
+
 def list_accounts(hub: Hub) -> list[Account]:
     """All accounts of the hub's organization, whatever their state, ordered by id.
 
@@ -99,21 +104,27 @@ class _Reader:
         """All items of a list operation. A page may be empty and still carry a token."""
         token: dict[str, str] = {}
         while True:
-            self._pacer.wait()
-            try:
-                answer = getattr(self._client, operation)(**parameters, **token)
-            except ClientError as error:
-                action = "".join(word.title() for word in operation.split("_"))
-                raise HubError(
-                    f"organizations:{action} is refused to the hub account: {error_code(error)}: "
-                    f"{error_message(error)}. Run the audit from the management account or a delegated administrator whose role allows it."
-                ) from error
-            except BotoCoreError as error:
-                raise HubError(f"AWS Organizations cannot be reached: {error}") from error
+            answer = self.ask(operation, **parameters, **token)
             yield from answer[key]
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
+
+    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """The answer of one call."""
+        self._pacer.wait()
+        try:
+            answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
+            return answer
+        except ClientError as error:
+            action = "".join(word.title() for word in operation.split("_"))
+            raise HubError(
+                f"organizations:{action} is refused to the hub account: {error_code(error)}: "
+                f"{error_message(error)}. Run the audit from the management account or a delegated administrator "
+                "whose role allows it."
+            ) from error
+        except BotoCoreError as error:
+            raise HubError(f"AWS Organizations cannot be reached: {error}") from error
 
 
 def _unit_paths(reader: _Reader) -> Iterator[tuple[str, str]]:

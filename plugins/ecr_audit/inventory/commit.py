@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.errors import FinalError
 from ecr_audit.inventory.plan import Plan, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
 from ecr_audit.lake import PARQUET_OPTIONS, Commit, Lake, SnapshotWriter
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 TARGET_KEY = ["account_id", "region"]
 
 
-class NothingCollectedError(RuntimeError):
+class NothingCollectedError(FinalError):
     """No account but the hub's own could be read: a fault of the audit, not a state of the organization."""
 
 
@@ -62,7 +63,14 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
         if not outcomes:
             raise NothingCollectedError("The plan has no target: no account is wanted.")
         _require_something_collected(plan, outcomes)
-        details = {"plan_id": plan_id, "run_id": plan.run_id, "limited": plan.limited, "lost_batches": lost}
+        details = {
+            "plan_id": plan_id,
+            "run_id": plan.run_id,
+            "organization_id": plan.organization_id,
+            "hub_account_id": plan.hub_account_id,
+            "limited": plan.limited,
+            "lost_batches": lost,
+        }
         commit = writer.commit(details)
     for older in lake.folders("_staging"):
         # Plan ids begin with their time. This plan's parts stay: a batch can still be cleared and scanned anew.

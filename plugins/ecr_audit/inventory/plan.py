@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions
+from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import Hub
+from ecr_audit.errors import FinalError
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
@@ -39,7 +40,7 @@ TARGETS = pa.schema(
 )
 
 
-class PlanError(ValueError):
+class PlanError(FinalError):
     """The scan was told to read something that is not there; the message names it and what is."""
 
 
@@ -62,6 +63,7 @@ class Plan:
     plan_id: str
     snapshot_date: date
     run_id: str
+    organization_id: str
     hub_account_id: str
     partition: str
     # The run reads a part of the organization: what it does not read stays as that day's snapshot has it.
@@ -75,15 +77,21 @@ class Plan:
 
 
 def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
-    """Read the organization's accounts and start a plan with them. Raises HubError."""
+    """Read the organization's accounts and start a plan with them.
+
+    Raises HubError; and PlanError when the lake holds the snapshots of another organization, which this one would
+    make look closed down.
+    """
     plan = Plan(
         plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
         snapshot_date=snapshot_date,
         run_id=run_id,
+        organization_id=organization_id(hub),
         hub_account_id=hub.account_id,
         partition=hub.partition,
         limited=bool(limits),
     )
+    _require_same_organization(lake, plan)
     accounts = pa.Table.from_pylist(
         [
             {
@@ -153,6 +161,17 @@ def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
     with lake.scratch(f"{plan.plan_id}-{name}") as folder:
         pq.write_table(table, folder / name, **PARQUET_OPTIONS)
         lake.move_in(folder / name, f"{plan.folder}/{name}")
+
+
+def _require_same_organization(lake: Lake, plan: Plan) -> None:
+    dates = lake.snapshot_dates("inventory")
+    newest = lake.read_commit("inventory", dates[-1]) if dates else None
+    if newest and newest.details["organization_id"] != plan.organization_id:
+        raise PlanError(
+            f"ECR_AUDIT_LAKE: {lake.root} holds the snapshots of organization {newest.details['organization_id']}, the "
+            f"hub account {plan.hub_account_id} belongs to {plan.organization_id}. Give each organization its own "
+            "ECR_AUDIT_DATA."
+        )
 
 
 def _stage_plan(lake: Lake, plan: Plan) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ecr_audit.aws.session import Hub
+from ecr_audit.errors import FinalError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory.commit import commit_snapshot, coverage
 from ecr_audit.inventory.plan import Limits, read_plan
@@ -17,7 +18,7 @@ from ecr_audit.settings import load_settings
 log = logging.getLogger(__name__)
 
 
-class CoverageError(RuntimeError):
+class CoverageError(FinalError):
     """Too little of the organization was seen; what was seen is committed all the same."""
 
 
