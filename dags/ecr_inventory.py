@@ -16,46 +16,15 @@ The snapshot's asset event starts `ecr_compliance`.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pendulum
-from airflow.sdk import (
-    Asset,
-    ExceptionRetryPolicy,
-    Metadata,
-    Param,
-    RetryAction,
-    RetryRule,
-    TriggerRule,
-    dag,
-    get_current_context,
-    task,
-)
+from airflow.sdk import Metadata, Param, TriggerRule, dag, get_current_context, task
 
-INVENTORY = Asset("ecr_inventory")
+from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, connect_hub
 
 
 def _list_of(what: str, pattern: str | None = None) -> Param:
     items = {"type": "string", "pattern": pattern} if pattern else {"type": "string"}
     return Param([], type="array", items=items, title=what, description="Empty: all of them.")
-
-
-def _hub() -> Any:
-    """The hub account, through the Airflow connection that the settings name, or else boto3's own chain."""
-    from airflow.sdk import BaseHook
-
-    from ecr_audit.aws.session import connect_hub
-    from ecr_audit.settings import load_settings
-
-    conn_id = load_settings().aws_conn_id
-    if conn_id is None:
-        return connect_hub()
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-
-    # Asked for here, because the hook only warns of an unknown id and goes on with whatever credentials it finds.
-    BaseHook.get_connection(conn_id)
-    return connect_hub(AwsGenericHook(aws_conn_id=conn_id, client_type="sts").get_session())
 
 
 @dag(
@@ -68,13 +37,7 @@ def _hub() -> Any:
         "ous": _list_of("Organizational units (Root/Prod/Payments, or ids), with all below them"),
         "regions": _list_of("Regions"),
     },
-    default_args={
-        "owner": "platform-security",
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_policy": ExceptionRetryPolicy([RetryRule("ecr_audit.errors.FinalError", RetryAction.FAIL)]),
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args=DEFAULT_ARGS,
     tags=["ecr", "inventory"],
     doc_md=__doc__,
 )
@@ -85,21 +48,21 @@ def ecr_inventory():
         from ecr_audit.inventory import steps
 
         context = get_current_context()
-        return steps.discover(_hub(), context["params"], context["dag_run"].run_after, context["run_id"])
+        return steps.discover(connect_hub(), context["params"], context["dag_run"].run_after, context["run_id"])
 
     @task
     def plan_scan(plan_id: str) -> list[int]:
         """Plan every account x region, and cut the accounts into batches. Returns the batches' numbers."""
         from ecr_audit.inventory import steps
 
-        return steps.plan(_hub(), plan_id, get_current_context()["params"])
+        return steps.plan(connect_hub(), plan_id, get_current_context()["params"])
 
     @task(map_index_template="batch {{ task.op_kwargs['batch'] }}")
     def scan_accounts(batch: int, plan_id: str) -> None:
         """Read the repositories of a batch of accounts. Fails only when it cannot write what it read."""
         from ecr_audit.inventory import steps
 
-        steps.scan(_hub(), plan_id, batch)
+        steps.scan(connect_hub(), plan_id, batch)
 
     # Runs also when batches failed, so that their targets are recorded as FAILED; but not when all of them did.
     @task(outlets=[INVENTORY], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)

@@ -99,14 +99,16 @@ def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regio
     if isinstance(identity, MemberIdentity):
         hub_identity = HubIdentity(hub)
         try:
-            answer = yield Call(hub_identity, "sts", hub.region, "assume_role", identity.request, ASSUME_ROLE_PACE)
+            answer = yield Call(
+                hub_identity, "sts", hub.region, "assume_role", identity.request, "Credentials", ASSUME_ROLE_PACE
+            )
         except AWS_FAULTS as error:
             return Entry(identity, None, error)
         identity.accept(answer)
     if not ask_regions:
         return Entry(identity, None)
     try:
-        answer = yield Call(identity, "ec2", hub.region, "describe_regions", {})
+        answer = yield Call(identity, "ec2", hub.region, "describe_regions", {}, "Regions")
     except AWS_FAULTS:
         # ec2:DescribeRegions is a convenience: without it ECR itself says which regions are closed.
         return Entry(identity, None)

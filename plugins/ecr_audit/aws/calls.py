@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.outcomes import is_expired, is_throttle, is_transient
 from ecr_audit.aws.session import Clients, calling_as
@@ -51,6 +52,8 @@ class Call:
     region: str
     method: str
     parameters: Mapping[str, Any]
+    # The part of the answer that the flow lives on. botocore takes a body that breaks off for an empty answer.
+    expects: str
     pacer: Pacer | None = None
 
 
@@ -221,11 +224,14 @@ class Dispatcher:
         flight.effort.calls += 1
         try:
             with calling_as(credentials):
-                return getattr(self._clients.get(call.service, call.region), call.method)(**call.parameters)
+                answer = getattr(self._clients.get(call.service, call.region), call.method)(**call.parameters)
         except ClientError as error:
             if is_expired(error):
                 call.identity.expire(credentials)
             raise
+        if call.expects not in answer:
+            raise ResponseParserError(f"{call.method} was answered without '{call.expects}': the body is not whole")
+        return answer
 
     def _pause_before_retry(self, flight: _Flight, error: Exception) -> float | None:
         """Seconds to wait before the same call is made again; None when it is not to be.

@@ -105,6 +105,8 @@ class _Reader:
         token: dict[str, str] = {}
         while True:
             answer = self.ask(operation, **parameters, **token)
+            if key not in answer:
+                raise HubError(f"AWS Organizations answered {operation} without '{key}': the body is not whole")
             yield from answer[key]
             if not answer.get("NextToken"):
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import PaginationError
@@ -41,9 +41,8 @@ def scan_target(identity: Identity, account_id: str, region: str, *, opt_in_regi
     """
     try:
         repositories = yield from _pages(
-            Call(identity, "ecr", region, "describe_repositories", {"maxResults": REPOSITORY_PAGE}),
+            Call(identity, "ecr", region, "describe_repositories", {"maxResults": REPOSITORY_PAGE}, "repositories"),
             "nextToken",
-            "repositories",
         )
     except AWS_FAULTS as error:
         outcome = outcome_of_describe(error, opt_in_region=opt_in_region)
@@ -62,14 +61,13 @@ def _tags(identity: Identity, region: str) -> Flow:
     """Tags of all repositories of the region that have any. 100 a call; ListTagsForResource takes one call each."""
     first = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": TAG_PAGE}
     found = yield from _pages(
-        Call(identity, "resourcegroupstaggingapi", region, "get_resources", first),
+        Call(identity, "resourcegroupstaggingapi", region, "get_resources", first, "ResourceTagMappingList"),
         "PaginationToken",
-        "ResourceTagMappingList",
     )
     return {each["ResourceARN"]: {tag["Key"]: tag["Value"] for tag in each["Tags"]} for each in found}
 
 
-def _pages(first: Call, token: str, items: str) -> Flow:
+def _pages(first: Call, token: str) -> Flow:
     """All items of a paged answer. An empty page may carry a token and is not the last; a token that comes back is.
 
     Raises PaginationError when AWS hands out the same token twice, which would go on for ever.
@@ -78,10 +76,10 @@ def _pages(first: Call, token: str, items: str) -> Flow:
     call = first
     while True:
         answer = yield call
-        found += answer.get(items, [])
+        found += answer[call.expects]
         following = answer.get(token)
         if not following:
             return found
         if following == call.parameters.get(token):
             raise PaginationError(message=f"{call.method} gave the same {token} twice")
-        call = Call(first.identity, first.service, first.region, first.method, {**first.parameters, token: following})
+        call = replace(first, parameters={**first.parameters, token: following})
