@@ -8,11 +8,12 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -22,8 +23,8 @@ PREFIX = "ECR_AUDIT_"
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
-ACCOUNT_ID = re.compile(r"\d{12}")
-REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+ACCOUNT_ID = re.compile(r"[0-9]{12}")
+REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 
 
 class SettingsError(FinalError):
@@ -35,12 +36,13 @@ def _split(value: Any) -> Any:
 
 
 def _all_or_split(value: Any) -> Any:
-    """`all`, or nothing, is the empty tuple: no limit."""
-    return () if isinstance(value, str) and value.strip().lower() in ("", "all") else _split(value)
+    """`all` is the empty tuple: no limit."""
+    return () if isinstance(value, str) and value.strip().lower() == "all" else _split(value)
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+def _iso_date(value: Any) -> Any:
+    """Stricter than pydantic, which takes a plain number for seconds since 1970."""
+    return date.fromisoformat(value.strip()) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -58,21 +60,20 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     data: Path = Field(default=Path("data"), json_schema_extra=_valid("a folder, such as ./data"))
-    lake: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+    lake: str | None = Field(
         default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake")
     )
     role_name: str = Field(
         default="ecr-audit",
-        min_length=1,
         max_length=64,
-        pattern=r"^[\w+=,.@/-]+$",
+        pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
         json_schema_extra=_valid("the name of the role in every account, without its ARN, such as ecr-audit"),
     )
-    external_id: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+    external_id: str | None = Field(
         default=None,
         min_length=2,
         max_length=1224,
-        pattern=r"^[\w+=,.@:/-]+$",
+        pattern=r"^[A-Za-z0-9_+=,.@:/-]+$",
         json_schema_extra=_valid("2 to 1,224 letters, digits or +=,.@:/- (AssumeRole's ExternalId)"),
     )
     regions: NamesOrAll = Field(
@@ -80,7 +81,7 @@ class Settings(BaseSettings):
         json_schema_extra=_valid("'all', or a list such as 'us-east-1,eu-west-1' (unknown to AWS is told at planning)"),
     )
     accounts: NamesOrAll = Field(default=(), json_schema_extra=_valid("'all', or a list of 12-digit account ids"))
-    aws_conn_id: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+    aws_conn_id: str | None = Field(
         default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
     )
     batch_accounts: int = Field(default=25, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
@@ -100,14 +101,20 @@ class Settings(BaseSettings):
         default=("owner", "team"),
         json_schema_extra=_valid("a list of repository tag keys, the first found wins: owner,team"),
     )
-    snapshot_date: Annotated[date | None, BeforeValidator(_blank_is_none)] = Field(
+    snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
+        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
     @field_validator("lake")
     @classmethod
     def _lake_scheme(cls, value: str | None) -> str | None:
-        if value and "://" in value and not re.match(r"s3://[a-z0-9][a-z0-9.-]+|file:///", value):
+        if value and re.match(r"\w+:/", value) and not re.match(r"s3://[a-z0-9][a-z0-9.-]+|file:///", value):
             raise ValueError("is no place that a lake can be at")
         return value
 
@@ -141,12 +148,14 @@ def load_settings() -> Settings:
 
     Raises SettingsError, which lists every fault: bad values, and `ECR_AUDIT_*` variables that no setting has.
     """
-    given = [name.removeprefix(PREFIX).lower() for name in os.environ if name.startswith(PREFIX)]
-    faults = [_unknown(name) for name in sorted(given) if name not in Settings.model_fields]
+    # As pydantic-settings reads them: whatever their case.
+    given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
+    names = sorted(variable.removeprefix(PREFIX).lower() for variable in given)
+    faults = [_unknown(name) for name in names if name not in Settings.model_fields]
     try:
         settings = Settings()
     except ValidationError as fault:
-        faults += [_describe(error) for error in fault.errors()]
+        faults += [_describe(error, given) for error in fault.errors()]
     if faults:
         title = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
         raise SettingsError("\n  ".join([title, *faults]))
@@ -163,10 +172,10 @@ def _unknown(name: str) -> str:
     return f"{PREFIX}{name.upper()}: no such setting. {hint}"
 
 
-def _describe(error: ErrorDetails) -> str:
+def _describe(error: ErrorDetails, given: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
     variable = f"{PREFIX}{name.upper()}"
     extra = Settings.model_fields[name].json_schema_extra
     valid = extra["valid"] if isinstance(extra, dict) else ""
     what = error["msg"].removeprefix("Value error, ")
-    return f"{variable}: '{os.environ[variable]}': {what[0].lower()}{what[1:]}. Give {valid}."
+    return f"{variable}: '{given[variable]}': {what[0].lower()}{what[1:]}. Give {valid}."
