@@ -178,6 +178,21 @@ class Lake:
         except OSError as fault:
             raise LakeError(f"{target}: cannot be written ({fault})") from fault
 
+    def fetch(self, relative: str, local: Path) -> None:
+        """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing."""
+        source = self.absolute(relative)
+        try:
+            if self.is_local:
+                try:
+                    os.link(source, local)
+                except OSError:  # another disk, or a file system without links
+                    shutil.copyfile(source, local)
+            else:
+                with self._fs.open_input_stream(source) as stream, local.open("wb") as sink:
+                    shutil.copyfileobj(stream, sink, 1 << 20)
+        except OSError as fault:
+            raise LakeError(f"{source}: cannot be read ({fault})") from fault
+
     def staged(self, relative: str) -> list[str]:
         """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
         selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)

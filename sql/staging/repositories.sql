@@ -35,6 +35,7 @@ SELECT
     r.created_at,
     r.image_tag_mutability,
     r.image_tag_mutability_raw,
+    r.image_tag_mutability_exclusion_filters,
     r.exclusion_filters,
     CASE
         WHEN r.image_tag_mutability = 'MUTABLE' THEN 'all'

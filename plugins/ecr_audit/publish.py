@@ -1,0 +1,213 @@
+"""Publishes the newest evaluated snapshot: `compliance.duckdb`, and each of its tables as Parquet and CSV.
+
+Everything is built and verified aside, then renamed into place, the database last. A reader that holds an old file
+open keeps reading it; a run that is killed leaves the old files whole.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
+from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
+from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
+
+DATABASE = "compliance.duckdb"
+
+# DuckDB 1.2's format: drivers of the whole 1.x line open it.
+STORAGE_VERSION = "v1.2.0"
+
+# The published tables, and the SQL that each is made of: a file of sql/, or a table of the session as it is.
+TABLES = {
+    "repositories": "marts/repositories",
+    "accounts": "FROM lake.accounts",
+    "scan_targets": "FROM lake.scan_targets",
+    "policy_output": "FROM lake.policy_output",
+    "policy_run": "FROM lake.policy_run_history",
+    "policies": "FROM catalog.policies",
+    "frameworks": "FROM catalog.frameworks",
+    "sections": "FROM catalog.sections",
+    "section_policies": "FROM catalog.section_policies",
+    "section_compliance": "marts/section_compliance_history",
+    "findings": "marts/findings",
+    "changes": "marts/changes",
+    "coverage": "marts/coverage",
+    "account_compliance": "marts/account_compliance",
+    "publication": "marts/publication",
+}
+
+# Of these every evaluated snapshot is published, not only the newest.
+HISTORIES = (POLICY_RUN, SECTION_COMPLIANCE)
+
+_BUILDING = ".publishing-"
+
+
+class PublishError(RuntimeError):
+    """The lake is in no state to be published, or what was built does not hold what it should."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published."""
+
+    snapshot_date: date
+    database: Path
+    rows: dict[str, int]
+
+
+def publish(
+    lake: Lake,
+    catalog: Catalog,
+    folder: Path,
+    *,
+    owner_tags: tuple[str, ...],
+    limits: Limits = DEFAULT_LIMITS,
+) -> Publication:
+    """Publish the newest evaluated snapshot of the lake into a folder.
+
+    Raises PublishError when there is none, or when what it was judged on has been replaced since.
+    """
+    compliance = _newest_evaluated(lake)
+    inventory = lake.read_commit("inventory", compliance.snapshot_date)
+    if inventory is None or inventory.commit_id != compliance.details["inventory_commit"]:
+        raise PublishError(
+            f"{compliance.snapshot_date}: its repositories were scanned anew after they had been judged."
+            " Evaluate that date again"
+        )
+    with _building(folder) as aside:
+        with open_warehouse(
+            lake, catalog, compliance.snapshot_date, purpose="publish", owner_tags=owner_tags, limits=limits
+        ) as warehouse:
+            warehouse.add_stage(compliance, "compliance")
+            _add_histories(lake, warehouse)
+            _build(warehouse, aside / DATABASE, inventory, compliance)
+        with duckdb.connect(aside / DATABASE, read_only=True) as database:
+            rows = _verified_rows(database, lake, inventory, compliance)
+            for table in TABLES:
+                _export(database, table, aside)
+        for file in sorted(aside.iterdir(), key=lambda file: file.name == DATABASE):
+            _put_in_place(file, folder / file.name)
+    return Publication(compliance.snapshot_date, folder / DATABASE, rows)
+
+
+def _newest_evaluated(lake: Lake) -> Commit:
+    """The newest compliance commit. Each must continue the status history of the one before it."""
+    commits = _evaluated(lake)
+    if not commits:
+        raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
+    for earlier, later in pairwise(commits):
+        if later.details["previous_commit"] != earlier.commit_id:
+            raise PublishError(
+                f"{later.snapshot_date}: its status history continues from {earlier.snapshot_date}, which was evaluated"
+                f" again since. Evaluate {later.snapshot_date} and all later dates again, in order"
+            )
+    return commits[-1]
+
+
+def _evaluated(lake: Lake) -> list[Commit]:
+    commits = [lake.read_commit("compliance", day) for day in lake.snapshot_dates("compliance")]
+    return [commit for commit in commits if commit is not None]
+
+
+def _add_histories(lake: Lake, warehouse: Warehouse) -> None:
+    for table in HISTORIES:
+        history = f"lake.{table.name}_history"
+        schema = table.schema.append(pa.field("snapshot_date", pa.date32()))
+        warehouse.add_arrow(history, schema.empty_table())
+        for commit in _evaluated(lake):
+            rows = lake.open_table(commit, table).read().cast(table.schema)
+            dates = pa.array([commit.snapshot_date] * rows.num_rows, pa.date32())
+            warehouse.append_arrow(history, rows.append_column("snapshot_date", dates))
+
+
+def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit) -> None:
+    quoted = str(path).replace("'", "''")
+    warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
+    for table, source in TABLES.items():
+        statement = parse_statement(source, source) if source.startswith("FROM") else read_statement(source)
+        warehouse.create_table(
+            f"published.{table}",
+            statement,
+            snapshot_date=compliance.snapshot_date,
+            published_at=datetime.now(UTC),
+            inventory_commit=inventory.commit_id,
+            compliance_commit=compliance.commit_id,
+            lake_schema_version=SCHEMA_VERSION,
+        )
+    warehouse.connection.execute("DETACH published")
+
+
+def _verified_rows(
+    database: duckdb.DuckDBPyConnection, lake: Lake, inventory: Commit, compliance: Commit
+) -> dict[str, int]:
+    """Rows of each table of the file, as it reads; those that come from the lake must be as many as were committed."""
+    rows = {table: database.table(table).shape[0] for table in TABLES}
+    expected = {table.name: inventory.rows[table.name] for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)}
+    expected[POLICY_OUTPUT.name] = compliance.rows[POLICY_OUTPUT.name]
+    for history in HISTORIES:
+        expected[history.name] = sum(commit.rows[history.name] for commit in _evaluated(lake))
+    if wrong := [
+        f"{table} has {rows[table]} rows, not {count}" for table, count in expected.items() if rows[table] != count
+    ]:
+        raise PublishError(f"{DATABASE} was built wrongly and is not published: {'; '.join(wrong)}")
+    return rows
+
+
+def _export(database: duckdb.DuckDBPyConnection, table: str, folder: Path) -> None:
+    database.execute(
+        f"COPY {table} TO $path (FORMAT parquet, COMPRESSION zstd)", {"path": str(folder / f"{table}.parquet")}
+    )
+    columns = database.execute(f"DESCRIBE {table}").fetchall()
+    cells = ", ".join(_harmless(name) if kind == "VARCHAR" else f'"{name}"' for name, kind, *_ in columns)
+    database.execute(
+        f"COPY (SELECT {cells} FROM {table}) TO $path (FORMAT csv, HEADER)", {"path": str(folder / f"{table}.csv")}
+    )
+
+
+def _harmless(column: str) -> str:
+    """A text cell that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection)."""
+    return (
+        f"""CASE WHEN left("{column}", 1) IN ('=', '+', '-', '@', chr(9), chr(13))"""
+        f""" THEN '''' || "{column}" ELSE "{column}" END AS "{column}\""""
+    )
+
+
+@contextmanager
+def _building(folder: Path) -> Iterator[Path]:
+    """A folder to build in, on the file system of the publish folder. One publisher at a time.
+
+    What killed runs left is removed: with the lock held, no other run can be building.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as fault:
+        raise PublishError(f"ECR_AUDIT_DATA: '{folder}' cannot be written ({fault})") from fault
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in folder.glob(f"{_BUILDING}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        aside = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=folder))
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(built: Path, target: Path) -> None:
+    with built.open("rb+") as file:
+        os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
+    built.replace(target)

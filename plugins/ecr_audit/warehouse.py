@@ -1,0 +1,222 @@
+"""A DuckDB session over one snapshot of the lake, in which the files of sql/ run.
+
+    lake.<table>            the snapshot's files; `snapshot_date` is added
+    lake.previous_<table>   the same of the newest evaluated snapshot before it; typed and empty when there is none
+    catalog.<table>         policies, frameworks, sections (see catalog/)
+    staging.<view>          sql/staging
+    marts.<table>           sql/marts
+
+A file of sql/ is one SELECT under a comment. What it is made into (a view, a table, rows) is decided here, and it is
+given those `$parameters` only that it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.lake import Commit, Lake, LakeError
+from ecr_audit.schemas import STAGES, LakeTable
+from ecr_audit.settings import SQL_ROOT
+
+# In this order: a view may read those before it.
+STAGING_VIEWS = ("repositories", "recreated")
+
+# The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
+SLICED = ("repositories", "previous_repositories", "previous_policy_output")
+
+
+class WarehouseError(RuntimeError):
+    """SQL failed; the message names its file."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a session may use of this machine. What does not fit into `memory` spills to disk, beside the lake."""
+
+    memory: str = "2GB"
+    threads: int = 2
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SELECT of sql/, and the parameters that it names."""
+
+    path: str
+    text: str
+    parameters: frozenset[str]
+
+
+class Warehouse:
+    """The session. `open_warehouse` makes it."""
+
+    def __init__(self, lake: Lake, snapshot_date: date, folder: Path, limits: Limits) -> None:
+        self.snapshot_date = snapshot_date
+        self._lake = lake
+        self._folder = folder
+        self.connection = duckdb.connect()
+        self.connection.execute("SET memory_limit = $memory", {"memory": limits.memory})
+        self.connection.execute("SET threads = $threads", {"threads": limits.threads})
+        self.connection.execute("SET temp_directory = $folder", {"folder": str(folder / "spill")})
+        self.connection.execute("SET TimeZone = 'UTC'")
+        for schema in ("lake", "catalog", "staging", "marts"):
+            self.connection.execute(f"CREATE SCHEMA {schema}")
+        self.show_accounts()
+
+    # Tables
+
+    def add_stage(self, commit: Commit | None, stage: str, prefix: str = "") -> None:
+        """Show the tables of a committed stage as `lake.<prefix><table>`; empty ones when there is no commit."""
+        for table in STAGES[stage]:
+            if commit is None:
+                self._add_empty(f"{prefix}{table.name}", table)
+            else:
+                self.add_file(f"{prefix}{table.name}", table, commit.files[table.name], commit.snapshot_date)
+
+    def add_file(self, name: str, table: LakeTable, relative: str, snapshot_date: date) -> None:
+        """Show a Parquet file of the lake as `lake.<name>`. Raises LakeError if it is missing, truncated, misshapen."""
+        location = self._lake.absolute(relative)
+        self._lake.open_parquet(location, table.schema).close()
+        if not self._lake.is_local:
+            # DuckDB reads only local files without an extension, which would have to be downloaded.
+            location = str(self._folder / f"{name}.parquet")
+            self._lake.fetch(relative, Path(location))
+        self.set_variable(f"{name}_file", location)
+        self.set_variable(f"{name}_date", snapshot_date)
+        slice_of_accounts = (
+            "WHERE account_id > getvariable('accounts_after') AND account_id <= getvariable('accounts_up_to')"
+        )
+        self.connection.execute(
+            f"""
+            CREATE VIEW lake.{name} AS
+            SELECT *, getvariable('{name}_date') AS snapshot_date
+            FROM read_parquet(getvariable('{name}_file'), hive_partitioning = FALSE)
+            {slice_of_accounts if name in SLICED else ""}
+            """
+        )
+
+    def add_arrow(self, name: str, rows: pa.Table) -> None:
+        """Make a table, such as `catalog.policies`, of rows in memory."""
+        self.connection.register("given_rows", rows)
+        self.connection.execute(f"CREATE TABLE {name} AS FROM given_rows")
+        self.connection.unregister("given_rows")
+
+    def append_arrow(self, name: str, rows: pa.Table) -> None:
+        """Add rows in memory to a table that `add_arrow` made."""
+        self.connection.register("given_rows", rows)
+        self.connection.execute(f"INSERT INTO {name} BY NAME FROM given_rows")
+        self.connection.unregister("given_rows")
+
+    def show_accounts(self, after: str = "", up_to: str = "~") -> None:
+        """Limit the large tables to the accounts `after` < id <= `up_to`; without arguments show all again.
+
+        Files are sorted by account, so that little more is read than what is shown.
+        """
+        self.set_variable("accounts_after", after)
+        self.set_variable("accounts_up_to", up_to)
+
+    # SQL
+
+    def create_view(self, name: str, statement: Statement) -> None:
+        """Make a view of a statement, replacing the one of that name."""
+        self._run(f"CREATE OR REPLACE VIEW {name} AS\n", statement, {})
+
+    def create_table(self, name: str, statement: Statement, **parameters: Any) -> None:
+        """Make a table of a statement."""
+        self._run(f"CREATE TABLE {name} AS\n", statement, parameters)
+
+    def query(self, statement: Statement, **parameters: Any) -> pa.Table:
+        """The rows of a statement."""
+        try:
+            return self._run("", statement, parameters).to_arrow_table()
+        except duckdb.Error as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+
+    def table(self, name: str) -> pa.Table:
+        """All rows of a table or view of the session."""
+        return self.connection.execute(f"FROM {name}").to_arrow_table()
+
+    def _run(self, prefix: str, statement: Statement, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        bound = {name: value for name, value in parameters.items() if name in statement.parameters}
+        try:
+            return self.connection.execute(prefix + statement.text, bound)
+        except duckdb.Error as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+
+    def _add_empty(self, name: str, table: LakeTable) -> None:
+        schema = table.schema.append(pa.field("snapshot_date", pa.date32()))
+        self.add_arrow(f"lake.{name}", schema.empty_table())
+
+    def set_variable(self, variable: str, value: Any, kind: str | None = None) -> None:
+        """Set what SQL reads with `getvariable`: views cannot have parameters."""
+        cast = f"::{kind}" if kind else ""
+        self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
+
+
+def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:
+    """Read a file of sql/, named without its ending (`marts/findings`). Raises WarehouseError if it is no SELECT."""
+    path = sql_root / f"{relative}.sql"
+    try:
+        return parse_statement(f"sql/{relative}.sql", path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise WarehouseError(f"{path}: cannot be read ({fault.strerror})") from fault
+
+
+def parse_statement(path: str, text: str) -> Statement:
+    """Take SQL text for a statement; `path` is what errors call it. Raises WarehouseError if it is no SELECT."""
+    try:
+        statements = duckdb.extract_statements(text)
+    except duckdb.Error as fault:
+        raise WarehouseError(f"{path}: {fault}") from fault
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise WarehouseError(f"{path}: must hold one SELECT and nothing else")
+    return Statement(path, statements[0].query.rstrip().rstrip(";"), frozenset(statements[0].named_parameters))
+
+
+@contextmanager
+def open_warehouse(
+    lake: Lake,
+    catalog: Catalog,
+    snapshot_date: date,
+    *,
+    purpose: str,
+    owner_tags: tuple[str, ...] = (),
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Warehouse]:
+    """A session over the inventory of a date and the evaluated snapshot before it, with all staging views.
+
+    `purpose` names the folder that it spills to; two sessions open at once need two.
+    Raises LakeError when the date has no inventory, or a file of it is damaged.
+    """
+    inventory = lake.read_commit("inventory", snapshot_date)
+    if inventory is None:
+        dates = ", ".join(map(str, lake.snapshot_dates("inventory")[-5:])) or "none"
+        raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
+    previous = lake.previous_commit("compliance", snapshot_date)
+    with lake.scratch(f"{purpose}-{snapshot_date}") as folder:
+        warehouse = Warehouse(lake, snapshot_date, folder, limits)
+        try:
+            warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
+            warehouse.add_stage(inventory, "inventory")
+            warehouse.add_stage(previous, "compliance", "previous_")
+            # Of that date's inventory only what is still there is of use: it tells a repository from its namesake.
+            before = lake.read_commit("inventory", previous.snapshot_date) if previous else None
+            warehouse.add_stage(before, "inventory", "previous_")
+            for name, rows in catalog.as_arrow().items():
+                warehouse.add_arrow(f"catalog.{name}", rows)
+            for view in STAGING_VIEWS:
+                warehouse.create_view(f"staging.{view}", read_statement(f"staging/{view}"))
+            yield warehouse
+        finally:
+            warehouse.connection.close()

@@ -1,0 +1,21 @@
+-- severity: fail
+-- A collected target has as many rows as it said it read: none was lost on the way into the lake.
+WITH observed AS (
+    SELECT
+        account_id,
+        region,
+        count(*) AS repositories
+    FROM lake.repositories
+    WHERE observed
+    GROUP BY ALL
+)
+
+SELECT
+    t.account_id,
+    t.region,
+    t.repository_count,
+    coalesce(o.repositories, 0) AS repositories
+FROM lake.scan_targets AS t
+LEFT JOIN observed AS o USING (account_id, region)
+WHERE t.outcome = 'COLLECTED'
+    AND t.repository_count IS DISTINCT FROM coalesce(o.repositories, 0)

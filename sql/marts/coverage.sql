@@ -1,0 +1,47 @@
+-- coverage: one row per account: how much of it was seen.
+-- key: account_id.  from: lake.accounts, lake.scan_targets, lake.repositories.
+-- coverage_percent is COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE): NULL where nothing was to be seen.
+WITH outcomes AS (
+    SELECT
+        account_id,
+        count(*) AS targets,
+        count(*) FILTER (WHERE outcome = 'COLLECTED') AS collected,
+        count(*) FILTER (WHERE outcome = 'ASSUME_ROLE_DENIED') AS assume_role_denied,
+        count(*) FILTER (WHERE outcome = 'ACCESS_DENIED') AS access_denied,
+        count(*) FILTER (WHERE outcome = 'REGION_DISABLED') AS region_disabled,
+        count(*) FILTER (WHERE outcome = 'ACCOUNT_INACTIVE') AS account_inactive,
+        count(*) FILTER (WHERE outcome = 'THROTTLED') AS throttled,
+        count(*) FILTER (WHERE outcome = 'FAILED') AS failed
+    FROM lake.scan_targets
+    GROUP BY account_id
+),
+
+repositories AS (
+    SELECT
+        account_id,
+        count(*) FILTER (WHERE observed) AS repositories_observed,
+        count(*) FILTER (WHERE NOT observed) AS repositories_unseen
+    FROM lake.repositories
+    GROUP BY account_id
+)
+
+SELECT
+    a.snapshot_date,
+    a.account_id,
+    a.account_name,
+    a.state,
+    a.ou_path,
+    coalesce(o.targets, 0) AS targets,
+    coalesce(o.collected, 0) AS collected,
+    coalesce(o.assume_role_denied, 0) AS assume_role_denied,
+    coalesce(o.access_denied, 0) AS access_denied,
+    coalesce(o.region_disabled, 0) AS region_disabled,
+    coalesce(o.account_inactive, 0) AS account_inactive,
+    coalesce(o.throttled, 0) AS throttled,
+    coalesce(o.failed, 0) AS failed,
+    coalesce(r.repositories_observed, 0) AS repositories_observed,
+    coalesce(r.repositories_unseen, 0) AS repositories_unseen,
+    100.0 * o.collected / nullif(o.targets - o.region_disabled - o.account_inactive, 0) AS coverage_percent
+FROM lake.accounts AS a
+LEFT JOIN outcomes AS o USING (account_id)
+LEFT JOIN repositories AS r USING (account_id)

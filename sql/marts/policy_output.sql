@@ -1,0 +1,124 @@
+-- policy_output: one row per policy and object: the verdict of today, and since when it holds.
+-- key: policy_id, object_id.  from: staging.verdicts ($policy_id's logic.sql), lake.*, lake.previous_policy_output.
+-- What holds for any policy is decided here, in this order:
+--   399 INAPPLICABLE  the object's account is not active, or not in the organization any more;
+--   599 UNDETERMINED  its account x region could not be read: what was last known is said, but is no verdict;
+--    99 DISAPPEARED   judged in the previous snapshot, its account x region was read today, and it is gone.
+-- Otherwise the policy's own verdict stands. DISAPPEARED is said once, on that day.
+-- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
+WITH verdicts AS (
+    -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
+    SELECT
+        *,
+        split_part(object_id, ':', 5) AS account_id,
+        split_part(object_id, ':', 4) AS region
+    FROM staging.verdicts
+),
+
+previous AS (
+    SELECT
+        object_id,
+        account_id,
+        region,
+        status,
+        status_date,
+        incompliant_start_date,
+        incompliant_end_date
+    FROM lake.previous_policy_output
+    ANTI JOIN staging.recreated USING (object_id)
+    WHERE policy_id = $policy_id
+        AND status <> 'DISAPPEARED'
+),
+
+unseen AS (
+    SELECT
+        repository_arn AS object_id,
+        strftime(collected_at, '%Y-%m-%d') AS last_seen
+    FROM lake.repositories
+    WHERE NOT observed
+),
+
+objects AS (
+    SELECT
+        coalesce(v.object_id, p.object_id) AS object_id,
+        coalesce(v.account_id, p.account_id) AS account_id,
+        coalesce(v.region, p.region) AS region,
+        v.condition_index,
+        v.status,
+        v.current_state_message,
+        v.remediation_message,
+        v.remediation_command,
+        v.object_id IS NULL AS is_gone,
+        p.status AS previous_status,
+        p.status_date AS previous_status_date,
+        p.incompliant_start_date AS previous_start,
+        p.incompliant_end_date AS previous_end
+    FROM verdicts AS v
+    FULL JOIN previous AS p USING (object_id)
+),
+
+judged AS (
+    SELECT
+        o.*,
+        u.last_seen,
+        t.error_code,
+        coalesce(t.outcome, 'not scanned') AS outcome,
+        coalesce(t.outcome = 'COLLECTED', FALSE) AS observed,
+        coalesce(a.state, 'no longer in the organization') AS account_state,
+        CASE
+            WHEN a.state IS DISTINCT FROM 'ACTIVE' THEN 399
+            WHEN t.outcome IS DISTINCT FROM 'COLLECTED' THEN 599
+            WHEN o.is_gone THEN 99
+        END AS engine_condition
+    FROM objects AS o
+    LEFT JOIN lake.accounts AS a USING (account_id)
+    LEFT JOIN lake.scan_targets AS t USING (account_id, region)
+    LEFT JOIN unseen AS u USING (object_id)
+),
+
+stated AS (
+    SELECT
+        * REPLACE (
+            CASE engine_condition
+                WHEN 99 THEN 'DISAPPEARED'
+                WHEN 399 THEN 'INAPPLICABLE'
+                WHEN 599 THEN 'UNDETERMINED'
+                ELSE status
+            END AS status,
+            CASE engine_condition
+                WHEN 99 THEN 'The repository is gone: its account and region were read, and it is not there.'
+                WHEN 399 THEN 'The account is ' || account_state || '.'
+                WHEN 599 THEN concat(
+                    'Not seen: ', outcome, ' (' || error_code || ')', '.',
+                    ' Last known, of ' || last_seen || ': ' || current_state_message
+                )
+                ELSE current_state_message
+            END AS current_state_message
+        )
+    FROM judged
+)
+
+SELECT
+    $policy_id AS policy_id,
+    object_id,
+    account_id,
+    region,
+    status,
+    CASE WHEN status = previous_status THEN previous_status_date ELSE $snapshot_date END AS status_date,
+    CASE
+        WHEN status = 'INCOMPLIANT' AND (previous_start IS NULL OR previous_end IS NOT NULL) THEN $snapshot_date
+        ELSE previous_start
+    END AS incompliant_start_date,
+    CASE
+        WHEN status = 'INCOMPLIANT' THEN NULL
+        WHEN status <> 'UNDETERMINED' AND previous_start IS NOT NULL AND previous_end IS NULL THEN $snapshot_date
+        ELSE previous_end
+    END AS incompliant_end_date,
+    coalesce(engine_condition, condition_index)::INTEGER AS condition_index,
+    current_state_message,
+    CASE WHEN engine_condition IS NULL THEN remediation_message END AS remediation_message,
+    CASE WHEN engine_condition IS NULL THEN remediation_command END AS remediation_command,
+    observed,
+    $run_time AS run_time
+FROM stated
+ORDER BY account_id, region, object_id

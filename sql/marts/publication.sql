@@ -1,0 +1,15 @@
+-- publication: the one row that says what this file shows, and what it was made of.
+-- from: lake.scan_targets, lake.policy_run.
+-- coverage_percent is the organization's: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE).
+SELECT
+    $snapshot_date AS snapshot_date,
+    $published_at AS published_at,
+    $inventory_commit AS inventory_commit,
+    $compliance_commit AS compliance_commit,
+    $lake_schema_version AS lake_schema_version,
+    version() AS duckdb_version,
+    100.0 * count(*) FILTER (WHERE outcome = 'COLLECTED')
+        / nullif(count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0)
+        AS coverage_percent,
+    (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes
+FROM lake.scan_targets

@@ -1,0 +1,11 @@
+-- repositories: one row per repository of the snapshot, with what is derived of it, for people.
+-- key: repository_arn.  from: staging.repositories, lake.accounts.
+-- observed = false: its account and region could not be read, and the row is what was last known, of collected_at.
+SELECT
+    $snapshot_date AS snapshot_date,
+    r.account_id,
+    a.account_name,
+    a.ou_path,
+    r.* EXCLUDE (account_id)
+FROM staging.repositories AS r
+LEFT JOIN lake.accounts AS a USING (account_id)

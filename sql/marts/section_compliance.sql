@@ -1,0 +1,113 @@
+-- section_compliance: one row per framework section and scope: how the objects fare that its policies judged.
+-- key: section_id, scope_type, scope_id.  from: lake.policy_output, lake.scan_targets, staging.account_scopes, catalog.*.
+-- A section counts distinct (policy, object) pairs of its own and its sub-sections' policies, however many ways lead to
+-- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL means
+-- that there is nothing to tell ("no data"), and is not 0.
+-- The organization has a row for every section; OUs and accounts only for sections that some policy reaches.
+WITH closure_policies AS (
+    SELECT DISTINCT
+        c.section_id,
+        h.policy_id
+    FROM catalog.section_closure AS c
+    JOIN catalog.section_policies AS h ON h.section_id = c.descendant_section_id
+),
+
+rules AS (
+    SELECT
+        c.section_id,
+        count(DISTINCT r.internal_rule)::INTEGER AS internal_rules
+    FROM closure_policies AS c
+    JOIN (SELECT policy_id, unnest(internal_rules) AS internal_rule FROM catalog.policies) AS r USING (policy_id)
+    GROUP BY c.section_id
+),
+
+section_facts AS (
+    SELECT
+        s.section_id,
+        s.framework_id,
+        s.sub_sections,
+        coalesce(any_value(r.internal_rules), 0) AS internal_rules,
+        count(p.policy_id)::INTEGER AS policies,
+        coalesce(list_sort(list_distinct(flatten(list(p.flags) FILTER (WHERE p.policy_id IS NOT NULL)))), []) AS flags
+    FROM catalog.sections AS s
+    LEFT JOIN closure_policies AS c USING (section_id)
+    LEFT JOIN catalog.policies AS p USING (policy_id)
+    LEFT JOIN rules AS r USING (section_id)
+    GROUP BY ALL
+),
+
+account_counts AS (
+    SELECT
+        policy_id,
+        account_id,
+        count(*) FILTER (WHERE status = 'COMPLIANT') AS compliant,
+        count(*) FILTER (WHERE status = 'INCOMPLIANT') AS incompliant,
+        count(*) FILTER (WHERE status = 'UNDETERMINED') AS undetermined,
+        count(*) FILTER (WHERE status = 'INAPPLICABLE') AS inapplicable,
+        count(*) FILTER (WHERE status = 'DISAPPEARED') AS disappeared
+    FROM lake.policy_output
+    GROUP BY ALL
+),
+
+scope_counts AS (
+    SELECT
+        s.scope_type,
+        s.scope_id,
+        c.policy_id,
+        sum(c.compliant) AS compliant,
+        sum(c.incompliant) AS incompliant,
+        sum(c.undetermined) AS undetermined,
+        sum(c.inapplicable) AS inapplicable,
+        sum(c.disappeared) AS disappeared
+    FROM staging.account_scopes AS s
+    JOIN account_counts AS c USING (account_id)
+    GROUP BY ALL
+),
+
+scopes AS (
+    SELECT
+        s.scope_type,
+        s.scope_id,
+        100.0 * count(*) FILTER (WHERE t.outcome = 'COLLECTED')
+            / nullif(count(*) FILTER (WHERE t.outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0)
+            AS coverage_percent
+    FROM staging.account_scopes AS s
+    LEFT JOIN lake.scan_targets AS t USING (account_id)
+    GROUP BY ALL
+    UNION ALL
+    -- Without any account there still is an organization, of which nothing is known.
+    SELECT 'organization', 'organization', NULL
+    WHERE NOT EXISTS (FROM staging.account_scopes)
+),
+
+counted AS (
+    SELECT
+        f.framework_id,
+        f.section_id,
+        s.scope_type,
+        s.scope_id,
+        f.sub_sections,
+        f.internal_rules,
+        f.policies,
+        f.flags,
+        coalesce(sum(n.compliant), 0)::BIGINT AS compliant,
+        coalesce(sum(n.incompliant), 0)::BIGINT AS incompliant,
+        coalesce(sum(n.undetermined), 0)::BIGINT AS undetermined,
+        coalesce(sum(n.inapplicable), 0)::BIGINT AS inapplicable,
+        coalesce(sum(n.disappeared), 0)::BIGINT AS disappeared,
+        s.coverage_percent
+    FROM section_facts AS f
+    JOIN scopes AS s ON s.scope_type = 'organization' OR f.policies > 0
+    LEFT JOIN closure_policies AS c ON c.section_id = f.section_id
+    LEFT JOIN scope_counts AS n
+        ON n.policy_id = c.policy_id
+        AND n.scope_type = s.scope_type
+        AND n.scope_id = s.scope_id
+    GROUP BY ALL
+)
+
+SELECT
+    * EXCLUDE (coverage_percent),
+    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent,
+    coverage_percent
+FROM counted

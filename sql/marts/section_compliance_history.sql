@@ -1,0 +1,12 @@
+-- section_compliance: one row per evaluated snapshot, framework section and scope, with the names that people read.
+-- key: snapshot_date, section_id, scope_type, scope_id.  from: lake.section_compliance_history, catalog.sections.
+-- Names are today's; a section that the catalog has no more has none.
+SELECT
+    h.snapshot_date,
+    h.framework_id,
+    s.framework_name,
+    h.section_id,
+    s.title AS section_title,
+    h.* EXCLUDE (snapshot_date, framework_id, section_id)
+FROM lake.section_compliance_history AS h
+LEFT JOIN catalog.sections AS s USING (section_id)
