@@ -1,0 +1,74 @@
+# make audit   the whole audit, on an emulated demo organization          make test   every check
+# make help    all commands
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VENV := $(CURDIR)/.venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+PUBLISHED := $(or $(ECR_AUDIT_DATA),data)/publish/compliance.duckdb
+
+# Airflow lives in this checkout, on its own SQLite database.
+export AIRFLOW_HOME ?= $(CURDIR)/.airflow
+export AIRFLOW__CORE__DAGS_FOLDER ?= $(CURDIR)/dags
+export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
+export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
+# A worker takes some 120 MB, and two batches at once are what two cores can do.
+export AIRFLOW__CORE__PARALLELISM ?= 4
+export PYTHONPATH := $(CURDIR)/plugins
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help audit audit-aws up sql test lint format types lock clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Environments: one for the audit, brought up to date when a lock changes; the tests' has it all and more.
+$(VENV)/.audit: requirements.txt requirements-uv.txt
+	@$(call install,requirements.txt)
+	@rm -f $(VENV)/.dev && touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements-uv.txt
+	@$(call install,requirements-dev.txt)
+	@touch $(VENV)/.audit $@
+
+define install
+	echo "Setting up .venv from $(1) …" && \
+	{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt && \
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python $(1)
+endef
+
+audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo organization; never talks to a real AWS
+	@$(BIN)/python bin/audit.py demo
+
+audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
+	@$(BIN)/python bin/audit.py aws
+
+up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule
+	@$(BIN)/airflow standalone
+
+sql: $(VENV)/.audit ## A read-only SQL shell on the published file
+	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
+	@test -f $(PUBLISHED) || { echo "$(PUBLISHED) is not there yet: run make audit, or set ECR_AUDIT_DATA."; exit 1; }
+	@$(BIN)/duckdb -readonly $(PUBLISHED)
+
+test: $(VENV)/.dev ## Every test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## Style and Airflow rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## Rewrite in the project's style
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: $(VENV)/.dev ## mypy, strict, on the library
+	@$(BIN)/mypy
+
+lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
+	@for name in requirements requirements-dev; do \
+		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Remove the environment and Airflow's state; data/ stays
+	@rm -rf $(VENV) $(CURDIR)/.airflow

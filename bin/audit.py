@@ -1,0 +1,198 @@
+"""The whole audit from the terminal: both DAGs, run by Airflow in this process, then a summary.
+
+`demo` starts an emulated AWS and runs two nights of the demo organization; `aws` runs one on the AWS of the
+environment.
+`make audit` and `make audit-aws` call this in the right environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class AuditFailed(Exception):  # noqa: N818 - an end of the run, not an error of the program
+    """The audit did not end well; the message is for the person who started it."""
+
+
+def main() -> int:
+    """Run the audit; returns the exit code: 0, or 1 when something failed or too little was seen."""
+    parser = argparse.ArgumentParser(prog="audit", description=__doc__)
+    parser.add_argument("where", choices=("demo", "aws"))
+    where = parser.parse_args().where
+    with _own_terminal() as console:
+        try:
+            _set_data_folder(where)
+            log_file = _log_everything()
+            console.print(f"Log of everything: [bold]{log_file}[/]")
+            return _run_demo(console) if where == "demo" else _run_aws(console)
+        except AuditFailed as end:
+            console.print(f"[bold red]The audit failed.[/] {end}", highlight=False)
+            return 1
+
+
+def _set_data_folder(where: str) -> None:
+    """The demo has data/ to itself; a real organization's data go beside it, unless ECR_AUDIT_DATA says where."""
+    if not os.environ.get("ECR_AUDIT_DATA"):
+        os.environ["ECR_AUDIT_DATA"] = str(ROOT / "data" if where == "demo" else ROOT / "data" / "aws")
+
+
+@contextlib.contextmanager
+def _own_terminal() -> Iterator[Console]:
+    """Keep the terminal for what people should read: the console stays on it while all other output goes elsewhere."""
+    with open(os.dup(1), "w", encoding="utf-8", closefd=True) as terminal:  # noqa: PTH123 - a descriptor, not a path
+        yield Console(file=terminal, highlight=False, soft_wrap=False)
+
+
+def _log_everything() -> Path:
+    """Send standard output and error of this process, and so Airflow's log, to a file."""
+    folder = Path(os.environ["ECR_AUDIT_DATA"]) / "logs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"audit-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+    except OSError as fault:
+        raise AuditFailed(f"ECR_AUDIT_DATA: '{folder.parent}' cannot be written ({fault}).") from fault
+    return path
+
+
+def _run_demo(console: Console) -> int:
+    _forget_real_aws()
+    from ecr_audit.demo import identities
+    from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
+    from ecr_audit.demo.server import EmulatedAws
+
+    os.environ.update(
+        AWS_ACCESS_KEY_ID=identities.HUB_ACCESS_KEY_ID,
+        AWS_SECRET_ACCESS_KEY=identities.HUB_SECRET_ACCESS_KEY,
+        AWS_DEFAULT_REGION="us-east-1",
+        ECR_AUDIT_EXTERNAL_ID=EXTERNAL_ID,
+        # The demo organization has accounts that nobody may enter; its gate is set so that the second night passes.
+        ECR_AUDIT_MIN_COVERAGE="0.85",
+    )
+    today = datetime.now(UTC).date()
+    with EmulatedAws(demo_world(1, today)) as aws:
+        os.environ["AWS_ENDPOINT_URL"] = aws.endpoint_url
+        console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
+        airflow = _Airflow(console)
+        airflow.audit(today - timedelta(days=1), "yesterday's night")
+        aws.world = demo_world(2, today)
+        passed = airflow.audit(today, "tonight, after some changes")
+    _summarize(console)
+    return 0 if passed else 1
+
+
+def _run_aws(console: Console) -> int:
+    passed = _Airflow(console).audit(None, "tonight")
+    _summarize(console)
+    return 0 if passed else 1
+
+
+def _forget_real_aws() -> None:
+    """Take every way to a real AWS, and every setting made for one, out of this process's environment."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or (name.startswith("ECR_AUDIT_") and name != "ECR_AUDIT_DATA"):
+            del os.environ[name]
+    nowhere = os.devnull
+    os.environ.update(
+        AWS_CONFIG_FILE=nowhere,
+        AWS_SHARED_CREDENTIALS_FILE=nowhere,
+        AWS_EC2_METADATA_DISABLED="true",
+        NO_PROXY="127.0.0.1",
+    )
+
+
+def _summarize(console: Console) -> None:
+    from ecr_audit.report import print_summary
+    from ecr_audit.settings import load_settings
+
+    print_summary(load_settings(), console)
+
+
+class _Airflow:
+    """Airflow in this process: its own task runner and database, no scheduler."""
+
+    def __init__(self, console: Console) -> None:
+        from ecr_audit.settings import SettingsError, load_settings
+
+        self._console = console
+        try:
+            self._settings = load_settings()
+        except SettingsError as fault:
+            raise AuditFailed(str(fault)) from fault
+        with console.status("Starting Airflow …"):
+            from airflow.dag_processing.dagbag import DagBag
+            from airflow.utils import db
+
+            try:
+                db.check_migrations(timeout=0)
+            except TimeoutError:
+                db.initdb()
+            self._dags = DagBag(include_examples=False)
+        if self._dags.import_errors:
+            raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
+        logging.getLogger("ecr_audit").addHandler(_Progress(console))
+
+    def audit(self, snapshot_date: date | None, title: str) -> bool:
+        """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
+        from ecr_audit.lake import Lake
+
+        if snapshot_date:
+            os.environ["ECR_AUDIT_SNAPSHOT_DATE"] = snapshot_date.isoformat()
+        self._console.print(f"\n[bold]{snapshot_date or 'Inventory'}[/] {title}")
+        inventory, faults = self._run("ecr_inventory", {})
+        lake = Lake(self._settings.lake_root)
+        dates = lake.snapshot_dates("inventory")
+        commit = lake.read_commit("inventory", dates[-1]) if dates else None
+        if commit is None or commit.details["run_id"] != inventory.run_id:
+            raise AuditFailed(
+                f"{faults[-1] if faults else 'Nothing was committed.'} What was published before is untouched."
+            )
+        compliance, faults = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})
+        if compliance.state != "success":
+            raise AuditFailed(f"{faults[-1] if faults else ''} What was published before is untouched.")
+        return bool(inventory.state == "success")
+
+    def _run(self, dag_id: str, params: dict[str, Any]) -> tuple[Any, list[str]]:
+        """Run a DAG to its end. Returns the run and what its tasks failed of."""
+        faults: list[str] = []
+
+        def tell(context: Any) -> None:
+            faults.append(str(context["exception"]))
+            self._console.print(f"  [red]{context['task'].task_id}: {context['exception']}[/]")
+
+        dag = self._dags.get_dag(dag_id)
+        for each in dag.tasks:
+            # Somebody is watching: a fault is told at once rather than tried again in half a minute.
+            each.retries = 0
+            each.on_failure_callback = [tell]
+        return dag.test(run_conf=params, logical_date=None), faults
+
+
+class _Progress(logging.Handler):
+    """Shows what the library logs of its progress as lines on the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.INFO)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else "dim"
+        self._console.print(f"  {record.getMessage()}", style=style, markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

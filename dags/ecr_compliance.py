@@ -1,0 +1,72 @@
+"""
+### Compliance of the newest ECR inventory
+
+Judges every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
+sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, and each of its tables as Parquet
+and CSV. What is published stays as it was until all of that has passed.
+
+Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to judge a stored snapshot
+anew, after a policy has changed; the snapshots after it, whose history continues from it, follow.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import Param, dag, get_current_context, task
+
+from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY
+
+
+@dag(
+    schedule=[INVENTORY],
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "snapshot_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Snapshot",
+            description="Empty: the one that was just committed, or else the newest.",
+        )
+    },
+    default_args=DEFAULT_ARGS,
+    tags=["ecr", "compliance"],
+    doc_md=__doc__,
+)
+def ecr_compliance():
+    @task
+    def evaluate_policies() -> str:
+        """Judge the repositories of a snapshot. Returns the snapshot's date."""
+        from ecr_audit.compliance import steps
+
+        context = get_current_context()
+        events = context["triggering_asset_events"].get(INVENTORY, [])
+        return steps.evaluate(context["params"]["snapshot_date"], [event.extra["snapshot_date"] for event in events])
+
+    @task
+    def roll_up_frameworks(snapshot_date: str) -> str:
+        """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
+        from ecr_audit.compliance import steps
+
+        return steps.roll_up(snapshot_date)
+
+    @task
+    def publish(snapshot_date: str) -> str:
+        """Publish the newest snapshot, all of it at once. Returns the published file's path."""
+        from ecr_audit.compliance import steps
+
+        return steps.publish()
+
+    @task
+    def announce(database: str) -> str:
+        """Say what changed since the snapshot before."""
+        from ecr_audit.compliance import steps
+
+        return steps.announce(database)
+
+    announce(publish(roll_up_frameworks(evaluate_policies())))
+
+
+ecr_compliance()

@@ -1,0 +1,239 @@
+"""The summary in the terminal, read from the published file: what an engineer wants to know the morning after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ecr_audit.settings import Settings
+
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+
+# How many rows of a list are shown; the rest is a query away.
+SHOWN = 12
+
+# What to do about a target that was not collected.
+REMEDIES = {
+    "ASSUME_ROLE_DENIED": "create the audit role there, or let it trust the hub (and its external id)",
+    "ACCESS_DENIED": "allow ecr:DescribeRepositories to the audit role, also in the SCPs above the account",
+    "THROTTLED": "raise ECR_AUDIT_TARGET_SECONDS, or run when the account is quieter",
+    "FAILED": "see the error; a run limited to these accounts reads them again",
+}
+
+CHANGE_WORDS = {
+    "new": "new findings",
+    "reopened": "reopened",
+    "fixed": "fixed",
+    "appeared": "new repositories that comply",
+    "disappeared": "gone",
+    "lost_sight": "lost from sight",
+    "seen_again": "seen again",
+}
+
+
+def print_summary(settings: Settings, console: Console) -> None:
+    """Print the summary of the published file of these settings."""
+    path = settings.publish_folder / "compliance.duckdb"
+    with duckdb.connect(str(path), read_only=True) as published:
+        _Summary(published, console).print()
+    _print_next_steps(path, settings, console)
+
+
+class _Summary:
+    def __init__(self, published: duckdb.DuckDBPyConnection, console: Console) -> None:
+        self._published = published
+        self._console = console
+
+    def print(self) -> None:
+        self._organization()
+        self._not_collected()
+        self._verdicts()
+        self._sections()
+        self._changes()
+        self._accounts()
+
+    def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        return self._published.execute(sql, parameters or None).fetchall()
+
+    def _organization(self) -> None:
+        [(day, accounts, active, repositories, unseen)] = self._rows(
+            """
+            SELECT
+                (SELECT snapshot_date FROM publication),
+                count(*),
+                count(*) FILTER (WHERE state = 'ACTIVE'),
+                (SELECT count(*) FROM repositories),
+                (SELECT count(*) FROM repositories WHERE NOT observed)
+            FROM accounts
+            """
+        )
+        [(collected, countable)] = self._rows(
+            """
+            SELECT
+                count(*) FILTER (WHERE outcome = 'COLLECTED'),
+                count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE'))
+            FROM scan_targets
+            """
+        )
+        share = f"{collected / countable:.1%}" if countable else "no data"
+        self._console.rule(f"[bold]ECR image-tag mutability, {day}")
+        self._console.print(
+            f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
+            + (f", {unseen:,} of them not seen today" if unseen else "")
+        )
+        self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {share}")
+
+    def _not_collected(self) -> None:
+        rows = self._rows(
+            """
+            SELECT
+                outcome,
+                account_id,
+                account_name,
+                string_agg(region, ', ' ORDER BY region),
+                any_value(error_code)
+            FROM scan_targets
+            LEFT JOIN accounts USING (account_id)
+            WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+            GROUP BY ALL
+            ORDER BY outcome, account_id
+            """
+        )
+        if not rows:
+            return
+        table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "AWS says")
+        for outcome, account_id, name, regions, code in rows[:SHOWN]:
+            table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
+        self._show(table, len(rows))
+        for outcome in dict.fromkeys(row[0] for row in rows):
+            self._console.print(f"  {outcome}: {REMEDIES[outcome]}", style="dim")
+
+    def _verdicts(self) -> None:
+        table = _table("Verdicts", "Policy", "Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared")
+        for row in self._rows(
+            """
+            SELECT
+                contextual_name,
+                count(*) FILTER (WHERE status = 'INCOMPLIANT'),
+                count(*) FILTER (WHERE status = 'COMPLIANT'),
+                count(*) FILTER (WHERE status = 'UNDETERMINED'),
+                count(*) FILTER (WHERE status = 'INAPPLICABLE'),
+                count(*) FILTER (WHERE status = 'DISAPPEARED')
+            FROM policies
+            LEFT JOIN policy_output USING (policy_id)
+            GROUP BY policy_id, contextual_name
+            ORDER BY policy_id DESC
+            """
+        ):
+            table.add_row(escape(row[0]), *(f"{number:,}" for number in row[1:]))
+        self._console.print(table)
+
+    def _sections(self) -> None:
+        table = _table(
+            "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
+        )
+        framework = None
+        for name, title, *numbers, flags, percent, compliant, judged in self._rows(
+            """
+            SELECT
+                framework_name,
+                section_title,
+                sub_sections,
+                internal_rules,
+                policies,
+                flags,
+                compliance_percent,
+                compliant,
+                compliant + incompliant
+            FROM section_compliance
+            WHERE snapshot_date = (SELECT snapshot_date FROM publication)
+                AND scope_type = 'organization'
+                AND section_id IN (SELECT section_id FROM section_policies WHERE policy_id = $policy_id)
+            ORDER BY framework_name, position
+            """,
+            policy_id=POLICY,
+        ):
+            if name != framework:
+                table.add_row(f"[bold]{escape(name)}[/]")
+                framework = name
+            result = "no data" if percent is None else f"{percent:.1f} %  ({compliant:,} of {judged:,})"
+            table.add_row(f"  {escape(title)}", *map(str, numbers), ", ".join(flags), result)
+        self._console.print(table)
+
+    def _changes(self) -> None:
+        counts = dict(
+            self._rows(
+                "SELECT change, count(*) FROM changes WHERE policy_id = $policy_id GROUP BY change", policy_id=POLICY
+            )
+        )
+        told = [f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts]
+        self._console.print(f"[bold]Since the night before[/]  {', '.join(told) or 'nothing changed'}")
+
+    def _accounts(self) -> None:
+        rows = self._rows(
+            """
+            SELECT account_id, any_value(account_name), any_value(ou_path), count(*), max(age_days)
+            FROM findings
+            WHERE policy_id = $policy_id
+            GROUP BY account_id
+            ORDER BY count(*) DESC, account_id
+            LIMIT 8
+            """,
+            policy_id=POLICY,
+        )
+        table = _table("Accounts with most findings", "Account", "Unit", "Findings", "Oldest")
+        for account_id, name, ou_path, findings, age in rows:
+            oldest = "today" if age == 0 else f"{age} day{'s' * (age != 1)}"
+            table.add_row(_account(account_id, name), escape(ou_path or ""), f"{findings:,}", oldest)
+        self._console.print(table)
+
+    def _show(self, table: Table, total: int) -> None:
+        self._console.print(table)
+        if total > SHOWN:
+            self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
+
+
+def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many repositories changed, by kind of change, between the two newest snapshots."""
+    sql = "SELECT change, count(*) FROM changes WHERE policy_id = $policy_id GROUP BY change"
+    return dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        numeric = name in NUMERIC
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    return table
+
+
+NUMERIC = {
+    *("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared"),
+    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Findings", "Oldest"),
+}
+
+
+def _account(account_id: str, name: str | None) -> str:
+    """Id and name; whatever a name holds is shown as text, on one line."""
+    shown = " ".join((name or "").split())
+    return f"{account_id} {escape(shown)}"
+
+
+def _print_next_steps(path: Path, settings: Settings, console: Console) -> None:
+    files: Sequence[tuple[str, object]] = (
+        ("Published", path),
+        ("Lake", settings.lake_root),
+        ("Ask it", "make sql"),
+        ("Scheduler and UI", "make up"),
+        ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
+    )
+    for name, value in files:
+        console.print(f"[bold]{name:<18}[/] {escape(str(value))}", soft_wrap=True)
