@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
+from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
@@ -55,7 +56,7 @@ HISTORIES = (POLICY_RUN, SECTION_COMPLIANCE)
 _BUILDING = ".publishing-"
 
 
-class PublishError(RuntimeError):
+class PublishError(FinalError):
     """The lake is in no state to be published, or what was built does not hold what it should."""
 
 

@@ -7,6 +7,7 @@ SELECT
     s.framework_name,
     h.section_id,
     s.title AS section_title,
+    s.position,
     h.* EXCLUDE (snapshot_date, framework_id, section_id)
 FROM lake.section_compliance_history AS h
 LEFT JOIN catalog.sections AS s USING (section_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import Warehouse, WarehouseError, read_statement
 
@@ -29,7 +30,7 @@ class Finding:
         return f"{self.check}: {self.count} row{'s' if self.count > 1 else ''}, such as\n{shown}"
 
 
-class CheckError(RuntimeError):
+class CheckError(FinalError):
     """Checks of severity `fail` found something; nothing is committed."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:

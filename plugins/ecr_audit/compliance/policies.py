@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ecr_audit.catalog import Policy
+from ecr_audit.errors import FinalError
 from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, parse_statement
 
 COLUMNS = {
@@ -58,7 +59,7 @@ WHERE verdicts IS DISTINCT FROM 1 OR repository_arn IS NULL
 """
 
 
-class PolicyError(RuntimeError):
+class PolicyError(FinalError):
     """A policy's logic.sql breaks its contract; the message names the policy, the file and examples."""
 
 

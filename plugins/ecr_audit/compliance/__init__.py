@@ -1,0 +1,25 @@
+"""The judgement of a snapshot: every policy on every repository, then what that means for each framework section.
+
+`evaluate` leaves the verdicts under `_staging/compliance/<date>/` of the lake; `roll_up` commits them together with the
+sections, once all checks have passed. Until then nobody sees them. Either can be repeated, and be killed at any moment.
+"""
+
+from __future__ import annotations
+
+from ecr_audit.compliance.checks import CheckError, Finding, run_checks
+from ecr_audit.compliance.evaluation import Evaluation
+from ecr_audit.compliance.policies import PolicyError
+from ecr_audit.compliance.sections import ComplianceError, later_dates, roll_up
+from ecr_audit.compliance.verdicts import evaluate
+
+__all__ = [
+    "CheckError",
+    "ComplianceError",
+    "Evaluation",
+    "Finding",
+    "PolicyError",
+    "evaluate",
+    "later_dates",
+    "roll_up",
+    "run_checks",
+]

@@ -1,0 +1,73 @@
+"""What verdicts depend on, noted beside them: the hand-over from `evaluate` to `roll_up`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.lake import Lake
+from ecr_audit.schemas import POLICY_OUTPUT
+
+_NOTE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation, and what it depends on: if one of these changes, the verdicts have to be reached anew."""
+
+    snapshot_date: str
+    # When the verdicts say they were reached; the one value here that nothing depends on.
+    run_time: str
+    inventory_commit: str
+    # The compliance commit that the status history continues from; None when it begins with this snapshot.
+    previous_commit: str | None
+    # Hash by policy id.
+    policies: dict[str, str]
+
+    @classmethod
+    def of(cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime) -> Evaluation:
+        """What an evaluation of a date would depend on now."""
+        inventory = lake.read_commit("inventory", snapshot_date)
+        previous = lake.previous_commit("compliance", snapshot_date)
+        return cls(
+            snapshot_date=snapshot_date.isoformat(),
+            run_time=run_time.isoformat(),
+            inventory_commit=inventory.commit_id if inventory else "none",
+            previous_commit=previous.commit_id if previous else None,
+            policies={policy.id: policy.hash for policy in catalog.policies},
+        )
+
+
+def stage(lake: Lake, evaluation: Evaluation, verdicts: Path) -> None:
+    """Move a file of verdicts into the lake, in place of what an earlier evaluation of the date left."""
+    folder = _folder(evaluation.snapshot_date)
+    unstage(lake, evaluation.snapshot_date)
+    note = verdicts.with_name(_NOTE)
+    note.write_text(json.dumps(asdict(evaluation), indent=1), encoding="utf-8")
+    lake.move_in(verdicts, f"{folder}/{POLICY_OUTPUT.name}.parquet")
+    # Last: verdicts without a note do not count.
+    lake.move_in(note, f"{folder}/{_NOTE}")
+
+
+def unstage(lake: Lake, snapshot_date: str) -> None:
+    """Remove what is staged of a date, if anything is."""
+    folder = _folder(snapshot_date)
+    if lake.staged(folder):
+        lake.remove_folder(folder)
+
+
+def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
+    """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
+    folder = _folder(snapshot_date.isoformat())
+    if f"{folder}/{_NOTE}" in lake.staged(folder):
+        with lake.filesystem.open_input_stream(lake.absolute(f"{folder}/{_NOTE}")) as stream:
+            return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(stream.read()))
+    commit = lake.read_commit("compliance", snapshot_date)
+    return None if commit is None else (commit.files[POLICY_OUTPUT.name], Evaluation(**commit.details))
+
+
+def _folder(snapshot_date: str) -> str:
+    return f"_staging/compliance/{snapshot_date}"

@@ -1,0 +1,60 @@
+"""Rolls verdicts up into framework sections, checks everything, and commits it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.compliance.checks import Finding, run_checks
+from ecr_audit.compliance.evaluation import Evaluation, read_verdicts, unstage
+from ecr_audit.errors import FinalError
+from ecr_audit.lake import Commit, Lake
+from ecr_audit.schemas import POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE
+from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, open_warehouse, read_statement
+
+
+class ComplianceError(FinalError):
+    """The snapshot cannot be rolled up as it is; the message says what to run first."""
+
+
+def roll_up(
+    lake: Lake, catalog: Catalog, snapshot_date: date, *, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Commit, list[Finding]]:
+    """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
+
+    Takes the verdicts that `evaluate` staged, or else those that are committed already, so that it can be repeated.
+    Raises ComplianceError when there are none or when what they depend on has changed, CheckError when a check fails.
+    """
+    found = read_verdicts(lake, snapshot_date)
+    if found is None:
+        raise ComplianceError(f"{snapshot_date}: its repositories have not been judged yet. Evaluate that date first")
+    verdicts, evaluation = found
+    run_time = datetime.fromisoformat(evaluation.run_time)
+    present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time))
+    if changed := [name for name, value in asdict(evaluation).items() if present[name] != value]:
+        raise ComplianceError(
+            f"{snapshot_date}: {', '.join(changed)} changed since its repositories were judged."
+            " Evaluate that date again"
+        )
+    with open_warehouse(lake, catalog, snapshot_date, purpose="roll-up", limits=limits) as warehouse:
+        warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
+        warehouse.create_view("staging.account_scopes", read_statement("staging/account_scopes"))
+        for table in (POLICY_RUN, SECTION_COMPLIANCE):
+            warehouse.create_table(f"marts.{table.name}", read_statement(f"marts/{table.name}"), run_time=run_time)
+        warnings = run_checks(warehouse)
+        with lake.writer("compliance", snapshot_date) as writer:
+            lake.fetch(verdicts, writer.path(POLICY_OUTPUT))
+            for table in (POLICY_RUN, SECTION_COMPLIANCE):
+                writer.write(table, warehouse.table(f"marts.{table.name}"))
+            commit = writer.commit(asdict(evaluation))
+    unstage(lake, evaluation.snapshot_date)
+    return commit, warnings
+
+
+def later_dates(lake: Lake, snapshot_date: date) -> list[date]:
+    """Dates of the snapshots after this one, oldest first.
+
+    Their status history continues from it: once it is committed anew, they are to be judged anew, in this order.
+    """
+    return [day for day in lake.snapshot_dates("inventory") if day > snapshot_date]
