@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,8 +39,11 @@ def main() -> int:
             console.print(f"Log of everything: [bold]{log_file}[/]")
             return _run_demo(console) if where == "demo" else _run_aws(console)
         except AuditFailed as end:
-            console.print(f"[bold red]The audit failed.[/] {end}", highlight=False)
-            return 1
+            console.print("[bold red]The audit failed.[/]", escape(str(end)))
+        except Exception as fault:
+            logging.getLogger(__name__).exception("The audit broke off")
+            console.print("[bold red]The audit broke off;[/] the log says where.", escape(repr(fault)))
+        return 1
 
 
 def _set_data_folder(where: str) -> None:
@@ -52,7 +56,9 @@ def _set_data_folder(where: str) -> None:
 def _own_terminal() -> Iterator[Console]:
     """Keep the terminal for what people should read: the console stays on it while all other output goes elsewhere."""
     with open(os.dup(1), "w", encoding="utf-8", closefd=True) as terminal:  # noqa: PTH123 - a descriptor, not a path
-        yield Console(file=terminal, highlight=False, soft_wrap=False)
+        console = Console(file=terminal, highlight=False)
+        # Into a file or a pipe, as wide as the tables like it.
+        yield console if console.is_terminal else Console(file=terminal, highlight=False, width=110)
 
 
 def _log_everything() -> Path:
@@ -141,7 +147,7 @@ class _Airflow:
                 db.check_migrations(timeout=0)
             except TimeoutError:
                 db.initdb()
-            self._dags = DagBag(include_examples=False)
+            self._dags = DagBag()
         if self._dags.import_errors:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
         logging.getLogger("ecr_audit").addHandler(_Progress(console))
@@ -155,9 +161,9 @@ class _Airflow:
         self._console.print(f"\n[bold]{snapshot_date or 'Inventory'}[/] {title}")
         inventory, faults = self._run("ecr_inventory", {})
         lake = Lake(self._settings.lake_root)
-        dates = lake.snapshot_dates("inventory")
-        commit = lake.read_commit("inventory", dates[-1]) if dates else None
-        if commit is None or commit.details["run_id"] != inventory.run_id:
+        commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
+        commit = next((each for each in commits if each and each.details["run_id"] == inventory.run_id), None)
+        if commit is None:
             raise AuditFailed(
                 f"{faults[-1] if faults else 'Nothing was committed.'} What was published before is untouched."
             )
@@ -172,7 +178,7 @@ class _Airflow:
 
         def tell(context: Any) -> None:
             faults.append(str(context["exception"]))
-            self._console.print(f"  [red]{context['task'].task_id}: {context['exception']}[/]")
+            self._console.print(f"  [red]{context['task'].task_id}: {escape(str(context['exception']))}[/]")
 
         dag = self._dags.get_dag(dag_id)
         for each in dag.tasks:
@@ -191,7 +197,8 @@ class _Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
-        self._console.print(f"  {record.getMessage()}", style=style, markup=False)
+        # What follows the first line is for the log.
+        self._console.print(f"  {record.getMessage().splitlines()[0]}", style=style, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import duckdb
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from ecr_audit.settings import Settings
@@ -52,12 +53,11 @@ class _Summary:
         self._console = console
 
     def print(self) -> None:
-        self._organization()
-        self._not_collected()
-        self._verdicts()
-        self._sections()
-        self._changes()
+        for part in (self._organization, self._not_collected, self._verdicts, self._sections, self._changes):
+            part()
+            self._console.print()
         self._accounts()
+        self._console.print()
 
     def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         return self._published.execute(sql, parameters or None).fetchall()
@@ -113,14 +113,15 @@ class _Summary:
             table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
         self._show(table, len(rows))
         for outcome in dict.fromkeys(row[0] for row in rows):
-            self._console.print(f"  {outcome}: {REMEDIES[outcome]}", style="dim")
+            self._console.print(f"{outcome}: {REMEDIES[outcome]}", style="dim")
 
     def _verdicts(self) -> None:
-        table = _table("Verdicts", "Policy", "Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared")
+        statuses = ("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared")
+        table = _table("Verdicts", "Policy", *statuses)
         for row in self._rows(
             """
             SELECT
-                contextual_name,
+                policy_id,
                 count(*) FILTER (WHERE status = 'INCOMPLIANT'),
                 count(*) FILTER (WHERE status = 'COMPLIANT'),
                 count(*) FILTER (WHERE status = 'UNDETERMINED'),
@@ -128,11 +129,11 @@ class _Summary:
                 count(*) FILTER (WHERE status = 'DISAPPEARED')
             FROM policies
             LEFT JOIN policy_output USING (policy_id)
-            GROUP BY policy_id, contextual_name
+            GROUP BY policy_id
             ORDER BY policy_id DESC
             """
         ):
-            table.add_row(escape(row[0]), *(f"{number:,}" for number in row[1:]))
+            table.add_row(escape(row[0].rpartition("/")[2]), *(f"{number:,}" for number in row[1:]))
         self._console.print(table)
 
     def _sections(self) -> None:
@@ -163,8 +164,8 @@ class _Summary:
             if name != framework:
                 table.add_row(f"[bold]{escape(name)}[/]")
                 framework = name
-            result = "no data" if percent is None else f"{percent:.1f} %  ({compliant:,} of {judged:,})"
-            table.add_row(f"  {escape(title)}", *map(str, numbers), ", ".join(flags), result)
+            result = "no data" if percent is None else f"{percent:.1f} % ({compliant:,}/{judged:,})"
+            table.add_row(Padding(escape(title), (0, 0, 0, 2)), *map(str, numbers), ", ".join(flags), result)
         self._console.print(table)
 
     def _changes(self) -> None:
@@ -207,11 +208,13 @@ def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, overflow="fold")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
+    table.add_column(first)
     for name in others:
-        numeric = name in NUMERIC
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        # A header of two words stands on two lines, so that the first column keeps its room.
+        table.add_column(name.replace(" ", "\n"), justify="right" if name in NUMERIC else "left")
     return table
 
 

@@ -243,7 +243,7 @@ class _Progress:
         self._done += 1
         self._repositories += len(scan.repositories)
         self._throttles += effort.throttles
-        if self._done == self._planned or time.monotonic() - self._told >= PROGRESS_SECONDS:
+        if time.monotonic() - self._told >= PROGRESS_SECONDS:
             self.tell()
 
     def tell(self) -> None:

@@ -29,7 +29,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     plan = planning.discover(
         Lake(settings.lake_root), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
     )
-    log.info("Plan %s for snapshot %s", plan.plan_id, snapshot_date)
+    log.info("Snapshot %s: the organization is read, plan %s", snapshot_date, plan.plan_id)
     return plan.plan_id
 
 
@@ -37,7 +37,7 @@ def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[in
     """Plan all targets and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
     batches = planning.cut_batches(Lake(settings.lake_root), hub, plan_id, settings, _limits(params))
-    log.info("%d batches", len(batches))
+    log.info("Planned %d batch%s of accounts", len(batches), "es" * (len(batches) != 1))
     return batches
 
 
@@ -45,15 +45,15 @@ def scan(hub: Hub, plan_id: str, batch: int) -> None:
     """Scan one batch and stage its part."""
     settings = load_settings()
     summary = scan_batch(Lake(settings.lake_root), hub, plan_id, batch, settings)
-    log.info(
-        "Batch %d: %d targets, %d repositories, %s", batch, summary.targets, summary.repositories, summary.outcomes
-    )
+    told = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
+    log.info("Batch %d: %s repositories, targets: %s", batch, f"{summary.repositories:,}", told)
 
 
 def commit(plan_id: str) -> str:
     """Commit the snapshot. Returns its date, YYYY-MM-DD."""
     committed = commit_snapshot(Lake(load_settings().lake_root), plan_id)
-    log.info("Snapshot %s: %s", committed.snapshot_date, dict(committed.rows))
+    told = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in committed.rows.items())
+    log.info("Snapshot %s committed: %s", committed.snapshot_date, told)
     return committed.snapshot_date.isoformat()
 
 
@@ -67,7 +67,7 @@ def check_coverage(plan_id: str) -> None:
     seen = coverage(lake, committed)
     told = (
         f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
-        f"({seen.share:.1%}). Not collected: {seen.not_collected or 'none'}."
+        f"({seen.share:.1%})" + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items()) + "."
     )
     if seen.share < settings.min_coverage:
         raise CoverageError(
