@@ -11,6 +11,7 @@ the next.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -159,6 +160,10 @@ class Lake:
             raise LakeError(f"ECR_AUDIT_LAKE: '{self.root}' cannot be written ({fault})") from fault
         try:
             yield folder
+        except OSError as fault:
+            if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise LakeError(f"ECR_AUDIT_LAKE: no space left at '{folder}' ({fault})") from fault
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
