@@ -143,6 +143,17 @@ class Warehouse:
         except duckdb.Error as fault:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
 
+    def examples(self, statement: Statement, shown: int, **parameters: Any) -> tuple[int, list[dict[str, Any]]]:
+        """How many rows a statement has, and the first of them. However many there are, few are in memory at once."""
+        count, first = 0, list[dict[str, Any]]()
+        try:
+            for batch in self._run("", statement, parameters).to_arrow_reader():
+                first += batch.slice(0, shown - len(first)).to_pylist()
+                count += batch.num_rows
+        except (duckdb.Error, pa.ArrowException) as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+        return count, first
+
     def table(self, name: str) -> pa.Table:
         """All rows of a table or view of the session."""
         return self.connection.execute(f"FROM {name}").to_arrow_table()

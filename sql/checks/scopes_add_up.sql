@@ -36,8 +36,8 @@ sums AS (
 SELECT
     section_id,
     n.summed,
-    (o.compliant, o.incompliant, o.undetermined, o.inapplicable, o.disappeared) AS organization,
-    (n.compliant, n.incompliant, n.undetermined, n.inapplicable, n.disappeared) AS sum_of_parts
+    [o.compliant, o.incompliant, o.undetermined, o.inapplicable, o.disappeared]::BIGINT[] AS organization,
+    [n.compliant, n.incompliant, n.undetermined, n.inapplicable, n.disappeared]::BIGINT[] AS sum_of_parts
 FROM marts.section_compliance AS o
 JOIN sums AS n USING (section_id)
 WHERE o.scope_type = 'organization'

@@ -23,8 +23,8 @@ sums AS (
 
 SELECT
     section_id,
-    (o.compliant, o.incompliant, o.undetermined, o.inapplicable, o.disappeared) AS section_counts,
-    (n.compliant, n.incompliant, n.undetermined, n.inapplicable, n.disappeared) AS policy_counts
+    [o.compliant, o.incompliant, o.undetermined, o.inapplicable, o.disappeared]::BIGINT[] AS section_counts,
+    [n.compliant, n.incompliant, n.undetermined, n.inapplicable, n.disappeared]::BIGINT[] AS policy_counts
 FROM marts.section_compliance AS o
 JOIN sums AS n USING (section_id)
 WHERE o.scope_type = 'organization'

@@ -58,7 +58,5 @@ def _run(warehouse: Warehouse, path: Path, sql_root: Path) -> Finding | None:
     if severity is None:
         raise WarehouseError(f"{path}: says no severity. Give it a line '-- severity: fail' or '-- severity: warn'")
     statement = read_statement(f"checks/{path.stem}", sql_root)
-    rows = warehouse.query(statement, snapshot_date=warehouse.snapshot_date)
-    if rows.num_rows == 0:
-        return None
-    return Finding(statement.path, severity[1], rows.num_rows, rows.slice(0, _EXAMPLES).to_pylist())
+    count, examples = warehouse.examples(statement, _EXAMPLES, snapshot_date=warehouse.snapshot_date)
+    return Finding(statement.path, severity[1], count, examples) if count else None

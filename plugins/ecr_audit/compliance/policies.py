@@ -31,6 +31,7 @@ SELECT object_id, CASE
 END AS fault
 FROM staging.verdicts
 WHERE fault IS NOT NULL
+ORDER BY ALL
 """
 
 # Two sets of ids are the same if as many and with the same sum of hashes. Much cheaper than comparing them, which is
@@ -56,6 +57,7 @@ END AS fault
 FROM judged
 FULL JOIN staging.repositories ON object_id = repository_arn
 WHERE verdicts IS DISTINCT FROM 1 OR repository_arn IS NULL
+ORDER BY ALL
 """
 
 
@@ -86,11 +88,11 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
 
 
 def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
-    rows = warehouse.query(wrong, statuses=list(STATUSES), reserved=list(RESERVED))
-    if rows.num_rows:
-        examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows.slice(0, _EXAMPLES).to_pylist())
+    count, rows = warehouse.examples(wrong, _EXAMPLES, statuses=list(STATUSES), reserved=list(RESERVED))
+    if count:
+        examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows)
         raise PolicyError(
-            f"{policy.id} ({wrong.path}): {rows.num_rows} objects are judged wrongly. Each repository of"
+            f"{policy.id} ({wrong.path}): {count} objects are judged wrongly. Each repository of"
             f" staging.repositories needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
         )
 

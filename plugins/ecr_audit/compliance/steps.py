@@ -1,0 +1,74 @@
+"""The steps of the compliance DAG, as its tasks call them: settings in, small values out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+
+import duckdb
+
+from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.compliance import ComplianceError, later_dates
+from ecr_audit.compliance import evaluate as evaluate_snapshot
+from ecr_audit.compliance import roll_up as roll_up_snapshot
+from ecr_audit.lake import Lake
+from ecr_audit.publish import publish as publish_newest
+from ecr_audit.report import CHANGE_WORDS, changes_by_kind
+from ecr_audit.settings import SQL_ROOT, load_settings
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
+    """Judge a snapshot: the wanted one, or the oldest that was just committed, or the newest. Returns its date."""
+    settings = load_settings()
+    lake = Lake(settings.lake_root)
+    dates = (
+        [wanted] if wanted else sorted(committed) or [day.isoformat() for day in lake.snapshot_dates("inventory")[-1:]]
+    )
+    if not dates:
+        raise ComplianceError(f"{lake.root} holds no snapshot yet: run ecr_inventory first.")
+    snapshot_date = dates[0]
+    evaluate_snapshot(lake, load_catalog(SQL_ROOT), date.fromisoformat(snapshot_date), owner_tags=settings.owner_tags)
+    log.info("Snapshot %s judged", snapshot_date)
+    return snapshot_date
+
+
+def roll_up(snapshot_date: str) -> str:
+    """Roll up and commit a snapshot's verdicts; then judge and roll up each one after it. Returns the newest's date."""
+    settings = load_settings()
+    lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
+    newest = date.fromisoformat(snapshot_date)
+    _roll_up(lake, catalog, newest)
+    for later in later_dates(lake, newest):
+        evaluate_snapshot(lake, catalog, later, owner_tags=settings.owner_tags)
+        _roll_up(lake, catalog, later)
+        newest = later
+    return newest.isoformat()
+
+
+def _roll_up(lake: Lake, catalog: Catalog, day: date) -> None:
+    commit, warnings = roll_up_snapshot(lake, catalog, day)
+    log.info("Snapshot %s rolled up and checked: %s verdicts", day, f"{commit.rows['policy_output']:,}")
+    for warning in warnings:
+        log.warning("%s", warning)
+
+
+def publish() -> str:
+    """Publish the newest evaluated snapshot. Returns the path of the published file."""
+    settings = load_settings()
+    publication = publish_newest(
+        Lake(settings.lake_root), load_catalog(SQL_ROOT), settings.publish_folder, owner_tags=settings.owner_tags
+    )
+    log.info("Published snapshot %s: %s", publication.snapshot_date, publication.database)
+    return str(publication.database)
+
+
+def announce(database: str) -> str:
+    """Say what changed since the snapshot before. Returns what it says."""
+    with duckdb.connect(database, read_only=True) as published:
+        counts = changes_by_kind(published)
+    told = ", ".join(f"{counts[kind]:,} {words}" for kind, words in CHANGE_WORDS.items() if kind in counts)
+    log.info("Since the snapshot before: %s", told or "nothing changed")
+    return told

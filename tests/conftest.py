@@ -1,0 +1,105 @@
+"""A small lake that a test fills by hand, day by day, and has judged by the real catalog."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.compliance import Finding, evaluate, roll_up
+from ecr_audit.lake import Commit, Lake
+from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.warehouse import open_warehouse, read_statement
+
+Rows = Sequence[dict[str, Any]]
+
+ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIVE", "ou_path": "Root/Prod"}
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+COMMITTED = {table.name: table for table in (POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE)}
+
+
+class SmallLake:
+    """A lake, the real catalog, and the steps of both DAGs on them."""
+
+    def __init__(self, root: Path, catalog: Catalog) -> None:
+        self.lake = Lake(str(root))
+        self.catalog = catalog
+        self.owner_tags = ("owner",)
+
+    def scan(self, day: date, *, repositories: Rows = (), accounts: Rows = (), scan_targets: Rows = ()) -> Commit:
+        """Commit an inventory. Rows name only the columns that matter.
+
+        Without accounts there is one, `shop`. Every account has every region that a row names; a target that no row
+        describes was COLLECTED, or in an account that is not active, ACCOUNT_INACTIVE.
+        """
+        account_rows = [ACCOUNT | row for row in accounts] or [ACCOUNT]
+        repository_rows = [_repository(row, day) for row in repositories]
+        targets = _targets(account_rows, repository_rows, scan_targets)
+        with self.lake.writer("inventory", day) as writer:
+            for table, rows in ((ACCOUNTS, account_rows), (SCAN_TARGETS, targets), (REPOSITORIES, repository_rows)):
+                writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
+            return writer.commit({})
+
+    def judge(self, day: date) -> tuple[Commit, list[Finding]]:
+        """Both judging tasks, one after the other."""
+        run_time = datetime.combine(day, time(3), UTC)
+        evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
+        return roll_up(self.lake, self.catalog, day)
+
+    def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
+        """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
+        commit = self.lake.read_commit("compliance", day)
+        assert commit is not None
+        if mart in COMMITTED:
+            return list(self.lake.open_table(commit, COMMITTED[mart]).read().to_pylist())
+        with open_warehouse(self.lake, self.catalog, day, purpose="test", owner_tags=self.owner_tags) as warehouse:
+            warehouse.add_stage(commit, "compliance")
+            return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day).to_pylist())
+
+
+def _repository(row: dict[str, Any], day: date) -> dict[str, Any]:
+    full = {
+        "account_id": ACCOUNT["account_id"],
+        "region": "eu-west-1",
+        "repository_name": "app",
+        "image_tag_mutability": "MUTABLE",
+        "created_at": CREATED,
+        "collected_at": datetime.combine(day, time(2), UTC),
+        "observed": True,
+    } | row
+    arn = f"arn:aws:ecr:{full['region']}:{full['account_id']}:repository/{full['repository_name']}"
+    return {"repository_arn": arn} | full
+
+
+def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[str, Any]]:
+    given = {(row["account_id"], row["region"]): row for row in described}
+    seen = Counter((row["account_id"], row["region"]) for row in repositories if row["observed"])
+    regions = {row["region"] for row in (*repositories, *described)} or {"eu-west-1"}
+    return [
+        {
+            "account_id": account["account_id"],
+            "region": region,
+            "outcome": "COLLECTED" if account["state"] == "ACTIVE" else "ACCOUNT_INACTIVE",
+            "repository_count": seen[account["account_id"], region],
+        }
+        | given.get((account["account_id"], region), {})
+        for account in accounts
+        for region in sorted(regions)
+    ]
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return load_catalog(SQL_ROOT)
+
+
+@pytest.fixture
+def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
+    return SmallLake(tmp_path / "lake", catalog)

@@ -1,0 +1,110 @@
+"""Each check of sql/checks finds what it is there for, and nothing in sound data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ecr_audit.compliance import CheckError, run_checks
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, parse_statement
+
+DAY = date(2026, 11, 1)
+
+# What is done to which table of sound data, so that the check fails. `original` is the table as it was.
+DAMAGE = {
+    "arn_names_its_target": (
+        "lake.repositories",
+        "SELECT * REPLACE (replace(repository_arn, 'eu-west-1', 'eu-west-2') AS repository_arn) FROM original",
+    ),
+    "collected_count_equals_rows": (
+        "lake.scan_targets",
+        "SELECT * REPLACE (repository_count + 1 AS repository_count) FROM original",
+    ),
+    "every_target_collected": (
+        "lake.scan_targets",
+        "SELECT * REPLACE (if(region = 'us-east-1', 'FAILED', outcome) AS outcome) FROM original",
+    ),
+    "history_is_in_order": (
+        "lake.policy_output",
+        "SELECT * REPLACE (DATE '2026-11-02' AS incompliant_start_date) FROM original",
+    ),
+    "mutability_is_known": (
+        "lake.repositories",
+        "SELECT * REPLACE ('SOMETIMES' AS image_tag_mutability) FROM original",
+    ),
+    "observed_agrees_with_outcome": (
+        "lake.repositories",
+        "SELECT * REPLACE (NOT observed AS observed) FROM original",
+    ),
+    "one_outcome_per_target": (
+        "lake.scan_targets",
+        "FROM original UNION ALL SELECT * REPLACE ('us-west-2' AS region) FROM original WHERE account_id LIKE '1%'",
+    ),
+    "one_verdict_per_repository_and_policy": (
+        "lake.policy_output",
+        "FROM original UNION ALL (FROM original LIMIT 1)",
+    ),
+    "scopes_add_up": (
+        "marts.section_compliance",
+        "FROM original WHERE scope_id <> '222222222222'",
+    ),
+    "sections_agree_with_policies": (
+        "marts.policy_run",
+        "SELECT * REPLACE (compliant + 1 AS compliant) FROM original",
+    ),
+    "status_is_known": (
+        "lake.policy_output",
+        "SELECT * REPLACE ('FINE' AS status) FROM original",
+    ),
+}
+
+
+@pytest.fixture
+def sound(small_lake: Any) -> Iterator[Warehouse]:
+    """A judged snapshot of two accounts, of which the second is directly at the root, in no unit."""
+    small_lake.scan(
+        DAY,
+        accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
+        repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": "IMMUTABLE"}],
+        scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
+    )
+    commit, warnings = small_lake.judge(DAY)
+    assert warnings == []
+    with open_warehouse(small_lake.lake, small_lake.catalog, DAY, purpose="test") as warehouse:
+        warehouse.add_stage(commit, "compliance")
+        for table in ("policy_run", "section_compliance"):
+            warehouse.create_table(f"marts.{table}", parse_statement("test.sql", f"FROM lake.{table}"))
+        yield warehouse
+
+
+def test_every_check_is_tested() -> None:
+    assert set(DAMAGE) == {path.stem for path in (SQL_ROOT / "checks").glob("*.sql")}
+
+
+def test_sound_data_pass(sound: Warehouse) -> None:
+    assert run_checks(sound) == []
+
+
+@pytest.mark.parametrize("check", DAMAGE)
+def test_check_finds_damage(sound: Warehouse, check: str) -> None:
+    table, damaged = DAMAGE[check]
+    kind = "TABLE" if table.startswith("marts.") else "VIEW"
+    sound.connection.execute(f"CREATE TABLE original AS FROM {table}")
+    sound.connection.execute(f"DROP {kind} {table}")
+    sound.connection.execute(f"CREATE {kind} {table} AS {damaged}")
+    try:
+        found = run_checks(sound)
+    except CheckError as error:
+        found = list(error.findings)
+    assert f"sql/checks/{check}.sql" in [finding.check for finding in found]
+
+
+def test_a_check_must_say_its_severity(sound: Warehouse, tmp_path: Any) -> None:
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "mute.sql").write_text("-- severity: loud\nSELECT 1")
+    with pytest.raises(WarehouseError, match=r"mute.sql: says no severity"):
+        run_checks(sound, tmp_path)

@@ -1,0 +1,42 @@
+"""Runs the cases of sql/marts: tests/sql/<mart>/*.yaml.
+
+A case gives what was scanned on some days (`scanned`, see SmallLake.scan), which are then judged in order, and expects
+`rows` of a mart on one of them. Rows outside `where` are not looked at; an expected row names only the columns that
+matter. Its comment does the arithmetic.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
+
+# Every verdict is there once more under the strict policy: cases look at this one unless they say otherwise.
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_case(path: Path, small_lake: Any) -> None:
+    case = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for day, scanned in case["scanned"].items():
+        small_lake.scan(day, **scanned)
+        small_lake.judge(day)
+
+    for expected in case["expect"]:
+        day = expected["day"]
+        assert isinstance(day, date)
+        rows = small_lake.rows(path.parent.name, day)
+        where = ({"policy_id": POLICY} if "policy_id" in (rows[0] if rows else {}) else {}) | expected.get("where", {})
+        found = [row for row in rows if where.items() <= row.items()]
+        wanted = expected["rows"]
+        named = sorted({column for row in wanted for column in row})
+        assert _sorted([{column: row[column] for column in named} for row in found]) == _sorted(wanted), f"on {day}"
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted((dict(sorted(row.items())) for row in rows), key=str)

@@ -1,0 +1,205 @@
+"""Publication: what is in the file, and that it is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ecr_audit import publish as publishing
+from ecr_audit.publish import Publication, PublishError, publish
+
+DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
+
+TABLES = {
+    *("accounts", "scan_targets", "repositories", "policy_output", "policy_run", "section_compliance"),
+    *("policies", "frameworks", "sections", "section_policies"),
+    *("findings", "changes", "coverage", "account_compliance", "publication"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "publish"
+
+
+@pytest.fixture
+def published(small_lake: Any, folder: Path) -> Callable[..., Publication]:
+    """Publish; given a day, first scan and judge it."""
+
+    def run(day: date | None = None, **scanned: Any) -> Publication:
+        if day is not None:
+            small_lake.scan(day, **scanned)
+            small_lake.judge(day)
+        return publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
+
+    return run
+
+
+def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(path, read_only=True) as database:
+        return database.execute(sql).fetchall()
+
+
+def test_every_table_is_in_the_file_and_beside_it(published: Callable[..., Publication], folder: Path) -> None:
+    publication = published(DAY_1, repositories=[{}])
+    names = {name for (name,) in query(publication.database, "SELECT table_name FROM duckdb_tables()")}
+    assert names == TABLES
+    assert query(publication.database, "SELECT view_name FROM duckdb_views() WHERE NOT internal") == []
+    for name in TABLES:
+        [(rows,)] = query(publication.database, f"SELECT count(*) FROM {name}")
+        assert rows == publication.rows[name]
+        assert duckdb.read_parquet(str(folder / f"{name}.parquet")).shape[0] == rows
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            assert len(list(csv.DictReader(file))) == rows
+
+
+def test_the_newest_snapshot_is_published_and_the_history_of_sections(published: Callable[..., Publication]) -> None:
+    published(DAY_1, repositories=[{}])
+    path = published(DAY_2, repositories=[{"image_tag_mutability": "IMMUTABLE"}]).database
+    for table in ("repositories", "accounts", "scan_targets", "policy_output", "coverage", "account_compliance"):
+        assert query(path, f"SELECT DISTINCT snapshot_date FROM {table}") == [(DAY_2,)]
+    assert query(path, "SELECT change FROM changes ORDER BY ALL") == [("fixed",), ("fixed",)]
+    assert query(
+        path,
+        """
+        SELECT snapshot_date, framework_name, section_title, compliance_percent
+        FROM section_compliance
+        WHERE section_id = '/frameworks/aws-fsbp-v1.0.0/ecr/02' AND scope_type = 'organization'
+        ORDER BY snapshot_date
+        """,
+    ) == [
+        (
+            day,
+            "AWS Foundational Security Best Practices v1.0.0",
+            "[ECR.2] ECR private repositories should have tag immutability configured",
+            percent,
+        )
+        for day, percent in ((DAY_1, 0.0), (DAY_2, 100.0))
+    ]
+
+
+def test_the_publication_says_what_it_was_made_of(small_lake: Any, published: Callable[..., Publication]) -> None:
+    target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
+    path = published(DAY_1, repositories=[{}], scan_targets=[target]).database
+    [row] = query(
+        path,
+        "SELECT snapshot_date, inventory_commit, compliance_commit, coverage_percent, policy_hashes FROM publication",
+    )
+    commits = [small_lake.lake.read_commit(stage, DAY_1).commit_id for stage in ("inventory", "compliance")]
+    hashes = {policy.id: policy.hash for policy in small_lake.catalog.policies}
+    assert row == (DAY_1, *commits, 50.0, hashes)
+
+
+def test_the_file_opens_with_older_drivers(published: Callable[..., Publication]) -> None:
+    path = published(DAY_1).database
+    with duckdb.connect(path, read_only=True) as database:
+        [(tags,)] = database.execute(
+            "SELECT tags FROM duckdb_databases() WHERE database_name = 'compliance'"
+        ).fetchall()
+    assert tags["storage_version"].startswith("v1.2.0")
+
+
+def test_a_reader_keeps_the_file_it_opened(published: Callable[..., Publication]) -> None:
+    path = published(DAY_1, repositories=[{}]).database
+    with path.open("rb") as reader:
+        inode = path.stat().st_ino
+        before = reader.read(100)
+        published(DAY_2)
+        assert path.stat().st_ino != inode
+        reader.seek(0)
+        assert reader.read(100) == before
+
+
+def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
+    published: Callable[..., Publication], folder: Path
+) -> None:
+    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "shop", "a=b", "'"]
+    accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(names)]
+    path = published(DAY_1, accounts=accounts).database
+    assert [name for (name,) in query(path, "SELECT account_name FROM accounts ORDER BY account_id")] == names
+    with (folder / "accounts.csv").open(encoding="utf-8", newline="") as file:
+        shown = [row["account_name"] for row in csv.DictReader(file)]
+    assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\r=1", "shop", "a=b", "'"]
+
+
+def test_a_negative_number_stays_a_number_in_csv(tmp_path: Path) -> None:
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE t AS SELECT -1 AS number, '-1' AS text")
+        publishing._export(database, "t", tmp_path)
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "number,text\n-1,'-1\n"
+
+
+def test_without_a_judged_snapshot_there_is_nothing_to_publish(
+    small_lake: Any, published: Callable[..., Publication]
+) -> None:
+    small_lake.scan(DAY_1)
+    with pytest.raises(PublishError, match=r"no snapshot has been evaluated yet"):
+        published()
+
+
+def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: Callable[..., Publication]) -> None:
+    path = published(DAY_1, repositories=[{}]).database
+    small_lake.scan(DAY_1)
+    with pytest.raises(
+        PublishError, match=r"2026-11-01: its repositories were scanned anew .* Evaluate that date again"
+    ):
+        published()
+    assert query(path, "SELECT count(*) FROM repositories") == [(1,)]
+
+
+def test_a_history_that_was_judged_anew_is_refused(small_lake: Any, published: Callable[..., Publication]) -> None:
+    published(DAY_1)
+    published(DAY_2)
+    small_lake.judge(DAY_1)
+    with pytest.raises(PublishError, match=r"Evaluate 2026-11-02 and all later dates again, in order"):
+        published()
+    small_lake.judge(DAY_2)
+    assert published().snapshot_date == DAY_2
+
+
+@pytest.mark.parametrize("step", ["_build", "_verified_rows", "_export", "_put_in_place"])
+def test_a_run_that_breaks_off_leaves_the_old_files_whole(
+    published: Callable[..., Publication], folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    published(DAY_1, repositories=[{}])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def break_off(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, step, break_off)
+    with pytest.raises(KeyboardInterrupt):
+        published(DAY_2)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_a_killed_run_left_is_removed(published: Callable[..., Publication], folder: Path) -> None:
+    leftover = folder / ".publishing-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "compliance.duckdb").write_bytes(b"half")
+    published(DAY_1)
+    assert not leftover.exists()
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [".lock"]
+
+
+def test_a_file_with_other_rows_than_the_lake_is_not_published(
+    published: Callable[..., Publication], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(publishing.TABLES, "accounts", "FROM lake.accounts WHERE FALSE")
+    with pytest.raises(PublishError, match=r"accounts has 0 rows, not 1"):
+        published(DAY_1)
+    assert not (folder / "compliance.duckdb").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named(small_lake: Any, tmp_path: Path) -> None:
+    small_lake.scan(DAY_1)
+    small_lake.judge(DAY_1)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PublishError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
+        publish(small_lake.lake, small_lake.catalog, tmp_path / "file" / "publish", owner_tags=())

@@ -1,0 +1,121 @@
+"""A DuckDB session over the lake: what it shows, and what its errors say."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.lake import Lake, LakeError
+from ecr_audit.schemas import REPOSITORIES
+from ecr_audit.warehouse import WarehouseError, open_warehouse, parse_statement, read_statement
+
+DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
+REPOSITORIES_OF_TWO_ACCOUNTS = [{"repository_name": "a"}, {"repository_name": "b", "account_id": "222222222222"}]
+
+
+def query(warehouse: Any, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    return list(warehouse.query(parse_statement("test.sql", sql), **parameters).to_pylist())
+
+
+def opened(small_lake: Any, day: date) -> Any:
+    return open_warehouse(small_lake.lake, small_lake.catalog, day, purpose="test", owner_tags=("owner",))
+
+
+def test_tables_have_their_snapshot_date(small_lake: Any) -> None:
+    small_lake.scan(DAY_1, repositories=[{}])
+    small_lake.judge(DAY_1)
+    small_lake.scan(DAY_2, repositories=[{}])
+    with opened(small_lake, DAY_2) as warehouse:
+        assert query(warehouse, "SELECT snapshot_date FROM lake.repositories") == [{"snapshot_date": DAY_2}]
+        for table in ("policy_run", "accounts"):
+            found = query(warehouse, f"SELECT DISTINCT snapshot_date FROM lake.previous_{table}")
+            assert found == [{"snapshot_date": DAY_1}]
+
+
+def test_previous_tables_are_typed_when_there_is_no_previous_snapshot(small_lake: Any) -> None:
+    small_lake.scan(DAY_1)
+    with opened(small_lake, DAY_1) as warehouse:
+        [types] = query(
+            warehouse,
+            """
+            SELECT count(*) AS rows, any_value(typeof(incompliant_start_date)) AS kind
+            FROM (SELECT NULL) LEFT JOIN lake.previous_policy_output ON TRUE
+            """,
+        )
+        assert query(warehouse, "FROM lake.previous_policy_output") == []
+    assert types == {"rows": 1, "kind": "DATE"}
+
+
+def test_accounts_can_be_shown_in_parts(small_lake: Any) -> None:
+    small_lake.scan(DAY_1, accounts=[{}, {"account_id": "222222222222"}], repositories=REPOSITORIES_OF_TWO_ACCOUNTS)
+    with opened(small_lake, DAY_1) as warehouse:
+
+        def shown() -> list[str]:
+            return [row["repository_name"] for row in query(warehouse, "FROM staging.repositories ORDER BY ALL")]
+
+        assert shown() == ["a", "b"]
+        warehouse.show_accounts("111111111111", "222222222222")
+        assert shown() == ["b"]
+        warehouse.show_accounts()
+        assert shown() == ["a", "b"]
+
+
+def test_owner_tags_may_be_none(small_lake: Any) -> None:
+    small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "payments"}}])
+    with open_warehouse(small_lake.lake, small_lake.catalog, DAY_1, purpose="test") as warehouse:
+        assert query(warehouse, "SELECT owner FROM staging.repositories") == [{"owner": "shop"}]
+
+
+def test_a_remote_lake_is_read_through_its_file_system(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_lake.scan(DAY_1, repositories=[{}])
+    monkeypatch.setattr(Lake, "is_local", False)
+    with opened(small_lake, DAY_1) as warehouse:
+        assert query(warehouse, "SELECT repository_name FROM lake.repositories") == [{"repository_name": "app"}]
+
+
+def test_a_truncated_file_is_named(small_lake: Any) -> None:
+    commit = small_lake.scan(DAY_1, repositories=[{}])
+    path = Path(small_lake.lake.location(commit, REPOSITORIES))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(LakeError, match=str(path)), opened(small_lake, DAY_1):
+        pass
+
+
+def test_a_date_without_inventory_tells_which_there_are(small_lake: Any) -> None:
+    small_lake.scan(DAY_1)
+    with pytest.raises(LakeError, match=r"no inventory of 2026-11-02. The newest there are: 2026-11-01"):
+        opened(small_lake, DAY_2).__enter__()
+
+
+def test_nothing_is_left_behind(small_lake: Any) -> None:
+    small_lake.scan(DAY_1)
+    with opened(small_lake, DAY_1):
+        pass
+    assert list(Path(small_lake.lake.absolute("_scratch")).iterdir()) == []
+
+
+def test_only_named_parameters_are_bound(small_lake: Any) -> None:
+    small_lake.scan(DAY_1)
+    with opened(small_lake, DAY_1) as warehouse:
+        assert query(warehouse, "SELECT $wanted AS x", wanted=1, unwanted=2) == [{"x": 1}]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "DROP TABLE x", "-- nothing", "SELEC 1"])
+def test_a_file_must_be_one_select(sql: str) -> None:
+    with pytest.raises(WarehouseError, match=r"marts/x.sql: "):
+        parse_statement("marts/x.sql", sql)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match=r"marts/none.sql: cannot be read"):
+        read_statement("marts/none", tmp_path)
+
+
+@pytest.mark.parametrize("sql", ["SELECT no_such_column FROM lake.repositories", "SELECT error('at run time')"])
+def test_a_fault_in_sql_names_its_file(small_lake: Any, sql: str) -> None:
+    small_lake.scan(DAY_1)
+    with opened(small_lake, DAY_1) as warehouse, pytest.raises(WarehouseError, match=r"marts/x.sql: "):
+        warehouse.query(parse_statement("marts/x.sql", sql))
