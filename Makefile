@@ -39,12 +39,16 @@ define install
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python $(1)
 endef
 
+# Runs from the terminal keep their own record, apart from the scheduler's of `make up`.
+audit audit-aws: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
+
 audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo organization; never talks to a real AWS
 	@$(BIN)/python bin/audit.py demo
 
 audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
 	@$(BIN)/python bin/audit.py aws
 
+up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
 up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule
 	@$(BIN)/airflow standalone
 

@@ -21,6 +21,7 @@ from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY
     schedule=[INVENTORY],
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     params={
         "snapshot_date": Param(
@@ -39,7 +40,7 @@ def ecr_compliance():
     @task
     def evaluate_policies() -> str:
         """Judge the repositories of a snapshot. Returns the snapshot's date."""
-        from ecr_audit import compliance_steps as steps
+        from ecr_audit.compliance import steps
 
         context = get_current_context()
         events = context["triggering_asset_events"].get(INVENTORY, [])
@@ -48,21 +49,21 @@ def ecr_compliance():
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
-        from ecr_audit import compliance_steps as steps
+        from ecr_audit.compliance import steps
 
         return steps.roll_up(snapshot_date)
 
     @task
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot, all of it at once. Returns the published file's path."""
-        from ecr_audit import compliance_steps as steps
+        from ecr_audit.compliance import steps
 
         return steps.publish()
 
     @task
     def announce(database: str) -> str:
         """Say what changed since the snapshot before."""
-        from ecr_audit import compliance_steps as steps
+        from ecr_audit.compliance import steps
 
         return steps.announce(database)
 

@@ -31,6 +31,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
     schedule="0 2 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     params={
         "accounts": _list_of("Accounts (12-digit ids)", r"^\d{12}$"),

@@ -6,8 +6,10 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecr_audit.errors import FinalError
 
-class CatalogError(ValueError):
+
+class CatalogError(FinalError):
     """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`, sorted."""
 
     def __init__(self, faults: list[str]) -> None:

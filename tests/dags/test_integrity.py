@@ -1,0 +1,96 @@
+"""The DAG files: they load, they are light, and they carry what people need to run them."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+DAG_IDS = [path.stem for path in DAG_FILES]
+
+# Airflow's own warnings are not this project's.
+pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
+
+
+def test_each_file_is_one_dag_of_its_name(dags: Any) -> None:
+    assert dags.import_errors == {}
+    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_inventory"]
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_says_what_it_does_and_how_it_behaves(dags: Any, dag_id: str) -> None:
+    dag = dags.get_dag(dag_id)
+    assert dag.doc_md.strip().startswith("### ")
+    assert "ecr" in dag.tags
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+    for task in dag.tasks:
+        assert task.owner == "platform-security"
+        assert task.retries == 2
+        assert task.execution_timeout is not None
+        assert task.doc_md or task.python_callable.__doc__, f"{task.task_id} does not say what it does"
+
+
+def test_the_snapshot_connects_the_dags(dags: Any) -> None:
+    [outlet] = dags.get_dag("ecr_inventory").get_task("commit_snapshot").outlets
+    assert outlet.name == "ecr_inventory"
+    assert outlet in list(dags.get_dag("ecr_compliance").schedule)
+
+
+def test_the_order_of_the_tasks(dags: Any) -> None:
+    def order(dag_id: str) -> list[str]:
+        return [task.task_id for task in dags.get_dag(dag_id).topological_sort()]
+
+    assert order("ecr_inventory") == [
+        "discover_organization",
+        "plan_scan",
+        "scan_accounts",
+        "commit_snapshot",
+        "check_coverage",
+    ]
+    assert order("ecr_compliance") == ["evaluate_policies", "roll_up_frameworks", "publish", "announce"]
+
+
+def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:
+    """The rule names its class by a string, which nothing else would check."""
+    for dag_id in DAG_IDS:
+        for task in dags.get_dag(dag_id).tasks:
+            [rule] = task.retry_policy.rules
+            module, _, name = rule.exception_path.rpartition(".")
+            assert issubclass(getattr(importlib.import_module(module), name), Exception)
+            assert rule.action.value == "fail"
+
+
+def test_the_forms_refuse_what_is_no_account_or_date(dags: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    inventory, compliance = (dags.get_dag(dag_id).params for dag_id in ("ecr_inventory", "ecr_compliance"))
+    assert inventory.dump() == {"accounts": [], "ous": [], "regions": []}
+    with pytest.raises(ParamValidationError):
+        inventory["accounts"] = ["12345"]
+    with pytest.raises(ParamValidationError):
+        compliance["snapshot_date"] = "yesterday"
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_a_dag_file_is_wiring(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 100
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
+def test_a_dag_file_imports_nothing_heavy(path: Path, airflow_database: None) -> None:
+    """It is parsed again and again: what costs time to import is imported in the tasks."""
+    program = (
+        "import sys, json, runpy; import airflow.sdk, pendulum; from airflow.sdk import *; before = set(sys.modules);"
+        f"runpy.run_path({str(path)!r}); print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    added = {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    assert not added & {"boto3", "botocore", "duckdb", "pandas", "pyarrow", "numpy"}

@@ -1,0 +1,223 @@
+"""Both DAGs, run by Airflow's own task runner over the emulated AWS."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ecr_audit.demo.organization import demo_world
+from ecr_audit.demo.server import EmulatedAws
+
+pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
+
+Run = Callable[..., tuple[str, dict[str, str]]]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Ask the published file."""
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(tmp_path / "data/publish/compliance.duckdb"), read_only=True) as database:
+            return database.execute(sql).fetchall()
+
+    return ask
+
+
+def night(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", day)
+
+
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first audit of this module leaves its data, for the others to start from."""
+    return tmp_path_factory.mktemp("first-night") / "data"
+
+
+@pytest.fixture
+def audited(
+    demo: EmulatedAws, run_dag: Run, first_night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo's first night, as of 1 November 2026, is audited and published."""
+    with monkeypatch.context() as patch:
+        patch.setenv("ECR_AUDIT_DATA", str(first_night))
+        patch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-11-01")
+        if not first_night.exists():
+            assert run_dag("ecr_inventory") == ("success", {})
+            assert run_dag("ecr_compliance", snapshot_date="2026-11-01") == ("success", {})
+    shutil.copytree(first_night, tmp_path / "data")
+
+
+def test_two_nights(demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    night(monkeypatch, "2026-11-01")
+    assert run_dag("ecr_inventory") == ("success", {})
+    assert run_dag("ecr_compliance", snapshot_date="2026-11-01") == ("success", {})
+    demo.world = demo_world(2)
+    night(monkeypatch, "2026-11-02")
+    assert run_dag("ecr_inventory") == ("success", {})
+    # Without a date: the newest.
+    assert run_dag("ecr_compliance") == ("success", {})
+
+    targets = {(account, region.name) for account in demo.world.accounts for region in demo.world.regions}
+    outcomes = {target: demo.world.outcome(*target) for target in targets}
+    seen = published("SELECT account_id, region, outcome FROM scan_targets")
+    assert {(account, region): outcome for account, region, outcome in seen} == outcomes
+    assert published("SELECT DISTINCT snapshot_date::VARCHAR FROM section_compliance ORDER BY 1") == [
+        ("2026-11-01",),
+        ("2026-11-02",),
+    ]
+
+
+def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audited: None, published: Any) -> None:
+    values = [
+        (each.image_tag_mutability or "").strip().upper()
+        for account in demo.world.accounts
+        for region in demo.world.regions
+        if demo.world.outcome(account, region.name) == "COLLECTED"
+        for each in demo.world.repositories(account, region.name)
+    ]
+    known = {"IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"}
+    incompliant = values.count("MUTABLE")
+    compliant = sum(value in known for value in values)
+    undetermined = len(values) - incompliant - compliant
+    assert incompliant and compliant and undetermined
+    rows = published(
+        """
+        SELECT framework_name, section_title, sub_sections, internal_rules, policies,
+            incompliant, compliant, undetermined, round(compliance_percent, 6)
+        FROM section_compliance
+        SEMI JOIN section_policies USING (section_id)
+        WHERE scope_type = 'organization'
+        ORDER BY framework_name, position
+        """
+    )
+    percent = round(100 * compliant / (compliant + incompliant), 6)
+    counts = (1, 1, incompliant, compliant, undetermined, percent)
+    nist, high, moderate = "NIST SP 800-53 Revision 5", "FedRAMP High", "FedRAMP Moderate"
+    fsbp = "AWS Foundational Security Best Practices v1.0.0"
+    base = "CM-2 Baseline Configuration"
+    updates = "Updates During Installation and Removal"
+    assert rows == [
+        (fsbp, "[ECR.2] ECR private repositories should have tag immutability configured", 0, *counts),
+        ("Cloudaware Framework", "System Configuration", 0, *counts),
+        (f"{high} Security Controls", f"{base} (L)(M)(H)", 3, *counts),
+        (f"{high} Security Controls", f"CM-8(1) {updates} (M)(H)", 0, *counts),
+        ("FedRAMP Low Security Controls", f"{base} (L)(M)(H)", 0, *counts),
+        (f"{moderate} Security Controls", f"{base} (L)(M)(H)", 3, *counts),
+        (f"{moderate} Security Controls", f"CM-8(1) {updates} (M)(H)", 0, *counts),
+        (nist, "CA-9(1) Internal System Connections _ Compliance Checks", 0, *counts),
+        (nist, base, 7, *counts),
+        (nist, f"CM-8(1) System Component Inventory _ {updates}", 0, *counts),
+    ]
+
+
+def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(monkeypatch, "2026-11-01")
+    everything = "SELECT * EXCLUDE (collected_at) FROM repositories ORDER BY repository_arn"
+    before = published(everything)
+    demo.counters.operations.clear()
+    account = demo.world.hub_account_id
+    assert run_dag("ecr_inventory", accounts=[account], ous=[], regions=["us-east-1"]) == ("success", {})
+    assert demo.counters.operations["ecr:DescribeRepositories"] == 1
+    assert run_dag("ecr_compliance") == ("success", {})
+    assert published(everything) == before
+
+
+def test_too_little_coverage_is_red_and_published_all_the_same(
+    demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.95")
+    state, faults = run_dag("ecr_inventory")
+    assert state == "failed"
+    assert list(faults) == ["check_coverage"]
+    assert "ECR_AUDIT_MIN_COVERAGE" in faults["check_coverage"]
+    assert run_dag("ecr_compliance") == ("success", {})
+    assert published("SELECT count(*) > 1000 FROM repositories") == [(True,)]
+
+
+TOTAL_FAILURES = {
+    "role": ({"ECR_AUDIT_ROLE_NAME": "no-such-role"}, "commit_snapshot", "No target of a member account was collected"),
+    "keys": ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "discover_organization", "AWS refuses the hub's credentials"),
+    "no keys": ({"AWS_ACCESS_KEY_ID": None}, "discover_organization", "No AWS credentials"),
+    "region": ({"ECR_AUDIT_REGIONS": "eu-west-11"}, "plan_scan", "'eu-west-11' is no region of ECR in partition aws"),
+    "connection": ({"ECR_AUDIT_AWS_CONN_ID": "nowhere"}, "discover_organization", "nowhere"),
+    "setting": ({"ECR_AUDIT_CONCURRENCY": "lots"}, "discover_organization", "ECR_AUDIT_CONCURRENCY: 'lots'"),
+    "lake": ({"ECR_AUDIT_LAKE": "/dev/null/lake"}, "discover_organization", "ECR_AUDIT_LAKE"),
+}
+
+
+@pytest.mark.parametrize("case", TOTAL_FAILURES)
+def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
+    case: str,
+    demo: EmulatedAws,
+    run_dag: Run,
+    audited: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment, task, message = TOTAL_FAILURES[case]
+    folder = tmp_path / "data"
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_staging" not in path.parts}
+
+    night(monkeypatch, "2026-11-02")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in environment.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    state, faults = run_dag("ecr_inventory")
+    assert state == "failed"
+    assert message in faults[task]
+    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_staging" not in path.parts}
+    assert now == files
+
+
+def test_an_account_that_went_dark_keeps_its_repositories(
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its repositories turn UNDETERMINED with yesterday's value; what was seen elsewhere is judged as before."""
+    policy = "policy_id LIKE '%/repository-image-tag-mutability'"
+    [(dark, known)] = published(
+        f"SELECT account_id, count(*) FROM policy_output WHERE {policy} AND status = 'INCOMPLIANT' GROUP BY 1"
+        " HAVING count(*) BETWEEN 5 AND 30 ORDER BY 1 LIMIT 1"
+    )
+    of_others = (
+        f"SELECT status, count(*) FROM policy_output WHERE {policy} AND account_id <> '{dark}' GROUP BY 1 ORDER BY 1"
+    )
+    percent = "SELECT compliance_percent FROM account_compliance WHERE {} AND account_id = '{}'"
+    before, others = published(of_others), published(percent.format(policy, demo.world.hub_account_id))
+
+    demo.world = replace(
+        demo.world,
+        accounts={**demo.world.accounts, dark: replace(demo.world.accounts[dark], assumable=False)},
+    )
+    night(monkeypatch, "2026-11-02")
+    monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.5")
+    run_dag("ecr_inventory")
+    run_dag("ecr_compliance")
+    rows = published(
+        f"SELECT DISTINCT status, observed, condition_index FROM policy_output WHERE {policy} AND account_id = '{dark}'"
+    )
+    assert rows == [("UNDETERMINED", False, 599)]
+    [(told,)] = published(
+        f"SELECT count(*) FROM policy_output WHERE {policy} AND account_id = '{dark}'"
+        " AND current_state_message LIKE 'Not seen: ASSUME_ROLE_DENIED (AccessDenied). Last known, of %MUTABLE%'"
+    )
+    assert told >= known
+    assert published(of_others) == before
+    assert published(percent.format(policy, demo.world.hub_account_id)) == others
+    [(coverage_before, coverage_now)] = published(
+        "SELECT min(coverage_percent) FILTER (WHERE snapshot_date = '2026-11-01'),"
+        " min(coverage_percent) FILTER (WHERE snapshot_date = '2026-11-02')"
+        " FROM section_compliance WHERE scope_type = 'organization'"
+    )
+    assert coverage_now < coverage_before
