@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_audit.aws.calls import Pacer
-from ecr_audit.aws.outcomes import error_code, error_message
+from ecr_audit.aws.outcomes import DENIED, error_code, error_message
 from ecr_audit.aws.session import Hub, HubError
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ class Account:
     # None for an account that was moved, or joined, while the tree was being read.
     ou_id: str | None
     ou_path: str | None
+    # Of its parent and of all units above that, from the root down.
+    unit_ids: tuple[str, ...]
     joined_at: datetime | None
 
 
@@ -55,23 +57,22 @@ def list_accounts(hub: Hub) -> list[Account]:
     """
     reader = _Reader(hub)
     raw = list(reader.items("list_accounts", "Accounts"))
-    units = dict(_unit_paths(reader))
+    units = {unit.ids[-1]: unit for unit in _units(reader)}
     parents = _parents(reader, raw, units)
-    return sorted(
-        (
-            Account(
-                account_id=each["Id"],
-                name=each.get("Name", ""),
-                # `Status` was retired for `State` on 2026-09-09. An account that gives neither is scanned all the same:
-                # leaving it out would be blindness.
-                state=each.get("State") or each.get("Status") or ACTIVE,
-                ou_id=parents.get(each["Id"]),
-                ou_path=units.get(parents.get(each["Id"], "")),
-                joined_at=each.get("JoinedTimestamp"),
-            )
-            for each in raw
-        ),
-        key=lambda account: account.account_id,
+    return sorted((_account(each, parents.get(each["Id"])) for each in raw), key=lambda account: account.account_id)
+
+
+def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
+    return Account(
+        account_id=raw["Id"],
+        name=raw.get("Name", ""),
+        # `Status` was retired for `State` on 2026-09-09. An account that gives neither is scanned all the same: leaving
+        # it out would be blindness.
+        state=raw.get("State") or raw.get("Status") or ACTIVE,
+        ou_id=parent.ids[-1] if parent else None,
+        ou_path=parent.path if parent else None,
+        unit_ids=parent.ids if parent else (),
+        joined_at=raw.get("JoinedTimestamp"),
     )
 
 
@@ -81,12 +82,11 @@ def list_regions(hub: Hub) -> list[Region]:
     EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions),
     botocore's own list serves, in which each region is taken as one that could be disabled.
     """
-    known = set(hub.session.get_available_regions("ecr", hub.partition))
     try:
         answer = hub.client("ec2").describe_regions(AllRegions=True)
     except (ClientError, BotoCoreError) as error:
         log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", error)
-        return [Region(name, opt_in=True) for name in sorted(known)]
+        return [Region(name, opt_in=True) for name in sorted(hub.session.get_available_regions("ecr", hub.partition))]
     return sorted(
         (Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in answer["Regions"]),
         key=lambda region: region.name,
@@ -120,27 +120,39 @@ class _Reader:
             return answer
         except ClientError as error:
             action = "".join(word.title() for word in operation.split("_"))
+            advice = (
+                " Run the audit from the management account or a delegated administrator whose role allows it."
+                if error_code(error) in DENIED
+                else ""
+            )
             raise HubError(
                 f"organizations:{action} is refused to the hub account: {error_code(error)}: "
-                f"{error_message(error)}. Run the audit from the management account or a delegated administrator "
-                "whose role allows it."
+                f"{error_message(error)}.{advice}"
             ) from error
         except BotoCoreError as error:
             raise HubError(f"AWS Organizations cannot be reached: {error}") from error
 
 
-def _unit_paths(reader: _Reader) -> Iterator[tuple[str, str]]:
-    """Id and path of names of the root and every organizational unit, parents first."""
-    open_units = [(root["Id"], root["Name"]) for root in reader.items("list_roots", "Roots")]
+@dataclass(frozen=True)
+class _Unit:
+    """The root or an organizational unit: its path of names, and the ids along it, from the root down."""
+
+    path: str
+    ids: tuple[str, ...]
+
+
+def _units(reader: _Reader) -> Iterator[_Unit]:
+    """The root and every organizational unit, parents first."""
+    open_units = [_Unit(root["Name"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     while open_units:
-        unit_id, path = open_units.pop(0)
-        yield unit_id, path
-        children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit_id)
-        open_units += [(child["Id"], f"{path}/{child['Name']}") for child in children]
+        unit = open_units.pop(0)
+        yield unit
+        children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
+        open_units += [_Unit(f"{unit.path}/{child['Name']}", (*unit.ids, child["Id"])) for child in children]
 
 
-def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, str]) -> dict[str, str]:
-    """The id of each account's parent: from its `Paths` where all have it, else by asking every unit for its accounts.
+def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:
+    """Each account's parent: from its `Paths` where all have it, else by asking every unit for its accounts.
 
     A path ends with the account or its parent, `o-…/r-…/ou-…/ou-…/`; the last unit in it is the parent.
     """
@@ -149,11 +161,11 @@ def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, s
         steps = [step for path in account.get("Paths") or [] for step in path.split("/") if step in units]
         if not steps:
             break
-        parents[account["Id"]] = steps[-1]
+        parents[account["Id"]] = units[steps[-1]]
     else:
         return parents
     return {
-        account["Id"]: unit_id
-        for unit_id in units
+        account["Id"]: unit
+        for unit_id, unit in units.items()
         for account in reader.items("list_accounts_for_parent", "Accounts", ParentId=unit_id)
     }

@@ -25,8 +25,6 @@ from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
 
 log = logging.getLogger(__name__)
 
-TARGET_KEY = ["account_id", "region"]
-
 
 class NothingCollectedError(FinalError):
     """No account but the hub's own could be read: a fault of the audit, not a state of the organization."""
@@ -58,10 +56,8 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     plan = read_plan(lake, plan_id)
     base = _Base.of(lake, plan)
     with lake.writer("inventory", plan.snapshot_date) as writer:
-        writer.write(ACCOUNTS, staged_table(lake, plan, "accounts.parquet"))
+        writer.write(ACCOUNTS, staged_table(lake, plan, "accounts.parquet").select(ACCOUNTS.schema.names))
         lost, outcomes = _write_targets_and_repositories(lake, plan, base, writer)
-        if not outcomes:
-            raise NothingCollectedError("The plan has no target: no account is wanted.")
         _require_something_collected(plan, outcomes)
         details = {
             "plan_id": plan_id,
@@ -119,27 +115,27 @@ class _Base:
 def _write_targets_and_repositories(
     lake: Lake, plan: Plan, base: _Base, writer: SnapshotWriter
 ) -> tuple[list[int], Counter[tuple[str, str]]]:
-    """Write both tables; returns the numbers of lost batches, and how many targets each (account, outcome) has."""
+    """Write both tables; returns the lost batches, and how many planned targets each (account, outcome) has."""
     lost: list[int] = []
     outcomes: Counter[tuple[str, str]] = Counter()
     with (
         pq.ParquetWriter(writer.path(SCAN_TARGETS), SCAN_TARGETS.schema, **PARQUET_OPTIONS) as targets_file,
         pq.ParquetWriter(writer.path(REPOSITORIES), REPOSITORIES.schema, **PARQUET_OPTIONS) as repositories_file,
     ):
-        for planned, first, following in _account_ranges(staged_table(lake, plan, "targets.parquet"), plan.batches):
+        for planned, first, following in _account_ranges(staged_table(lake, plan, "targets.parquet")):
             targets, repositories, lost_here = _collected(lake, plan, planned)
             lost += lost_here
+            outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
             old_targets, old_repositories = base.slice(first, following)
             if base.keeps_unplanned:
                 targets = pa.concat_tables([targets, _without(old_targets, planned)])
             repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
-            outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
             targets_file.write_table(_ordered(targets, SCAN_TARGETS))
             repositories_file.write_table(_ordered(repositories, REPOSITORIES))
     return lost, outcomes
 
 
-def _account_ranges(planned: pa.Table, batches: int) -> Iterator[tuple[pa.Table, str, str | None]]:
+def _account_ranges(planned: pa.Table) -> Iterator[tuple[pa.Table, str, str | None]]:
     """The planned targets cut at the batches' first accounts, with the range of account ids that each piece covers.
 
     Inactive accounts, which are in no batch, and accounts that are no longer planned, fall into the range they lie in.

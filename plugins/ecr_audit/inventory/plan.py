@@ -11,8 +11,9 @@ import difflib
 import json
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,9 @@ from ecr_audit.settings import Settings
 # A batch is a task of the scheduler: beyond this many, each takes more accounts instead. Far below core.max_map_length
 # (1,024), and enough to keep many workers busy.
 MOST_BATCHES = 64
+
+# What is known of an account while planning: its row of the lake, and the ids of all units that it is in.
+STAGED_ACCOUNTS = ACCOUNTS.schema.append(pa.field("unit_ids", pa.list_(pa.string())))
 
 TARGETS = pa.schema(
     [
@@ -68,7 +72,6 @@ class Plan:
     partition: str
     # The run reads a part of the organization: what it does not read stays as that day's snapshot has it.
     limited: bool
-    batches: int = 0
 
     @property
     def folder(self) -> str:
@@ -101,13 +104,17 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
                 "ou_id": account.ou_id,
                 "ou_path": account.ou_path,
                 "joined_at": account.joined_at,
+                "unit_ids": account.unit_ids,
             }
             for account in list_accounts(hub)
         ],
-        schema=ACCOUNTS.schema,
+        schema=STAGED_ACCOUNTS,
     )
     stage_table(lake, plan, "accounts.parquet", accounts)
-    _stage_plan(lake, plan)
+    with lake.scratch(f"{plan.plan_id}-plan") as folder:
+        local = folder / "plan.json"
+        local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+        lake.move_in(local, f"{plan.folder}/plan.json")
     return plan
 
 
@@ -136,9 +143,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
         schema=TARGETS,
     )
     stage_table(lake, plan, "targets.parquet", targets)
-    batches = sorted(set(batch_of.values()))
-    _stage_plan(lake, replace(plan, batches=len(batches)))
-    return batches
+    return sorted(set(batch_of.values()))
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:
@@ -174,13 +179,6 @@ def _require_same_organization(lake: Lake, plan: Plan) -> None:
         )
 
 
-def _stage_plan(lake: Lake, plan: Plan) -> None:
-    with lake.scratch(f"{plan.plan_id}-plan") as folder:
-        local = folder / "plan.json"
-        local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
-        lake.move_in(local, f"{plan.folder}/plan.json")
-
-
 def _wanted_regions(offered: list[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
     known = {region.name: region for region in offered}
     for source, names in (("ECR_AUDIT_REGIONS", settings.regions), ("the run's regions", limits.regions)):
@@ -196,7 +194,7 @@ def _wanted_regions(offered: list[Region], settings: Settings, limits: Limits, p
     return [region for region in offered if region.name in chosen]
 
 
-def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> list[dict[str, str]]:
+def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> list[dict[str, Any]]:
     rows = accounts.to_pylist()
     known = {row["account_id"] for row in rows}
     for source, ids in (("ECR_AUDIT_ACCOUNTS", settings.accounts), ("the run's accounts", limits.accounts)):
@@ -209,18 +207,21 @@ def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> 
         if not any(_is_within(row, unit) for row in rows):
             paths = sorted({row["ou_path"] for row in rows if row["ou_path"]})
             raise PlanError(f"the run's OUs: '{unit}' holds no account.{_nearest(unit, paths)}")
-    return [
+    wanted = [
         row
         for row in rows
         if (not settings.accounts or row["account_id"] in settings.accounts)
         and (not limits.accounts or row["account_id"] in limits.accounts)
         and (not limits.ous or any(_is_within(row, unit) for unit in limits.ous))
     ]
+    if not wanted:
+        raise PlanError("The run's accounts, its OUs and ECR_AUDIT_ACCOUNTS have no account in common.")
+    return wanted
 
 
-def _is_within(account: dict[str, str], unit: str) -> bool:
+def _is_within(account: dict[str, Any], unit: str) -> bool:
     path = account["ou_path"] or ""
-    return unit == account["ou_id"] or path == unit or path.startswith(f"{unit}/")
+    return unit in account["unit_ids"] or path == unit or path.startswith(f"{unit}/")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

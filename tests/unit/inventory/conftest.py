@@ -1,0 +1,140 @@
+"""An organization without an AWS: what a scan of each target comes to is set by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.organization import Account, Region
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.inventory import plan as planning
+from ecr_audit.inventory import scan as scanning
+from ecr_audit.inventory.commit import commit_snapshot
+from ecr_audit.inventory.plan import Limits, Plan
+from ecr_audit.lake import Commit, Lake
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.settings import Settings
+
+HUB = "100000000000"
+UNIT_IDS = {"Root": "r-1", "Root/Prod": "ou-prod", "Root/Prod/Shop": "ou-shop", "Root/Dev": "ou-dev"}
+
+Target = tuple[str, str]
+
+
+def account(account_id: str, path: str = "Root", state: str = "ACTIVE") -> Account:
+    steps = path.split("/")
+    ids = tuple(UNIT_IDS["/".join(steps[: n + 1])] for n in range(len(steps)))
+    return Account(account_id, f"account {account_id}", state, ids[-1], path, ids, datetime(2020, 1, 1, tzinfo=UTC))
+
+
+class FakeOrganization:
+    """Set `accounts`, `regions`, `repositories` and `outcomes`, then `run` a night.
+
+    Each account x region is COLLECTED unless `outcomes` says otherwise. `calls`: what each target costs.
+    """
+
+    id = "o-1"
+
+    def __init__(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lake = lake
+        self.accounts: list[Account] = [account(HUB)]
+        self.regions = [Region("eu-west-1", False), Region("us-east-1", False)]
+        self.repositories: dict[Target, list[str]] = {}
+        self.outcomes: dict[Target, Outcome] = {}
+        self.calls: dict[Target, int] = {}
+        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws")
+        self.scanned: list[Target] = []
+        monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
+        monkeypatch.setattr(
+            planning, "list_accounts", lambda _: sorted(self.accounts, key=lambda each: each.account_id)
+        )
+        monkeypatch.setattr(planning, "list_regions", lambda _: self.regions)
+        monkeypatch.setattr(scanning, "_scan_targets", self._scan)
+
+    def add(self, *account_ids: str, path: str = "Root", state: str = "ACTIVE") -> None:
+        self.accounts += [account(each, path, state) for each in account_ids]
+
+    def plan(self, day: date, limits: Limits | None = None, **settings: Any) -> tuple[Plan, list[int]]:
+        limits = limits or Limits()
+        made = planning.discover(self.lake, self.hub, snapshot_date=day, run_id="run", limits=limits)
+        return made, planning.cut_batches(self.lake, self.hub, made.plan_id, Settings(**settings), limits)
+
+    def run(
+        self, day: date, limits: Limits | None = None, *, lost: Iterable[int] = (), commit: bool = True, **settings: Any
+    ) -> Commit:
+        """A whole night; the batches in `lost` leave nothing."""
+        made, batches = self.plan(day, limits, **settings)
+        for batch in set(batches) - set(lost):
+            scanning.scan_batch(self.lake, self.hub, made.plan_id, batch, Settings(**settings))
+        return commit_snapshot(self.lake, made.plan_id)
+
+    def _scan(self, hub: Any, targets: Any, settings: Settings, part: Any, name: str) -> None:
+        for row in targets.to_pylist():
+            target = (row["account_id"], row["region"])
+            self.scanned.append(target)
+            outcome = self.outcomes.get(target, Outcome.COLLECTED)
+            found = self.repositories.get(target, []) if outcome is Outcome.COLLECTED else []
+            code = None if outcome is Outcome.COLLECTED else f"{outcome}Code"
+            repositories = [
+                {"repositoryName": name, "repositoryArn": f"arn:{'/'.join(target)}/{name}", "createdAt": 1.0}
+                for name in found
+            ]
+            scan = TargetScan(*target, outcome, repositories, {} if found else None, code)
+            part.add(scan, Effort(calls=self.calls.get(target, 1)))
+
+    def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
+        commit = self.lake.read_commit("inventory", day)
+        assert commit is not None
+        return list(self.lake.open_table(commit, table).read().to_pylist())
+
+    def account_ids(self, day: date) -> list[str]:
+        return [row["account_id"] for row in self.rows(day, ACCOUNTS)]
+
+    def outcomes_of(self, day: date) -> dict[Target, str]:
+        rows = self.rows(day, SCAN_TARGETS)
+        found = {(row["account_id"], row["region"]): row["outcome"] for row in rows}
+        assert len(found) == len(rows), "a target has two outcomes"
+        return found
+
+    def observed(self, day: date) -> dict[tuple[str, str, str], bool]:
+        rows = self.rows(day, REPOSITORIES)
+        found = {(row["account_id"], row["region"], row["repository_name"]): row["observed"] for row in rows}
+        assert len(found) == len(rows), "a repository is there twice"
+        return found
+
+    def collected_at(self, day: date) -> dict[tuple[str, str, str], datetime]:
+        return {
+            (row["account_id"], row["region"], row["repository_name"]): row["collected_at"]
+            for row in self.rows(day, REPOSITORIES)
+        }
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ECR_AUDIT_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def organization(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> FakeOrganization:
+    return FakeOrganization(lake, monkeypatch)
+
+
+@pytest.fixture
+def limits() -> Any:
+    def make(*, accounts: Sequence[str] = (), ous: Sequence[str] = (), regions: Sequence[str] = ()) -> Limits:
+        return Limits(accounts, ous, regions)
+
+    return make

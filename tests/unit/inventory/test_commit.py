@@ -1,0 +1,304 @@
+"""What a commit makes of a night: one outcome for every planned target, and no known repository missing."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
+from ecr_audit.lake import LakeError
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+
+DAYS = [date(2026, 3, day) for day in range(1, 8)]
+FIRST, SECOND, THIRD = DAYS[:3]
+HUB, A, B, C = "100000000000", "200000000000", "300000000000", "400000000000"
+EU, US = "eu-west-1", "us-east-1"
+DARK = [each for each in Outcome if each not in (Outcome.COLLECTED, Outcome.ACCOUNT_INACTIVE)]
+
+
+@pytest.fixture
+def night(organization):
+    """Three members beside the hub, one batch each."""
+    organization.add(A, B, C)
+    organization.repositories = {(A, EU): ["a1", "a2"], (A, US): ["a3"], (B, EU): ["b1"], (C, US): ["c1"]}
+    return organization
+
+
+def run(night, day, **options):
+    return night.run(day, batch_accounts=1, **options)
+
+
+def test_every_planned_target_has_one_row_and_every_repository_is_there(night):
+    commit = run(night, FIRST)
+    assert night.outcomes_of(FIRST) == {(each, region): "COLLECTED" for each in (HUB, A, B, C) for region in (EU, US)}
+    assert night.observed(FIRST) == {
+        (A, EU, "a1"): True,
+        (A, EU, "a2"): True,
+        (A, US, "a3"): True,
+        (B, EU, "b1"): True,
+        (C, US, "c1"): True,
+    }
+    assert commit.rows == {"accounts": 4, "scan_targets": 8, "repositories": 5}
+    counts = {(row["account_id"], row["region"]): row["repository_count"] for row in night.rows(FIRST, SCAN_TARGETS)}
+    assert (counts[A, EU], counts[A, US], counts[HUB, EU]) == (2, 1, 0)
+
+
+def test_a_commit_remembers_the_run_it_is_of(night):
+    details = dict(run(night, FIRST).details)
+    assert details.pop("plan_id")
+    assert details == {
+        "run_id": "run",
+        "organization_id": "o-1",
+        "hub_account_id": HUB,
+        "limited": False,
+        "lost_batches": [],
+    }
+
+
+def test_an_inactive_account_has_its_outcome_without_a_call(night):
+    night.add("250000000000", state="SUSPENDED")
+    night.add("050000000000", state="CLOSED")
+    night.add("950000000000", state="PENDING_CLOSURE")
+    run(night, FIRST)
+    inactive = {account_id for account_id, _ in set(night.outcomes_of(FIRST)) - set(night.scanned)}
+    assert inactive == {"050000000000", "250000000000", "950000000000"}
+    rows = [row for row in night.rows(FIRST, SCAN_TARGETS) if row["account_id"] in inactive]
+    assert len(rows) == 6
+    for row in rows:
+        assert (row["outcome"], row["api_calls"], row["repository_count"]) == ("ACCOUNT_INACTIVE", 0, None)
+
+
+def test_files_are_sorted_whatever_order_scans_end_in(night):
+    night.add("050000000000", state="CLOSED")
+    night.regions.reverse()
+    run(night, FIRST)
+    night.outcomes[A, EU] = Outcome.FAILED
+    run(night, SECOND)
+    for day in (FIRST, SECOND):
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+            keys = [tuple(row[column] for column in table.sort_by) for row in night.rows(day, table)]
+            assert keys == sorted(keys)
+
+
+def test_the_targets_of_a_lost_batch_failed_and_say_so(night):
+    commit = run(night, FIRST, lost=[1, 3])
+    assert commit.details["lost_batches"] == [1, 3]
+    lost = {key for key, outcome in night.outcomes_of(FIRST).items() if outcome == "FAILED"}
+    assert lost == {(A, EU), (A, US), (C, EU), (C, US)}
+    for row in night.rows(FIRST, SCAN_TARGETS):
+        if row["outcome"] == "FAILED":
+            assert (row["error_code"], row["api_calls"], row["repository_count"]) == ("BatchLost", 0, None)
+            assert f"Batch {1 if row['account_id'] == A else 3} ended without writing" in row["error_message"]
+    assert night.observed(FIRST) == {(B, EU, "b1"): True}
+
+
+@pytest.mark.parametrize("outcome", DARK)
+def test_what_is_known_of_a_dark_target_is_carried_over_as_not_observed(night, outcome):
+    run(night, FIRST)
+    night.outcomes[A, EU] = outcome
+    night.repositories[A, EU] = []
+    run(night, SECOND)
+    assert night.observed(SECOND) == {
+        (A, EU, "a1"): False,
+        (A, EU, "a2"): False,
+        (A, US, "a3"): True,
+        (B, EU, "b1"): True,
+        (C, US, "c1"): True,
+    }
+    before, after = night.collected_at(FIRST), night.collected_at(SECOND)
+    assert after[A, EU, "a1"] == before[A, EU, "a1"]
+    assert after[A, US, "a3"] > before[A, US, "a3"]
+
+
+def test_what_a_lost_batch_or_a_suspended_account_held_is_carried_over_too(night):
+    run(night, FIRST)
+    night.accounts[2] = type(night.accounts[2])(**{**vars(night.accounts[2]), "state": "SUSPENDED"})
+    run(night, SECOND, lost=[1])  # of the three that are left: the hub, A, C
+    assert night.outcomes_of(SECOND)[A, EU] == "FAILED"
+    assert night.outcomes_of(SECOND)[B, EU] == "ACCOUNT_INACTIVE"
+    assert {key for key, observed in night.observed(SECOND).items() if observed} == {(C, US, "c1")}
+    assert len(night.observed(SECOND)) == 5
+
+
+def test_a_dark_target_stays_known_night_after_night_until_it_is_seen_again(night):
+    run(night, FIRST)
+    night.outcomes[A, EU] = Outcome.ACCESS_DENIED
+    for day in DAYS[1:5]:
+        run(night, day)
+        assert night.observed(day)[A, EU, "a1"] is False
+        assert night.collected_at(day)[A, EU, "a1"] == night.collected_at(FIRST)[A, EU, "a1"]
+    del night.outcomes[A, EU]
+    night.repositories[A, EU] = ["a1"]
+    run(night, DAYS[5])
+    assert night.observed(DAYS[5])[A, EU, "a1"] is True
+    assert (A, EU, "a2") not in night.observed(DAYS[5])
+
+
+def test_a_repository_that_is_gone_from_a_collected_target_is_gone(night):
+    run(night, FIRST)
+    night.repositories[A, EU] = ["a2"]
+    run(night, SECOND)
+    assert (A, EU, "a1") not in night.observed(SECOND)
+
+
+def test_the_repositories_of_an_account_that_left_stay_known(night):
+    run(night, FIRST)
+    night.accounts = [each for each in night.accounts if each.account_id != B]
+    run(night, SECOND)
+    assert B not in night.account_ids(SECOND)
+    assert all(account_id != B for account_id, _ in night.outcomes_of(SECOND))
+    assert night.observed(SECOND)[B, EU, "b1"] is False
+
+
+def test_the_newest_earlier_snapshot_counts_not_a_later_one(night):
+    run(night, FIRST)
+    night.repositories[A, EU] = ["a1", "later"]
+    run(night, THIRD)
+    night.outcomes[A, EU] = Outcome.FAILED
+    run(night, SECOND)
+    assert (A, EU, "later") not in night.observed(SECOND)
+    assert night.observed(SECOND)[A, EU, "a2"] is False
+
+
+def test_a_second_run_of_a_day_replaces_it_and_carries_over_what_the_first_saw(night):
+    night.repositories[B, EU] = ["b1", "fresh"]
+    run(night, FIRST)
+    night.outcomes[B, EU] = Outcome.THROTTLED
+    night.repositories[A, EU] = ["a1"]
+    run(night, FIRST)
+    assert night.outcomes_of(FIRST)[B, EU] == "THROTTLED"
+    assert night.observed(FIRST)[B, EU, "fresh"] is False
+    assert (A, EU, "a2") not in night.observed(FIRST)
+
+
+def test_committing_a_plan_again_changes_nothing(night):
+    run(night, FIRST)
+    night.outcomes[A, EU] = Outcome.FAILED
+    commit = run(night, SECOND)
+    before = [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)]
+    commit_snapshot(night.lake, commit.details["plan_id"])
+    assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)] == before
+
+
+def test_a_limited_run_changes_only_what_it_planned(night, limits):
+    run(night, FIRST)
+    before = {table.name: night.rows(FIRST, table) for table in (SCAN_TARGETS, REPOSITORIES)}
+    night.repositories = {(A, EU): ["a2", "new"], (B, EU): ["unseen"]}
+    night.outcomes[A, US] = Outcome.ACCESS_DENIED
+    commit = run(night, FIRST, limits=limits(accounts=[A]))
+    assert commit.details["limited"] is True
+    assert night.account_ids(FIRST) == [HUB, A, B, C]
+    assert night.observed(FIRST) == {
+        (A, EU, "a2"): True,
+        (A, EU, "new"): True,
+        (A, US, "a3"): False,
+        (B, EU, "b1"): True,
+        (C, US, "c1"): True,
+    }
+    assert night.outcomes_of(FIRST)[A, US] == "ACCESS_DENIED"
+    for name, table in (("scan_targets", SCAN_TARGETS), ("repositories", REPOSITORIES)):
+        unplanned = [row for row in before[name] if row["account_id"] != A]
+        assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
+
+
+def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, limits):
+    run(night, FIRST)
+    night.repositories = {}
+    run(night, FIRST, limits=limits(regions=[US]))
+    assert night.observed(FIRST) == {(A, EU, "a1"): True, (A, EU, "a2"): True, (B, EU, "b1"): True}
+
+
+def test_two_limited_runs_of_a_day_add_up(night, limits):
+    run(night, FIRST)
+    night.outcomes = {(A, EU): Outcome.FAILED, (B, EU): Outcome.FAILED}
+    run(night, SECOND)
+    night.outcomes = {}
+    run(night, SECOND, limits=limits(accounts=[A]))
+    run(night, SECOND, limits=limits(accounts=[B]))
+    assert set(night.outcomes_of(SECOND).values()) == {"COLLECTED"}
+    assert set(night.observed(SECOND).values()) == {True}
+
+
+def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_observed(night, limits):
+    run(night, FIRST)
+    run(night, SECOND, limits=limits(accounts=[A], regions=[EU]))
+    assert night.outcomes_of(SECOND) == {(A, EU): "COLLECTED"}
+    assert {key for key, observed in night.observed(SECOND).items() if observed} == {(A, EU, "a1"), (A, EU, "a2")}
+    assert len(night.observed(SECOND)) == 5
+
+
+def everything_denied(night):
+    night.outcomes = {(each, region): Outcome.ASSUME_ROLE_DENIED for each in (A, B, C) for region in (EU, US)}
+
+
+@pytest.mark.parametrize("limited_to", [[], [A], [A, HUB]])
+def test_when_no_member_could_be_read_nothing_is_committed(night, limits, limited_to):
+    """The hub, which is read with its own credentials, proves nothing."""
+    run(night, FIRST)
+    committed = night.lake.read_commit("inventory", FIRST)
+    everything_denied(night)
+    for day in (FIRST, SECOND):
+        with pytest.raises(NothingCollectedError, match="No target of a member account was collected") as caught:
+            run(night, day, limits=limits(accounts=limited_to))
+        assert f"{2 if limited_to else 6} ASSUME_ROLE_DENIED" in str(caught.value)
+        assert "ECR_AUDIT_ROLE_NAME" in str(caught.value)
+    assert night.lake.snapshot_dates("inventory") == [FIRST]
+    assert night.lake.read_commit("inventory", FIRST) == committed
+
+
+def test_one_member_is_enough(night):
+    everything_denied(night)
+    del night.outcomes[C, EU]
+    run(night, FIRST)
+    assert night.lake.snapshot_dates("inventory") == [FIRST]
+
+
+def test_an_organization_of_the_hub_alone_is_committed(night):
+    night.accounts = night.accounts[:1]
+    run(night, FIRST)
+    assert set(night.outcomes_of(FIRST)) == {(HUB, EU), (HUB, US)}
+
+
+def test_a_run_over_inactive_accounts_only_is_committed(night, limits):
+    night.add("500000000000", state="SUSPENDED")
+    run(night, FIRST, limits=limits(accounts=["500000000000"]))
+    assert set(night.outcomes_of(FIRST).values()) == {"ACCOUNT_INACTIVE"}
+
+
+def test_all_batches_lost_is_nothing_collected(night):
+    with pytest.raises(NothingCollectedError, match="6 FAILED"):
+        run(night, FIRST, lost=range(4))
+
+
+def test_earlier_plans_are_removed_and_the_present_one_kept(night):
+    stale, _ = night.plan(FIRST)
+    commit = run(night, FIRST)
+    assert night.lake.folders("_staging") == [commit.details["plan_id"]]
+    assert stale.plan_id != commit.details["plan_id"]
+
+
+def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
+    commit = run(night, FIRST)
+    path = night.lake.location(commit, REPOSITORIES)
+    with open(path, "r+b") as file:  # noqa: PTH123
+        file.truncate(50)
+    with pytest.raises(LakeError, match=path):
+        run(night, SECOND)
+    assert night.lake.snapshot_dates("inventory") == [FIRST]
+
+
+def test_coverage_leaves_out_where_nothing_can_be(night):
+    night.add("500000000000", state="SUSPENDED")
+    night.outcomes = {
+        (A, EU): Outcome.REGION_DISABLED,
+        (A, US): Outcome.ACCESS_DENIED,
+        (B, EU): Outcome.FAILED,
+        (B, US): Outcome.FAILED,
+    }
+    found = coverage(night.lake, run(night, FIRST))
+    # Ten targets, of which two are in the suspended account and one in a disabled region.
+    assert found == Coverage(collected=4, countable=7, not_collected={"ACCESS_DENIED": 1, "FAILED": 2})
+    assert found.share == pytest.approx(4 / 7)
+    assert Coverage(0, 0, {}).share == 1.0

@@ -1,0 +1,208 @@
+"""What a run is going to read: the wanted accounts x regions, cut into batches of about the same work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecr_audit.aws.organization import Region
+from ecr_audit.errors import FinalError
+from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, _batch_of, read_plan, staged_table
+from ecr_audit.schemas import ACCOUNTS
+
+DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
+HUB, SHOP, STOCK, DEV, OLD = "100000000000", "200000000000", "300000000000", "400000000000", "500000000000"
+
+
+@pytest.fixture
+def company(organization):
+    organization.add(SHOP, path="Root/Prod/Shop")
+    organization.add(STOCK, path="Root/Prod")
+    organization.add(DEV, path="Root/Dev")
+    organization.add(OLD, state="SUSPENDED")
+    organization.regions = [Region("eu-south-1", True), Region("eu-west-1", False), Region("us-east-1", False)]
+    return organization
+
+
+def targets(company, limits=None, **configured):
+    plan, _ = company.plan(DAY, limits, **configured)
+    return staged_table(company.lake, plan, "targets.parquet").to_pylist()
+
+
+def accounts(company, limits=None, **configured):
+    return {row["account_id"] for row in targets(company, limits, **configured)}
+
+
+def regions(company, limits=None, **configured):
+    return {row["region"] for row in targets(company, limits, **configured)}
+
+
+def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(company):
+    rows = targets(company)
+    assert [(row["account_id"], row["region"]) for row in rows] == [
+        (account_id, region)
+        for account_id in (HUB, SHOP, STOCK, DEV, OLD)
+        for region in ("eu-south-1", "eu-west-1", "us-east-1")
+    ]
+    assert {row["region"] for row in rows if row["opt_in"]} == {"eu-south-1"}
+    assert {row["account_id"] for row in rows if row["batch"] is None} == {OLD}
+
+
+def test_a_plan_knows_its_run_and_all_accounts(company, limits):
+    plan, _ = company.plan(DAY, limits(accounts=[DEV]))
+    assert read_plan(company.lake, plan.plan_id) == plan
+    assert (plan.snapshot_date, plan.run_id, plan.organization_id) == (DAY, "run", "o-1")
+    assert (plan.hub_account_id, plan.partition, plan.limited) == (HUB, "aws", True)
+    staged = staged_table(company.lake, plan, "accounts.parquet").select(ACCOUNTS.schema.names)
+    assert staged["account_id"].to_pylist() == [HUB, SHOP, STOCK, DEV, OLD]
+    assert staged.schema.equals(ACCOUNTS.schema)
+
+
+def test_a_run_without_limits_is_not_limited(company, limits):
+    assert company.plan(DAY, limits())[0].limited is False
+
+
+@pytest.mark.parametrize(
+    ("unit", "within"),
+    [
+        ("Root/Prod", {SHOP, STOCK}),
+        ("ou-prod", {SHOP, STOCK}),
+        ("Root/Prod/Shop", {SHOP}),
+        ("ou-shop", {SHOP}),
+        ("Root", {HUB, SHOP, STOCK, DEV, OLD}),
+        ("r-1", {HUB, SHOP, STOCK, DEV, OLD}),
+    ],
+)
+def test_a_unit_is_meant_with_all_below_it_by_path_or_id(company, limits, unit, within):
+    assert accounts(company, limits(ous=[unit])) == within
+
+
+def test_a_unit_that_holds_only_units_is_found_by_its_id(company, limits):
+    company.accounts = [each for each in company.accounts if each.account_id != STOCK]
+    assert accounts(company, limits(ous=["ou-prod"])) == {SHOP}
+
+
+def test_a_unit_whose_name_begins_another_is_not_that_other(company, limits):
+    company.add("600000000000", path="Root/Prod/Shop")
+    company.accounts[-1] = type(company.accounts[-1])(**{**vars(company.accounts[-1]), "ou_path": "Root/Production"})
+    assert "600000000000" not in accounts(company, limits(ous=["Root/Prod"]))
+
+
+def test_several_limits_narrow_each_other_and_several_values_add_up(company, limits):
+    assert accounts(company, limits(ous=["ou-shop", "Root/Dev"])) == {SHOP, DEV}
+    assert accounts(company, limits(ous=["Root/Prod"], accounts=[SHOP, DEV])) == {SHOP}
+    assert accounts(company, limits(accounts=[SHOP, DEV]), accounts=(DEV, STOCK)) == {DEV}
+    assert regions(company, limits(regions=["us-east-1", "eu-south-1"])) == {"us-east-1", "eu-south-1"}
+    assert regions(company, limits(regions=["us-east-1"]), regions=("us-east-1", "eu-west-1")) == {"us-east-1"}
+    assert regions(company, regions=("eu-west-1", "eu-west-1")) == {"eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("limited", "configured", "message"),
+    [
+        (
+            {"accounts": ["200000000001"]},
+            {},
+            "the run's accounts: '200000000001' is no account .* Nearest: 200000000000",
+        ),
+        ({}, {"accounts": ("999999999999",)}, "ECR_AUDIT_ACCOUNTS: '999999999999' is no account of this organization"),
+        (
+            {"regions": ["eu-west-11"]},
+            {},
+            "the run's regions: 'eu-west-11' is no region .* partition aws. Nearest: eu-",
+        ),
+        (
+            {},
+            {"regions": ("eu-west-9",)},
+            "ECR_AUDIT_REGIONS: 'eu-west-9' is no region of ECR in partition aws. Nearest",
+        ),
+        ({"ous": ["Root/Prood"]}, {}, "the run's OUs: 'Root/Prood' holds no account. Nearest: Root/Prod"),
+        ({"ous": ["ou-none"]}, {}, "the run's OUs: 'ou-none' holds no account"),
+        # Each by itself is there, but not both.
+        ({"regions": ["us-east-1"]}, {"regions": ("eu-west-1",)}, "no region in common"),
+        ({"accounts": [SHOP]}, {"accounts": (DEV,)}, "no account in common"),
+        ({"accounts": [SHOP], "ous": ["Root/Dev"]}, {}, "no account in common"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(company, limits, limited, configured, message):
+    with pytest.raises(PlanError, match=message):
+        company.plan(DAY, limits(**limited), **configured)
+
+
+def test_a_second_organization_is_kept_out_of_a_lake(company):
+    company.run(DAY)
+    company.id = "o-2"
+    with pytest.raises(PlanError, match=r"holds the snapshots of organization o-1, .* belongs to o-2") as caught:
+        company.plan(NEXT_DAY)
+    assert "ECR_AUDIT_LAKE" in str(caught.value)
+    assert isinstance(caught.value, FinalError)
+
+
+def test_batches_follow_the_calls_of_the_last_scan(company):
+    """One account took 97 of 100 calls: the next night it has a batch to itself, and the others share one."""
+    company.regions = company.regions[1:2]
+    company.accounts = company.accounts[:4]
+    assert batches(company, DAY) == {HUB: 0, SHOP: 0, STOCK: 1, DEV: 1}
+    company.calls = {(HUB, "eu-west-1"): 97}
+    company.run(DAY)
+    assert batches(company, NEXT_DAY) == {HUB: 0, SHOP: 1, STOCK: 1, DEV: 1}
+
+
+def batches(company, day):
+    plan, _ = company.plan(day, batch_accounts=2)
+    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    return {row["account_id"]: row["batch"] for row in rows}
+
+
+def test_the_numbers_of_the_batches_are_those_in_the_targets(company):
+    plan, numbers = company.plan(DAY, batch_accounts=1)
+    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    assert numbers == sorted({row["batch"] for row in rows} - {None}) == [0, 1, 2, 3]
+
+
+def test_an_organization_that_is_all_inactive_has_no_batch(company, limits):
+    assert company.plan(DAY, limits(accounts=[OLD]))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "batch_accounts", "sizes"),
+    [
+        (1, 25, [1]),
+        (25, 25, [25]),
+        (26, 25, [13, 13]),
+        (100, 25, [25] * 4),
+        # Beyond the most batches, each takes more accounts instead.
+        (MOST_BATCHES * 10, 1, [10] * MOST_BATCHES),
+        (3, 10_000, [3]),
+    ],
+)
+def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes):
+    accounts = [f"{n:012}" for n in range(number)]
+    assert list(Counter(_batch_of(accounts, {}, batch_accounts, regions=17).values()).values()) == sizes
+
+
+@settings(deadline=None)
+@given(
+    calls=st.lists(st.integers(0, 10_000), max_size=200),
+    batch_accounts=st.integers(1, 50),
+    regions=st.integers(1, 40),
+)
+def test_every_account_is_in_one_batch_in_order_and_none_is_overloaded(calls, batch_accounts, regions):
+    accounts = [f"{n:012}" for n in range(len(calls))]
+    expected = dict(zip(accounts, calls, strict=True))
+    batch_of = _batch_of(accounts, expected, batch_accounts, regions)
+    assert list(batch_of) == accounts
+    numbers = list(batch_of.values())
+    # In the order of the accounts, so that the sorted parts of the batches make a sorted table.
+    assert numbers == sorted(numbers)
+    wanted = min(MOST_BATCHES, -(-len(accounts) // batch_accounts))
+    assert set(numbers) <= set(range(wanted))
+    # No batch has more than its even share of the work and one account's besides.
+    work = {account: max(number, regions) for account, number in expected.items()}
+    for batch in set(numbers):
+        its_work = [work[account] for account in accounts if batch_of[account] == batch]
+        assert sum(its_work) <= sum(work.values()) / wanted + max(its_work) + 1e-6
