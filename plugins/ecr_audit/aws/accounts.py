@@ -11,12 +11,13 @@ from typing import Any
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from ecr_audit.aws.calls import Call, Flow, Identity, Pacer
-from ecr_audit.aws.session import Clients, Hub, calling_as
+from ecr_audit.aws.session import Clients, Hub
 
 # What a call can raise once it is no longer retried.
-AWS_FAULTS = (ClientError, BotoCoreError, ResponseParserError)
+AWS_FAULTS = (ClientError, BotoCoreError, HTTPError, ResponseParserError)
 
 SESSION_NAME = "ecr-audit"
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
@@ -66,9 +67,8 @@ class MemberIdentity:
     def credentials(self) -> ReadOnlyCredentials:
         with self._lock:
             if self._credentials is None or datetime.now(UTC).timestamp() >= self._renew_at:
-                sts = self._clients.get("sts", self._hub.region)
-                with calling_as(self._hub.credentials()):
-                    self.accept(sts.assume_role(**self.request))
+                hub_credentials = self._hub.credentials()
+                self.accept(self._clients.call(hub_credentials, "sts", self._hub.region, "assume_role", self.request))
             assert self._credentials is not None  # noqa: S101 - accept() sets it
             return self._credentials
 

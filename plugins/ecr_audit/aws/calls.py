@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.outcomes import is_expired, is_throttle, is_transient
-from ecr_audit.aws.session import Clients, calling_as
+from ecr_audit.aws.session import Clients
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Call:
     region: str
     method: str
     parameters: Mapping[str, Any]
-    # The part of the answer that the flow lives on. botocore takes a body that breaks off for an empty answer.
+    # The part of the answer that the flow lives on: an answer without it is not whole.
     expects: str
     pacer: Pacer | None = None
 
@@ -109,6 +109,7 @@ class _Flight:
     call: Call | None = None
     # Of the present call only:
     attempts: int = 0
+    faults: int = 0
     renewed: bool = False
     paced: bool = False
 
@@ -119,7 +120,7 @@ class _Flight:
 
     def land(self) -> None:
         """The present call is over, for better or worse; the next one starts with a clean slate."""
-        self.attempts = 0
+        self.attempts = self.faults = 0
         self.renewed = self.paced = False
 
 
@@ -223,13 +224,12 @@ class Dispatcher:
         credentials = call.identity.credentials()
         flight.effort.calls += 1
         try:
-            with calling_as(credentials):
-                answer = getattr(self._clients.get(call.service, call.region), call.method)(**call.parameters)
+            answer = self._clients.call(credentials, call.service, call.region, call.method, call.parameters)
         except ClientError as error:
             if is_expired(error):
                 call.identity.expire(credentials)
             raise
-        if call.expects not in answer:
+        if answer.get(call.expects) is None:
             raise ResponseParserError(f"{call.method} was answered without '{call.expects}': the body is not whole")
         return answer
 
@@ -244,8 +244,10 @@ class Dispatcher:
             return 0.0
         if is_throttle(error):
             flight.effort.throttles += 1
-        elif not is_transient(error) or flight.attempts >= TRANSIENT_ATTEMPTS:
-            return None
+        else:
+            flight.faults += 1  # on their own: a fault amid many throttled attempts is still the first of its kind
+            if not is_transient(error) or flight.faults >= TRANSIENT_ATTEMPTS:
+                return None
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(flight.attempts, 10))
         pause = self._random.uniform(longest / 4, longest)
         spent = time.monotonic() - flight.effort.started

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 
 class Outcome(StrEnum):
@@ -78,7 +79,7 @@ def is_transient(error: BaseException) -> bool:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
     # Connections refused, reset or timed out, and bodies that are not what they should be.
-    return isinstance(error, HTTPClientError | ConnectionError | ResponseParserError)
+    return isinstance(error, HTTPClientError | ConnectionError | HTTPError | ResponseParserError)
 
 
 def outcome_of_assume_role(error: BaseException) -> Outcome:

@@ -43,7 +43,7 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
         "repository_name": [each.get("repositoryName") for _, each in found],
         "repository_arn": [each.get("repositoryArn") for _, each in found],
         "repository_uri": [each.get("repositoryUri") for _, each in found],
-        "created_at": [each.get("createdAt") for _, each in found],
+        "created_at": [_utc(each.get("createdAt")) for _, each in found],
         "image_tag_mutability": [each.get("imageTagMutability") for _, each in found],
         "image_tag_mutability_exclusion_filters": [
             [
@@ -52,14 +52,18 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
             ]
             for _, each in found
         ],
-        "scan_on_push": [each.get("imageScanningConfiguration", {}).get("scanOnPush") for _, each in found],
-        "encryption_type": [each.get("encryptionConfiguration", {}).get("encryptionType") for _, each in found],
-        "kms_key": [each.get("encryptionConfiguration", {}).get("kmsKey") for _, each in found],
+        "scan_on_push": [(each.get("imageScanningConfiguration") or {}).get("scanOnPush") for _, each in found],
+        "encryption_type": [(each.get("encryptionConfiguration") or {}).get("encryptionType") for _, each in found],
+        "kms_key": [(each.get("encryptionConfiguration") or {}).get("kmsKey") for _, each in found],
         "tags": [_tags_of(scan, each) for scan, each in found],
         "collected_at": [collected_at] * len(found),
         "observed": [True] * len(found),
     }
     return pa.table(columns, schema=REPOSITORIES.schema)
+
+
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _tags_of(scan: TargetScan, repository: dict[str, Any]) -> list[tuple[str, str]] | None:
