@@ -47,7 +47,7 @@ class Region:
 
 def organization_id(hub: Hub) -> str:
     """The id of the hub's organization, `o-…`. Raises HubError naming the permission when the hub may not ask."""
-    return str(_Reader(hub).ask("describe_organization")["Organization"]["Id"])
+    return str(_Reader(hub).ask("describe_organization", "Organization")["Organization"]["Id"])
 
 
 def list_accounts(hub: Hub) -> list[Account]:
@@ -104,20 +104,17 @@ class _Reader:
         """All items of a list operation. A page may be empty and still carry a token."""
         token: dict[str, str] = {}
         while True:
-            answer = self.ask(operation, **parameters, **token)
-            if key not in answer:
-                raise HubError(f"AWS Organizations answered {operation} without '{key}': the body is not whole")
+            answer = self.ask(operation, key, **parameters, **token)
             yield from answer[key]
             if not answer.get("NextToken"):
                 return
             token = {"NextToken": answer["NextToken"]}
 
-    def ask(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """The answer of one call."""
+    def ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
+        """The answer of one call, which holds `key`. botocore takes a body that breaks off for an empty answer."""
         self._pacer.wait()
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
-            return answer
         except ClientError as error:
             action = "".join(word.title() for word in operation.split("_"))
             advice = (
@@ -131,6 +128,9 @@ class _Reader:
             ) from error
         except BotoCoreError as error:
             raise HubError(f"AWS Organizations cannot be reached: {error}") from error
+        if key not in answer:
+            raise HubError(f"AWS Organizations answered {operation} without '{key}': the body is not whole")
+        return answer
 
 
 @dataclass(frozen=True)

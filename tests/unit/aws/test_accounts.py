@@ -1,0 +1,184 @@
+"""Entering an account: the role is assumed once, its credentials renewed in time, and opt-in regions asked for."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from ecr_audit.aws import accounts
+from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, HubIdentity, MemberIdentity, enter_account
+from ecr_audit.aws.session import Hub
+
+START = datetime(2026, 3, 1, 2, tzinfo=UTC)
+MEMBER = "222222222222"
+
+
+class Clock:
+    """Stands for `datetime` in accounts.py."""
+
+    def __init__(self) -> None:
+        self.minutes = 0.0
+
+    def now(self, zone: object) -> datetime:
+        return START + timedelta(minutes=self.minutes)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    fake = Clock()
+    monkeypatch.setattr(accounts, "datetime", fake)
+    return fake
+
+
+@pytest.fixture
+def hub() -> Hub:
+    keys = {"aws_access_key_id": "hub-key", "aws_secret_access_key": "secret"}
+    return Hub(boto3.Session(**keys, region_name="us-gov-west-1"), "111111111111", "aws-us-gov", "us-gov-west-1")
+
+
+@pytest.fixture
+def member(hub, clients):
+    """The identity of a member; each AssumeRole gives numbered credentials for an hour."""
+    numbers = iter(range(1, 100))
+    clients.script = {"assume_role": lambda **_: answer(next(numbers))}
+
+    def make(external_id=None) -> MemberIdentity:
+        return MemberIdentity(hub, clients, MEMBER, "team/ecr-audit", external_id)
+
+    return make
+
+
+def answer(number: int = 1, expires: datetime = START + timedelta(hours=1)) -> dict:
+    keys = {"AccessKeyId": f"member-{number}", "SecretAccessKey": "secret", "SessionToken": f"token-{number}"}
+    return {"Credentials": {**keys, "Expiration": expires}}
+
+
+def drive(flow, *answers):
+    calls = []
+    try:
+        calls.append(next(flow))
+        for each in answers:
+            calls.append(flow.throw(each) if isinstance(each, Exception) else flow.send(each))
+    except StopIteration as end:
+        return calls, end.value
+    raise AssertionError(f"still asks for {calls[-1]}")
+
+
+def test_the_role_is_assumed_in_the_hubs_partition_and_region_for_an_hour(hub, member, clock):
+    calls, entry = drive(enter_account(hub, member(), ask_regions=False), answer())
+    (call,) = calls
+    assert (call.service, call.region, call.method, call.pacer) == (
+        "sts",
+        "us-gov-west-1",
+        "assume_role",
+        ASSUME_ROLE_PACE,
+    )
+    assert call.parameters == {
+        "RoleArn": "arn:aws-us-gov:iam::222222222222:role/team/ecr-audit",
+        "RoleSessionName": "ecr-audit",
+        "DurationSeconds": 3600,
+    }
+    assert call.identity.credentials().access_key == "hub-key"
+    assert entry.identity.credentials().access_key == "member-1"
+    assert (entry.enabled_regions, entry.error) == (None, None)
+
+
+def test_the_external_id_is_given_when_there_is_one(hub, member, clock):
+    calls, _ = drive(enter_account(hub, member("s3cret"), ask_regions=False), answer())
+    assert calls[0].parameters["ExternalId"] == "s3cret"
+
+
+def test_the_hubs_own_account_is_entered_with_its_own_credentials(hub):
+    calls, entry = drive(enter_account(hub, HubIdentity(hub), ask_regions=False))
+    assert calls == []
+    assert entry.identity.credentials().access_key == "hub-key"
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "InternalFailure"])
+def test_a_role_that_cannot_be_assumed_is_told(hub, member, aws_error, code):
+    error = aws_error(code)
+    calls, entry = drive(enter_account(hub, member(), ask_regions=True), error)
+    assert len(calls) == 1
+    assert entry.error is error
+
+
+def test_enabled_regions_are_asked_for_as_the_member(hub, member, clock):
+    identity = member()
+    regions = {"Regions": [{"RegionName": "us-gov-east-1"}, {"RegionName": "us-gov-west-1"}]}
+    calls, entry = drive(enter_account(hub, identity, ask_regions=True), answer(), regions)
+    assert (calls[1].service, calls[1].method, calls[1].identity) == ("ec2", "describe_regions", identity)
+    # Without AllRegions, which would name the disabled ones too.
+    assert calls[1].parameters == {}
+    assert entry.enabled_regions == {"us-gov-east-1", "us-gov-west-1"}
+
+
+def test_an_account_that_will_not_say_its_regions_is_entered_all_the_same(hub, member, clock, aws_error):
+    _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), aws_error("UnauthorizedOperation"))
+    assert (entry.enabled_regions, entry.error) == (None, None)
+
+
+def test_credentials_are_kept_for_nine_tenths_of_their_time(hub, member, clients, clock):
+    identity = member()
+    drive(enter_account(hub, identity, ask_regions=False), answer())
+    clock.minutes = 53.9
+    assert identity.credentials().access_key == "member-1"
+    assert clients.made == []
+    clients.script = {"assume_role": lambda **_: answer(2, START + timedelta(hours=2))}
+    clock.minutes = 54
+    assert identity.credentials().access_key == "member-2"
+    assert clients.made == [("assume_role", identity.request, "hub-key")]
+
+
+def test_expired_credentials_are_renewed_once_however_many_meet_it(member, clients, clock):
+    identity = member()
+    used = identity.credentials()
+    assert len(clients.made) == 1
+    together = threading.Barrier(16)
+    got = []
+
+    def meet_it():
+        together.wait(20)
+        identity.expire(used)
+        got.append(identity.credentials().access_key)
+
+    threads = [threading.Thread(target=meet_it) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert got == ["member-2"] * 16
+    assert len(clients.made) == 2
+
+
+def test_a_late_report_does_not_expire_fresh_credentials(member, clock):
+    identity = member()
+    old = identity.credentials()
+    identity.expire(old)
+    fresh = identity.credentials()
+    identity.expire(old)
+    assert identity.credentials() is fresh
+
+
+def test_a_renewal_that_is_refused_is_tried_again_at_the_next_call(member, clients, clock, aws_error):
+    identity = member()
+    identity.expire(identity.credentials())
+    works, clients.script = clients.script, {"assume_role": lambda **_: aws_error("Throttling")}
+    with pytest.raises(Exception, match="Throttling"):
+        identity.credentials()
+    clients.script = works
+    assert identity.credentials().access_key == "member-2"
+
+
+def test_the_hubs_credentials_are_looked_up_at_every_use():
+    keys = iter(["first", "renewed"])
+    session = SimpleNamespace(
+        get_credentials=lambda: SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(access_key=next(keys)))
+    )
+    identity = HubIdentity(Hub(session, "111111111111", "aws", "us-east-1"))
+    used = identity.credentials()
+    identity.expire(used)
+    assert (used.access_key, identity.credentials().access_key) == ("first", "renewed")

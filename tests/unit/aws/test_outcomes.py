@@ -1,0 +1,79 @@
+"""Which answer of AWS means which end of a scan."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from ecr_audit.aws.outcomes import (
+    NOT_COUNTABLE,
+    Outcome,
+    error_code,
+    error_message,
+    is_expired,
+    is_throttle,
+    is_transient,
+    outcome_of_assume_role,
+    outcome_of_describe,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("AccessDenied", "ASSUME_ROLE_DENIED"),
+        ("Throttling", "THROTTLED"),
+        # Of the hub's own making, or of the wiring: must not pass for a refusal by the account.
+        ("InvalidClientTokenId", "FAILED"),
+        ("ExpiredToken", "FAILED"),
+        ("ValidationError", "FAILED"),
+        ("InternalFailure", "FAILED"),
+    ],
+)
+def test_assume_role(aws_error, code, outcome):
+    assert outcome_of_assume_role(aws_error(code)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "default_region", "opt_in_region"),
+    [
+        ("AccessDeniedException", "ACCESS_DENIED", "ACCESS_DENIED"),
+        ("ThrottlingException", "THROTTLED", "THROTTLED"),
+        ("TooManyRequestsException", "THROTTLED", "THROTTLED"),
+        # A default region cannot be disabled: such an answer there must not leave coverage.
+        ("UnrecognizedClientException", "FAILED", "REGION_DISABLED"),
+        ("InvalidClientTokenId", "FAILED", "REGION_DISABLED"),
+        ("ExpiredTokenException", "FAILED", "FAILED"),
+        ("ServerException", "FAILED", "FAILED"),
+        ("SomethingNew", "FAILED", "FAILED"),
+    ],
+)
+def test_describe_repositories(aws_error, code, default_region, opt_in_region):
+    assert outcome_of_describe(aws_error(code), opt_in_region=False) == default_region
+    assert outcome_of_describe(aws_error(code), opt_in_region=True) == opt_in_region
+
+
+@pytest.mark.parametrize("opt_in", [True, False])
+def test_a_fault_of_the_network_or_the_program_is_failed(opt_in):
+    for error in (ReadTimeoutError(endpoint_url="https://x"), KeyError("x")):
+        assert outcome_of_describe(error, opt_in_region=opt_in) == "FAILED"
+        assert outcome_of_assume_role(error) == "FAILED"
+
+
+def test_only_where_nothing_can_be_stands_outside_coverage():
+    assert {Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE} == NOT_COUNTABLE
+
+
+def test_what_is_worth_another_attempt(aws_error):
+    assert [is_throttle(aws_error(code)) for code in ("Throttling", "AccessDenied")] == [True, False]
+    assert [is_expired(aws_error(code)) for code in ("RequestExpired", "AccessDenied")] == [True, False]
+    assert [is_transient(aws_error("x", status)) for status in (400, 403, 500, 503)] == [False, False, True, True]
+    assert not is_transient(KeyError("x"))
+
+
+def test_how_an_error_is_told(aws_error):
+    error = aws_error("AccessDenied", message="User: arn:… is not authorized")
+    assert (error_code(error), error_message(error)) == ("AccessDenied", "User: arn:… is not authorized")
+    assert (error_code(KeyError("x")), error_message(ValueError("no"))) == ("KeyError", "no")
+    error.response["Error"] = {}
+    assert error_code(error) == "Unknown"
