@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions, organization_id
@@ -33,6 +32,9 @@ MOST_BATCHES = 64
 # What is known of an account while planning: its row of the lake, and the ids of all units that it is in.
 STAGED_ACCOUNTS = ACCOUNTS.schema.append(pa.field("unit_ids", pa.list_(pa.string())))
 
+TARGET_KEY = ["account_id", "region"]
+
+# Staged with one more column, `last_duration_ms`: what the target took the last time, null when that is not known.
 TARGETS = pa.schema(
     [
         ("account_id", pa.string()),
@@ -128,7 +130,8 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     regions = _wanted_regions(list_regions(hub), settings, limits, hub.partition)
     wanted = _wanted_accounts(accounts, settings, limits)
     active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
-    batch_of = _batch_of(active, _expected_calls(lake, plan.snapshot_date), settings.batch_accounts, len(regions))
+    last = _last_scan(lake, plan.snapshot_date)
+    batch_of = _batch_of(active, _calls_by_account(last), settings.batch_accounts, len(regions))
     targets = pa.Table.from_pylist(
         [
             {
@@ -142,6 +145,9 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
         ],
         schema=TARGETS,
     )
+    durations = last.select([*TARGET_KEY, "duration_ms"]).rename_columns({"duration_ms": "last_duration_ms"})
+    # A join keeps no order.
+    targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
     stage_table(lake, plan, "targets.parquet", targets)
     return sorted(set(batch_of.values()))
 
@@ -229,15 +235,17 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" Nearest: {near[0]}." if near else ""
 
 
-def _expected_calls(lake: Lake, snapshot_date: date) -> dict[str, int]:
-    """Calls that each account took the last time it was scanned."""
-    if (commit := lake.previous_commit("inventory", snapshot_date)) is None:
-        return {}
-    table = lake.open_table(commit, SCAN_TARGETS).read(columns=["account_id", "api_calls"])
-    sums = table.group_by("account_id").aggregate([("api_calls", "sum")])
-    return dict(
-        zip(sums["account_id"].to_pylist(), pc.cast(sums["api_calls_sum"], pa.int64()).to_pylist(), strict=True)
-    )
+def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:
+    """What each target cost the last time that it was scanned."""
+    commit = lake.previous_commit("inventory", snapshot_date)
+    if commit is None:
+        return SCAN_TARGETS.schema.empty_table()
+    return lake.open_table(commit, SCAN_TARGETS).read(columns=["account_id", "region", "api_calls", "duration_ms"])
+
+
+def _calls_by_account(last: pa.Table) -> dict[str, int]:
+    sums = last.group_by("account_id").aggregate([("api_calls", "sum")])
+    return dict(zip(sums["account_id"].to_pylist(), sums["api_calls_sum"].to_pylist(), strict=True))
 
 
 def _batch_of(accounts: list[str], expected_calls: dict[str, int], batch_accounts: int, regions: int) -> dict[str, int]:

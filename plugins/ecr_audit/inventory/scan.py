@@ -192,7 +192,9 @@ class _AccountScan:
         ask_regions = any(target["opt_in"] for target in self._targets)
         flow = enter_account(hub, identity, ask_regions=ask_regions)
         # After the targets of accounts that are already open: credentials are fetched when they are about to be used.
-        self._submit(flow, self._entered, priority=1.0)
+        # What takes longest begins first, so that it does not go on alone at the end.
+        longest = max(_last_duration(target) for target in self._targets)
+        self._submit(flow, self._entered, priority=1 / (1 + longest))
 
     def _entered(self, entry: Entry | Exception, effort: Effort) -> None:
         # The calls that entering took are counted with the account's first target.
@@ -213,7 +215,7 @@ class _AccountScan:
                     opt_in_region=target["opt_in"],
                     collect_tags=self._settings.collect_tags,
                 )
-                self._submit(flow, partial(self._scanned, region, cost), priority=0.0)
+                self._submit(flow, partial(self._scanned, region, cost), priority=-_last_duration(target))
 
     def _scanned(self, region: str, entry_cost: Effort, scan: TargetScan | Exception, effort: Effort) -> None:
         effort.calls += entry_cost.calls
@@ -228,6 +230,11 @@ class _AccountScan:
     def _unread(self, region: str, outcome: Outcome, error: Exception | None = None) -> TargetScan:
         code, message = (error_code(error), error_message(error)) if error else (None, None)
         return TargetScan(self._account_id, region, outcome, error_code=code, error_message=message)
+
+
+def _last_duration(target: dict[str, Any]) -> float:
+    """Milliseconds that the target took the last time; 0 when that is not known."""
+    return float(target["last_duration_ms"] or 0)
 
 
 class _Progress:
