@@ -22,6 +22,8 @@ from rich.markup import escape
 
 ROOT = Path(__file__).resolve().parents[1]
 
+UNTOUCHED = "What was published before is untouched."
+
 
 class AuditFailed(Exception):  # noqa: N818 - an end of the run, not an error of the program
     """The audit did not end well; the message is for the person who started it."""
@@ -36,7 +38,7 @@ def main() -> int:
         try:
             _set_data_folder(where)
             log_file = _log_everything()
-            console.print(f"Log of everything: [bold]{log_file}[/]")
+            console.print(f"Log of everything: [bold]{log_file}[/]", soft_wrap=True)
             return _run_demo(console) if where == "demo" else _run_aws(console)
         except AuditFailed as end:
             console.print("[bold red]The audit failed.[/]", escape(str(end)))
@@ -159,25 +161,21 @@ class _Airflow:
         if snapshot_date:
             os.environ["ECR_AUDIT_SNAPSHOT_DATE"] = snapshot_date.isoformat()
         self._console.print(f"\n[bold]{snapshot_date or 'Inventory'}[/] {title}")
-        inventory, faults = self._run("ecr_inventory", {})
+        inventory = self._run("ecr_inventory", {})
         lake = Lake(self._settings.lake_root)
         commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
         commit = next((each for each in commits if each and each.details["run_id"] == inventory.run_id), None)
         if commit is None:
-            raise AuditFailed(
-                f"{faults[-1] if faults else 'Nothing was committed.'} What was published before is untouched."
-            )
-        compliance, faults = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})
+            raise AuditFailed(UNTOUCHED)
+        compliance = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.state != "success":
-            raise AuditFailed(f"{faults[-1] if faults else ''} What was published before is untouched.")
+            raise AuditFailed(UNTOUCHED)
         return bool(inventory.state == "success")
 
-    def _run(self, dag_id: str, params: dict[str, Any]) -> tuple[Any, list[str]]:
-        """Run a DAG to its end. Returns the run and what its tasks failed of."""
-        faults: list[str] = []
+    def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
+        """Run a DAG to its end, telling of each task that fails. Returns the run."""
 
         def tell(context: Any) -> None:
-            faults.append(str(context["exception"]))
             self._console.print(f"  [red]{context['task'].task_id}: {escape(str(context['exception']))}[/]")
 
         dag = self._dags.get_dag(dag_id)
@@ -185,7 +183,7 @@ class _Airflow:
             # Somebody is watching: a fault is told at once rather than tried again in half a minute.
             each.retries = 0
             each.on_failure_callback = [tell]
-        return dag.test(run_conf=params, logical_date=None), faults
+        return dag.test(run_conf=params, logical_date=None)
 
 
 class _Progress(logging.Handler):

@@ -1,0 +1,124 @@
+"""The command behind `make audit` and `make audit-aws`, run as people run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecr_audit.demo import identities
+from ecr_audit.demo.server import EmulatedAws
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.airflow
+
+Audit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def audit(airflow_database: None, tmp_path: Path) -> Audit:
+    """Runs the command with an environment of its own; its data go to the test's folder."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ECR_AUDIT_"))}
+    base |= {"ECR_AUDIT_DATA": str(tmp_path), "PYTHONPATH": str(ROOT / "plugins"), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def run(where: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "bin" / "audit.py"), where]
+        return subprocess.run(command, env=base | environment, capture_output=True, text=True, timeout=240)
+
+    return run
+
+
+@pytest.fixture
+def forbidden_endpoint() -> Iterator[tuple[str, list[str]]]:
+    """A place that nobody may connect to, and who did."""
+    visitors: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, address = server.accept()
+                except OSError:
+                    return
+                visitors.append(str(address))
+                connection.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", visitors
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
+    audit: Audit, forbidden_endpoint: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    """Whatever credentials, endpoints and settings the environment holds for a real organization."""
+    endpoint, visitors = forbidden_endpoint
+    done = audit(
+        "demo",
+        AWS_ENDPOINT_URL=endpoint,
+        AWS_ENDPOINT_URL_ECR=endpoint,
+        AWS_PROFILE="production",
+        AWS_ACCESS_KEY_ID="AKIAREAL",
+        AWS_SECRET_ACCESS_KEY="real",
+        ECR_AUDIT_AWS_CONN_ID="aws_production",
+        ECR_AUDIT_LAKE=str(tmp_path / "the-real-lake"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert visitors == []
+    assert not (tmp_path / "the-real-lake").exists()
+    with duckdb.connect(str(tmp_path / "publish/compliance.duckdb"), read_only=True) as published:
+        [(compliant, judged)] = published.sql(
+            "FROM policy_output SELECT count(*) FILTER (WHERE status = 'COMPLIANT'),"
+            " count(*) FILTER (WHERE status IN ('COMPLIANT', 'INCOMPLIANT'))"
+            " WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'"
+        ).fetchall()
+    linked = f"{100 * compliant / judged:.1f} % ({compliant:,}/{judged:,})"
+    assert done.stdout.count(linked) == 10
+    for told in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings", "make sql"):
+        assert told in done.stdout
+    [log] = re.findall(r"Log of everything: (\S+)", done.stdout)
+    assert Path(log).stat().st_size > 0
+
+
+def test_aws_says_what_is_wrong_and_publishes_nothing(audit: Audit, tmp_path: Path) -> None:
+    done = audit("aws")
+    assert done.returncode == 1
+    assert "No AWS credentials for the hub account" in done.stdout
+    assert not (tmp_path / "publish").exists()
+
+
+def test_all_faults_of_the_settings_are_told_before_anything_starts(audit: Audit) -> None:
+    done = audit("aws", ECR_AUDIT_CONCURRENCY="0", ECR_AUDIT_REGION="x")
+    assert done.returncode == 1
+    assert "ECR_AUDIT_CONCURRENCY: '0'" in done.stdout
+    assert "Did you mean ECR_AUDIT_REGIONS?" in done.stdout
+
+
+def test_another_organization_is_kept_out_of_the_lake(audit: Audit, demo: EmulatedAws, tmp_path: Path) -> None:
+    environment = {
+        "AWS_ENDPOINT_URL": demo.endpoint_url,
+        "AWS_ACCESS_KEY_ID": identities.HUB_ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": identities.HUB_SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "ECR_AUDIT_EXTERNAL_ID": demo.world.external_id or "",
+        "ECR_AUDIT_MIN_COVERAGE": "0.85",
+        "ECR_AUDIT_REGIONS": "us-east-1",
+    }
+    assert audit("aws", **environment).returncode == 0
+    demo.world = replace(demo.world, organization_id="o-another1234")
+    done = audit("aws", **environment)
+    assert done.returncode == 1
+    assert "o-another1234" in done.stdout
+    assert "its own ECR_AUDIT_DATA" in " ".join(done.stdout.split())
