@@ -203,6 +203,8 @@ class Dispatcher:
             if call.pacer and not flight.paced:
                 flight.paced = True
                 if wait := call.pacer.reserve():
+                    # In a large batch the last slots are minutes away: not time that a throttle has taken.
+                    flight.seconds += wait
                     self._wait(flight, wait)
                     return
             try:
