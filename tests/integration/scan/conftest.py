@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
 
 from ecr_audit.aws import calls, organization
 from ecr_audit.aws.session import Hub, connect_hub
@@ -26,6 +27,7 @@ from ecr_audit.settings import Settings
 
 DAY = date(2026, 3, 1)
 HUB, OPT_IN = "100000000000", "me-south-1"
+API_MODELS = create_loader()
 SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 Target = tuple[str, str]
@@ -182,7 +184,8 @@ def _some_repositories(seed: str) -> list[Repository]:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulated AWS has no limit of eight calls a second, and is over a fault at once."""
+    """The emulated AWS has no limit of eight calls a second and is over a fault at once; API models are read once."""
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
     monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
     monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.005)
     monkeypatch.setattr(calls, "LONGEST_WAIT_SECONDS", 0.02)

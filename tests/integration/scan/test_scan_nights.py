@@ -1,0 +1,256 @@
+"""Whole nights against the emulated AWS: the snapshot is what the world knows to be true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from ecr_audit.demo.faults import Fault, Faults, Refuse
+from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
+from ecr_audit.demo.world import Repository, stored
+from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
+from ecr_audit.inventory.plan import Limits
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+
+DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
+HUB, FIRST_MEMBER = "100000000000", "100000000001"
+# What tells one run from another that saw the same.
+TIMES = ("started_at", "duration_ms", "collected_at")
+
+
+def rows_without_times(audit, day=DAY):
+    return {
+        table.name: [{column: row[column] for column in row if column not in TIMES} for row in audit.rows(table, day)]
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
+    }
+
+
+def parquet_files(audit, day=DAY):
+    return {
+        table.name: audit.lake.staged(f"{table.name}/snapshot_date={day}")
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
+    }
+
+
+def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of):
+    audit = audit_of(demo_world(1, today=NEXT_DAY), external_id=EXTERNAL_ID, batch_accounts=10)
+    audit.run(DAY)
+    audit.assert_true(DAY)
+    audit.assert_accounts_true(DAY)
+    seen_before = {row["repository_arn"]: row for row in audit.rows(REPOSITORIES, DAY)}
+
+    audit.aws.world = demo_world(2, today=NEXT_DAY)
+    commit = audit.run(NEXT_DAY)
+    audit.assert_true(NEXT_DAY)
+    audit.assert_accounts_true(NEXT_DAY)
+    # What went dark overnight is kept as it was last seen.
+    unobserved = [row for row in audit.rows(REPOSITORIES, NEXT_DAY) if not row["observed"]]
+    dark = {target for target, row in audit.scan_targets(NEXT_DAY).items() if row["outcome"] != "COLLECTED"}
+    assert unobserved == [
+        {**row, "observed": False} for row in seen_before.values() if (row["account_id"], row["region"]) in dark
+    ]
+    assert len(unobserved) == 31
+    found = coverage(audit.lake, commit)
+    outcomes = [audit.aws.world.outcome(*target) for target in audit.aws.world.targets()]
+    assert found == Coverage(
+        outcomes.count("COLLECTED"),
+        len(outcomes) - outcomes.count("ACCOUNT_INACTIVE") - outcomes.count("REGION_DISABLED"),
+        {name: outcomes.count(name) for name in ("ASSUME_ROLE_DENIED", "ACCESS_DENIED")},
+    )
+
+
+def test_a_second_run_of_a_day_gives_the_same_and_leaves_no_second_copy(audit_of, organization_of):
+    audit = audit_of(organization_of(), batch_accounts=5)
+    audit.run()
+    before, files = rows_without_times(audit), parquet_files(audit)
+    audit.run()
+    assert rows_without_times(audit) == before
+    after = parquet_files(audit)
+    assert {name: len(names) for name, names in after.items()} == dict.fromkeys(after, 1)
+    assert all(after[name] != files[name] for name in after)
+
+
+def test_how_the_accounts_are_cut_into_batches_changes_nothing(audit_of, organization_of):
+    world = organization_of(9)
+    audit = audit_of(world, batch_accounts=1)
+    audit.run(DAY)
+    audit_of(world, batch_accounts=25).run(NEXT_DAY)
+    assert rows_without_times(audit, DAY) == rows_without_times(audit, NEXT_DAY)
+
+
+def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(audit_of, organization_of):
+    audit = audit_of(organization_of())
+    audit.run()
+    made = audit.aws.counters.operations
+    member_calls = (
+        made["sts:AssumeRole"]
+        + made["ec2:DescribeRegions"]
+        - 1  # the hub's own, at planning
+        + made["ecr:DescribeRepositories"]
+        + made["tagging:GetResources"]
+    )
+    rows = audit.scan_targets().values()
+    assert sum(row["api_calls"] for row in rows) == member_calls
+    assert made["sts:AssumeRole"] == 12
+    assert {row["retries"] for row in rows} == {0}
+    # Tags only where there are repositories; a region that is not enabled is not called at all.
+    world = audit.aws.world
+    collected = [target for target in world.targets() if world.outcome(*target) == "COLLECTED"]
+    assert made["ecr:DescribeRepositories"] == len(collected)
+    assert made["tagging:GetResources"] == sum(bool(world.repositories(*target)) for target in collected)
+
+
+def test_connections_are_shared_by_all_accounts(audit_of, organization_of):
+    audit = audit_of(organization_of(24), concurrency=4)
+    plan_id, (batch,) = audit.plan()
+    before = audit.aws.counters.connections
+    assert audit.scan(plan_id, batch).targets == 25 * 3
+    # Four threads; ECR and tagging in three regions, STS and EC2 in the hub's. And the one that asks who the hub is.
+    assert audit.aws.counters.connections - before <= 4 * (2 * 3 + 2) + 1
+
+
+def test_a_batch_that_is_scanned_again_reads_only_what_did_not_succeed(audit_of, organization_of):
+    audit = audit_of(organization_of(), batch_accounts=25)
+    broken, dark = ("100000000003", "eu-west-1"), ("100000000005", "us-east-1")
+    refuse = Refuse("KmsException", "no"), Refuse("AccessDeniedException", "no")
+    audit.aws.faults = Faults(
+        Fault(effect, service="ecr", account=account_id, region=region)
+        for effect, (account_id, region) in zip(refuse, (broken, dark), strict=True)
+    )
+    plan_id, (batch,) = audit.plan()
+    first = audit.scan(plan_id, batch)
+    assert (first.outcomes["FAILED"], first.outcomes["ACCESS_DENIED"]) == (1, 1)
+
+    audit.aws.faults = Faults()
+    audit.aws.counters.targets.clear()
+    again = audit.scan(plan_id, batch)
+    assert {target for target, calls in audit.aws.counters.targets.items() if calls} == {broken, dark}
+    assert again.targets == first.targets
+    assert set(again.outcomes) == {"COLLECTED", "REGION_DISABLED"}
+    commit_snapshot(audit.lake, plan_id)
+    audit.assert_true()
+
+
+def test_a_batch_that_is_scanned_again_with_everything_settled_makes_no_call(audit_of, organization_of):
+    audit = audit_of(organization_of())
+    plan_id, (batch,) = audit.plan()
+    first = audit.scan(plan_id, batch)
+    calls = audit.aws.counters.operations.total()
+    assert audit.scan(plan_id, batch) == first
+    # Only who the hub is.
+    assert audit.aws.counters.operations.total() == calls + 1
+    commit_snapshot(audit.lake, plan_id)
+    audit.assert_true()
+
+
+@pytest.mark.parametrize("wrong", [{"role_name": "ecr-audti"}, {"external_id": "wrong"}, {"external_id": None}])
+def test_a_total_failure_commits_nothing_and_yesterday_stays(audit_of, organization_of, wrong):
+    world = organization_of(external_id="right")
+    audit = audit_of(world, external_id="right")
+    audit.run(DAY)
+    before = rows_without_times(audit, DAY)
+    mistaken = audit_of(world, **{"external_id": "right", **wrong})
+    for day in (DAY, NEXT_DAY):
+        with pytest.raises(NothingCollectedError, match=r"\(36 ASSUME_ROLE_DENIED\); nothing is committed"):
+            mistaken.run(day)
+    assert audit.lake.snapshot_dates("inventory") == [DAY]
+    assert rows_without_times(audit, DAY) == before
+
+
+def test_limits_narrow_what_is_called(audit_of, organization_of):
+    audit = audit_of(organization_of())
+    audit.run(limits=Limits(ous=["ou-demo-00000002"], regions=["us-east-1"]))
+    shop = {account.id for account in audit.aws.world.accounts.values() if account.parent_id == "ou-demo-00000002"}
+    assert set(audit.scan_targets()) == {(account_id, "us-east-1") for account_id in shop}
+    assert {region for _, region in audit.aws.counters.targets} == {"us-east-1"}
+    # No opt-in region is wanted, so nobody is asked which ones are enabled.
+    assert audit.aws.counters.operations["ec2:DescribeRegions"] == 1
+    audit.assert_accounts_true()
+
+
+def test_an_suspended_account_is_not_entered(audit_of, organization_of):
+    world = organization_of(3)
+    world = replace(
+        world, accounts=world.accounts | {FIRST_MEMBER: replace(world.accounts[FIRST_MEMBER], state="SUSPENDED")}
+    )
+    audit = audit_of(world)
+    audit.run()
+    audit.assert_true()
+    assert audit.aws.counters.operations["sts:AssumeRole"] == 2
+
+
+ODD_NAMES = [
+    "say \"hi\" & 'bye'",
+    "two\nlines\tand\r\nmore",
+    "<script>alert(1)</script>",
+    '=HYPERLINK("https://example.com")',
+    "Lagerhaus München - ロジスティクス 🚚",
+    "'; DROP TABLE accounts; --",
+    " ",
+    "",
+]
+ODD_REPOSITORIES = [
+    Repository("unknown/value", image_tag_mutability="IMMUTABLE_AFTER_SCAN"),
+    Repository("odd/spelling", image_tag_mutability=" immutable "),
+    Repository("empty/value", image_tag_mutability=""),
+    Repository("missing/field", image_tag_mutability=None),
+    Repository("a" * 256, image_tag_mutability="IMMUTABLE_WITH_EXCLUSION", exclusion_filters=("*", "v*.*", "_x-1")),
+    Repository("kms/key", encryption_type="KMS", kms_key="arn:aws:kms:us-east-1:100000000001:key/1"),
+    Repository("old/one", created_at=1_442_880_000.123456),
+    Repository("odd/tags", tags={"owner": "Zoë & <b>co</b>", "": "empty", "quote\"'": "=1+1", "n\nl": ""}),
+]
+
+
+def test_odd_data_come_through_unchanged(audit_of, organization_of):
+    world = organization_of(len(ODD_NAMES))
+    named = {
+        account.id: replace(account, name=name)
+        for account, name in zip(list(world.accounts.values())[1:], ODD_NAMES, strict=True)
+    }
+    world = replace(
+        world,
+        accounts=world.accounts | named,
+        repository_source=stored({(FIRST_MEMBER, "us-east-1"): ODD_REPOSITORIES, (HUB, "eu-west-1"): ODD_REPOSITORIES}),
+    )
+    audit = audit_of(world)
+    audit.run()
+    audit.assert_true()
+    audit.assert_accounts_true()
+
+
+def test_tags_that_are_denied_lose_no_repository_and_are_told(audit_of, organization_of):
+    denied = Fault(Refuse("AccessDeniedException", "tag:GetResources is not allowed"), service="tagging")
+    audit = audit_of(organization_of(), denied)
+    audit.run()
+    audit.assert_true(tags=False)
+    for target, row in audit.scan_targets().items():
+        told = (row["error_code"], row["error_message"])
+        if row["repository_count"]:
+            assert told == (
+                "Tags.AccessDeniedException",
+                "Repository tags could not be read: tag:GetResources is not allowed",
+            ), target
+        else:
+            assert told == (None, None), target
+
+
+def test_tags_that_are_not_wanted_are_not_asked_for(audit_of, organization_of):
+    audit = audit_of(organization_of(), collect_tags=False)
+    audit.run()
+    audit.assert_true(tags=False)
+    assert audit.aws.counters.operations["tagging:GetResources"] == 0
+
+
+def test_an_error_is_told_in_aws_words(audit_of, organization_of):
+    world = organization_of(2)
+    closed = replace(world.accounts[FIRST_MEMBER], denied_regions=frozenset({"eu-west-1"}))
+    dark = replace(world.accounts["100000000002"], assumable=False)
+    audit = audit_of(replace(world, accounts=world.accounts | {closed.id: closed, dark.id: dark}))
+    audit.run()
+    rows = audit.scan_targets()
+    assert rows[closed.id, "eu-west-1"]["error_code"] == "AccessDeniedException"
+    assert "explicit deny in a service control policy" in rows[closed.id, "eu-west-1"]["error_message"]
+    assert rows[dark.id, "eu-west-1"]["error_code"] == "AccessDenied"
+    assert "not authorized to perform: sts:AssumeRole" in rows[dark.id, "eu-west-1"]["error_message"]
