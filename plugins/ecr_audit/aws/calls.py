@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 TRANSIENT_ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 10.0
+# A call that has gone unanswered for so long hangs: until it ends, another thread does the work of its own.
+HANGING_SECONDS = 2.0
 
 
 class Identity(Protocol):
@@ -125,7 +127,10 @@ class _Flight:
 
 
 class Dispatcher:
-    """Runs flows on a fixed number of threads. A context manager; leaving it waits for no flow."""
+    """Runs flows on so many threads, and stand-ins for those whose call hangs, at most as many again.
+
+    A context manager; leaving it waits for no flow.
+    """
 
     def __init__(self, clients: Clients, threads: int) -> None:
         self._clients = clients
@@ -138,13 +143,19 @@ class Dispatcher:
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
         # Daemons: a call that hangs past the batch's deadline must not keep the process from ending.
         self._threads = [threading.Thread(target=self._work, daemon=True, name=f"aws-{n}") for n in range(threads)]
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name="aws-watcher")
+        self._closing = threading.Event()
+        self._running = self._wanted = threads
+        # When the present call of each thread began, by the thread's number.
+        self._calling: dict[int, float] = {}
 
     def __enter__(self) -> Dispatcher:
-        for thread in self._threads:
+        for thread in (*self._threads, self._watcher):
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -168,19 +179,35 @@ class Dispatcher:
             self._changed.notify()
 
     def _next(self) -> _Flight | None:
-        """The next flight that can go on; blocks until there is one. None when the dispatcher is closed.
+        """The next flight that can go on; blocks until there is one. None when there is a thread too many, or closed.
 
         One that was under way goes before any that has not started: its time is running.
         """
         with self._changed:
-            while not self._closed:
+            while not self._closed and self._running <= self._wanted:
                 due_in = self._waiting[0][0] - time.monotonic() if self._waiting else None
                 if due_in is not None and due_in <= 0:
                     return heapq.heappop(self._waiting)[2]
                 if self._ready:
                     return heapq.heappop(self._ready)[2]
                 self._changed.wait(due_in)
+            self._running -= 1
+            # What this thread was woken for is another's to do.
+            self._changed.notify()
             return None
+
+    def _watch(self) -> None:
+        """See to it that calls which hang take no thread from the others."""
+        threads = self._wanted
+        while not self._closing.wait(HANGING_SECONDS / 4):
+            overdue = time.monotonic() - HANGING_SECONDS
+            hanging = sum(began < overdue for began in list(self._calling.values()))
+            with self._changed:
+                self._wanted = threads + min(hanging, threads)
+                missing = self._wanted - self._running
+                self._running += max(missing, 0)
+            for _ in range(missing):
+                threading.Thread(target=self._work, daemon=True, name="aws-stand-in").start()
 
     def _work(self) -> None:
         while (flight := self._next()) is not None:
@@ -225,12 +252,15 @@ class Dispatcher:
     def _make(self, call: Call, flight: _Flight) -> Any:
         credentials = call.identity.credentials()
         flight.effort.calls += 1
+        self._calling[threading.get_ident()] = time.monotonic()
         try:
             answer = self._clients.call(credentials, call.service, call.region, call.method, call.parameters)
         except ClientError as error:
             if is_expired(error):
                 call.identity.expire(credentials)
             raise
+        finally:
+            del self._calling[threading.get_ident()]
         if answer.get(call.expects) is None:
             raise ResponseParserError(f"{call.method} was answered without '{call.expects}': the body is not whole")
         return answer
