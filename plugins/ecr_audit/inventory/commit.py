@@ -68,11 +68,20 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "lost_batches": lost,
         }
         commit = writer.commit(details)
-    for older in lake.folders("_staging"):
-        # Plan ids begin with their time. This plan's parts stay: a batch can still be cleared and scanned anew.
-        if older < plan_id:
-            lake.remove_folder(f"_staging/{older}")
+    _remove_older_plans(lake, plan_id)
     return commit
+
+
+def _remove_older_plans(lake: Lake, plan_id: str) -> None:
+    """Remove the parts of older plans, and what steps of theirs that were killed left half written.
+
+    Both are in folders named after their plan, and plan ids begin with their time. This plan's own parts stay: a batch
+    can still be cleared and scanned anew.
+    """
+    for place in ("_staging", "_scratch"):
+        for folder in lake.folders(place):
+            if folder < plan_id:
+                lake.remove_folder(f"{place}/{folder}")
 
 
 def coverage(lake: Lake, commit: Commit) -> Coverage:

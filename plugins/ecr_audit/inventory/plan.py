@@ -88,7 +88,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
     make look closed down.
     """
     plan = Plan(
-        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}",
+        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}",
         snapshot_date=snapshot_date,
         run_id=run_id,
         organization_id=organization_id(hub),

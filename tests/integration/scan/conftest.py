@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,16 @@ def _row(world: World, target: Target, repository: Repository, tags: bool) -> di
 def organization_of() -> Callable[..., World]:
     """Makes an organization of so many members beside the hub, in two default regions and an opt-in one.
 
-    Every third member has enabled the opt-in region; two of three targets hold a few repositories.
+    Every third member has enabled the opt-in region; two of three targets hold a few repositories. `changed`: fields of
+    accounts, by account id.
     """
 
-    def make(members: int = 12, regions: Sequence[Region] | None = None, **options: Any) -> World:
+    def make(
+        members: int = 12,
+        regions: Sequence[Region] | None = None,
+        changed: Mapping[str, Mapping[str, Any]] | None = None,
+        **options: Any,
+    ) -> World:
         regions = regions or (Region("eu-west-1"), Region("us-east-1"), Region(OPT_IN, opt_in=True))
         units = [OrganizationalUnit("ou-demo-00000001", "Prod", "r-demo")]
         units.append(OrganizationalUnit("ou-demo-00000002", "Shop", "ou-demo-00000001"))
@@ -145,6 +152,8 @@ def organization_of() -> Callable[..., World]:
             accounts[account_id] = Account(
                 account_id, f"account-{number}", units[number % 2].id, enabled_opt_in_regions=enabled
             )
+        for account_id, changes in (changed or {}).items():
+            accounts[account_id] = replace(accounts[account_id], **changes)
         repositories = {
             (account_id, region.name): _some_repositories(f"{account_id}/{region.name}")
             for account_id in accounts

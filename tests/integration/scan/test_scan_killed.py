@@ -1,0 +1,176 @@
+"""Killed with SIGKILL, whatever is on the disk by then: no snapshot is harmed, the next run ends as if undisturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import ecr_audit
+from ecr_audit.inventory.commit import commit_snapshot
+from ecr_audit.lake import Lake
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
+
+DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
+INVENTORY = STAGES["inventory"]
+PROGRAM = str(Path(ecr_audit.__file__).parent)
+# What tells one run from another that saw the same.
+TIMES = ("started_at", "duration_ms", "collected_at")
+
+
+def is_killed_after(changes: int, root: Path, work: Callable[[], Any]) -> bool:
+    """Do some work in a child process, killed with SIGKILL after its n-th change below `root`; False: it made fewer.
+
+    Looked for whenever the program, in its main thread, calls anything or is called. So no state of the disk between
+    two steps of the program is left out, whatever it comes to do.
+    """
+    states: list[Any] = []
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        called_from = frame.f_back.f_code.co_filename if frame.f_back and event == "call" else ""
+        if not (frame.f_code.co_filename.startswith(PROGRAM) or called_from.startswith(PROGRAM)):
+            return
+        found = sorted(os.walk(root))
+        if not states or states[-1] != found:
+            states.append(found)
+        if len(states) > changes:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.setprofile(watch)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "The work failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+def commit(root: Path, name: str) -> None:
+    with Lake(str(root)).writer("inventory", DAY) as writer:
+        for table in INVENTORY:
+            writer.write(table, pa.Table.from_pylist([{"account_id": name}], schema=table.schema))
+        writer.commit({"name": name})
+
+
+def seen(root: Path) -> str | None:
+    """The name that was committed; all tables of the snapshot must be of that commit."""
+    lake = Lake(str(root))
+    found = lake.read_commit("inventory", DAY)
+    if found is None:
+        return None
+    names = {lake.open_table(found, table).read()["account_id"].to_pylist()[0] for table in INVENTORY}
+    assert names == {found.details["name"]}
+    return names.pop()
+
+
+@pytest.mark.parametrize("earlier", [None, "old"])
+def test_a_reader_sees_the_old_snapshot_or_the_new_one_and_the_next_commit_leaves_one_file_a_table(tmp_path, earlier):
+    outcomes = []
+    for changes in range(100):
+        root = tmp_path / str(changes)
+        if earlier:
+            commit(root, earlier)
+        if not is_killed_after(changes, root, lambda root=root: commit(root, "new")):
+            break
+        outcomes.append(seen(root))
+        commit(root, "next")
+        assert seen(root) == "next"
+        for table in INVENTORY:
+            assert len(list((root / table.name / f"snapshot_date={DAY}").iterdir())) == 1
+        assert list((root / "_scratch").iterdir()) == []
+    # Three tables written, moved in, the commit file likewise, the clean-up: that many states at least were met.
+    assert 10 <= len(outcomes) < 99
+    # The commit file alone makes the difference: the old snapshot before it, the new one from there on.
+    before, after = outcomes.count(earlier), outcomes.count("new")
+    assert outcomes == [earlier] * before + ["new"] * after
+    assert before and after
+
+
+def rows(lake: Lake, day: date) -> list[list[dict[str, Any]]]:
+    found = lake.read_commit("inventory", day)
+    assert found is not None
+    return [
+        [
+            {column: row[column] for column in row if column not in TIMES}
+            for row in lake.open_table(found, table).read().to_pylist()
+        ]
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
+    ]
+
+
+@pytest.fixture
+def tonight(audit_of, organization_of):
+    """The audit of an organization with a snapshot of yesterday. Today a member is dark: something is carried over."""
+    audit = audit_of(organization_of(2), batch_accounts=2)
+    audit.run(DAY)
+    audit.aws.world = organization_of(2, changed={"100000000002": {"assumable": False}})
+    return audit
+
+
+# The steps of tonight. Each is given what the one before it returned.
+
+
+def plan(audit, _=None):
+    return audit.plan(NEXT_DAY)
+
+
+def scan(audit, planned):
+    plan_id, batches = planned
+    for batch in batches:
+        audit.scan(plan_id, batch)
+    return planned
+
+
+def finish(audit, planned):
+    commit_snapshot(audit.lake, planned[0])
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "after"),
+    [([], plan, [scan, finish]), ([plan], scan, [finish]), ([plan, scan], finish, [])],
+    ids=["plan", "scan", "commit"],
+)
+def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(tonight, tmp_path, before, step, after):
+    audit = tonight
+    given = None
+    for each in before:
+        given = each(audit, given)
+    prepared, yesterday = Path(audit.lake.root), rows(audit.lake, DAY)
+
+    def end_the_night(changes: int) -> tuple[bool, list[list[dict[str, Any]]]]:
+        """On a copy of what is prepared; with the step killed after so many changes, or not at all (0)."""
+        root = tmp_path / str(changes)
+        shutil.copytree(prepared, root)
+        audit.lake = Lake(str(root))
+        killed = changes > 0 and is_killed_after(changes, root, lambda: step(audit, given))
+        assert rows(audit.lake, DAY) == yesterday
+        result = given
+        for each in (step, *after):
+            result = each(audit, result)
+        for table in INVENTORY:
+            assert len(audit.lake.staged(f"{table.name}/snapshot_date={NEXT_DAY}")) == 1
+        assert audit.lake.staged("_scratch") == []
+        return killed, rows(audit.lake, NEXT_DAY)
+
+    _, undisturbed = end_the_night(0)
+    audit.assert_true(NEXT_DAY)
+    # Every other state, for time's sake: a night takes a third of a second.
+    for changes in range(1, 100, 2):
+        killed, result = end_the_night(changes)
+        assert result == undisturbed
+        if not killed:
+            break
+    assert 5 < changes < 99
