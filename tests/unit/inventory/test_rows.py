@@ -1,0 +1,113 @@
+"""From what AWS answers to rows of the lake: nothing is guessed, and what is missing stays missing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.inventory.rows import repository_rows, target_row
+from ecr_audit.schemas import REPOSITORIES
+
+COLLECTED_AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
+ARN = "arn:aws:ecr:us-east-1:111111111111:repository/app"
+WHOLE = {
+    "repositoryName": "app",
+    "repositoryArn": ARN,
+    "repositoryUri": "111111111111.dkr.ecr.us-east-1.amazonaws.com/app",
+    "registryId": "111111111111",
+    "createdAt": 1_700_000_000.25,
+    "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+    "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "dev-*"}],
+    "imageScanningConfiguration": {"scanOnPush": True},
+    "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "arn:aws:kms:us-east-1:111111111111:key/1"},
+}
+
+
+def scan(*repositories, tags=None, outcome=Outcome.COLLECTED):
+    return TargetScan("111111111111", "us-east-1", outcome, list(repositories), tags)
+
+
+def row(repository, tags=None):
+    (found,) = repository_rows([scan(repository, tags=tags)], COLLECTED_AT).to_pylist()
+    return found
+
+
+def test_a_whole_repository():
+    assert row(WHOLE, {ARN: {"owner": "team"}}) == {
+        "account_id": "111111111111",
+        "region": "us-east-1",
+        "repository_name": "app",
+        "repository_arn": ARN,
+        "repository_uri": "111111111111.dkr.ecr.us-east-1.amazonaws.com/app",
+        "created_at": datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC),
+        "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION",
+        "image_tag_mutability_exclusion_filters": [{"filter_type": "WILDCARD", "filter": "dev-*"}],
+        "scan_on_push": True,
+        "encryption_type": "KMS",
+        "kms_key": "arn:aws:kms:us-east-1:111111111111:key/1",
+        "tags": [("owner", "team")],
+        "collected_at": COLLECTED_AT,
+        "observed": True,
+    }
+
+
+@pytest.mark.parametrize("absent", [{}, dict.fromkeys(WHOLE)], ids=["left out", "null"])
+def test_what_is_absent_is_null_not_a_default(absent):
+    found = row({**absent, "repositoryName": "app"})
+    assert found.pop("image_tag_mutability_exclusion_filters") == []
+    present = {"account_id", "region", "repository_name", "collected_at", "observed"}
+    assert {column for column, value in found.items() if value is not None} == present
+
+
+@pytest.mark.parametrize("value", ["IMMUTABLE_AFTER_SCAN", " immutable ", ""])
+def test_an_unknown_mutability_is_kept_as_it_is(value):
+    assert row({**WHOLE, "imageTagMutability": value})["image_tag_mutability"] == value
+
+
+def test_tags_that_were_not_read_are_told_from_none_at_all():
+    assert row(WHOLE, None)["tags"] is None
+    assert row(WHOLE, {})["tags"] == []
+    assert row(WHOLE, {"arn:another": {"owner": "x"}})["tags"] == []
+
+
+def test_targets_do_not_mix():
+    first, second = scan(WHOLE, tags={ARN: {"owner": "a"}}), scan(WHOLE, tags=None)
+    second.account_id = "222222222222"
+    found = repository_rows([first, second], COLLECTED_AT)
+    assert found.schema.equals(REPOSITORIES.schema)
+    assert found["account_id"].to_pylist() == ["111111111111", "222222222222"]
+    assert found["tags"].to_pylist() == [[("owner", "a")], None]
+
+
+def test_no_targets_are_no_rows_of_the_same_shape():
+    assert repository_rows([], COLLECTED_AT).schema.equals(REPOSITORIES.schema)
+
+
+def test_a_target_tells_its_outcome_and_what_it_cost():
+    effort = Effort(started_at=COLLECTED_AT.timestamp(), calls=3, retries=1)
+    found = target_row(scan(WHOLE, WHOLE), effort)
+    assert found.pop("duration_ms") >= 0
+    assert found == {
+        "account_id": "111111111111",
+        "region": "us-east-1",
+        "outcome": "COLLECTED",
+        "error_code": None,
+        "error_message": None,
+        "repository_count": 2,
+        "api_calls": 3,
+        "retries": 1,
+        "started_at": COLLECTED_AT,
+    }
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.COLLECTED])
+def test_where_nobody_could_look_the_count_is_unknown_not_zero(outcome):
+    assert target_row(scan(outcome=outcome), Effort())["repository_count"] is None
+
+
+def test_a_collected_target_without_repositories_has_none():
+    assert target_row(scan(), Effort())["repository_count"] == 0
