@@ -18,10 +18,10 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws up sql test lint format types lock clean
+.PHONY: help audit audit-aws demo-history up sql test lint format types lock clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # Environments: one for the audit, brought up to date when a lock changes; the tests' has it all and more.
 $(VENV)/.audit: requirements.txt requirements-uv.txt
@@ -47,6 +47,9 @@ audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo
 
 audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
 	@$(BIN)/python bin/audit.py aws
+
+demo-history: $(VENV)/.audit ## 90 nights of the demo organization before those of make audit, for trends and BI
+	@$(BIN)/python -m ecr_audit.demo.history
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
 up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule

@@ -1,0 +1,189 @@
+"""Ninety nights of the demo organization, written straight into the lake: `python -m ecr_audit.demo.history`.
+
+They end where `make audit` begins, so that it continues them; an audit that is there already is judged anew, for its
+status history now begins earlier. Run again, the same nights are written again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.progress import track
+
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.compliance import evaluate, later_dates, roll_up
+from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
+from ecr_audit.demo.world import Repository, World
+from ecr_audit.errors import FinalError
+from ecr_audit.lake import Lake, LakeError
+from ecr_audit.publish import publish
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.settings import SQL_ROOT, Settings
+
+RUN_ID = "demo-history"
+
+Row = dict[str, Any]
+Target = tuple[str, str]
+
+# What AWS says with an outcome: error_code and error_message.
+_ERRORS = {
+    Outcome.ASSUME_ROLE_DENIED: ("AccessDenied", "The hub is not authorized to perform: sts:AssumeRole"),
+    Outcome.ACCESS_DENIED: ("AccessDeniedException", "Not authorized to perform: ecr:DescribeRepositories"),
+    Outcome.FAILED: ("ServerException", "The service is unavailable"),
+}
+
+
+class HistoryError(FinalError):
+    """The lake belongs to another organization."""
+
+
+def write_history(
+    lake: Lake, catalog: Catalog, today: date, *, owner_tags: tuple[str, ...], nights: Sequence[int] = range(NIGHTS)
+) -> list[date]:
+    """Write nights of the story into the lake; judge them and all after them. Returns the dates that were written.
+
+    Raises HistoryError for a lake with snapshots of another organization.
+    """
+    story = Story(_last_night(lake, today) - timedelta(days=NIGHTS - 1))
+    _require_organization(lake, story.organization_id)
+    dates = list(_write_inventories(lake, story, nights))
+    for day in track([dates[0], *later_dates(lake, dates[0])], "Judging the nights"):
+        evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
+        roll_up(lake, catalog, day)
+    return dates
+
+
+def _last_night(lake: Lake, today: date) -> date:
+    """The one before the audits begin; without audits, that of the history which is there already."""
+    days = lake.snapshot_dates("inventory")
+    own = [day for day in days if _details(lake, day).get("run_id") == RUN_ID]
+    if audited := sorted(set(days) - set(own)):
+        return audited[0] - timedelta(days=1)
+    # `make audit` begins with yesterday's night.
+    return own[-1] if own else today - timedelta(days=2)
+
+
+def _require_organization(lake: Lake, organization_id: str) -> None:
+    for day in lake.snapshot_dates("inventory")[-1:]:
+        if (found := _details(lake, day)["organization_id"]) != organization_id:
+            raise HistoryError(
+                f"ECR_AUDIT_DATA: {lake.root} holds the snapshots of organization {found}. The demo's history, of"
+                f" {organization_id}, needs a folder of its own, such as ./data"
+            )
+
+
+def _details(lake: Lake, day: date) -> Any:
+    commit = lake.read_commit("inventory", day)
+    return commit.details if commit else {}
+
+
+def _write_inventories(lake: Lake, story: Story, nights: Iterable[int]) -> Iterator[date]:
+    known: dict[Target, list[Row]] = {}
+    for night in nights:
+        if night == NOT_AUDITED:
+            continue
+        day, world = story.first + timedelta(days=night), story.world(night)
+        outage = OUTAGE_REGION if night == OUTAGE_NIGHT else None
+        targets, repositories = _scan(world, datetime.combine(day, time(2), UTC), known, outage)
+        with lake.writer("inventory", day) as writer:
+            for table, rows in ((ACCOUNTS, _accounts(world)), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)):
+                writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
+            writer.commit(
+                {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id}
+            )
+        yield day
+
+
+def _accounts(world: World) -> Iterator[Row]:
+    for account in world.account_list:
+        yield {
+            "account_id": account.id,
+            "account_name": account.name,
+            "state": account.state,
+            "ou_id": account.parent_id,
+            "ou_path": world.ou_path(account.id),
+            "joined_at": datetime.fromtimestamp(account.joined_at, UTC),
+        }
+
+
+def _scan(
+    world: World, started_at: datetime, known: dict[Target, list[Row]], outage: str | None
+) -> tuple[list[Row], Iterable[Row]]:
+    """The rows of scan_targets and repositories of a night; `known` is brought up to date.
+
+    As a real scan has it: what cannot be read tonight stays as it was last known, `observed` = false.
+    """
+    targets = []
+    for target in world.targets():
+        account_id, region = target
+        outcome = Outcome(world.outcome(*target))
+        if region == outage and outcome is Outcome.COLLECTED:
+            outcome = Outcome.FAILED
+        if outcome is Outcome.COLLECTED:
+            known[target] = [_repository(target, each, started_at) for each in world.repositories(*target)]
+        else:
+            known[target] = [row | {"observed": False} for row in known.get(target, ())]
+        code, message = _ERRORS.get(outcome, (None, None))
+        targets.append(
+            {
+                "account_id": account_id,
+                "region": region,
+                "outcome": outcome,
+                "error_code": code,
+                "error_message": message,
+                "repository_count": len(known[target]) if outcome is Outcome.COLLECTED else None,
+                "api_calls": 0 if outcome in NOT_COUNTABLE else 2,
+                "retries": 0,
+                "started_at": started_at,
+                "duration_ms": 0 if outcome in NOT_COUNTABLE else 150,
+            }
+        )
+    return targets, (row for rows in known.values() for row in rows)
+
+
+def _repository(target: Target, repository: Repository, collected_at: datetime) -> Row:
+    account_id, region = target
+    return {
+        "account_id": account_id,
+        "region": region,
+        "repository_name": repository.name,
+        "repository_arn": f"arn:aws:ecr:{region}:{account_id}:repository/{repository.name}",
+        "repository_uri": f"{account_id}.dkr.ecr.{region}.amazonaws.com/{repository.name}",
+        "created_at": datetime.fromtimestamp(repository.created_at, UTC),
+        "image_tag_mutability": repository.image_tag_mutability,
+        "image_tag_mutability_exclusion_filters": [
+            {"filter_type": "WILDCARD", "filter": each} for each in repository.exclusion_filters
+        ],
+        "scan_on_push": repository.scan_on_push,
+        "encryption_type": repository.encryption_type,
+        "kms_key": repository.kms_key,
+        "tags": list((repository.tags or {}).items()),
+        "collected_at": collected_at,
+        "observed": True,
+    }
+
+
+def main() -> int:
+    """Write the history into the demo's data folder and publish it; returns the exit code."""
+    # Only the folder is taken from the environment: other settings may be there for a real organization.
+    settings = Settings.model_construct(data=Path(os.environ.get("ECR_AUDIT_DATA") or "data"))
+    lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
+    try:
+        dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
+        publication = publish(lake, catalog, settings.publish_folder, owner_tags=settings.owner_tags)
+    except (FinalError, LakeError) as fault:
+        sys.stderr.write(f"{fault}\n")
+        return 1
+    sys.stdout.write(f"{len(dates)} nights, {dates[0]} to {dates[-1]}. Published: {publication.database}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

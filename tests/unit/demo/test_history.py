@@ -1,0 +1,157 @@
+"""The demo's history: the story that it tells, and that it fits to the nights of `make audit`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.compliance import evaluate, roll_up
+from ecr_audit.demo import story as plot
+from ecr_audit.demo.history import HistoryError, write_history
+from ecr_audit.demo.organization import demo_world
+from ecr_audit.demo.story import NIGHTS, Story
+from ecr_audit.demo.world import World
+from ecr_audit.lake import Lake
+from ecr_audit.publish import publish
+from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
+
+TODAY = date(2026, 11, 23)
+OWNER_TAGS = ("owner",)
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+LAST = NIGHTS - 1
+# Before, during and after what happened to the two accounts.
+FEW = (plot.DARK_NIGHTS[0] - 1, plot.DARK_NIGHTS[0], plot.SUSPENSION_NIGHT - 1, LAST)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story(date(2026, 8, 25))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def mutable_share(world: World, unit: str = "Root") -> float:
+    found = Counter(
+        repository.image_tag_mutability == "MUTABLE"
+        for account_id, region in world.targets()
+        if world.ou_path(account_id).startswith(unit)
+        for repository in world.repositories(account_id, region)
+    )
+    return found[True] / found.total()
+
+
+def rows(lake: Lake, day: date, stage: str, table: Any) -> list[dict[str, Any]]:
+    commit = lake.read_commit(stage, day)
+    assert commit is not None
+    return list(lake.open_table(commit, table).read().to_pylist())
+
+
+def test_the_last_night_is_as_make_audit_finds_the_organization(story: Story) -> None:
+    last, audited = story.world(LAST), demo_world(1)
+    assert last.accounts == audited.accounts
+    for target in audited.targets():
+        assert list(last.repositories(*target)) == list(audited.repositories(*target))
+
+
+def test_it_gets_better_but_for_one_week(story: Story) -> None:
+    before, bad, after = plot.BAD_WEEK[0] - 1, plot.BAD_WEEK[3], plot.BAD_WEEK[-1] + 1
+    shares = [mutable_share(story.world(night)) for night in (0, before, after, LAST)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] - shares[-1] > 0.1
+    assert mutable_share(story.world(bad)) > shares[1] + 0.05
+
+
+def test_one_unit_is_fixed_in_a_week(story: Story) -> None:
+    before, after = (
+        mutable_share(story.world(night), plot.FIXED_UNIT) for night in (plot.FIX_WEEK[0] - 1, plot.FIX_WEEK[-1] + 1)
+    )
+    assert before > 0.8
+    assert after < 0.4
+
+
+def test_some_repositories_are_deleted_and_created_again_under_their_name(story: Story) -> None:
+    lives: dict[tuple[str, str, str], list[float]] = {}
+    for night in range(NIGHTS):
+        world = story.world(night)
+        for target in plot._TRIALS:
+            for repository in world.repositories(*target):
+                seen = lives.setdefault((*target, repository.name), [])
+                if repository.created_at not in seen:
+                    seen.append(repository.created_at)
+    assert Counter(map(len, lives.values()))[2] == 8
+
+
+def test_accounts_go_dark_are_suspended_and_move(lake: Lake, catalog: Catalog) -> None:
+    dates = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=FEW)
+    assert dates[-1] == TODAY - timedelta(days=2), "yesterday is where make audit begins"
+
+    def statuses(day: date, account_id: str) -> set[str]:
+        found = rows(lake, day, "compliance", POLICY_OUTPUT)
+        return {row["status"] for row in found if (row["account_id"], row["policy_id"]) == (account_id, POLICY)}
+
+    judged = {"COMPLIANT", "INCOMPLIANT"}
+    assert [statuses(day, plot.DARK_ACCOUNT) for day in dates] == [judged, {"UNDETERMINED"}, judged, judged]
+    assert [statuses(day, plot.SUSPENDED_ACCOUNT) for day in dates] == [judged] * 3 + [{"INAPPLICABLE"}]
+    units = [
+        next(
+            row["ou_path"] for row in rows(lake, day, "inventory", ACCOUNTS) if row["account_id"] == plot.MOVED_ACCOUNT
+        )
+        for day in dates
+    ]
+    assert units == ["Root/Sandbox"] * 2 + ["Root/Workloads/Production/Storefront"] * 2
+
+
+def test_a_night_is_missing_and_a_region_has_an_outage(lake: Lake, catalog: Catalog) -> None:
+    dates = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=(plot.NOT_AUDITED, plot.OUTAGE_NIGHT))
+    assert lake.snapshot_dates("inventory") == lake.snapshot_dates("compliance") == dates
+    [day] = dates
+    failed = [row for row in rows(lake, day, "inventory", SCAN_TARGETS) if row["outcome"] == "FAILED"]
+    assert {row["region"] for row in failed} == {plot.OUTAGE_REGION}
+    assert all(row["error_code"] and row["repository_count"] is None for row in failed)
+
+
+def test_written_again_it_is_the_same(lake: Lake, catalog: Catalog) -> None:
+    days = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[LAST])
+    tables = [("inventory", REPOSITORIES), ("inventory", SCAN_TARGETS), ("compliance", POLICY_OUTPUT)]
+    before = [rows(lake, days[0], *table) for table in tables]
+    assert write_history(lake, catalog, TODAY + timedelta(days=5), owner_tags=OWNER_TAGS, nights=[LAST]) == days
+    assert [rows(lake, days[0], *table) for table in tables] == before
+
+
+def test_an_audit_that_is_there_continues_it(small_lake: Any, tmp_path: Path) -> None:
+    lake, catalog = small_lake.lake, small_lake.catalog
+    [audited] = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[LAST])
+    forget_run_id(lake, audited)
+    evaluate(lake, catalog, audited, owner_tags=OWNER_TAGS)
+    roll_up(lake, catalog, audited)
+    [day] = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[LAST])
+    assert day == audited - timedelta(days=1)
+    continued = rows(lake, audited, "compliance", POLICY_OUTPUT)
+    assert {row["status_date"] for row in continued} == {day}
+    assert publish(lake, catalog, tmp_path / "publish", owner_tags=OWNER_TAGS).snapshot_date == audited
+
+
+def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
+    """Commit a night of the history again, as if an audit had scanned it."""
+    commit = lake.read_commit("inventory", day)
+    assert commit is not None
+    with lake.writer("inventory", day) as writer:
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+            writer.write(table, lake.open_table(commit, table).read())
+        writer.commit({**commit.details, "run_id": "scheduled", **details})
+
+
+def test_a_lake_of_another_organization_is_refused_and_left_alone(lake: Lake, catalog: Catalog) -> None:
+    [day] = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[LAST])
+    forget_run_id(lake, day, organization_id="o-somebody-else")
+    with pytest.raises(HistoryError, match="snapshots of organization o-somebody-else"):
+        write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS)
+    assert lake.snapshot_dates("inventory") == [day]
