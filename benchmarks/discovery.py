@@ -1,0 +1,106 @@
+"""The steps around the scan, for a large organization: `python benchmarks/discovery.py` (10,000 accounts x 17).
+
+Discovery keeps the pace of AWS Organizations, 8 calls a second. The parts that the commit compacts are made up from
+what the world holds, in place of a scan; the second night finds a snapshot to carry on from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from datetime import date
+from functools import partial
+from typing import Any
+
+from measuring import Cost, emulated_aws, in_fresh_process, measure, print_table
+
+from ecr_audit.demo.large import large_world
+
+NIGHTS = (date(2026, 11, 21), date(2026, 11, 22))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--regions", type=int, default=17)
+    options = parser.parse_args()
+    rows: list[tuple[Any, ...]] = []
+
+    def tell(step: str, calls: int, cost: Cost, rest: str) -> None:
+        rows.append((step, calls, cost.wall, cost.cpu, round(cost.peak_mb), rest))
+
+    world = partial(large_world, options.accounts, options.regions)
+    with emulated_aws(world) as aws, tempfile.TemporaryDirectory() as folder:
+        for night in NIGHTS:
+            before = aws.seen().calls
+            found = in_fresh_process(aws, discover, folder, night)
+            tell("discover_organization", aws.seen().calls - before, found, f"{options.accounts:,} accounts")
+            plan_id = found.result
+            planned = in_fresh_process(aws, plan, folder, plan_id)
+            tell("plan_scan", 1, planned, f"{len(planned.result)} batches")
+            in_fresh_process(aws, make_parts, folder, plan_id, planned.result, options.accounts, options.regions)
+            committed = in_fresh_process(aws, commit, folder, plan_id)
+            tell("commit_snapshot", 0, committed, f"{committed.result:,} repositories")
+    print_table(("step", "calls", "wall s", "CPU s", "peak MB", ""), rows)
+
+
+def discover(folder: str, night: date) -> Cost:
+    """Cost of discovery; the result is the plan's id."""
+    from ecr_audit.aws.session import connect_hub
+    from ecr_audit.inventory import plan
+    from ecr_audit.lake import Lake
+
+    hub, limits = connect_hub(), plan.Limits()
+    return measure(lambda: plan.discover(Lake(folder), hub, snapshot_date=night, run_id="b", limits=limits).plan_id)
+
+
+def plan(folder: str, plan_id: str) -> Cost:
+    """Cost of planning; the result is the batches."""
+    from ecr_audit.aws.session import connect_hub
+    from ecr_audit.inventory.plan import Limits, cut_batches
+    from ecr_audit.lake import Lake
+    from ecr_audit.settings import Settings
+
+    return measure(cut_batches, Lake(folder), connect_hub(), plan_id, Settings(), Limits())
+
+
+def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, regions: int) -> None:
+    """Stage the part of each batch as a scan would have left it."""
+    from ecr_audit.aws.calls import Effort
+    from ecr_audit.aws.outcomes import Outcome
+    from ecr_audit.aws.repositories import TargetScan
+    from ecr_audit.inventory import scan
+    from ecr_audit.lake import Lake
+    from ecr_audit.settings import Settings
+
+    world = large_world(accounts, regions)
+
+    def look_up(hub: Any, targets: Any, settings: Any, part: Any, name: str) -> None:
+        for target in targets.to_pylist():
+            account_id, region = target["account_id"], target["region"]
+            found = [
+                {
+                    "repositoryName": each.name,
+                    "repositoryArn": f"arn:aws:ecr:{region}:{account_id}:repository/{each.name}",
+                    "createdAt": each.created_at,
+                    "imageTagMutability": each.image_tag_mutability,
+                }
+                for each in world.repositories(account_id, region)
+            ]
+            part.add(TargetScan(account_id, region, Outcome.COLLECTED, found, {} if found else None), Effort(calls=1))
+
+    scan._scan_targets = look_up
+    for batch in batches:
+        scan.scan_batch(Lake(folder), None, plan_id, batch, Settings())  # type: ignore[arg-type]
+
+
+def commit(folder: str, plan_id: str) -> Cost:
+    """Cost of the commit; the result is the number of repositories."""
+    from ecr_audit.inventory.commit import commit_snapshot
+    from ecr_audit.lake import Lake
+
+    return measure(lambda: commit_snapshot(Lake(folder), plan_id).rows["repositories"])
+
+
+if __name__ == "__main__":
+    main()
