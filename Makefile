@@ -60,6 +60,9 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -f $(PUBLISHED) || { echo "$(PUBLISHED) is not there yet: run make audit, or set ECR_AUDIT_DATA."; exit 1; }
 	@$(BIN)/duckdb -readonly $(PUBLISHED)
 
+docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and sentences of sql/
+	@$(BIN)/python bin/docs.py
+
 test: $(VENV)/.dev ## Every test
 	@$(BIN)/python -m pytest
 

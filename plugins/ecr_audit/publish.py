@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
+from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
@@ -148,6 +149,7 @@ def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Comm
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
         )
+    comment_on(warehouse.connection, "published", load_dictionary(TABLES))
     warehouse.connection.execute("DETACH published")
 
 

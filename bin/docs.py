@@ -1,0 +1,41 @@
+"""Writes docs/data-dictionary.md: publishes a night without any account, and describes the tables of that file."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ecr_audit.catalog import load_catalog
+from ecr_audit.compliance import evaluate, roll_up
+from ecr_audit.dictionary import load_dictionary, to_markdown
+from ecr_audit.lake import Lake
+from ecr_audit.publish import TABLES, publish
+from ecr_audit.schemas import STAGES
+from ecr_audit.settings import SQL_ROOT
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "data-dictionary.md"
+
+
+def main() -> None:
+    """Write the page."""
+    night = date(2026, 1, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        lake, catalog = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT)
+        with lake.writer("inventory", night) as writer:
+            for table in STAGES["inventory"]:
+                writer.write(table, table.schema.empty_table())
+            writer.commit({})
+        evaluate(lake, catalog, night, owner_tags=())
+        roll_up(lake, catalog, night)
+        database = publish(lake, catalog, Path(folder, "publish"), owner_tags=()).database
+        with duckdb.connect(database, read_only=True) as published:
+            text = to_markdown(published, load_dictionary(TABLES))
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

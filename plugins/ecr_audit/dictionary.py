@@ -1,0 +1,139 @@
+"""The data dictionary: what each published table and column means, for people and for the databases' own comments.
+
+Where it is kept, and so where a new table or column is described:
+
+    sql/marts/<table>.sql   the header: what a row is (`-- findings: one row per …`), its `-- key: …`, and what else
+                            there is to know of it
+    sql/dictionary.yaml     what a column means, once for all tables that have it; and, of tables without a SQL file
+                            of their own, what a row is
+
+`make docs` writes docs/data-dictionary.md from it. A test fails on a table or column without a sentence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from ecr_audit.settings import SQL_ROOT
+
+TITLE = """\
+# Data dictionary
+
+Every table of `compliance.duckdb`, of the files beside it and of the PostgreSQL schema. Times are UTC.
+Made by `make docs` from the headers of `sql/marts` and from `sql/dictionary.yaml`: change those.
+"""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column means, and its unit; `unit` is empty where there is none."""
+
+    meaning: str
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a row of a table is, the columns that name one row, and what else there is to know (Markdown)."""
+
+    row: str
+    key: tuple[str, ...]
+    notes: str
+
+
+class Dictionary:
+    """The meanings of published tables and columns. `load_dictionary` makes it."""
+
+    def __init__(self, tables: Mapping[str, Table], columns: Mapping[tuple[str, str], Column]) -> None:
+        self.tables = tables
+        self.columns = columns
+
+    def column(self, table: str, name: str) -> Column:
+        """What a column means: in this table, else anywhere. Empty when nobody has said it, which a test catches."""
+        return self.columns.get((table, name)) or self.columns.get(("", name)) or Column("", "")
+
+
+def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Dictionary:
+    """Read the dictionary of tables, given the SQL that each is made of: a file of sql/, or `FROM …`."""
+    document = yaml.safe_load((sql_root / "dictionary.yaml").read_text(encoding="utf-8"))
+    columns = {("", name): _column(entry) for name, entry in document["columns"].items()}
+    for table, described in document["tables"].items():
+        columns |= {(table, name): _column(entry) for name, entry in described.get("columns", {}).items()}
+    tables = {}
+    for table, source in sources.items():
+        described = document["tables"].get(table, {})
+        if "row" in described:
+            tables[table] = Table(described["row"], tuple(described["key"]), "")
+        else:
+            relative = f"marts/{table}" if source.startswith("FROM") else source
+            tables[table] = _read_header((sql_root / f"{relative}.sql").read_text(encoding="utf-8"))
+    return Dictionary(tables, columns)
+
+
+def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: Dictionary) -> None:
+    """Write the meanings into the tables of a schema (`published.main`), where DuckDB's tools show them."""
+    for table, described in dictionary.tables.items():
+        connection.execute(f"COMMENT ON TABLE {schema}.{table} IS {quoted(described.row)}")
+        for name, _ in columns_of(connection, f"{schema}.{table}"):
+            meaning = quoted(str(dictionary.column(table, name)))
+            connection.execute(f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {meaning}')
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    """Names and types of a table's columns, in order."""
+    return [(name, kind) for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
+
+
+def quoted(text: str) -> str:
+    """A text literal of SQL, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def to_markdown(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary) -> str:
+    """The dictionary as a page, with the types of a published database."""
+    parts = [TITLE, "\n".join(f"- [{table}](#{table}): {dictionary.tables[table].row}" for table in dictionary.tables)]
+    for table, described in dictionary.tables.items():
+        key = f"Key: {', '.join(f'`{column}`' for column in described.key)}." if described.key else ""
+        parts.append(f"\n## {table}\n\n{_capitalized(described.row)} {key}".rstrip())
+        if described.notes:
+            parts.append(f"\n{described.notes}")
+        parts.append("\n| column | type | unit | meaning |\n|---|---|---|---|")
+        for name, kind in columns_of(connection, table):
+            column = dictionary.column(table, name)
+            parts.append(f"| `{name}` | {kind} | {column.unit} | {column.meaning} |")
+    return "\n".join(parts) + "\n"
+
+
+def _column(entry: str | Mapping[str, Any]) -> Column:
+    return Column(entry, "") if isinstance(entry, str) else Column(entry["meaning"], entry["unit"])
+
+
+def _read_header(text: str) -> Table:
+    """The comment at the top of a SQL file: `-- name: what a row is`, then `-- key: …`, `from: …`, then the rest."""
+    comment = itertools.takewhile(lambda line: line.startswith("--"), text.splitlines())
+    lines = [line.removeprefix("--").removeprefix(" ") for line in comment]
+    ends = next(number for number, line in enumerate(lines) if re.match(r"(key|from): ", line))
+    row = " ".join(lines[:ends]).partition(": ")[2]
+    key = re.match(r"key: ([\w, ]+)\.", lines[ends])
+    return Table(row, tuple(re.split(r",\s*", key[1])) if key else (), _notes(lines[ends + 1 :]))
+
+
+def _notes(lines: list[str]) -> str:
+    """Prose as it stands; an indented list, such as of kinds of change, as preformatted text."""
+    blocks = ["\n".join(block) for _, block in itertools.groupby(lines, lambda line: line.startswith("  "))]
+    return "\n\n".join(f"```text\n{block}\n```" if block.startswith("  ") else block for block in blocks)
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]

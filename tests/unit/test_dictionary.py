@@ -1,0 +1,84 @@
+"""The data dictionary: complete, in the published file as comments, and the committed page is what is generated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ecr_audit.dictionary import Column, columns_of, load_dictionary, to_markdown
+from ecr_audit.publish import TABLES, publish
+from ecr_audit.schemas import STAGES
+
+PAGE = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+
+DICTIONARY = load_dictionary(TABLES)
+
+
+@pytest.fixture
+def published(small_lake: Any, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    small_lake.scan(date(2026, 11, 1), repositories=[{}])
+    small_lake.judge(date(2026, 11, 1))
+    path = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
+    with duckdb.connect(path, read_only=True) as database:
+        yield database
+
+
+def test_every_published_table_and_column_has_a_sentence(published: duckdb.DuckDBPyConnection) -> None:
+    missing = [
+        f"{table}.{name}"
+        for table in TABLES
+        for name, _ in columns_of(published, table)
+        if not DICTIONARY.column(table, name).meaning.endswith(".")
+    ]
+    assert missing == [], "describe these in sql/dictionary.yaml"
+    assert [table for table in TABLES if not DICTIONARY.tables[table].row.endswith(".")] == []
+
+
+def test_every_column_of_the_lake_has_a_sentence() -> None:
+    columns = [(table.name, name) for stage in STAGES.values() for table in stage for name in table.schema.names]
+    assert [column for column in columns if not DICTIONARY.column(*column).meaning] == []
+
+
+def test_no_sentence_is_left_over(published: duckdb.DuckDBPyConnection) -> None:
+    """A column that was renamed takes its sentence along."""
+    known = {(table, name) for table in TABLES for name, _ in columns_of(published, table)}
+    known |= {("", name) for _, name in known}
+    assert [column for column in DICTIONARY.columns if column not in known] == []
+
+
+def test_a_key_names_one_row(published: duckdb.DuckDBPyConnection) -> None:
+    for table, described in DICTIONARY.tables.items():
+        key = ", ".join(described.key) or "1"
+        assert published.execute(f"SELECT {key} FROM {table} GROUP BY ALL HAVING count(*) > 1").fetchall() == [], table
+
+
+def test_the_file_carries_the_sentences_as_comments(published: duckdb.DuckDBPyConnection) -> None:
+    tables = dict(published.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
+    assert tables == {table: described.row for table, described in DICTIONARY.tables.items()}
+    for table, name, comment in published.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+    ).fetchall():
+        assert comment == str(DICTIONARY.column(table, name)), f"{table}.{name}"
+
+
+def test_the_committed_page_is_what_is_generated(published: duckdb.DuckDBPyConnection) -> None:
+    assert PAGE.read_text(encoding="utf-8") == to_markdown(published, DICTIONARY), "run make docs"
+
+
+def test_a_table_may_say_more_of_a_column_than_others_do() -> None:
+    assert DICTIONARY.column("frameworks", "name").meaning == "The framework's name."
+    assert DICTIONARY.column("findings", "age_days") == Column("From incompliant_start_date to snapshot_date.", "days")
+    assert DICTIONARY.column("findings", "nobody_knows").meaning == ""
+
+
+def test_a_header_gives_row_key_and_notes() -> None:
+    changes = DICTIONARY.tables["changes"]
+    assert changes.row.startswith("one row per policy and repository whose verdict changed")
+    assert changes.key == ("policy_id", "repository_arn")
+    assert "```text\n  new          INCOMPLIANT, and never was before\n" in changes.notes
+    assert DICTIONARY.tables["publication"].key == ()
