@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+import ecr_audit
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import Finding, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake
@@ -103,3 +109,46 @@ def catalog() -> Catalog:
 @pytest.fixture
 def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
+
+
+# What a change of the disk is looked for in: the library, not the tests or what it stands on.
+PROGRAM = str(Path(ecr_audit.__file__).parent)
+
+
+@pytest.fixture(scope="session")
+def is_killed_after() -> Callable[[int, Path, Callable[[], Any]], bool]:
+    """Does some work in a child process, and kills it in the middle; see `_is_killed_after`."""
+    return _is_killed_after
+
+
+def _is_killed_after(changes: int, root: Path, work: Callable[[], Any]) -> bool:
+    """Do some work in a child process, killed with SIGKILL after its n-th change below `root`; False: it made fewer.
+
+    Looked for whenever the program, in its main thread, calls anything or is called. So no state of the disk between
+    two steps of the program is left out, whatever it comes to do.
+    """
+    states: list[Any] = []
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        called_from = frame.f_back.f_code.co_filename if frame.f_back and event == "call" else ""
+        if not (frame.f_code.co_filename.startswith(PROGRAM) or called_from.startswith(PROGRAM)):
+            return
+        found = sorted(os.walk(root))
+        if not states or states[-1] != found:
+            states.append(found)
+        if len(states) > changes:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.setprofile(watch)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "The work failed by itself"
+    return os.WIFSIGNALED(status)

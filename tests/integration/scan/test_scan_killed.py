@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-import ecr_audit
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.lake import Lake
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 INVENTORY = STAGES["inventory"]
-PROGRAM = str(Path(ecr_audit.__file__).parent)
 # What tells one run from another that saw the same.
 TIMES = ("started_at", "duration_ms", "collected_at")
-
-
-def is_killed_after(changes: int, root: Path, work: Callable[[], Any]) -> bool:
-    """Do some work in a child process, killed with SIGKILL after its n-th change below `root`; False: it made fewer.
-
-    Looked for whenever the program, in its main thread, calls anything or is called. So no state of the disk between
-    two steps of the program is left out, whatever it comes to do.
-    """
-    states: list[Any] = []
-
-    def watch(frame: FrameType, event: str, _: Any) -> None:
-        called_from = frame.f_back.f_code.co_filename if frame.f_back and event == "call" else ""
-        if not (frame.f_code.co_filename.startswith(PROGRAM) or called_from.startswith(PROGRAM)):
-            return
-        found = sorted(os.walk(root))
-        if not states or states[-1] != found:
-            states.append(found)
-        if len(states) > changes:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        try:
-            sys.setprofile(watch)
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "The work failed by itself"
-    return os.WIFSIGNALED(status)
 
 
 def commit(root: Path, name: str) -> None:
@@ -77,7 +39,9 @@ def seen(root: Path) -> str | None:
 
 
 @pytest.mark.parametrize("earlier", [None, "old"])
-def test_a_reader_sees_the_old_snapshot_or_the_new_one_and_the_next_commit_leaves_one_file_a_table(tmp_path, earlier):
+def test_a_reader_sees_the_old_snapshot_or_the_new_one_and_the_next_commit_leaves_one_file_a_table(
+    tmp_path, is_killed_after, earlier
+):
     outcomes = []
     for changes in range(100):
         root = tmp_path / str(changes)
@@ -143,7 +107,9 @@ def finish(audit, planned):
     [([], plan, [scan, finish]), ([plan], scan, [finish]), ([plan, scan], finish, [])],
     ids=["plan", "scan", "commit"],
 )
-def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(tonight, tmp_path, before, step, after):
+def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
+    tonight, is_killed_after, tmp_path, before, step, after
+):
     audit = tonight
     given = None
     for each in before:
