@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def list_accounts(hub: Hub) -> list[Account]:
     """
     reader = _Reader(hub)
     raw = list(reader.items("list_accounts", "Accounts"))
-    units = {unit.ids[-1]: unit for unit in _units(reader)}
+    units = {unit.ids[-1]: unit for unit in _units(reader, _inner_units(raw))}
     parents = _parents(reader, raw, units)
     return sorted((_account(each, parents.get(each["Id"])) for each in raw), key=lambda account: account.account_id)
 
@@ -141,12 +142,25 @@ class _Unit:
     ids: tuple[str, ...]
 
 
-def _units(reader: _Reader) -> Iterator[_Unit]:
-    """The root and every organizational unit, parents first."""
+def _inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
+    """The ids of the units with units below them that hold accounts; None when not every account has its `Paths`.
+
+    Most units of a large organization have none below them; not to ask each of them saves as many calls.
+    """
+    paths = [path.split("/") for account in accounts for path in account.get("Paths") or [""]]
+    if any(path == [""] for path in paths):
+        return None
+    return {above for path in paths for above, below in itertools.pairwise(path) if below.startswith("ou-")}
+
+
+def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
+    """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
     open_units = [_Unit(root["Name"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     while open_units:
         unit = open_units.pop(0)
         yield unit
+        if inner is not None and unit.ids[-1] not in inner:
+            continue
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
         open_units += [_Unit(f"{unit.path}/{child['Name']}", (*unit.ids, child["Id"])) for child in children]
 
