@@ -8,8 +8,10 @@ import pytest
 
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
+from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake import LakeError
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.settings import Settings
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD = DAYS[:3]
@@ -277,6 +279,21 @@ def test_earlier_plans_are_removed_and_the_present_one_kept(night):
     commit = run(night, FIRST)
     assert night.lake.folders("_staging") == [commit.details["plan_id"]]
     assert stale.plan_id != commit.details["plan_id"]
+
+
+def test_a_later_plan_and_what_others_are_writing_is_left_alone(night):
+    mine, batches = night.plan(FIRST)
+    for batch in batches:
+        scan_batch(night.lake, night.hub, mine.plan_id, batch, Settings())
+    later, _ = night.plan(FIRST)
+    with (
+        night.lake.scratch(f"{later.plan_id}-batch-0") as scanning,
+        night.lake.scratch("compliance-2026-03-01") as other,
+    ):
+        commit_snapshot(night.lake, mine.plan_id)
+        assert night.lake.folders("_staging") == [mine.plan_id, later.plan_id]
+        assert scanning.exists()
+        assert other.exists()
 
 
 def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):

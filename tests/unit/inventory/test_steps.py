@@ -1,0 +1,109 @@
+"""The nightly steps as the DAG calls them: settings from the environment in, small values out."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.errors import FinalError
+from ecr_audit.inventory import steps
+from ecr_audit.inventory.plan import PlanError, read_plan
+from ecr_audit.settings import SettingsError
+
+NO_LIMITS = {"accounts": [], "ous": [], "regions": []}
+RUN_AFTER = datetime(2026, 3, 1, 2, tzinfo=UTC)
+MEMBER = "200000000000"
+
+
+@pytest.fixture
+def night(organization, monkeypatch):
+    """The hub and a member in two regions; the settings name the lake of the fixture."""
+    monkeypatch.setenv("ECR_AUDIT_LAKE", organization.lake.root)
+    organization.add(MEMBER)
+    return organization
+
+
+def run(night, params=NO_LIMITS):
+    plan_id = steps.discover(night.hub, params, RUN_AFTER, "manual__1")
+    for batch in steps.plan(night.hub, plan_id, params):
+        steps.scan(night.hub, plan_id, batch)
+    return plan_id
+
+
+def test_a_night_from_step_to_step(night):
+    plan_id = run(night)
+    assert steps.commit(plan_id) == "2026-03-01"
+    steps.check_coverage(plan_id)
+    assert night.lake.read_commit("inventory", date(2026, 3, 1)).details["run_id"] == "manual__1"
+    assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"COLLECTED"}
+
+
+@pytest.mark.parametrize(
+    ("run_after", "day"),
+    [
+        (RUN_AFTER, date(2026, 3, 1)),
+        (datetime(2026, 3, 1, 23, 30, tzinfo=timezone(timedelta(hours=-5))), date(2026, 3, 2)),
+        (datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2))), date(2026, 2, 28)),
+    ],
+)
+def test_the_snapshot_is_of_the_runs_day_in_utc(night, run_after, day):
+    plan_id = steps.discover(night.hub, NO_LIMITS, run_after, "run")
+    assert read_plan(night.lake, plan_id).snapshot_date == day
+
+
+def test_a_setting_overrides_the_date(night, monkeypatch):
+    monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-01-31")
+    plan_id = steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
+    assert read_plan(night.lake, plan_id).snapshot_date == date(2026, 1, 31)
+
+
+def test_the_form_limits_the_run(night):
+    run(night)
+    night.scanned.clear()
+    plan_id = run(night, {**NO_LIMITS, "accounts": [MEMBER], "regions": ["us-east-1"]})
+    assert night.scanned == [(MEMBER, "us-east-1")]
+    assert read_plan(night.lake, plan_id).limited is True
+
+
+def test_a_form_that_names_what_is_not_there_ends_the_run(night):
+    with pytest.raises(PlanError, match="the run's OUs: 'Root/None' holds no account"):
+        run(night, {**NO_LIMITS, "ous": ["Root/None"]})
+
+
+def test_wrong_settings_end_every_step(night, monkeypatch):
+    plan_id = run(night)
+    monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "0")
+    for step in (
+        lambda: steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run"),
+        lambda: steps.plan(night.hub, plan_id, NO_LIMITS),
+        lambda: steps.scan(night.hub, plan_id, 0),
+        lambda: steps.commit(plan_id),
+        lambda: steps.check_coverage(plan_id),
+    ):
+        with pytest.raises(SettingsError, match="ECR_AUDIT_CONCURRENCY: '0'"):
+            step()
+
+
+@pytest.mark.parametrize(("minimum", "passes"), [("0.75", True), ("0.76", False), ("0", True), ("1", False)])
+def test_coverage_under_the_minimum_is_told_after_the_commit(night, monkeypatch, minimum, passes):
+    """Three of four targets are collected."""
+    monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", minimum)
+    night.outcomes = {(MEMBER, "us-east-1"): Outcome.ACCESS_DENIED}
+    plan_id = run(night)
+    steps.commit(plan_id)
+    if passes:
+        steps.check_coverage(plan_id)
+        return
+    with pytest.raises(steps.CoverageError) as caught:
+        steps.check_coverage(plan_id)
+    assert isinstance(caught.value, FinalError)
+    for told in ("3 of 4 targets", "2026-03-01", "75.0%", "1 ACCESS_DENIED", "ECR_AUDIT_MIN_COVERAGE"):
+        assert told in str(caught.value)
+    assert night.lake.snapshot_dates("inventory") == [date(2026, 3, 1)]
+
+
+def test_coverage_of_a_plan_that_was_not_committed_is_told(night):
+    with pytest.raises(steps.CoverageError, match="has committed no snapshot"):
+        steps.check_coverage(run(night))
