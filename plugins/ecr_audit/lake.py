@@ -217,6 +217,41 @@ class Lake:
         """Remove a folder of the lake and all that is in it."""
         self._fs.delete_dir(f"{self._base}/{relative}")
 
+    def stored_dates(self) -> list[date]:
+        """Dates of which the lake holds anything, committed or not, oldest first."""
+        prefix = "snapshot_date="
+        found = {day for stage in STAGES for day in self.snapshot_dates(stage)}
+        for table in (table for tables in STAGES.values() for table in tables):
+            folders = self.folders(table.name)
+            found |= {date.fromisoformat(name.removeprefix(prefix)) for name in folders if name.startswith(prefix)}
+        return sorted(found)
+
+    def remove_snapshot(self, snapshot_date: date) -> None:
+        """Remove all stages of a date: their commit files first, then what these name.
+
+        When that breaks off, what can still be read is whole, and the same call finishes it.
+        """
+        with self._exclusive():
+            # The later stage first: what was judged must not outlive what it was judged on.
+            for stage in reversed(STAGES):
+                if snapshot_date in self.snapshot_dates(stage):
+                    self._fs.delete_file(self._commit_path(stage, snapshot_date))
+            partition = f"snapshot_date={snapshot_date.isoformat()}"
+            for table in (table for tables in STAGES.values() for table in tables):
+                if partition in self.folders(table.name):
+                    self.remove_folder(f"{table.name}/{partition}")
+
+    def remove_scratch(self, before: datetime) -> int:
+        """Remove the scratch folders that killed writers left: those last changed before a time. Returns how many.
+
+        On S3 they are in the temporary folder of the machine, which is not the lake's to clean.
+        """
+        folders = [path for path in Path(self._base, "_scratch").glob("*") if self.is_local]
+        old = [path for path in folders if path.stat().st_mtime < before.timestamp()]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(old)
+
     def _commit(self, writer: SnapshotWriter, details: Mapping[str, Any]) -> Commit:
         tables = STAGES[writer.stage]
         rows = {table.name: self._verified_rows(writer.path(table), table) for table in tables}

@@ -106,15 +106,20 @@ def publish(
 
 
 def _newest_evaluated(lake: Lake) -> Commit:
-    """The newest compliance commit. Each must continue the status history of the one before it."""
+    """The newest compliance commit. Each must continue the status history of the one before it.
+
+    Or of one that was between the two until retention removed it.
+    """
     commits = _evaluated(lake)
     if not commits:
         raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
     for earlier, later in pairwise(commits):
-        if later.details["previous_commit"] != earlier.commit_id:
+        continued = later.details["previous_date"] or ""
+        is_thinned_out = continued > earlier.snapshot_date.isoformat()
+        if later.details["previous_commit"] != earlier.commit_id and not is_thinned_out:
             raise PublishError(
-                f"{later.snapshot_date}: its status history continues from {earlier.snapshot_date}, which was evaluated"
-                f" again since. Evaluate {later.snapshot_date} and all later dates again, in order"
+                f"{later.snapshot_date}: its status history does not continue from {earlier.snapshot_date} as that is"
+                f" now. Evaluate {later.snapshot_date} and all later dates again, in order"
             )
     return commits[-1]
 

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         default=("owner", "team"),
         json_schema_extra=_valid("a list of repository tag keys, the first found wins: owner,team"),
     )
+    retention_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        json_schema_extra=_valid("days after which snapshots are thinned to one a month, 1 to 36500"),
+    )
     snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 def test_each_file_is_one_dag_of_its_name(dags: Any) -> None:
     assert dags.import_errors == {}
-    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_inventory"]
+    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_inventory", "ecr_maintenance"]
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -56,6 +56,7 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
         "check_coverage",
     ]
     assert order("ecr_compliance") == ["evaluate_policies", "roll_up_frameworks", "publish", "announce"]
+    assert order("ecr_maintenance") == ["thin_snapshots"]
 
 
 def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:
@@ -77,6 +78,15 @@ def test_the_forms_refuse_what_is_no_account_or_date(dags: Any) -> None:
         inventory["accounts"] = ["12345"]
     with pytest.raises(ParamValidationError):
         compliance["snapshot_date"] = "yesterday"
+
+
+def test_upkeep_started_by_hand_removes_nothing_unless_told_to(dags: Any) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = dags.get_dag("ecr_maintenance").params
+    assert params.dump() == {"dry_run": True}
+    with pytest.raises(ParamValidationError):
+        params["dry_run"] = "maybe"
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)

@@ -26,6 +26,8 @@ class Evaluation:
     previous_commit: str | None
     # Hash by policy id.
     policies: dict[str, str]
+    # The date of the previous commit, which retention may have removed since.
+    previous_date: str | None
 
     @classmethod
     def of(cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime) -> Evaluation:
@@ -38,6 +40,7 @@ class Evaluation:
             inventory_commit=inventory.commit_id if inventory else "none",
             previous_commit=previous.commit_id if previous else None,
             policies={policy.id: policy.hash for policy in catalog.policies},
+            previous_date=previous.snapshot_date.isoformat() if previous else None,
         )
 
 

@@ -1,0 +1,51 @@
+"""
+### Upkeep of the lake
+
+Thins snapshots that are older than `ECR_AUDIT_RETENTION_DAYS` to one a month, the last of each, and removes what killed
+runs left. The newest snapshot is never touched, and the status history of what remains stays as it is: each verdict
+carries its own dates. With fewer snapshots, the published file stays small, too.
+
+Every Sunday. **Run by hand** it only says what it would remove, unless *Dry run* is switched off in its form.
+"""
+
+from __future__ import annotations
+
+import pendulum
+from airflow.sdk import Param, dag, get_current_context, task
+
+from ecr_audit_airflow import DEFAULT_ARGS
+
+
+@dag(
+    # After the night's audit, and before people are at work.
+    schedule="0 5 * * 0",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    is_paused_upon_creation=False,
+    max_active_runs=1,
+    params={
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Dry run",
+            description="Only say in the log which snapshots would be removed. A scheduled run does remove them.",
+        )
+    },
+    default_args=DEFAULT_ARGS,
+    tags=["ecr", "maintenance"],
+    doc_md=__doc__,
+)
+def ecr_maintenance():
+    @task
+    def thin_snapshots() -> list[str]:
+        """Remove old snapshots, or say which. Returns their dates."""
+        from ecr_audit import retention
+
+        context = get_current_context()
+        by_hand = context["dag_run"].run_type == "manual"
+        return retention.maintain(dry_run=by_hand and context["params"]["dry_run"])
+
+    thin_snapshots()
+
+
+ecr_maintenance()

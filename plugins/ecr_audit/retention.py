@@ -1,0 +1,51 @@
+"""Keeps the lake small: old snapshots are thinned to one a month, and what killed runs left is removed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from ecr_audit.lake import Lake
+from ecr_audit.schemas import STAGES
+from ecr_audit.settings import load_settings
+
+log = logging.getLogger(__name__)
+
+# A scratch folder that no task has touched for so long belongs to none: their time limit is an hour.
+_ABANDONED = timedelta(days=1)
+
+
+def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list[date]:
+    """Remove the snapshots that are older than so many days, but for the last of each month. Returns their dates.
+
+    Both stages of a date go together, and never the newest snapshot of a stage. A run that breaks off leaves whole
+    snapshots; what it left of others goes with the next run. With `dry_run` nothing is removed.
+
+    The status history of what remains stays as it is: each verdict carries its own dates. `publish` accepts the gaps.
+    """
+    kept = {day for stage in STAGES for day in _last_of_each_month(lake.snapshot_dates(stage))}
+    oldest = today - timedelta(days=retention_days)
+    thinned = [day for day in lake.stored_dates() if day < oldest and day not in kept]
+    if not dry_run:
+        for day in thinned:
+            lake.remove_snapshot(day)
+    return thinned
+
+
+def _last_of_each_month(days: Iterable[date]) -> set[date]:
+    return set({(day.year, day.month): day for day in sorted(days)}.values())
+
+
+def maintain(*, dry_run: bool) -> list[str]:
+    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates that went, or would go."""
+    settings = load_settings()
+    lake = Lake(settings.lake_root)
+    now = datetime.now(UTC)
+    thinned = [day.isoformat() for day in thin(lake, now.date(), settings.retention_days, dry_run=dry_run)]
+    log.info(
+        "%s of %s: %s", "To be thinned out" if dry_run else "Thinned out", lake.root, ", ".join(thinned) or "nothing"
+    )
+    if not dry_run:
+        log.info("%d abandoned scratch folders removed", lake.remove_scratch(now - _ABANDONED))
+    return thinned
