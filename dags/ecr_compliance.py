@@ -2,8 +2,8 @@
 ### Compliance of the newest ECR inventory
 
 Judges every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
-sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, and each of its tables as Parquet
-and CSV. What is published stays as it was until all of that has passed.
+sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, each of its tables as Parquet and
+CSV, a workbook, and PostgreSQL where a connection is set. What is published stays as it was until all that has passed.
 
 Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to judge a stored snapshot
 anew, after a policy has changed; the snapshots after it, whose history continues from it, follow.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
-from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY
+from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
 
 
 @dag(
@@ -58,7 +58,7 @@ def ecr_compliance():
         """Publish the newest snapshot, all of it at once. Returns the published file's path."""
         from ecr_audit.compliance import steps
 
-        return steps.publish()
+        return steps.publish(postgres_uri())
 
     @task
     def announce(database: str) -> str:

@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     aws_conn_id: str | None = Field(
         default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
     )
+    postgres_conn_id: str | None = Field(
+        default=None,
+        json_schema_extra=_valid("the id of an Airflow connection of type postgres; unset: no PostgreSQL"),
+    )
+    postgres_schema: str = Field(
+        default="ecr_audit",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        json_schema_extra=_valid("a name of up to 63 lower-case letters, digits and _, such as ecr_audit"),
+    )
     batch_accounts: int = Field(default=25, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
     concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("threads a batch, 1 to 512"))
     target_seconds: float = Field(

@@ -12,7 +12,10 @@ from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import ComplianceError, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
+from ecr_audit.dictionary import load_dictionary
 from ecr_audit.lake import Lake
+from ecr_audit.postgres import publish_to_postgres
+from ecr_audit.publish import TABLES
 from ecr_audit.publish import publish as publish_newest
 from ecr_audit.report import CHANGE_WORDS, changes_by_kind
 from ecr_audit.settings import SQL_ROOT, load_settings
@@ -55,13 +58,21 @@ def _roll_up(lake: Lake, catalog: Catalog, day: date) -> None:
         log.warning("%s", warning)
 
 
-def publish() -> str:
-    """Publish the newest evaluated snapshot. Returns the path of the published file."""
+def publish(postgres_uri: str | None = None) -> str:
+    """Publish the newest evaluated snapshot, also to PostgreSQL if told where. Returns the path of the published file.
+
+    A PostgreSQL that fails fails the step after the files have been published.
+    """
     settings = load_settings()
     publication = publish_newest(
         Lake(settings.lake_root), load_catalog(SQL_ROOT), settings.publish_folder, owner_tags=settings.owner_tags
     )
     log.info("Published snapshot %s: %s", publication.snapshot_date, publication.database)
+    if postgres_uri:
+        rows = publish_to_postgres(
+            publication.database, postgres_uri, settings.postgres_schema, load_dictionary(TABLES)
+        )
+        log.info("Published %s rows into PostgreSQL's schema %s", f"{sum(rows.values()):,}", settings.postgres_schema)
     return str(publication.database)
 
 

@@ -1,0 +1,153 @@
+"""Publication to a real PostgreSQL: the same rows, keys, comments and grants, and readers that never see half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as postgresql
+import duckdb
+import pytest
+from adbc_driver_manager import ProgrammingError
+
+from ecr_audit import postgres as publishing
+from ecr_audit.dictionary import load_dictionary
+from ecr_audit.postgres import PostgresError, publish_to_postgres
+from ecr_audit.publish import TABLES
+
+DICTIONARY = load_dictionary(TABLES)
+
+
+@pytest.fixture(scope="module")
+def database(demo: Path) -> Path:
+    return demo / "publish" / "compliance.duckdb"
+
+
+@pytest.fixture
+def schema(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"audit_{abs(hash(request.node.name))}"
+    yield name
+    ask(postgres, f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+def ask(uri: str, sql: str) -> list[tuple[Any, ...]]:
+    with postgresql.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def test_every_table_arrives_with_the_same_rows(postgres: str, schema: str, database: Path) -> None:
+    rows = publish_to_postgres(database, postgres, schema, DICTIONARY)
+    assert set(rows) == set(TABLES)
+    with duckdb.connect(database, read_only=True) as published:
+        assert rows == {table: published.table(table).shape[0] for table in TABLES}
+        for table, columns in {
+            "findings": "policy_id, repository_arn, account_name, owner, exclusion_filters, age_days, observed",
+            "section_compliance": "snapshot_date, section_id, scope_type, scope_id, flags, compliance_percent",
+        }.items():
+            here = published.execute(f"SELECT {columns} FROM {table} ORDER BY ALL").fetchall()
+            there = ask(postgres, f"SELECT {columns} FROM {schema}.{table}")
+            assert sorted(map(str, there)) == sorted(map(str, here)), table
+
+
+def test_nested_values_times_and_nulls_keep_their_meaning(postgres: str, schema: str, database: Path) -> None:
+    publish_to_postgres(database, postgres, schema, DICTIONARY)
+    columns = "repository_arn, tags, image_tag_mutability_exclusion_filters, collected_at, kms_key"
+    with duckdb.connect(database, read_only=True) as published:
+        here = {row[0]: row[1:] for row in published.execute(f"SELECT {columns} FROM repositories").fetchall()}
+    there = ask(
+        postgres,
+        f"""
+        SELECT repository_arn, tags::text, image_tag_mutability_exclusion_filters::text, collected_at, kms_key
+        FROM {schema}.repositories
+        """,
+    )
+    assert len(there) == len(here)
+    for arn, tags, filters, collected_at, kms_key in there:
+        assert (json.loads(tags), json.loads(filters), collected_at.astimezone(UTC), kms_key) == (
+            *here[arn][:2],
+            here[arn][2].astimezone(UTC),
+            here[arn][3],
+        )
+    owned = f"SELECT count(*) FROM {schema}.repositories WHERE tags ->> 'owner' IS NOT NULL"
+    assert ask(postgres, owned)[0][0] > 0
+
+
+def test_keys_indexes_and_comments(postgres: str, schema: str, database: Path) -> None:
+    publish_to_postgres(database, postgres, schema, DICTIONARY)
+    keys = dict(
+        ask(
+            postgres,
+            f"""
+            SELECT c.relname::text, pg_get_indexdef(i.indexrelid)
+            FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
+            WHERE i.indisprimary AND c.relnamespace = '{schema}'::regnamespace
+            """,
+        )
+    )
+    for table, described in DICTIONARY.tables.items():
+        if described.key:
+            assert keys[table].endswith(f"USING btree ({', '.join(described.key)})")
+    indexes = ask(postgres, f"SELECT indexdef FROM pg_indexes WHERE schemaname = '{schema}' AND tablename = 'findings'")
+    assert any(definition.endswith("(owner)") for (definition,) in indexes)
+    assert ask(postgres, f"SELECT col_description('{schema}.findings'::regclass, 1)") == [
+        (str(DICTIONARY.column("findings", "snapshot_date")),)
+    ]
+
+
+def test_published_again_there_is_no_second_copy_and_grants_stay(postgres: str, schema: str, database: Path) -> None:
+    """The read-only role of docs/analysts.md: it reads, also after the next publication, and can do nothing else."""
+    reader = f"{schema}_reader"
+    first = publish_to_postgres(database, postgres, schema, DICTIONARY)
+    for statement in (
+        f"CREATE ROLE {reader} LOGIN",
+        f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}",
+    ):
+        ask(postgres, statement)
+    try:
+        # As after an upgrade: a table with other columns is made anew.
+        ask(postgres, f"ALTER TABLE {schema}.findings ADD COLUMN of_old integer")
+        assert publish_to_postgres(database, postgres, schema, DICTIONARY) == first
+        as_reader = postgres.replace("publisher@", f"{reader}@")
+        for table in TABLES:
+            assert ask(as_reader, f"SELECT count(*) FROM {schema}.{table}") == [(first[table],)]
+        for forbidden in (f"DELETE FROM {schema}.findings", f"CREATE TABLE {schema}.mine (a integer)"):
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                ask(as_reader, forbidden)
+    finally:
+        ask(postgres, f"DROP OWNED BY {reader}")
+        ask(postgres, f"DROP ROLE {reader}")
+
+
+def test_a_publication_that_breaks_off_changes_nothing(
+    postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = publish_to_postgres(database, postgres, schema, DICTIONARY)
+    replace, done = publishing._replace, []
+
+    def break_off(*arguments: Any) -> int:
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(replace(*arguments))
+        return done[-1]
+
+    ask(postgres, f"UPDATE {schema}.accounts SET account_name = 'before'")
+    monkeypatch.setattr(publishing, "_replace", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        publish_to_postgres(database, postgres, schema, DICTIONARY)
+    assert ask(postgres, f"SELECT DISTINCT account_name FROM {schema}.accounts") == [("before",)]
+    assert {table: ask(postgres, f"SELECT count(*) FROM {schema}.{table}")[0][0] for table in TABLES} == rows
+
+
+def test_a_type_that_nobody_has_thought_of_is_named(
+    postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(publishing._TYPES, "BIGINT")
+    with pytest.raises(PostgresError, match="No PostgreSQL type is chosen for DuckDB's BIGINT"):
+        publish_to_postgres(database, postgres, schema, DICTIONARY)
+    assert ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'") == []
