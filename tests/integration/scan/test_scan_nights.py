@@ -73,7 +73,7 @@ def test_a_second_run_of_a_day_gives_the_same_and_leaves_no_second_copy(audit_of
 
 
 def test_how_the_accounts_are_cut_into_batches_changes_nothing(audit_of, organization_of):
-    world = organization_of(9)
+    world = organization_of(5)
     audit = audit_of(world, batch_accounts=1)
     audit.run(DAY)
     audit_of(world, batch_accounts=25).run(NEXT_DAY)
