@@ -17,10 +17,12 @@ import pyarrow as pa
 import pytest
 
 import ecr_audit
+from ecr_audit import waivers
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import Finding, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
+from ecr_audit.publish import HISTORIES
+from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
 
@@ -28,7 +30,7 @@ Rows = Sequence[dict[str, Any]]
 
 ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIVE", "ou_path": "Root/Prod"}
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-COMMITTED = {table.name: table for table in (POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE)}
+COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
 class SmallLake:
@@ -38,6 +40,7 @@ class SmallLake:
         self.lake = Lake(str(root))
         self.catalog = catalog
         self.owner_tags = ("owner",)
+        self.waivers = waivers.SCHEMA.empty_table()
 
     def scan(self, day: date, *, repositories: Rows = (), accounts: Rows = (), scan_targets: Rows = ()) -> Commit:
         """Commit an inventory. Rows name only the columns that matter.
@@ -57,7 +60,7 @@ class SmallLake:
         """Both judging tasks, one after the other."""
         run_time = datetime.combine(day, time(3), UTC)
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
-        return roll_up(self.lake, self.catalog, day)
+        return roll_up(self.lake, self.catalog, day, waivers=self.waivers)
 
     def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
         """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
@@ -67,6 +70,9 @@ class SmallLake:
             return list(self.lake.open_table(commit, COMMITTED[mart]).read().to_pylist())
         with open_warehouse(self.lake, self.catalog, day, purpose="test", owner_tags=self.owner_tags) as warehouse:
             warehouse.add_stage(commit, "compliance")
+            commits = [self.lake.read_commit("compliance", each) for each in self.lake.snapshot_dates("compliance")]
+            for table in HISTORIES:
+                warehouse.add_history(table, [commit for commit in commits if commit and commit.snapshot_date <= day])
             return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day).to_pylist())
 
 

@@ -31,7 +31,7 @@ from pyarrow import fs
 
 from ecr_audit.schemas import STAGES, LakeTable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 

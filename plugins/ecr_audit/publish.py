@@ -18,13 +18,24 @@ from itertools import pairwise
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
-from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, SECTION_COMPLIANCE
+from ecr_audit.schemas import (
+    ACCOUNTS,
+    CHANGES,
+    COVERAGE,
+    ENDED_FINDINGS,
+    POLICY_OUTPUT,
+    POLICY_RUN,
+    REPOSITORIES,
+    SCAN_TARGETS,
+    SCOPE_COMPLIANCE,
+    SECTION_COMPLIANCE,
+    WAIVERS,
+)
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
 
 DATABASE = "compliance.duckdb"
@@ -45,14 +56,26 @@ TABLES = {
     "section_policies": "FROM catalog.section_policies",
     "section_compliance": "marts/section_compliance_history",
     "findings": "marts/findings",
-    "changes": "marts/changes",
-    "coverage": "marts/coverage",
+    "findings_history": "marts/findings_history",
+    "changes": "FROM lake.changes_history",
+    "coverage": "FROM lake.coverage",
+    "compliance_daily": "marts/compliance_daily",
     "account_compliance": "marts/account_compliance",
+    "ou_compliance": "marts/ou_compliance",
+    "owner_compliance": "marts/owner_compliance",
+    "region_compliance": "marts/region_compliance",
+    "time_to_fix": "marts/time_to_fix",
+    "policy_disagreements": "marts/policy_disagreements",
+    "waivers": "FROM lake.waivers",
     "publication": "marts/publication",
 }
 
-# Of these every evaluated snapshot is published, not only the newest.
-HISTORIES = (POLICY_RUN, SECTION_COMPLIANCE)
+# Of these every evaluated snapshot is read, not only the newest.
+HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS)
+
+# Published tables that have all rows of a history, and those that have all of the newest snapshot's.
+_WHOLE_HISTORIES = {"policy_run": POLICY_RUN, "compliance_daily": SCOPE_COMPLIANCE, "changes": CHANGES}
+_WHOLE_SNAPSHOT = (POLICY_OUTPUT, COVERAGE, WAIVERS)
 
 _BUILDING = ".publishing-"
 
@@ -94,12 +117,13 @@ def publish(
             lake, catalog, compliance.snapshot_date, purpose="publish", owner_tags=owner_tags, limits=limits
         ) as warehouse:
             warehouse.add_stage(compliance, "compliance")
-            _add_histories(lake, warehouse)
+            for table in HISTORIES:
+                warehouse.add_history(table, _evaluated(lake))
             _build(warehouse, aside / DATABASE, inventory, compliance)
         with duckdb.connect(aside / DATABASE, read_only=True) as database:
             rows = _verified_rows(database, lake, inventory, compliance)
-            for table in TABLES:
-                _export(database, table, aside)
+            for name in TABLES:
+                _export(database, name, aside)
         for file in sorted(aside.iterdir(), key=lambda file: file.name == DATABASE):
             _put_in_place(file, folder / file.name)
     return Publication(compliance.snapshot_date, folder / DATABASE, rows)
@@ -129,17 +153,6 @@ def _evaluated(lake: Lake) -> list[Commit]:
     return [commit for commit in commits if commit is not None]
 
 
-def _add_histories(lake: Lake, warehouse: Warehouse) -> None:
-    for table in HISTORIES:
-        history = f"lake.{table.name}_history"
-        schema = table.schema.append(pa.field("snapshot_date", pa.date32()))
-        warehouse.add_arrow(history, schema.empty_table())
-        for commit in _evaluated(lake):
-            rows = lake.open_table(commit, table).read().cast(table.schema)
-            dates = pa.array([commit.snapshot_date] * rows.num_rows, pa.date32())
-            warehouse.append_arrow(history, rows.append_column("snapshot_date", dates))
-
-
 def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit) -> None:
     quoted = str(path).replace("'", "''")
     warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -164,9 +177,9 @@ def _verified_rows(
     """Rows of each table of the file, as it reads; those that come from the lake must be as many as were committed."""
     rows = {table: database.table(table).shape[0] for table in TABLES}
     expected = {table.name: inventory.rows[table.name] for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)}
-    expected[POLICY_OUTPUT.name] = compliance.rows[POLICY_OUTPUT.name]
-    for history in HISTORIES:
-        expected[history.name] = sum(commit.rows[history.name] for commit in _evaluated(lake))
+    expected |= {table.name: compliance.rows[table.name] for table in _WHOLE_SNAPSHOT}
+    commits = _evaluated(lake)
+    expected |= {name: sum(commit.rows[table.name] for commit in commits) for name, table in _WHOLE_HISTORIES.items()}
     if wrong := [
         f"{table} has {rows[table]} rows, not {count}" for table, count in expected.items() if rows[table] != count
     ]:

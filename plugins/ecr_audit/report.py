@@ -38,6 +38,13 @@ CHANGE_WORDS = {
     "seen_again": "seen again",
 }
 
+WAIVER_WORDS = {
+    "active": "in force",
+    "expires_soon": "in force for 30 days at most",
+    "unmatched": "that match nothing",
+    "expired": "expired",
+}
+
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
@@ -53,9 +60,12 @@ class _Summary:
         self._console = console
 
     def print(self) -> None:
-        for part in (self._organization, self._not_collected, self._verdicts, self._sections, self._changes):
+        for part in (self._organization, self._not_collected, self._verdicts, self._sections):
             part()
             self._console.print()
+        self._changes()
+        self._waivers()
+        self._console.print()
         self._accounts()
         self._console.print()
 
@@ -169,13 +179,17 @@ class _Summary:
         self._console.print(table)
 
     def _changes(self) -> None:
-        counts = dict(
-            self._rows(
-                "SELECT change, count(*) FROM changes WHERE policy_id = $policy_id GROUP BY change", policy_id=POLICY
-            )
-        )
+        counts = changes_by_kind(self._published)
         told = [f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts]
         self._console.print(f"[bold]Since the night before[/]  {', '.join(told) or 'nothing changed'}")
+
+    def _waivers(self) -> None:
+        counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
+        if not counts:
+            return
+        [(waived,)] = self._rows("SELECT count(*) FROM findings WHERE waived")
+        told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
+        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; {waived:,} findings waived")
 
     def _accounts(self) -> None:
         rows = self._rows(
@@ -203,7 +217,13 @@ class _Summary:
 
 def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """How many repositories changed, by kind of change, between the two newest snapshots."""
-    sql = "SELECT change, count(*) FROM changes WHERE policy_id = $policy_id GROUP BY change"
+    sql = """
+        SELECT change, count(*)
+        FROM changes
+        WHERE policy_id = $policy_id
+            AND snapshot_date = (SELECT snapshot_date FROM publication)
+        GROUP BY change
+    """
     return dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
 
 

@@ -115,6 +115,13 @@ STATUS_COUNTS: list[tuple[str, pa.DataType]] = [
     ("disappeared", pa.int64()),
 ]
 
+# compliance_percent leaves waivers out of account; with waivers, what is waived leaves the count.
+WAIVED_COUNTS: list[tuple[str, pa.DataType]] = [
+    ("waived", pa.int64()),
+    ("compliance_percent", pa.float64()),
+    ("compliance_percent_with_waivers", pa.float64()),
+]
+
 POLICY_RUN = LakeTable(
     "policy_run",
     pa.schema(
@@ -142,15 +149,141 @@ SECTION_COMPLIANCE = LakeTable(
             ("policies", pa.int32()),
             ("flags", pa.list_(pa.string())),
             *STATUS_COUNTS,
-            ("compliance_percent", pa.float64()),
+            *WAIVED_COUNTS,
             ("coverage_percent", pa.float64()),
         ]
     ),
     ("framework_id", "section_id", "scope_type", "scope_id"),
 )
 
-# The lake is committed in two stages, each by one commit file: what was seen, and what was judged of it.
+SCOPE_COMPLIANCE = LakeTable(
+    "scope_compliance",
+    pa.schema(
+        [
+            ("policy_id", pa.string()),
+            # organization, ou, account, owner or region.
+            ("scope_type", pa.string()),
+            ("scope_id", pa.string()),
+            *STATUS_COUNTS,
+            *WAIVED_COUNTS,
+            ("coverage_percent", pa.float64()),
+        ]
+    ),
+    ("policy_id", "scope_type", "scope_id"),
+)
+
+CHANGES = LakeTable(
+    "changes",
+    pa.schema(
+        [
+            ("previous_snapshot_date", pa.date32()),
+            ("policy_id", pa.string()),
+            ("repository_arn", pa.string()),
+            ("account_id", pa.string()),
+            ("account_name", pa.string()),
+            ("ou_path", pa.string()),
+            ("region", pa.string()),
+            ("repository_name", pa.string()),
+            ("owner", pa.string()),
+            ("change", pa.string()),
+            ("previous_status", pa.string()),
+            ("status", pa.string()),
+            ("incompliant_start_date", pa.date32()),
+            ("incompliant_end_date", pa.date32()),
+            ("current_state_message", pa.string()),
+        ]
+    ),
+    ("policy_id", "account_id", "region", "repository_arn"),
+)
+
+ENDED_FINDINGS = LakeTable(
+    "ended_findings",
+    pa.schema(
+        [
+            ("policy_id", pa.string()),
+            ("object_id", pa.string()),
+            ("account_id", pa.string()),
+            ("account_name", pa.string()),
+            ("ou_path", pa.string()),
+            ("region", pa.string()),
+            ("owner", pa.string()),
+            ("incompliant_start_date", pa.date32()),
+            ("ended_by", pa.string()),
+        ]
+    ),
+    ("policy_id", "account_id", "region", "object_id"),
+)
+
+COVERAGE = LakeTable(
+    "coverage",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("account_name", pa.string()),
+            ("state", pa.string()),
+            ("ou_path", pa.string()),
+            ("targets", pa.int64()),
+            ("collected", pa.int64()),
+            ("assume_role_denied", pa.int64()),
+            ("access_denied", pa.int64()),
+            ("region_disabled", pa.int64()),
+            ("account_inactive", pa.int64()),
+            ("throttled", pa.int64()),
+            ("failed", pa.int64()),
+            ("repositories_observed", pa.int64()),
+            ("repositories_unseen", pa.int64()),
+            ("coverage_percent", pa.float64()),
+            ("first_day_not_seen", pa.date32()),
+        ]
+    ),
+    ("account_id",),
+)
+
+# What a waiver is, as its file has it; NULL in a part of the scope means that it is not limited by that.
+WAIVER_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("waiver_id", pa.string()),
+    ("policy_id", pa.string()),
+    ("repository", pa.string()),
+    ("account_id", pa.string()),
+    ("ou_path", pa.string()),
+    ("region", pa.string()),
+    ("tag_key", pa.string()),
+    ("tag_value", pa.string()),
+    ("reason", pa.string()),
+    ("owner", pa.string()),
+    ("ticket", pa.string()),
+    ("approved_by", pa.string()),
+    ("created", pa.date32()),
+    ("expires", pa.date32()),
+]
+
+WAIVERS = LakeTable(
+    "waivers",
+    pa.schema([*WAIVER_COLUMNS, ("status", pa.string()), ("days_left", pa.int64()), ("matched_findings", pa.int64())]),
+    ("waiver_id",),
+)
+
+WAIVED_FINDINGS = LakeTable(
+    "waived_findings",
+    pa.schema([("policy_id", pa.string()), ("object_id", pa.string()), ("waiver_id", pa.string())]),
+    ("policy_id", "object_id"),
+)
+
+# What is made of the verdicts, in this order: one may read those before it.
+ROLLED_UP = (
+    WAIVED_FINDINGS,
+    WAIVERS,
+    POLICY_RUN,
+    SCOPE_COMPLIANCE,
+    SECTION_COMPLIANCE,
+    CHANGES,
+    ENDED_FINDINGS,
+    COVERAGE,
+)
+
+# The lake is committed in two stages, each by one commit file: what was seen, and what was judged of it. The tables of
+# ROLLED_UP are small, and say of their night what would be dear to find out later: publishing reads all nights of them.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
     "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES),
-    "compliance": (POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE),
+    "compliance": (POLICY_OUTPUT, *ROLLED_UP),
 }

@@ -2,9 +2,12 @@
 
     lake.<table>            the snapshot's files; `snapshot_date` is added
     lake.previous_<table>   the same of the newest evaluated snapshot before it; typed and empty when there is none
+    lake.<table>_history    the same of many snapshots together, where they were added
     catalog.<table>         policies, frameworks, sections (see catalog/)
     staging.<view>          sql/staging
     marts.<table>           sql/marts
+
+and the macros of sql/macros.sql.
 
 A file of sql/ is one SELECT under a comment. What it is made into (a view, a table, rows) is decided here, and it is
 given those `$parameters` only that it names.
@@ -12,7 +15,7 @@ given those `$parameters` only that it names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -72,6 +75,7 @@ class Warehouse:
         self.connection.execute("SET TimeZone = 'UTC'")
         for schema in ("lake", "catalog", "staging", "marts"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
+        self.connection.execute((SQL_ROOT / "macros.sql").read_text(encoding="utf-8"))
         self.show_accounts()
 
     # Tables
@@ -106,16 +110,36 @@ class Warehouse:
             """
         )
 
+    def add_history(self, table: LakeTable, commits: Sequence[Commit]) -> None:
+        """Show a table of one or more commits, all together, as `lake.<table>_history`.
+
+        Raises LakeError as `add_file` does.
+        """
+        name = f"{table.name}_history"
+        locations = []
+        for commit in commits:
+            self._lake.open_table(commit, table).close()
+            locations.append(self._lake.location(commit, table))
+            if not self._lake.is_local:
+                locations[-1] = str(self._folder / commit.files[table.name])
+                Path(locations[-1]).parent.mkdir(parents=True, exist_ok=True)
+                self._lake.fetch(commit.files[table.name], Path(locations[-1]))
+        self.set_variable(f"{name}_files", locations, "VARCHAR[]")
+        # Columns by name: a folder above the lake may look like a partition, too.
+        self.connection.execute(
+            f"""
+            CREATE VIEW lake.{name} AS
+            SELECT snapshot_date, {", ".join(table.schema.names)}
+            FROM read_parquet(
+                getvariable('{name}_files'), hive_partitioning = TRUE, hive_types = {{'snapshot_date': DATE}}
+            )
+            """
+        )
+
     def add_arrow(self, name: str, rows: pa.Table) -> None:
         """Make a table, such as `catalog.policies`, of rows in memory."""
         self.connection.register("given_rows", rows)
         self.connection.execute(f"CREATE TABLE {name} AS FROM given_rows")
-        self.connection.unregister("given_rows")
-
-    def append_arrow(self, name: str, rows: pa.Table) -> None:
-        """Add rows in memory to a table that `add_arrow` made."""
-        self.connection.register("given_rows", rows)
-        self.connection.execute(f"INSERT INTO {name} BY NAME FROM given_rows")
         self.connection.unregister("given_rows")
 
     def show_accounts(self, after: str = "", up_to: str = "~") -> None:

@@ -1,5 +1,6 @@
 -- changes: one row per policy and repository whose verdict changed since the previous evaluated snapshot.
--- key: policy_id, repository_arn.  from: lake.policy_output, lake.previous_policy_output, lake.previous_policy_run.
+-- key: policy_id, repository_arn.  from: lake.policy_output, lake.previous_policy_output, lake.previous_policy_run,
+-- staging.recreated, staging.owners, lake.accounts, lake.previous_accounts.
 --   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
 --   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days nobody could see
@@ -21,7 +22,7 @@ today AS (
     SELECT *
     FROM lake.policy_output
     SEMI JOIN lake.previous_policy_run USING (policy_id)
-    WHERE status_date = snapshot_date
+    WHERE status_date = $snapshot_date
 ),
 
 compared AS (
@@ -45,14 +46,15 @@ compared AS (
 )
 
 SELECT
-    c.snapshot_date,
     c.previous_snapshot_date,
     c.policy_id,
     c.object_id AS repository_arn,
     c.account_id,
-    a.account_name,
+    coalesce(a.account_name, b.account_name) AS account_name,
+    coalesce(a.ou_path, b.ou_path) AS ou_path,
     c.region,
     split_part(c.object_id, ':repository/', 2) AS repository_name,
+    coalesce(w.owner, a.account_name, b.account_name, c.account_id) AS owner,
     c.change,
     c.previous_status,
     c.status,
@@ -60,5 +62,7 @@ SELECT
     c.incompliant_end_date,
     c.current_state_message
 FROM compared AS c
-LEFT JOIN lake.accounts AS a USING (account_id)
+LEFT JOIN lake.accounts AS a ON a.account_id = c.account_id
+LEFT JOIN lake.previous_accounts AS b ON b.account_id = c.account_id
+LEFT JOIN staging.owners AS w ON w.object_id = c.object_id
 WHERE c.change IS NOT NULL

@@ -1,6 +1,8 @@
--- coverage: one row per account: how much of it was seen.
--- key: account_id.  from: lake.accounts, lake.scan_targets, lake.repositories.
+-- coverage: one row per account: how much of it was seen, and since when not all of it.
+-- key: account_id.  from: lake.accounts, lake.scan_targets, lake.repositories, lake.previous_coverage.
 -- coverage_percent is COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE): NULL where nothing was to be seen.
+-- first_day_not_seen begins the present run of snapshots in each of which some target was to be read and was not; NULL
+-- when all was read today.
 WITH outcomes AS (
     SELECT
         account_id,
@@ -11,7 +13,8 @@ WITH outcomes AS (
         count(*) FILTER (WHERE outcome = 'REGION_DISABLED') AS region_disabled,
         count(*) FILTER (WHERE outcome = 'ACCOUNT_INACTIVE') AS account_inactive,
         count(*) FILTER (WHERE outcome = 'THROTTLED') AS throttled,
-        count(*) FILTER (WHERE outcome = 'FAILED') AS failed
+        count(*) FILTER (WHERE outcome = 'FAILED') AS failed,
+        coverage_percent(outcome) AS coverage_percent
     FROM lake.scan_targets
     GROUP BY account_id
 ),
@@ -26,7 +29,6 @@ repositories AS (
 )
 
 SELECT
-    a.snapshot_date,
     a.account_id,
     a.account_name,
     a.state,
@@ -41,7 +43,9 @@ SELECT
     coalesce(o.failed, 0) AS failed,
     coalesce(r.repositories_observed, 0) AS repositories_observed,
     coalesce(r.repositories_unseen, 0) AS repositories_unseen,
-    100.0 * o.collected / nullif(o.targets - o.region_disabled - o.account_inactive, 0) AS coverage_percent
+    o.coverage_percent,
+    CASE WHEN o.coverage_percent < 100 THEN coalesce(p.first_day_not_seen, $snapshot_date) END AS first_day_not_seen
 FROM lake.accounts AS a
 LEFT JOIN outcomes AS o USING (account_id)
 LEFT JOIN repositories AS r USING (account_id)
+LEFT JOIN lake.previous_coverage AS p USING (account_id)

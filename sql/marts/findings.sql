@@ -1,7 +1,8 @@
 -- findings: one row per policy and repository that is INCOMPLIANT, or was when it was last seen.
--- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts.
+-- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings.
 -- A repository that cannot be judged today stays here while its incompliant stretch is open: lost sight is not fixed.
 -- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
+-- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
 SELECT
     o.snapshot_date,
     o.policy_id,
@@ -11,7 +12,7 @@ SELECT
     a.ou_path,
     o.region,
     split_part(o.object_id, ':repository/', 2) AS repository_name,
-    r.owner,
+    coalesce(r.owner, a.account_name, o.account_id) AS owner,
     o.status,
     o.observed,
     o.incompliant_start_date,
@@ -19,13 +20,11 @@ SELECT
     r.overwritable_tags,
     r.exclusion_filters,
     o.current_state_message,
-    o.remediation_command
+    o.remediation_command,
+    w.waiver_id IS NOT NULL AS waived,
+    w.waiver_id
 FROM lake.policy_output AS o
 LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
 LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
-WHERE o.status = 'INCOMPLIANT'
-    OR (
-        o.status = 'UNDETERMINED'
-        AND o.incompliant_start_date IS NOT NULL
-        AND o.incompliant_end_date IS NULL
-    )
+LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
+WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)

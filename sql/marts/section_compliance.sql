@@ -1,8 +1,8 @@
 -- section_compliance: one row per framework section and scope: how the objects fare that its policies judged.
--- key: section_id, scope_type, scope_id.  from: lake.policy_output, lake.scan_targets, staging.account_scopes, catalog.*.
+-- key: section_id, scope_type, scope_id.  from: marts.scope_compliance, catalog.*.
 -- A section counts distinct (policy, object) pairs of its own and its sub-sections' policies, however many ways lead to
 -- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL means
--- that there is nothing to tell ("no data"), and is not 0.
+-- that there is nothing to tell ("no data"), and is not 0. compliance_percent_with_waivers leaves out what is waived.
 -- The organization has a row for every section; OUs and accounts only for sections that some policy reaches.
 WITH closure_policies AS (
     SELECT DISTINCT
@@ -36,48 +36,13 @@ section_facts AS (
     GROUP BY ALL
 ),
 
-account_counts AS (
-    SELECT
-        policy_id,
-        account_id,
-        count(*) FILTER (WHERE status = 'COMPLIANT') AS compliant,
-        count(*) FILTER (WHERE status = 'INCOMPLIANT') AS incompliant,
-        count(*) FILTER (WHERE status = 'UNDETERMINED') AS undetermined,
-        count(*) FILTER (WHERE status = 'INAPPLICABLE') AS inapplicable,
-        count(*) FILTER (WHERE status = 'DISAPPEARED') AS disappeared
-    FROM lake.policy_output
-    GROUP BY ALL
-),
-
-scope_counts AS (
-    SELECT
-        s.scope_type,
-        s.scope_id,
-        c.policy_id,
-        sum(c.compliant) AS compliant,
-        sum(c.incompliant) AS incompliant,
-        sum(c.undetermined) AS undetermined,
-        sum(c.inapplicable) AS inapplicable,
-        sum(c.disappeared) AS disappeared
-    FROM staging.account_scopes AS s
-    JOIN account_counts AS c USING (account_id)
-    GROUP BY ALL
-),
-
 scopes AS (
-    SELECT
-        s.scope_type,
-        s.scope_id,
-        100.0 * count(*) FILTER (WHERE t.outcome = 'COLLECTED')
-            / nullif(count(*) FILTER (WHERE t.outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0)
-            AS coverage_percent
-    FROM staging.account_scopes AS s
-    LEFT JOIN lake.scan_targets AS t USING (account_id)
-    GROUP BY ALL
-    UNION ALL
-    -- Without any account there still is an organization, of which nothing is known.
-    SELECT 'organization', 'organization', NULL
-    WHERE NOT EXISTS (FROM staging.account_scopes)
+    SELECT DISTINCT
+        scope_type,
+        scope_id,
+        coverage_percent
+    FROM marts.scope_compliance
+    WHERE scope_type IN ('organization', 'ou', 'account')
 ),
 
 counted AS (
@@ -95,11 +60,12 @@ counted AS (
         coalesce(sum(n.undetermined), 0)::BIGINT AS undetermined,
         coalesce(sum(n.inapplicable), 0)::BIGINT AS inapplicable,
         coalesce(sum(n.disappeared), 0)::BIGINT AS disappeared,
+        coalesce(sum(n.waived), 0)::BIGINT AS waived,
         s.coverage_percent
     FROM section_facts AS f
     JOIN scopes AS s ON s.scope_type = 'organization' OR f.policies > 0
     LEFT JOIN closure_policies AS c ON c.section_id = f.section_id
-    LEFT JOIN scope_counts AS n
+    LEFT JOIN marts.scope_compliance AS n
         ON n.policy_id = c.policy_id
         AND n.scope_type = s.scope_type
         AND n.scope_id = s.scope_id
@@ -108,6 +74,7 @@ counted AS (
 
 SELECT
     * EXCLUDE (coverage_percent),
-    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent,
+    compliance_percent(compliant, incompliant) AS compliance_percent,
+    compliance_percent(compliant, incompliant - waived) AS compliance_percent_with_waivers,
     coverage_percent
 FROM counted

@@ -8,14 +8,6 @@ WITH known_accounts AS (
     UNION
     SELECT account_id
     FROM lake.policy_output
-),
-
-ou_names AS (
-    SELECT
-        account_id,
-        string_split(ou_path, '/') AS names
-    FROM lake.accounts
-    WHERE ou_path <> ''
 )
 
 SELECT
@@ -26,9 +18,9 @@ FROM known_accounts
 UNION ALL
 SELECT
     'ou' AS scope_type,
-    unnest(list_transform(range(1, len(names) + 1), lambda depth: array_to_string(names[1:depth], '/'))) AS scope_id,
+    unnest(units_of(ou_path)) AS scope_id,
     account_id
-FROM ou_names
+FROM lake.accounts
 UNION ALL
 SELECT
     'account' AS scope_type,

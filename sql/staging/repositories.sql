@@ -1,7 +1,7 @@
 -- repositories: one row per ECR repository of the snapshot; with observed = false, one carried over from an earlier
 -- snapshot because its target could not be read.
 -- key: repository_arn.  from: lake.repositories, lake.accounts.
--- variable: owner_tags (VARCHAR[]), the keys of the tags that name an owner, best first.
+-- variable: owner_tags, see tagged_owner in sql/macros.sql.
 -- The one place where a repository's raw values are made comparable, so that no policy has to do it again.
 WITH repositories AS (
     SELECT
@@ -10,19 +10,7 @@ WITH repositories AS (
         coalesce(
             list_transform(image_tag_mutability_exclusion_filters, lambda exclusion: exclusion.filter),
             []::VARCHAR[]
-        ) AS exclusion_filters,
-        -- Values of the owner tags, best first. Keys are matched without regard to case, since `Owner` and `owner` are
-        -- both common; an empty value names nobody.
-        list_filter(
-            flatten(list_transform(
-                getvariable('owner_tags'),
-                lambda owner_tag: list_transform(
-                    list_filter(map_entries(tags), lambda tag: lower(tag.key) = lower(owner_tag)),
-                    lambda tag: trim(tag.value)
-                )
-            )),
-            lambda tagged_owner: tagged_owner <> ''
-        ) AS tagged_owners
+        ) AS exclusion_filters
     FROM lake.repositories
 )
 
@@ -51,7 +39,7 @@ SELECT
     r.encryption_type,
     r.kms_key,
     r.tags,
-    coalesce(r.tagged_owners[1], a.account_name, r.account_id) AS owner,
+    coalesce(tagged_owner(r.tags), a.account_name, r.account_id) AS owner,
     r.collected_at,
     r.observed
 FROM repositories AS r

@@ -44,6 +44,7 @@ def lake_repository(**columns: Any) -> dict[str, Any]:
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("CREATE SCHEMA lake; CREATE SCHEMA staging")
+        connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
         connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
         yield connection
 

@@ -6,19 +6,34 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from ecr_audit.compliance import CheckError, run_checks
+from ecr_audit.schemas import ROLLED_UP
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.waivers import SCHEMA
 from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, parse_statement
 
-DAY = date(2026, 11, 1)
+DAY_BEFORE, DAY = date(2026, 10, 31), date(2026, 11, 1)
+
+WAIVER = {
+    "waiver_id": "W-1",
+    "policy_id": "/ce/ca/aws/ecr/repository-image-tag-mutability",
+    "region": "eu-west-1",
+    "created": DAY_BEFORE,
+    "expires": date(2027, 1, 1),
+}
 
 # What is done to which table of sound data, so that the check fails. `original` is the table as it was.
 DAMAGE = {
     "arn_names_its_target": (
         "lake.repositories",
         "SELECT * REPLACE (replace(repository_arn, 'eu-west-1', 'eu-west-2') AS repository_arn) FROM original",
+    ),
+    "changes_lead_to_today": (
+        "marts.changes",
+        "FROM original WHERE change <> 'fixed'",
     ),
     "collected_count_equals_rows": (
         "lake.scan_targets",
@@ -27,6 +42,10 @@ DAMAGE = {
     "every_target_collected": (
         "lake.scan_targets",
         "SELECT * REPLACE (if(region = 'us-east-1', 'FAILED', outcome) AS outcome) FROM original",
+    ),
+    "every_waiver_matches": (
+        "marts.waivers",
+        "SELECT * REPLACE ('unmatched' AS status) FROM original",
     ),
     "history_is_in_order": (
         "lake.policy_output",
@@ -48,6 +67,10 @@ DAMAGE = {
         "lake.policy_output",
         "FROM original UNION ALL (FROM original LIMIT 1)",
     ),
+    "scope_compliance_adds_up": (
+        "marts.scope_compliance",
+        "SELECT * REPLACE (if(scope_type = 'owner', incompliant + 1, incompliant) AS incompliant) FROM original",
+    ),
     "scopes_add_up": (
         "marts.section_compliance",
         "FROM original WHERE scope_id <> '222222222222'",
@@ -65,19 +88,25 @@ DAMAGE = {
 
 @pytest.fixture
 def sound(small_lake: Any) -> Iterator[Warehouse]:
-    """A judged snapshot of two accounts, of which the second is directly at the root, in no unit."""
-    small_lake.scan(
-        DAY,
-        accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
-        repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": "IMMUTABLE"}],
-        scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
-    )
+    """A judged snapshot of two accounts, of which the second is directly at the root, in no unit.
+
+    The first one's repository is INCOMPLIANT and waived; the second one's was fixed since the day before.
+    """
+    small_lake.waivers = pa.Table.from_pylist([WAIVER], schema=SCHEMA)
+    for day, mutability in ((DAY_BEFORE, "MUTABLE"), (DAY, "IMMUTABLE")):
+        small_lake.scan(
+            day,
+            accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
+            repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": mutability}],
+            scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
+        )
+    small_lake.judge(DAY_BEFORE)
     commit, warnings = small_lake.judge(DAY)
     assert warnings == []
     with open_warehouse(small_lake.lake, small_lake.catalog, DAY, purpose="test") as warehouse:
         warehouse.add_stage(commit, "compliance")
-        for table in ("policy_run", "section_compliance"):
-            warehouse.create_table(f"marts.{table}", parse_statement("test.sql", f"FROM lake.{table}"))
+        for table in ROLLED_UP:
+            warehouse.create_table(f"marts.{table.name}", parse_statement("test.sql", f"FROM lake.{table.name}"))
         yield warehouse
 
 

@@ -192,7 +192,7 @@ def test_a_parquet_file_of_another_table_is_named(lake):
         lake.open_table(made, ACCOUNTS)
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', "[]", "null", "\x00\xff"])
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 2}', "[]", "null", "\x00\xff"])
 def test_a_commit_file_that_is_damaged_is_named(lake, content):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
@@ -218,7 +218,7 @@ def test_another_version_of_the_schema_is_told(lake):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(LakeError, match=f"{path}: written with lake schema version 99, this program reads version 1"):
+    with pytest.raises(LakeError, match=f"{path}: written with lake schema version 99, this program reads version 2"):
         lake.read_commit("inventory", DAY)
 
 

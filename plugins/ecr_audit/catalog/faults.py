@@ -1,4 +1,4 @@
-"""What is wrong with the catalog, gathered so that one look shows all of it."""
+"""What is wrong with YAML files, such as the catalog's, gathered so that one look shows all of it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ class Faults:
     def add(self, path: Path, line: int, what: str) -> None:
         self._found.append((self._shown(path), line, what))
 
+    def listed(self) -> list[str]:
+        """Every fault as `path:line: what is wrong`, sorted."""
+        return [f"{path}:{line}: {what}" for path, line, what in sorted(self._found)]
+
     def raise_if_any(self) -> None:
         if self._found:
-            raise CatalogError([f"{path}:{line}: {what}" for path, line, what in sorted(self._found)])
+            raise CatalogError(self.listed())
 
     def _shown(self, path: Path) -> str:
         return path.relative_to(self._base).as_posix()

@@ -26,11 +26,15 @@ class Evaluation:
     previous_commit: str | None
     # Hash by policy id.
     policies: dict[str, str]
+    # Keys of the tags that name an owner, best first.
+    owner_tags: list[str]
     # The date of the previous commit, which retention may have removed since.
     previous_date: str | None
 
     @classmethod
-    def of(cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime) -> Evaluation:
+    def of(
+        cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime, owner_tags: tuple[str, ...]
+    ) -> Evaluation:
         """What an evaluation of a date would depend on now."""
         inventory = lake.read_commit("inventory", snapshot_date)
         previous = lake.previous_commit("compliance", snapshot_date)
@@ -40,6 +44,7 @@ class Evaluation:
             inventory_commit=inventory.commit_id if inventory else "none",
             previous_commit=previous.commit_id if previous else None,
             policies={policy.id: policy.hash for policy in catalog.policies},
+            owner_tags=list(owner_tags),
             previous_date=previous.snapshot_date.isoformat() if previous else None,
         )
 

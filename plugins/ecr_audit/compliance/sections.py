@@ -1,16 +1,19 @@
-"""Rolls verdicts up into framework sections, checks everything, and commits it."""
+"""Rolls verdicts up into framework sections and the other tables of a night, checks everything, and commits it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, datetime
 
+import pyarrow as pa
+
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.checks import Finding, run_checks
 from ecr_audit.compliance.evaluation import Evaluation, read_verdicts, unstage
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import POLICY_OUTPUT, POLICY_RUN, SECTION_COMPLIANCE
+from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP
+from ecr_audit.waivers import SCHEMA as WAIVERS_SCHEMA
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, open_warehouse, read_statement
 
 
@@ -19,10 +22,16 @@ class ComplianceError(FinalError):
 
 
 def roll_up(
-    lake: Lake, catalog: Catalog, snapshot_date: date, *, limits: Limits = DEFAULT_LIMITS
+    lake: Lake,
+    catalog: Catalog,
+    snapshot_date: date,
+    *,
+    waivers: pa.Table | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Commit, list[Finding]]:
     """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
 
+    `waivers` are those of `load_waivers`, of which the ones in force on that date count (default: none).
     Takes the verdicts that `evaluate` staged, or else those that are committed already, so that it can be repeated.
     Raises ComplianceError when there are none or when what they depend on has changed, CheckError when a check fails.
     """
@@ -31,22 +40,31 @@ def roll_up(
         raise ComplianceError(f"{snapshot_date}: its repositories have not been judged yet. Evaluate that date first")
     verdicts, evaluation = found
     run_time = datetime.fromisoformat(evaluation.run_time)
-    present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time))
+    owner_tags = tuple(evaluation.owner_tags)
+    present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags))
     if changed := [name for name, value in asdict(evaluation).items() if present[name] != value]:
         raise ComplianceError(
             f"{snapshot_date}: {', '.join(changed)} changed since its repositories were judged."
             " Evaluate that date again"
         )
-    with open_warehouse(lake, catalog, snapshot_date, purpose="roll-up", limits=limits) as warehouse:
+    with open_warehouse(
+        lake, catalog, snapshot_date, purpose="roll-up", owner_tags=owner_tags, limits=limits
+    ) as warehouse:
         warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
-        warehouse.create_view("staging.account_scopes", read_statement("staging/account_scopes"))
-        for table in (POLICY_RUN, SECTION_COMPLIANCE):
-            warehouse.create_table(f"marts.{table.name}", read_statement(f"marts/{table.name}"), run_time=run_time)
+        warehouse.add_arrow("catalog.waivers", WAIVERS_SCHEMA.empty_table() if waivers is None else waivers)
+        for view in ("account_scopes", "owners"):
+            warehouse.create_view(f"staging.{view}", read_statement(f"staging/{view}"))
+        matches = read_statement("staging/waiver_matches")
+        warehouse.create_table("staging.waiver_matches", matches, snapshot_date=snapshot_date)
+        for table in ROLLED_UP:
+            statement = read_statement(f"marts/{table.name}")
+            warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)
         warnings = run_checks(warehouse)
         with lake.writer("compliance", snapshot_date) as writer:
             lake.fetch(verdicts, writer.path(POLICY_OUTPUT))
-            for table in (POLICY_RUN, SECTION_COMPLIANCE):
-                writer.write(table, warehouse.table(f"marts.{table.name}"))
+            for table in ROLLED_UP:
+                rows = warehouse.table(f"marts.{table.name}").select(table.schema.names)
+                writer.write(table, rows)
             commit = writer.commit(asdict(evaluation))
     unstage(lake, evaluation.snapshot_date)
     return commit, warnings

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import duckdb
+import pyarrow as pa
 
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import ComplianceError, later_dates
@@ -19,6 +20,7 @@ from ecr_audit.publish import TABLES
 from ecr_audit.publish import publish as publish_newest
 from ecr_audit.report import CHANGE_WORDS, changes_by_kind
 from ecr_audit.settings import SQL_ROOT, load_settings
+from ecr_audit.waivers import load_waivers
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,10 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
     if not dates:
         raise ComplianceError(f"{lake.root} holds no snapshot yet: run ecr_inventory first.")
     snapshot_date = dates[0]
-    evaluate_snapshot(lake, load_catalog(SQL_ROOT), date.fromisoformat(snapshot_date), owner_tags=settings.owner_tags)
+    catalog = load_catalog(SQL_ROOT)
+    # Not needed for the verdicts: a faulty file is told before all the work, not after it.
+    load_waivers(settings.waivers, catalog, settings.waiver_max_days)
+    evaluate_snapshot(lake, catalog, date.fromisoformat(snapshot_date), owner_tags=settings.owner_tags)
     log.info("Snapshot %s judged", snapshot_date)
     return snapshot_date
 
@@ -42,17 +47,18 @@ def roll_up(snapshot_date: str) -> str:
     """Roll up and commit a snapshot's verdicts; then judge and roll up each one after it. Returns the newest's date."""
     settings = load_settings()
     lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
+    waivers = load_waivers(settings.waivers, catalog, settings.waiver_max_days)
     newest = date.fromisoformat(snapshot_date)
-    _roll_up(lake, catalog, newest)
+    _roll_up(lake, catalog, newest, waivers)
     for later in later_dates(lake, newest):
         evaluate_snapshot(lake, catalog, later, owner_tags=settings.owner_tags)
-        _roll_up(lake, catalog, later)
+        _roll_up(lake, catalog, later, waivers)
         newest = later
     return newest.isoformat()
 
 
-def _roll_up(lake: Lake, catalog: Catalog, day: date) -> None:
-    commit, warnings = roll_up_snapshot(lake, catalog, day)
+def _roll_up(lake: Lake, catalog: Catalog, day: date, waivers: pa.Table) -> None:
+    commit, warnings = roll_up_snapshot(lake, catalog, day, waivers=waivers)
     log.info("Snapshot %s rolled up and checked: %s verdicts", day, f"{commit.rows['policy_output']:,}")
     for warning in warnings:
         log.warning("%s", warning)

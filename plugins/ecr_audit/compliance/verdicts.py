@@ -41,7 +41,7 @@ def evaluate(
     """
     run_time = run_time or datetime.now(UTC)
     # Before anything is read: what is committed from here on makes the verdicts outdated.
-    evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time)
+    evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags)
     with (
         open_warehouse(
             lake, catalog, snapshot_date, purpose="evaluate", owner_tags=owner_tags, limits=limits

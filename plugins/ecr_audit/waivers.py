@@ -1,0 +1,175 @@
+"""Waivers: risks that somebody accepted, for a while. They are data, in one YAML file (`ECR_AUDIT_WAIVERS`):
+
+    waivers:
+      - id: W-2026-014
+        policy: /ce/ca/aws/ecr/repository-image-tag-mutability
+        scope:                      # at least one; all that are given have to fit
+          repository: arn:aws:ecr:*:111111111111:repository/legacy/*     # * and ? as in IAM
+          account: "111111111111"
+          ou: Root/Workloads/Sandbox                                     # and all units below it
+          region: eu-west-1
+          tag: {key: lifecycle, value: sunset}
+        reason: The pipeline that pushes `latest` is retired in March.
+        owner: payments
+        ticket: RISK-1234
+        approved_by: Chief information security officer
+        created: 2026-01-10
+        expires: 2026-04-01         # counts no more from this day on
+
+A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file: they are
+listed, and a night that is judged again needs those of its day.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+from pyarrow import fs
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.catalog.faults import Faults, nearest
+from ecr_audit.catalog.located_yaml import Located, read_located
+from ecr_audit.errors import FinalError
+from ecr_audit.schemas import WAIVER_COLUMNS
+from ecr_audit.settings import ACCOUNT_ID, REGION_NAME
+
+SCHEMA = pa.schema(WAIVER_COLUMNS)
+
+_S3 = "s3://"
+
+
+class WaiverError(FinalError):
+    """The file of waivers cannot be used; the message has every fault in it, with line and field."""
+
+
+def _iso_date(value: Any) -> Any:
+    """YAML makes dates of what looks like one; in quotes it stays text, which is meant just so."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Day = Annotated[date, Field(strict=True), BeforeValidator(_iso_date)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TagYaml(_Model):
+    """A tag that a repository has, letter for letter."""
+
+    key: Text
+    value: str
+
+
+class ScopeYaml(_Model):
+    """Which findings a waiver covers: those that fit all that is given."""
+
+    # A pattern without brackets, which SQL's GLOB would take for a set of characters.
+    repository: Annotated[str, Field(pattern=r"^arn:[A-Za-z0-9:/._*?-]+$")] | None = None
+    account: Annotated[str, Field(pattern=rf"^{ACCOUNT_ID.pattern}$")] | None = None
+    ou: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")] | None = None
+    region: Annotated[str, Field(pattern=rf"^{REGION_NAME.pattern}$")] | None = None
+    tag: TagYaml | None = None
+
+
+class WaiverYaml(_Model):
+    """One entry of `waivers`."""
+
+    id: Text
+    policy: Text
+    scope: ScopeYaml
+    reason: Text
+    owner: Text
+    ticket: Text
+    approved_by: Text
+    created: Day
+    expires: Day
+
+
+class WaiversYaml(_Model):
+    """The keys of the file."""
+
+    waivers: list[WaiverYaml]
+
+
+def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Table:
+    """The waivers of a file, a path or s3://bucket/key, as rows of `SCHEMA`; none without a location.
+
+    A waiver may last `max_days` from the day it was created.
+    Raises WaiverError, which lists every fault found.
+    """
+    if location is None:
+        return SCHEMA.empty_table()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "waivers.yaml") if location.startswith(_S3) else Path(location).absolute()
+        faults = Faults(path.parent)
+        try:
+            if location.startswith(_S3):
+                _download(location, path)
+            located = read_located(path, WaiversYaml, faults)
+        except OSError as fault:
+            raise WaiverError(
+                f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
+                " s3://bucket/key; unset: no waivers"
+            ) from fault
+    if located is not None:
+        _check(located, catalog, max_days, faults)
+    if found := faults.listed():
+        raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {len(found)} fault(s):", *found]))
+    return _as_arrow(located.model.waivers if located else [])
+
+
+def _download(location: str, path: Path) -> None:
+    filesystem, key = fs.FileSystem.from_uri(location)
+    with filesystem.open_input_stream(key) as stream:
+        path.write_bytes(stream.read())
+
+
+def _check(located: Located[WaiversYaml], catalog: Catalog, max_days: int, faults: Faults) -> None:
+    policies = [policy.id for policy in catalog.policies]
+    first: dict[str, str] = {}
+    for index, waiver in enumerate(located.model.waivers):
+
+        def add(field: str, what: str, index: int = index) -> None:
+            faults.add(located.path, located.line("waivers", index, field), f"waivers.{index}.{field}: {what}")
+
+        if waiver.id in first:
+            add("id", f"'{waiver.id}' is taken already, at {first[waiver.id]}")
+        first.setdefault(waiver.id, faults.at(located.path, located.line("waivers", index, "id")))
+        if waiver.policy not in policies:
+            add("policy", f"Unknown policy '{waiver.policy}'. {nearest(waiver.policy, policies)}")
+        if not waiver.scope.model_dump(exclude_none=True):
+            add("scope", f"Is empty, which would waive everything. Give one of {', '.join(ScopeYaml.model_fields)}")
+        if waiver.expires <= waiver.created:
+            add("expires", f"{waiver.expires} is not after created, {waiver.created}")
+        elif (days := (waiver.expires - waiver.created).days) > max_days:
+            add(
+                "expires",
+                f"{waiver.expires} is {days} days after created, {waiver.created}; ECR_AUDIT_WAIVER_MAX_DAYS allows"
+                f" {max_days}",
+            )
+
+
+def _as_arrow(waivers: Sequence[WaiverYaml]) -> pa.Table:
+    rows = [
+        waiver.model_dump(include={"reason", "owner", "ticket", "approved_by", "created", "expires"})
+        | {
+            "waiver_id": waiver.id,
+            "policy_id": waiver.policy,
+            "repository": waiver.scope.repository,
+            "account_id": waiver.scope.account,
+            "ou_path": waiver.scope.ou,
+            "region": waiver.scope.region,
+            "tag_key": waiver.scope.tag.key if waiver.scope.tag else None,
+            "tag_value": waiver.scope.tag.value if waiver.scope.tag else None,
+        }
+        for waiver in waivers
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

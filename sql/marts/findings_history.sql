@@ -1,0 +1,39 @@
+-- findings_history: one row per incompliant stretch of a policy and repository, ended or still open.
+-- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, lake.policy_output, staging.repositories,
+-- lake.accounts.
+-- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it is not any more;
+-- days of UNDETERMINED neither end nor restart it. A repository that was deleted and created again has two.
+--   ended_by  fixed, disappeared (deleted), account_closed (or left the organization); NULL while it is open
+-- Account, unit and owner of an ended stretch are those of its last day; `days` of an open one run to today.
+SELECT
+    policy_id,
+    object_id AS repository_arn,
+    account_id,
+    account_name,
+    ou_path,
+    region,
+    split_part(object_id, ':repository/', 2) AS repository_name,
+    owner,
+    incompliant_start_date AS started,
+    snapshot_date AS ended,
+    date_diff('day', started, ended) AS days,
+    ended_by
+FROM lake.ended_findings_history
+UNION ALL
+SELECT
+    o.policy_id,
+    o.object_id AS repository_arn,
+    o.account_id,
+    a.account_name,
+    a.ou_path,
+    o.region,
+    split_part(o.object_id, ':repository/', 2) AS repository_name,
+    coalesce(r.owner, a.account_name, o.account_id) AS owner,
+    o.incompliant_start_date AS started,
+    NULL AS ended,
+    date_diff('day', o.incompliant_start_date, o.snapshot_date) AS days,
+    NULL AS ended_by
+FROM lake.policy_output AS o
+LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
+LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
+WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)

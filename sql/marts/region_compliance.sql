@@ -1,0 +1,9 @@
+-- region_compliance: one row per region and policy: how the repositories in it fare.
+-- key: region, policy_id.  from: lake.scope_compliance.
+-- Regions without repositories are here with zeros, and a compliance_percent of NULL.
+SELECT
+    snapshot_date,
+    scope_id AS region,
+    * EXCLUDE (snapshot_date, scope_type, scope_id)
+FROM lake.scope_compliance
+WHERE scope_type = 'region'

@@ -1,0 +1,28 @@
+-- waivers: one row per waiver that had been made by the snapshot's date, expired ones too, and what it does.
+-- key: waiver_id.  from: catalog.waivers, staging.waiver_matches.
+-- status, the first of these that holds:
+--   expired       counts no more, from the day `expires` on; matched_findings are those it left uncovered
+--   unmatched     in force, and there is no finding in its scope
+--   expires_soon  in force for 30 days at most
+--   active        in force
+WITH matches AS (
+    SELECT
+        waiver_id,
+        count(*) AS matched_findings
+    FROM staging.waiver_matches
+    GROUP BY waiver_id
+)
+
+SELECT
+    w.*,
+    CASE
+        WHEN w.expires <= $snapshot_date THEN 'expired'
+        WHEN m.matched_findings IS NULL THEN 'unmatched'
+        WHEN date_diff('day', $snapshot_date, w.expires) <= 30 THEN 'expires_soon'
+        ELSE 'active'
+    END AS status,
+    date_diff('day', $snapshot_date, w.expires) AS days_left,
+    coalesce(m.matched_findings, 0) AS matched_findings
+FROM catalog.waivers AS w
+LEFT JOIN matches AS m USING (waiver_id)
+WHERE w.created <= $snapshot_date
