@@ -13,6 +13,8 @@ export AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW__CORE__DAGS_FOLDER ?= $(CURDIR)/dags
 export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
+# The UI is for this machine only, unless told otherwise.
+export AIRFLOW__API__HOST ?= 127.0.0.1
 # A worker takes some 120 MB, and two batches at once are what two cores can do.
 export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
