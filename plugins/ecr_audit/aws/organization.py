@@ -22,6 +22,16 @@ CALLS_PER_SECOND = 8
 
 ACTIVE = "ACTIVE"
 
+# No account can disable these, and none will join them: what AWS opened after 20 March 2019 is opt-in, but for Osaka
+# (AWS Account Management Reference Guide, "Enable or disable AWS Regions"). Other partitions have no opt-in regions.
+ALWAYS_ENABLED = frozenset(
+    {
+        *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
+        *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"),
+        *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Account:
@@ -81,13 +91,14 @@ def list_regions(hub: Hub) -> list[Region]:
     """The regions of the hub's partition in which ECR is offered, ordered by name.
 
     EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions),
-    botocore's own list serves, in which each region is taken as one that could be disabled.
+    botocore's own list serves.
     """
     try:
         answer = hub.client("ec2").describe_regions(AllRegions=True)
     except (ClientError, BotoCoreError) as error:
         log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", error)
-        return [Region(name, opt_in=True) for name in sorted(hub.session.get_available_regions("ecr", hub.partition))]
+        names = hub.session.get_available_regions("ecr", hub.partition)
+        return [Region(name, hub.partition == "aws" and name not in ALWAYS_ENABLED) for name in sorted(names)]
     return sorted(
         (Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in answer["Regions"]),
         key=lambda region: region.name,

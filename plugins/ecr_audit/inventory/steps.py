@@ -67,11 +67,11 @@ def check_coverage(plan_id: str) -> None:
     seen = coverage(lake, committed)
     told = (
         f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
-        f"({seen.share:.1%})" + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items()) + "."
+        f"({seen.share:.2%})" + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items()) + "."
     )
     if seen.share < settings.min_coverage:
         raise CoverageError(
-            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({settings.min_coverage:.1%}). The snapshot is committed; "
+            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({settings.min_coverage:.2%}). The snapshot is committed; "
             "the table scan_targets says why each target could not be read."
         )
     log.info("%s", told)

@@ -146,5 +146,8 @@ def test_without_leave_to_ask_ec2_the_list_of_botocore_serves(hub_of, organizati
     assert "ec2:DescribeRegions in the hub account" in caplog.text
     assert {"us-east-1", "eu-west-1", "me-south-1"} <= {region.name for region in found}
     assert not any(region.name.startswith(("us-gov-", "cn-")) for region in found)
-    # Which can be disabled is not known: each is taken as one that can.
-    assert all(region.opt_in for region in found)
+    opt_in = {region.name for region in found if region.opt_in}
+    # Said of a region that nobody can disable, "unknown credentials" must stay a fault.
+    assert "us-east-1" not in opt_in
+    assert "me-south-1" in opt_in
+    assert len(found) - len(opt_in) == 17
