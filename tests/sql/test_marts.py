@@ -2,7 +2,8 @@
 
 A case gives what was scanned on some days (`scanned`, see SmallLake.scan), which are then judged in order, and expects
 `rows` of a mart on one of them. Rows outside `where` are not looked at; an expected row names only the columns that
-matter. Its comment does the arithmetic.
+matter. Its comment does the arithmetic. A case may also have `waivers`, which are there from the start, and days that
+are `scanned_again` after all: each is judged again, with all days after it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
+
+from ecr_audit.compliance import later_dates
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.waivers import SCHEMA as WAIVERS
 
 CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
 
@@ -20,12 +26,27 @@ CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 
+# What it says comes from publishing, and is tested there.
+WITHOUT_CASES = {"publication"}
+
+
+def test_every_mart_has_cases() -> None:
+    marts = {path.stem for path in (SQL_ROOT / "marts").glob("*.sql")}
+    assert marts - WITHOUT_CASES == {path.parent.name for path in CASES}
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_case(path: Path, small_lake: Any) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
+    waivers = [{"policy_id": POLICY} | waiver for waiver in case.get("waivers", [])]
+    small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)
     for day, scanned in case["scanned"].items():
         small_lake.scan(day, **scanned)
         small_lake.judge(day)
+    for day, scanned in case.get("scanned_again", {}).items():
+        small_lake.scan(day, **scanned)
+        for again in [day, *later_dates(small_lake.lake, day)]:
+            small_lake.judge(again)
 
     for expected in case["expect"]:
         day = expected["day"]
