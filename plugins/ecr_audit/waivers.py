@@ -49,7 +49,7 @@ class WaiverError(FinalError):
 
 
 def _iso_date(value: Any) -> Any:
-    """YAML makes dates of what looks like one; in quotes it stays text, which is meant just so."""
+    """Stricter than pydantic, which takes a plain number for seconds since 1970."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 

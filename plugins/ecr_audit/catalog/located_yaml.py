@@ -18,6 +18,15 @@ Location = tuple[int | str, ...]  # the way to a value, ("sections", 3, "title")
 M = TypeVar("M", bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves dates to the models: of one that cannot be, such as 2026-02-30, YAML would not say where it stands."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 class Located(Generic[M]):
     """A model read from a file, and the line (from 1) of each value; a key's value has the line of the key."""
 
@@ -41,7 +50,7 @@ def read_located(
     known = len(faults)
     lines: dict[Location, int] = {}
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        loader = _Loader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()
         if root is None:
             faults.add(path, 1, "The file is empty")

@@ -1,0 +1,162 @@
+"""The file of waivers: what is wrong with it is told all at once, by line and field; a bad one publishes nothing."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.compliance import steps
+from ecr_audit.waivers import WaiverError, load_waivers
+
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+
+WAIVER = f"""\
+  - id: W-1
+    policy: {POLICY}
+    scope:
+      repository: arn:aws:ecr:*:111111111111:repository/legacy/*
+      account: "111111111111"
+      ou: Root/Prod
+      region: eu-west-1
+      tag: {{key: stage, value: sandbox}}
+    reason: The pipeline that pushes latest is retired in March.
+    owner: payments
+    ticket: RISK-1
+    approved_by: CISO
+    created: 2026-01-10
+    expires: 2026-04-01
+"""
+SCOPE = WAIVER[WAIVER.index("    scope") : WAIVER.index("    reason")]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "accepted.yaml"
+    path.write_text(f"waivers:\n{WAIVER}")
+    return path
+
+
+def faults(path: Path, catalog: Catalog) -> list[str]:
+    with pytest.raises(WaiverError) as caught:
+        load_waivers(str(path), catalog, 365)
+    title, *found = str(caught.value).splitlines()
+    assert title == f"ECR_AUDIT_WAIVERS: '{path}' has {len(found)} fault(s):"
+    return found
+
+
+def test_a_waiver_is_read(path: Path, catalog: Catalog) -> None:
+    assert load_waivers(str(path), catalog, 365).to_pylist() == [
+        {
+            "waiver_id": "W-1",
+            "policy_id": POLICY,
+            "repository": "arn:aws:ecr:*:111111111111:repository/legacy/*",
+            "account_id": "111111111111",
+            "ou_path": "Root/Prod",
+            "region": "eu-west-1",
+            "tag_key": "stage",
+            "tag_value": "sandbox",
+            "reason": "The pipeline that pushes latest is retired in March.",
+            "owner": "payments",
+            "ticket": "RISK-1",
+            "approved_by": "CISO",
+            "created": date(2026, 1, 10),
+            "expires": date(2026, 4, 1),
+        }
+    ]
+
+
+def test_without_a_file_there_are_no_waivers(catalog: Catalog) -> None:
+    assert load_waivers(None, catalog, 365).num_rows == 0
+
+
+def test_one_part_of_a_scope_is_enough_and_dates_may_be_quoted(path: Path, catalog: Catalog) -> None:
+    text = WAIVER.replace(SCOPE, "    scope: {region: eu-west-1}\n").replace("2026-04-01", "'2026-04-01'")
+    path.write_text(f"waivers:\n{text}")
+    [row] = load_waivers(str(path), catalog, 365).to_pylist()
+    assert (row["region"], row["repository"], row["tag_key"]) == ("eu-west-1", None, None)
+    assert row["expires"] == date(2026, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("    owner: payments\n", "", "2: Key 'owner' is missing"),
+        ("    expires: 2026-04-01\n", "", "2: Key 'expires' is missing"),
+        ("ticket:", "tiket:", "12: Unknown key 'tiket'. Nearest: ticket"),
+        ("region:", "regoin:", "8: Unknown key 'regoin'. Nearest: region"),
+        (f"policy: {POLICY}", "policy: /ce/nothing", "3: waivers.0.policy: Unknown policy '/ce/nothing'."),
+        (
+            SCOPE,
+            "    scope: {}\n",
+            "4: waivers.0.scope: Is empty, which would waive everything. Give one of repository",
+        ),
+        ('"111111111111"', "111111111111", "6: waivers.0.scope.account: 111111111111 is not valid. Input should be a"),
+        ("eu-west-1", "Europe", "8: waivers.0.scope.region: 'Europe' is not valid."),
+        ("legacy/*", "legacy/[ab]", "5: waivers.0.scope.repository: 'arn:aws"),
+        ("Root/Prod", "/Root/Prod/", "7: waivers.0.scope.ou: '/Root/Prod/' is not valid."),
+        ("created: 2026-01-10", "created: 20260110", "14: waivers.0.created: 20260110 is not valid. Input should be a"),
+        ("expires: 2026-04-01", "expires: 2026-02-30", "15: waivers.0.expires: '2026-02-30' is not valid."),
+        ("expires: 2026-04-01", "expires: 2026-04-01 12:00:00", "15: waivers.0.expires: '2026-04-01 12"),
+        ("2026-04-01", "2026-01-10", "15: waivers.0.expires: 2026-01-10 is not after created, 2026-01-10"),
+        (
+            "2026-04-01",
+            "2027-01-11",
+            "15: waivers.0.expires: 2027-01-11 is 366 days after created, 2026-01-10; ECR_AUD",
+        ),
+    ],
+)
+def test_a_fault_is_told_by_line_and_field(path: Path, catalog: Catalog, old: str, new: str, told: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    assert any(fault.startswith(f"accepted.yaml:{told}") for fault in faults(path, catalog)), faults(path, catalog)
+
+
+def test_all_faults_are_told_at_once_and_an_id_is_taken_once(path: Path, catalog: Catalog) -> None:
+    path.write_text(f"waivers:\n{WAIVER}{WAIVER.replace(POLICY, '/ce/nothing')}")
+    assert [fault.partition(". ")[0] for fault in faults(path, catalog)] == [
+        "accepted.yaml:16: waivers.1.id: 'W-1' is taken already, at accepted.yaml:2",
+        "accepted.yaml:17: waivers.1.policy: Unknown policy '/ce/nothing'",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "waivers: }", "- W-1", "accepted: []"])
+def test_what_is_no_file_of_waivers_is_told(path: Path, catalog: Catalog, text: str) -> None:
+    path.write_text(text)
+    assert faults(path, catalog)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, catalog: Catalog) -> None:
+    with pytest.raises(WaiverError, match=r"ECR_AUDIT_WAIVERS: '.*/none.yaml' cannot be read .* or s3://bucket/key"):
+        load_waivers(str(tmp_path / "none.yaml"), catalog, 365)
+
+
+def test_a_bad_file_ends_the_evaluation_before_anything_is_judged(
+    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 11, 1)
+    small_lake.scan(day, repositories=[{}])
+    path.write_text("waivers: 7")
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
+    for step in (lambda: steps.evaluate(day.isoformat(), []), lambda: steps.roll_up(day.isoformat())):
+        with pytest.raises(WaiverError, match=r"accepted.yaml:1: waivers: 7 is not valid"):
+            step()
+    assert small_lake.lake.staged("_staging") == []
+    assert small_lake.lake.read_commit("compliance", day) is None
+
+
+def test_the_steps_take_the_waivers_of_the_setting(
+    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 2, 1)
+    small_lake.scan(day, repositories=[{"repository_name": "legacy/app", "tags": {"stage": "sandbox"}}, {}])
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
+    steps.roll_up(steps.evaluate(day.isoformat(), []))
+    findings = [row for row in small_lake.rows("findings", day) if row["policy_id"] == POLICY]
+    assert {row["repository_name"]: row["waiver_id"] for row in findings} == {"legacy/app": "W-1", "app": None}
