@@ -1,1 +1,32 @@
-"""The library behind the audit. It knows nothing of Airflow, so it can be tested without it."""
+"""The library behind the audit. It knows nothing of Airflow, so it can be tested without it.
+
+For notebooks: `ecr_audit.query("SELECT …")` asks the published file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:
+    """The rows of a query on the published file of `ECR_AUDIT_DATA`, which is opened read-only and closed again.
+
+    `params` are bound: a mapping to `$name`, a sequence to `?`. Nullable numbers come as pandas makes them: NaN.
+    Raises FileNotFoundError when nothing has been published there, SettingsError, and duckdb.Error for faulty SQL.
+    """
+    # Imported here: whoever imports a module of the library should not pay for pandas.
+    import duckdb
+
+    from ecr_audit.settings import load_settings
+
+    path = load_settings().publish_folder / "compliance.duckdb"
+    if not path.exists():
+        raise FileNotFoundError(f"ECR_AUDIT_DATA: '{path}' is not there. Run make audit, or name the audit's folder.")
+    with duckdb.connect(path, read_only=True) as published:
+        published.execute("SET TimeZone = 'UTC'")
+        answer = published.execute(sql, params).to_arrow_table()
+    return answer.to_pandas(date_as_object=False, maps_as_pydicts="strict")

@@ -72,12 +72,10 @@ def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Di
         columns |= {(table, name): _column(entry) for name, entry in described.get("columns", {}).items()}
     tables = {}
     for table, source in sources.items():
-        described = document["tables"].get(table, {})
-        if "row" in described:
-            tables[table] = Table(described["row"], tuple(described["key"]), "")
-        else:
-            relative = f"marts/{table}" if source.startswith("FROM") else source
-            tables[table] = _read_header((sql_root / f"{relative}.sql").read_text(encoding="utf-8"))
+        path = sql_root / (f"marts/{table}.sql" if source.startswith("FROM") else f"{source}.sql")
+        header = _read_header(path.read_text(encoding="utf-8")) if path.exists() else Table("", (), "")
+        given = document["tables"].get(table, {})
+        tables[table] = Table(given.get("row", header.row), tuple(given.get("key", header.key)), header.notes)
     return Dictionary(tables, columns)
 
 
@@ -126,7 +124,8 @@ def _read_header(text: str) -> Table:
     ends = next(number for number, line in enumerate(lines) if re.match(r"(key|from): ", line))
     row = " ".join(lines[:ends]).partition(": ")[2]
     key = re.match(r"key: ([\w, ]+)\.", lines[ends])
-    return Table(row, tuple(re.split(r",\s*", key[1])) if key else (), _notes(lines[ends + 1 :]))
+    begins = next(number for number, line in enumerate(lines[ends:], ends) if line.endswith(".")) + 1
+    return Table(row, tuple(re.split(r",\s*", key[1])) if key else (), _notes(lines[begins:]))
 
 
 def _notes(lines: list[str]) -> str:

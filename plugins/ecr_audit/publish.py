@@ -1,4 +1,4 @@
-"""Publishes the newest evaluated snapshot: `compliance.duckdb`, and each of its tables as Parquet and CSV.
+"""Publishes the newest evaluated snapshot: `compliance.duckdb`, each of its tables as Parquet and CSV, and a workbook.
 
 Everything is built and verified aside, then renamed into place, the database last. A reader that holds an old file
 open keeps reading it; a run that is killed leaves the old files whole.
@@ -23,6 +23,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
+from ecr_audit.lake_views import write_lake_views
 from ecr_audit.schemas import (
     ACCOUNTS,
     CHANGES,
@@ -37,8 +38,11 @@ from ecr_audit.schemas import (
     WAIVERS,
 )
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
+from ecr_audit.workbook import write_workbook
 
 DATABASE = "compliance.duckdb"
+WORKBOOK = "compliance.xlsx"
+LAKE_VIEWS = "lake.sql"
 
 # DuckDB 1.2's format: drivers of the whole 1.x line open it.
 STORAGE_VERSION = "v1.2.0"
@@ -124,6 +128,8 @@ def publish(
             rows = _verified_rows(database, lake, inventory, compliance)
             for name in TABLES:
                 _export(database, name, aside)
+            write_workbook(database, aside / WORKBOOK)
+        write_lake_views(lake, aside / LAKE_VIEWS)
         for file in sorted(aside.iterdir(), key=lambda file: file.name == DATABASE):
             _put_in_place(file, folder / file.name)
     return Publication(compliance.snapshot_date, folder / DATABASE, rows)

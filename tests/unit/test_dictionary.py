@@ -78,7 +78,9 @@ def test_a_table_may_say_more_of_a_column_than_others_do() -> None:
 
 def test_a_header_gives_row_key_and_notes() -> None:
     changes = DICTIONARY.tables["changes"]
-    assert changes.row.startswith("one row per policy and repository whose verdict changed")
-    assert changes.key == ("policy_id", "repository_arn")
+    # Published for all nights, which its header, of one night, does not say.
+    assert changes.row.startswith("one row per evaluated snapshot, policy and repository whose verdict changed")
+    assert changes.key == ("snapshot_date", "policy_id", "repository_arn")
     assert "```text\n  new          INCOMPLIANT, and never was before\n" in changes.notes
+    assert DICTIONARY.tables["findings"].key == ("policy_id", "repository_arn")
     assert DICTIONARY.tables["publication"].key == ()

@@ -1,0 +1,228 @@
+"""The auditors' workbook: what was found, in which controls, how much was seen, and by which policies it was judged.
+
+Every text is written as text: a spreadsheet runs none of it, whatever an account is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import xlsxwriter
+
+# Excel's own limits (Microsoft, "Excel specifications and limits"): rows of a sheet, characters of a cell.
+MAX_ROWS = 1_048_576
+MAX_CHARACTERS = 32_767
+
+# Rows that are in memory at a time.
+_BATCH = 10_000
+
+# Widths in characters; of columns not named here, that of their name.
+_WIDTHS = {
+    **{"account_name": 28, "account_id": 14, "ou_path": 32, "region": 15, "repository_name": 40, "owner": 22},
+    **{"policy": 38, "framework_name": 40, "section_title": 60, "current_state_message": 60, "remediation_command": 80},
+    **{
+        "exclusion_filters": 24,
+        "repository_arn": 70,
+        "state": 12,
+        "status": 15,
+        "reason": 60,
+        "message": 60,
+        "title": 30,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query."""
+
+    name: str
+    table: str
+    printed: int
+    query: str
+
+
+SHEETS = (
+    Sheet(
+        "Findings",
+        "findings",
+        10,
+        """
+        SELECT
+            split_part(policy_id, '/', -1) AS policy, account_id, account_name, ou_path, region, repository_name, owner,
+            status, incompliant_start_date, age_days, * EXCLUDE (
+                snapshot_date, policy_id, account_id, account_name, ou_path, region, repository_name, owner,
+                status, incompliant_start_date, age_days
+            )
+        FROM findings
+        ORDER BY policy, age_days DESC, account_id, region, repository_name
+        """,
+    ),
+    Sheet(
+        "Linked sections",
+        "section_compliance",
+        10,
+        """
+        SELECT
+            framework_name, section_title, sub_sections, policies, flags, compliance_percent, compliant, incompliant,
+            undetermined, coverage_percent, inapplicable, disappeared, internal_rules, section_id
+        FROM section_compliance
+        WHERE scope_type = 'organization'
+            AND snapshot_date = (SELECT snapshot_date FROM publication)
+            AND section_id IN (SELECT section_id FROM section_policies)
+        ORDER BY framework_name, position
+        """,
+    ),
+    Sheet(
+        "Coverage",
+        "coverage",
+        9,
+        """
+        SELECT
+            account_id, account_name, ou_path, state, coverage_percent, targets, collected, repositories_observed,
+            repositories_unseen, * EXCLUDE (
+                snapshot_date, account_id, account_name, ou_path, state, coverage_percent, targets, collected,
+                repositories_observed, repositories_unseen
+            )
+        FROM coverage
+        ORDER BY coverage_percent NULLS LAST, account_id
+        """,
+    ),
+    Sheet("Waivers", "waivers", 10, "SELECT * FROM waivers ORDER BY status, expires, waiver_id"),
+)
+
+
+def write_workbook(database: duckdb.DuckDBPyConnection, path: Path, sheets: Sequence[Sheet] = SHEETS) -> None:
+    """Write the workbook of a published database. Rows beyond what a sheet can hold are said to be missing, in place.
+
+    Rows are streamed, so that memory does not grow with them.
+    """
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": path.parent}
+    with xlsxwriter.Workbook(path, options) as book:
+        writer = _Writer(book)
+        writer.cover(database, sheets)
+        for sheet in sheets:
+            writer.sheet(database, sheet)
+
+
+class _Writer:
+    def __init__(self, book: xlsxwriter.Workbook) -> None:
+        self._book = book
+        self._bold = book.add_format({"bold": True})
+        self._title = book.add_format({"bold": True, "font_size": 16})
+        self._header = book.add_format({"bold": True, "bg_color": "#D9E1F2", "bottom": 1})
+        self._day = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
+        self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left"})
+        self._number = book.add_format({"align": "left"})
+        self._percent = book.add_format({"num_format": "0.0", "align": "left"})
+
+    def cover(self, database: duckdb.DuckDBPyConnection, sheets: Sequence[Sheet]) -> None:
+        [publication] = _dictionaries(database, "SELECT * FROM publication")
+        page = self._book.add_worksheet("Cover")
+        page.set_column(0, 0, 62)
+        page.set_column(1, 1, 72)
+        page.write_string(0, 0, "ECR image-tag mutability: audit evidence", self._title)
+        facts: list[tuple[str, Any]] = [
+            ("Snapshot (UTC date)", publication["snapshot_date"]),
+            ("Published (UTC)", publication["published_at"]),
+            ("Coverage, % of account-regions read", publication["coverage_percent"]),
+            ("Repositories judged on (commit)", publication["inventory_commit"]),
+            ("Verdicts (commit)", publication["compliance_commit"]),
+        ]
+        facts += [(f"Rows in {sheet.name}", _told_rows(database, sheet)) for sheet in sheets]
+        row = self._pairs(page, 2, facts)
+        page.write_string(row + 1, 0, "Policy", self._bold)
+        page.write_string(row + 1, 1, "Version (SHA-256 of its definition and SQL)", self._bold)
+        self._pairs(page, row + 2, publication["policy_hashes"].items())
+        self._print_fit(page)
+
+    def sheet(self, database: duckdb.DuckDBPyConnection, sheet: Sheet) -> None:
+        page = self._book.add_worksheet(sheet.name)
+        result = database.execute(sheet.query)
+        names = [column[0] for column in result.description or ()]
+        for index, name in enumerate(names):
+            page.set_column(index, index, _WIDTHS.get(name, max(10, len(name) + 3)))
+            page.write_string(0, index, name, self._header)
+        page.freeze_panes(1, 0)
+        self._print_fit(page)
+        page.repeat_rows(0)
+        number = 0
+        while batch := result.fetchmany(_BATCH):
+            for values in batch[: _room() - number]:
+                number += 1
+                for index, value in enumerate(values):
+                    self._cell(page, number, index, value)
+            if number == _room():
+                break
+        page.autofilter(0, 0, number, len(names) - 1)
+        page.print_area(0, 0, number, sheet.printed - 1)
+        if number == _room() and (missing := _rows(database, sheet.query) - number):
+            page.write_string(number + 1, 0, f"{missing:,} more rows do not fit into a sheet: see {sheet.table}.csv")
+
+    def _pairs(self, page: Any, row: int, pairs: Iterable[tuple[str, Any]]) -> int:
+        for name, value in pairs:
+            page.write_string(row, 0, name)
+            self._cell(page, row, 1, value)
+            row += 1
+        return row
+
+    def _cell(self, page: Any, row: int, column: int, value: Any) -> None:
+        match value:
+            case None:
+                return
+            case bool():
+                page.write_boolean(row, column, value)
+            case float():
+                page.write_number(row, column, value, self._percent)
+            case int():
+                page.write_number(row, column, value, self._number)
+            case datetime():
+                # Excel knows no time zones; every time that is published is UTC.
+                page.write_datetime(row, column, value.replace(tzinfo=None), self._moment)
+            case date():
+                page.write_datetime(row, column, value, self._day)
+            case list():
+                page.write_string(row, column, _short(", ".join(map(str, value))))
+            case _:
+                page.write_string(row, column, _short(str(value)))
+
+    @staticmethod
+    def _print_fit(page: Any) -> None:
+        """On paper: landscape, A4, as wide as one page."""
+        page.set_landscape()
+        page.set_paper(9)
+        page.fit_to_pages(1, 0)
+
+
+def _room() -> int:
+    """Rows of data that a sheet holds: less its header, and the line that says what is missing."""
+    return MAX_ROWS - 2
+
+
+def _short(text: str) -> str:
+    """Text as a cell holds it: on one line, since a break would be drawn over the next row."""
+    text = " ".join(text.splitlines())
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+
+
+def _told_rows(database: duckdb.DuckDBPyConnection, sheet: Sheet) -> str:
+    rows = _rows(database, sheet.query)
+    if rows <= _room():
+        return f"{rows:,}"
+    return f"{_room():,} of {rows:,}: more than a sheet can hold; all are in {sheet.table}.csv"
+
+
+def _rows(database: duckdb.DuckDBPyConnection, query: str) -> int:
+    [(rows,)] = database.execute(f"SELECT count(*) FROM ({query})").fetchall()
+    return int(rows)
+
+
+def _dictionaries(database: duckdb.DuckDBPyConnection, query: str) -> list[Mapping[str, Any]]:
+    result = database.execute(query)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,14 @@
+-- How old are the open findings?
+SELECT
+    CASE
+        WHEN age_days < 7 THEN '1: under a week'
+        WHEN age_days < 30 THEN '2: under 30 days'
+        WHEN age_days < 90 THEN '3: under 90 days'
+        ELSE '4: 90 days and more'
+    END AS age,
+    count(*) AS findings,
+    count(*) FILTER (WHERE NOT observed) AS not_seen_today
+FROM findings
+WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+GROUP BY age
+ORDER BY age;

@@ -1,0 +1,11 @@
+-- Where is a repository called immutable, although its exclusions match every tag?
+SELECT
+    account_name,
+    region,
+    repository_name,
+    owner,
+    exclusion_filters
+FROM repositories
+WHERE image_tag_mutability = 'IMMUTABLE_WITH_EXCLUSION'
+    AND overwritable_tags = 'all'
+ORDER BY account_name, region, repository_name;

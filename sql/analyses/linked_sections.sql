@@ -1,0 +1,18 @@
+-- How does each framework section fare that the mutability policy counts in?
+SELECT
+    framework_name,
+    section_title,
+    sub_sections,
+    round(compliance_percent, 1) AS compliance_percent,
+    round(coverage_percent, 1) AS coverage_percent,
+    incompliant,
+    undetermined
+FROM section_compliance
+WHERE scope_type = 'organization'
+    AND snapshot_date = (SELECT snapshot_date FROM publication)
+    AND section_id IN (
+        SELECT section_id
+        FROM section_policies
+        WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    )
+ORDER BY framework_name, position;

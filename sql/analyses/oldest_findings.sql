@@ -1,0 +1,14 @@
+-- Which findings have been open for longest, and what would mend them?
+SELECT
+    incompliant_start_date,
+    age_days,
+    account_name,
+    region,
+    repository_name,
+    owner,
+    remediation_command
+FROM findings
+WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND NOT waived
+ORDER BY age_days DESC, account_name, region, repository_name
+LIMIT 25;

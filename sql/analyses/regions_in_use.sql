@@ -1,0 +1,12 @@
+-- Where are repositories, and how does each region fare?
+SELECT
+    c.scope_id AS region,
+    c.compliant + c.incompliant + c.undetermined AS repositories,
+    c.incompliant,
+    round(c.compliance_percent, 1) AS compliance_percent,
+    round(c.coverage_percent, 1) AS coverage_percent
+FROM compliance_daily AS c
+WHERE c.scope_type = 'region'
+    AND c.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND c.snapshot_date = (SELECT snapshot_date FROM publication)
+ORDER BY repositories DESC, region;

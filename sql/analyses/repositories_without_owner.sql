@@ -1,0 +1,12 @@
+-- Which findings name no owner in their tags, so that only the account can be asked?
+SELECT
+    f.account_id,
+    f.account_name,
+    count(*) AS findings,
+    count(*) FILTER (WHERE r.tags IS NULL) AS tags_not_read
+FROM findings AS f
+JOIN repositories AS r USING (repository_arn)
+WHERE f.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND f.owner = f.account_name
+GROUP BY ALL
+ORDER BY findings DESC, f.account_id;

@@ -1,0 +1,81 @@
+"""Every question of sql/analyses, asked as it stands, by the SQL shell of `make sql`; and the lake by its one-liner."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecr_audit.lake import Lake
+
+ROOT = Path(__file__).parents[2]
+SHELL = Path(sys.executable).with_name("duckdb")
+ANALYSES = sorted((ROOT / "sql" / "analyses").glob("*.sql"))
+
+# Questions to which the demo's answer is that there is nothing.
+NONE_IN_THE_DEMO = {"waivers_that_run_out"}
+
+
+def ask(*arguments: object) -> list[dict[str, str]]:
+    command = [str(SHELL), "-bail", "-csv", *map(str, arguments)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, encoding="utf-8")
+    # With -init the shell also tells there which file it reads.
+    assert (answer.returncode, "Error" in answer.stderr) == (0, False), answer.stderr
+    return list(csv.DictReader(io.StringIO(answer.stdout)))
+
+
+def test_there_are_enough() -> None:
+    assert len(ANALYSES) >= 15
+
+
+@pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.stem)
+def test_a_question_is_answered(path: Path, demo: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("-- "), "begin with the question"
+    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
+    assert (rows == []) == (path.stem in NONE_IN_THE_DEMO)
+
+
+def test_counts_of_one_question_agree_with_another(demo: Path) -> None:
+    """The ages of the open findings, and how findings ended, count the same open ones."""
+    database = demo / "publish" / "compliance.duckdb"
+    ages = ask("-readonly", database, "-f", ROOT / "sql/analyses/age_of_findings.sql")
+    ends = ask("-readonly", database, "-f", ROOT / "sql/analyses/how_findings_ended.sql")
+    open_stretches = next(int(row["stretches"]) for row in ends if row["ended_by"] == "still open")
+    assert sum(int(row["findings"]) for row in ages) == open_stretches
+
+
+def test_the_lake_answers_across_all_nights(demo: Path) -> None:
+    sql = "SELECT snapshot_date, count(*) AS n FROM lake_repositories GROUP BY ALL ORDER BY ALL"
+    rows = ask("-init", demo / "publish" / "lake.sql", "-c", sql)
+    lake = Lake(str(demo / "lake"))
+    commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
+    assert [(row["snapshot_date"], int(row["n"])) for row in rows] == [
+        (str(commit.snapshot_date), commit.rows["repositories"]) for commit in commits if commit
+    ]
+
+
+def test_the_lake_stands_beside_the_published_tables(demo: Path) -> None:
+    sql = """
+        SELECT count(DISTINCT l.snapshot_date) AS nights
+        FROM lake_policy_output AS l
+        JOIN findings AS f ON f.repository_arn = l.object_id AND f.policy_id = l.policy_id
+    """
+    folder = demo / "publish"
+    [row] = ask("-readonly", "-init", folder / "lake.sql", folder / "compliance.duckdb", "-c", sql)
+    assert row["nights"] == "6"
+
+
+def test_what_is_not_committed_is_not_in_the_lake(demo: Path) -> None:
+    """A file that a killed writer left in a night's folder has no commit that names it."""
+    [left_by] = list(demo.glob("lake/accounts/snapshot_date=2026-*/*.parquet"))[:1]
+    stray = left_by.with_name("stray.parquet")
+    stray.write_bytes(left_by.read_bytes())
+    try:
+        sql = "SELECT count(*) - count(DISTINCT (snapshot_date, account_id)) AS twice FROM lake_accounts"
+        assert ask("-init", demo / "publish" / "lake.sql", "-c", sql) == [{"twice": "0"}]
+    finally:
+        stray.unlink()

@@ -1,0 +1,124 @@
+"""The auditors' workbook, read back by openpyxl and opened by LibreOffice: nothing is missing, nothing runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+
+from ecr_audit import workbook as writing
+from ecr_audit.publish import publish
+from ecr_audit.workbook import MAX_CHARACTERS, SHEETS, write_workbook
+
+DAY = date(2026, 11, 1)
+
+HOSTILE = ("=1+1", '=HYPERLINK("https://example.com")', "+1", "-1", "@SUM(1)", "\t=1", "https://example.com", "0123")
+
+
+@pytest.fixture(scope="module")
+def book(demo: Path) -> Iterator[Any]:
+    book = openpyxl.load_workbook(demo / "publish" / "compliance.xlsx")
+    yield book
+    book.close()
+
+
+@pytest.fixture
+def database(demo: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(demo / "publish" / "compliance.duckdb", read_only=True) as database:
+        yield database
+
+
+def rows(sheet: Any) -> list[dict[str, Any]]:
+    header, *cells = sheet.iter_rows(values_only=True)
+    return [dict(zip(header, row, strict=True)) for row in cells]
+
+
+def test_the_cover_says_what_was_audited_when_and_by_which_policies(
+    book: Any, database: duckdb.DuckDBPyConnection
+) -> None:
+    cover = {name: value for name, value, *_ in book["Cover"].iter_rows(values_only=True) if name}
+    publication = database.table("publication").to_arrow_table().to_pylist()[0]
+    assert cover["Snapshot (UTC date)"].date() == publication["snapshot_date"]
+    assert cover["Repositories judged on (commit)"] == publication["inventory_commit"]
+    assert cover["Coverage, % of account-regions read"] == pytest.approx(publication["coverage_percent"])
+    assert dict(publication["policy_hashes"]).items() <= cover.items()
+
+
+def test_every_finding_section_account_and_waiver_is_there(book: Any, database: duckdb.DuckDBPyConnection) -> None:
+    assert book.sheetnames == ["Cover", *(sheet.name for sheet in SHEETS)]
+    for name, table in (("Findings", "findings"), ("Coverage", "coverage"), ("Waivers", "waivers")):
+        assert len(rows(book[name])) == database.table(table).shape[0]
+    assert len(rows(book["Linked sections"])) == 10
+    arns = {row["repository_arn"] for row in rows(book["Findings"])}
+    assert arns == {arn for (arn,) in database.execute("SELECT repository_arn FROM findings").fetchall()}
+
+
+def test_sheets_have_frozen_headers_filters_and_widths(book: Any) -> None:
+    for sheet in SHEETS:
+        page = book[sheet.name]
+        assert page.freeze_panes == "A2"
+        assert page.auto_filter.ref == page.dimensions
+        assert all(page.column_dimensions[cell.column_letter].width >= 10 for cell in page[1])
+
+
+def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None:
+    accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(HOSTILE)]
+    repositories = [
+        {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts
+    ]
+    small_lake.scan(DAY, accounts=accounts, repositories=repositories)
+    small_lake.judge(DAY)
+    publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
+    book = openpyxl.load_workbook(tmp_path / "compliance.xlsx")
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert not [cell for cell in cells if cell.data_type == "f" or cell.hyperlink]
+    shown = [row["account_name"] for row in sorted(rows(book["Coverage"]), key=lambda row: row["account_id"])]
+    assert shown == list(HOSTILE)
+    assert {row["account_id"] for row in rows(book["Coverage"])} == {account["account_id"] for account in accounts}
+
+
+def test_more_rows_than_a_sheet_holds_are_said_to_be_missing(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = database.table("findings").shape[0]
+    monkeypatch.setattr(writing, "MAX_ROWS", 102)
+    write_workbook(database, tmp_path / "small.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "small.xlsx")
+    cells = list(book["Findings"].iter_rows(values_only=True))
+    assert len(cells) == 102
+    assert cells[-1][0] == f"{findings - 100:,} more rows do not fit into a sheet: see findings.csv"
+    cover = dict(row[:2] for row in book["Cover"].iter_rows(values_only=True))
+    assert cover["Rows in Findings"] == f"100 of {findings:,}: more than a sheet can hold; all are in findings.csv"
+    assert cover["Rows in Coverage"] == str(database.table("coverage").shape[0])
+
+
+def test_exactly_as_many_rows_as_fit_are_not_said_to_be_missing(
+    database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = database.table("findings").shape[0]
+    monkeypatch.setattr(writing, "MAX_ROWS", findings + 2)
+    write_workbook(database, tmp_path / "full.xlsx")
+    assert len(rows(openpyxl.load_workbook(tmp_path / "full.xlsx")["Findings"])) == findings
+
+
+def test_text_longer_than_a_cell_holds_is_cut_visibly() -> None:
+    assert writing._short("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
+    cut = writing._short("x" * (MAX_CHARACTERS + 1))
+    assert (len(cut), cut[-2:]) == (MAX_CHARACTERS, "x…")
+
+
+def test_libreoffice_opens_it(demo: Path, tmp_path: Path) -> None:
+    office = shutil.which("soffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (apt-get install libreoffice-calc-nogui)")
+    profile = f"-env:UserInstallation=file://{tmp_path}/profile"
+    command = [office, profile, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path)]
+    subprocess.run([*command, str(demo / "publish" / "compliance.xlsx")], check=True, capture_output=True, timeout=180)
+    assert (tmp_path / "compliance.pdf").read_bytes().startswith(b"%PDF-")
