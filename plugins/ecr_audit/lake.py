@@ -35,6 +35,9 @@ SCHEMA_VERSION = 2
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 
+# Rows of a row group, the unit that DuckDB shares out to its threads: its own writer makes as large ones.
+ROW_GROUP_ROWS = 122_880
+
 
 class LakeError(RuntimeError):
     """The lake cannot be read or written; the message names the file and what is wrong with it."""
@@ -333,7 +336,7 @@ class SnapshotWriter:
     def write(self, table: LakeTable, rows: pa.Table) -> None:
         """Write a table that fits into memory, sorted as the lake wants it."""
         ordered = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.sort_by])
-        pq.write_table(ordered, self.path(table), **PARQUET_OPTIONS)
+        pq.write_table(ordered, self.path(table), row_group_size=ROW_GROUP_ROWS, **PARQUET_OPTIONS)
 
     def commit(self, details: Mapping[str, Any]) -> Commit:
         """Make the snapshot visible. Raises LakeError, with nothing changed, if a table is missing or misshapen."""

@@ -19,7 +19,22 @@ COLUMNS = {
 STATUSES = ("COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE")
 RESERVED = (99, 399, 599)
 
+_CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED)}
+
 _EXAMPLES = 3
+
+# Two sets of ids are the same if as many and with the same sum of hashes: much cheaper than comparing them. This tells
+# only whether something is wrong; what it is, the next two.
+_SOUND = """
+SELECT
+    (count(*), sum(hash(object_id))) = (SELECT (count(*), sum(hash(repository_arn))) FROM lake.repositories)
+    AND count(*) = count(*) FILTER (
+        WHERE list_contains($statuses, status)
+        AND NOT list_contains($reserved, condition_index)
+        AND current_state_message IS NOT NULL
+    )
+FROM staging.verdicts
+"""
 
 # Which verdicts are wrong: each has the text that says so.
 _INVALID = """
@@ -32,14 +47,6 @@ END AS fault
 FROM staging.verdicts
 WHERE fault IS NOT NULL
 ORDER BY ALL
-"""
-
-# Two sets of ids are the same if as many and with the same sum of hashes. Much cheaper than comparing them, which is
-# done only to tell how they differ.
-_SAME_OBJECTS = """
-SELECT
-    (SELECT (count(*), sum(hash(object_id))) FROM staging.verdicts)
-    = (SELECT (count(*), sum(hash(repository_arn))) FROM staging.repositories)
 """
 
 _DIFFERENT_OBJECTS = """
@@ -79,16 +86,16 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             raise PolicyError(
                 f"{policy.id} ({path}): returns the columns {_listed(found)}; it must return {_listed(COLUMNS)}"
             )
-        _refuse(warehouse, policy, Statement(path, _INVALID, frozenset(["statuses", "reserved"])))
-        same = warehouse.query(Statement(path, _SAME_OBJECTS, frozenset()))
-        if not same.column(0)[0].as_py():
+        sound = warehouse.query(Statement(path, _SOUND, frozenset(_CONTRACT)), **_CONTRACT)
+        if not sound.column(0)[0].as_py():
+            _refuse(warehouse, policy, Statement(path, _INVALID, frozenset(_CONTRACT)))
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset()))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
 
 
 def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
-    count, rows = warehouse.examples(wrong, _EXAMPLES, statuses=list(STATUSES), reserved=list(RESERVED))
+    count, rows = warehouse.examples(wrong, _EXAMPLES, **_CONTRACT)
     if count:
         examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows)
         raise PolicyError(

@@ -20,7 +20,7 @@ from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.plan import Plan, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
-from ecr_audit.lake import PARQUET_OPTIONS, Commit, Lake, SnapshotWriter
+from ecr_audit.lake import PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
 
 log = logging.getLogger(__name__)
@@ -139,8 +139,8 @@ def _write_targets_and_repositories(
             if base.keeps_unplanned:
                 targets = pa.concat_tables([targets, _without(old_targets, planned)])
             repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
-            targets_file.write_table(_ordered(targets, SCAN_TARGETS))
-            repositories_file.write_table(_ordered(repositories, REPOSITORIES))
+            targets_file.write_table(_ordered(targets, SCAN_TARGETS), row_group_size=ROW_GROUP_ROWS)
+            repositories_file.write_table(_ordered(repositories, REPOSITORIES), row_group_size=ROW_GROUP_ROWS)
     return lost, outcomes
 
 

@@ -23,17 +23,12 @@ phrases AS (
             WHEN 1 THEN 'the exclusion filter ''' || exclusion_filters[1] || ''''
             ELSE 'one of the exclusion filters ''' || array_to_string(exclusion_filters, ''', ''') || ''''
         END AS filters_in_words,
-        -- With the registry's id the command fails, rather than change a namesake, under another account's credentials.
-        concat(
-            'aws ecr put-image-tag-mutability --region ', region,
-            ' --registry-id ', account_id,
-            ' --repository-name ''', replace(repository_name, '''', '''\'''''), '''',
-            ' --image-tag-mutability '
-        ) AS set_mutability,
-        list_transform(
-            list_filter(exclusion_filters, lambda filter: NOT regexp_full_match(filter, '\*+')),
-            lambda filter: ' ''filterType=WILDCARD,filter=' || replace(filter, '''', '''\''''') || ''''
-        ) AS narrow_filter_options
+        CASE
+            WHEN immutable_in_name_only THEN list_transform(
+                list_filter(exclusion_filters, lambda filter: NOT regexp_full_match(filter, '\*+')),
+                lambda filter: ' ''filterType=WILDCARD,filter=' || replace(filter, '''', '''\''''') || ''''
+            )
+        END AS narrow_filter_options
     FROM conditions
 )
 
@@ -78,10 +73,18 @@ SELECT
                 || ' logic.sql whether it passes.'
     END AS remediation_message,
     CASE
-        WHEN immutable_in_name_only AND len(narrow_filter_options) > 0
-            THEN set_mutability || 'IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters'
-                || array_to_string(narrow_filter_options, '')
-        WHEN condition_index = 199 OR immutable_in_name_only
-            THEN set_mutability || 'IMMUTABLE'
+        -- With the registry's id the command fails, rather than change a namesake, under another account's credentials.
+        WHEN condition_index = 199 OR immutable_in_name_only THEN concat(
+            'aws ecr put-image-tag-mutability --region ', region,
+            ' --registry-id ', account_id,
+            ' --repository-name ''', replace(repository_name, '''', '''\'''''), '''',
+            ' --image-tag-mutability ',
+            CASE
+                WHEN len(narrow_filter_options) > 0
+                    THEN 'IMMUTABLE_WITH_EXCLUSION --image-tag-mutability-exclusion-filters'
+                        || array_to_string(narrow_filter_options, '')
+                ELSE 'IMMUTABLE'
+            END
+        )
     END AS remediation_command
 FROM phrases
