@@ -20,7 +20,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws demo-history up sql test lint format types lock clean
+.PHONY: help audit audit-aws demo-history up sql bi docs test lint format types lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

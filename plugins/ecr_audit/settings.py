@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         le=36_500,
         json_schema_extra=_valid("days after which snapshots are thinned to one a month, 1 to 36500"),
     )
+    waivers: str | None = Field(
+        default=None, json_schema_extra=_valid("the path of a YAML file, or s3://bucket/key; unset: no waivers")
+    )
+    waiver_max_days: int = Field(
+        default=365, ge=1, le=3650, json_schema_extra=_valid("days that a waiver may last, 1 to 3650")
+    )
     snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )
