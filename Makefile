@@ -6,6 +6,7 @@ SHELL := /bin/bash
 VENV := $(CURDIR)/.venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+SUPERSET := $(CURDIR)/.venv-superset
 PUBLISHED := $(or $(ECR_AUDIT_DATA),data)/publish/compliance.duckdb
 
 # Airflow lives in this checkout, on its own SQLite database.
@@ -27,18 +28,23 @@ help: ## This list
 
 # Environments: one for the audit, brought up to date when a lock changes; the tests' has it all and more.
 $(VENV)/.audit: requirements.txt requirements-uv.txt
-	@$(call install,requirements.txt)
+	@$(call install,$(VENV),requirements.txt)
 	@rm -f $(VENV)/.dev && touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements-uv.txt
-	@$(call install,requirements-dev.txt)
+	@$(call install,$(VENV),requirements-dev.txt)
 	@touch $(VENV)/.audit $@
 
+# Superset needs other versions of the same libraries.
+$(SUPERSET)/.installed: bi/superset/requirements.txt requirements-uv.txt
+	@$(call install,$(SUPERSET),bi/superset/requirements.txt)
+	@touch $@
+
 define install
-	echo "Setting up .venv from $(1) …" && \
-	{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt && \
-	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python $(1)
+	echo "Setting up $(notdir $(1)) from $(2) …" && \
+	{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt && \
+	$(1)/bin/uv pip sync --quiet --require-hashes --python $(1)/bin/python $(2)
 endef
 
 # Runs from the terminal keep their own record, apart from the scheduler's of `make up`.
@@ -65,7 +71,10 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and sentences of sql/
 	@$(BIN)/python bin/docs.py
 
-test: $(VENV)/.dev ## Every test
+bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
+	@$(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
+
+test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev ## Style and Airflow rules
@@ -78,9 +87,9 @@ types: $(VENV)/.dev ## mypy, strict, on the library
 	@$(BIN)/mypy
 
 lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev bi/superset/requirements; do \
 		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
-clean: ## Remove the environment and Airflow's state; data/ stays
-	@rm -rf $(VENV) $(CURDIR)/.airflow
+clean: ## Remove the environments, Airflow's and Superset's state; data/ stays
+	@rm -rf $(VENV) $(SUPERSET) $(CURDIR)/.airflow $(CURDIR)/.superset
