@@ -23,8 +23,8 @@ _BATCH = 10_000
 
 # Widths in characters; of columns not named here, that of their name.
 _WIDTHS = {
-    **{"account_name": 28, "account_id": 14, "ou_path": 32, "region": 15, "repository_name": 40, "owner": 22},
-    **{"policy": 38, "framework_name": 40, "section_title": 60, "current_state_message": 60, "remediation_command": 80},
+    **{"account_name": 34, "account_id": 14, "ou_path": 32, "region": 15, "repository_name": 40, "owner": 22},
+    **{"policy": 38, "framework_name": 40, "section_title": 76, "current_state_message": 60, "remediation_command": 80},
     **{
         "exclusion_filters": 24,
         "repository_arn": 70,
@@ -175,6 +175,8 @@ class _Writer:
         match value:
             case None:
                 return
+            case str():
+                page.write_string(row, column, _short(value))
             case bool():
                 page.write_boolean(row, column, value)
             case float():
@@ -189,7 +191,7 @@ class _Writer:
             case list():
                 page.write_string(row, column, _short(", ".join(map(str, value))))
             case _:
-                page.write_string(row, column, _short(str(value)))
+                raise TypeError(f"A {type(value).__name__} has no form in a workbook: {value!r}")
 
     @staticmethod
     def _print_fit(page: Any) -> None:
@@ -206,7 +208,8 @@ def _room() -> int:
 
 def _short(text: str) -> str:
     """Text as a cell holds it: on one line, since a break would be drawn over the next row."""
-    text = " ".join(text.splitlines())
+    if not text.isprintable():
+        text = " ".join(text.splitlines())
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
