@@ -4,7 +4,7 @@
     lake.previous_<table>   the same of the newest evaluated snapshot before it; typed and empty when there is none
     lake.<table>_history    the same of many snapshots together, where they were added
     catalog.<table>         policies, frameworks, sections (see catalog/)
-    staging.<view>          sql/staging
+    staging.<name>          sql/staging
     marts.<table>           sql/marts
 
 and the macros of sql/macros.sql.
@@ -30,8 +30,10 @@ from ecr_audit.lake import Commit, Lake, LakeError
 from ecr_audit.schemas import STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 
-# In this order: a view may read those before it.
-STAGING_VIEWS = ("repositories", "recreated")
+STAGING_VIEWS = ("repositories",)
+
+# Few rows, and DuckDB plans its joins by their number: of a view it would guess too many.
+STAGING_TABLES = ("recreated",)
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
 SLICED = ("repositories", "previous_repositories", "previous_policy_output")
@@ -252,6 +254,8 @@ def open_warehouse(
                 warehouse.add_arrow(f"catalog.{name}", rows)
             for view in STAGING_VIEWS:
                 warehouse.create_view(f"staging.{view}", read_statement(f"staging/{view}"))
+            for table in STAGING_TABLES:
+                warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
             yield warehouse
         finally:
             warehouse.connection.close()

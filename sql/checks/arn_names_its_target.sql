@@ -5,5 +5,4 @@ SELECT
     account_id,
     region
 FROM lake.repositories
-WHERE split_part(repository_arn, ':', 5) IS DISTINCT FROM account_id
-    OR split_part(repository_arn, ':', 4) IS DISTINCT FROM region
+WHERE contains(repository_arn, concat(':ecr:', region, ':', account_id, ':repository/')) IS DISTINCT FROM TRUE

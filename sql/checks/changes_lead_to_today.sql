@@ -44,4 +44,4 @@ SEMI JOIN lake.previous_policy_run USING (policy_id)
 WHERE status <> 'DISAPPEARED'
 GROUP BY ALL
 HAVING sum(count) <> 0
-    OR sum(count * hash(object_id)::HUGEINT) <> 0
+    OR sum(hash(object_id)) FILTER (WHERE count > 0) <> sum(hash(object_id)) FILTER (WHERE count < 0)

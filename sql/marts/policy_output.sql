@@ -25,9 +25,9 @@ previous AS (
         incompliant_start_date,
         incompliant_end_date
     FROM lake.previous_policy_output
+    ANTI JOIN staging.recreated USING (object_id)
     WHERE policy_id = $policy_id
         AND status <> 'DISAPPEARED'
-        AND object_id NOT IN (FROM staging.recreated)
 ),
 
 unseen AS (

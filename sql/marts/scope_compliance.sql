@@ -5,23 +5,35 @@
 -- A scope without verdicts is here with zeros. compliance_percent is compliant / (compliant + incompliant), and
 -- compliance_percent_with_waivers is compliant / (compliant + incompliant - waived): a risk that was accepted leaves the
 -- count, but never becomes evidence of compliance. NULL means "no data". An owner has no targets, and so no coverage.
-WITH counts AS (
+WITH verdicts AS (
     SELECT
         o.policy_id,
         o.account_id,
         o.region,
         coalesce(w.owner, a.account_name, o.account_id) AS owner,
-        count(*) FILTER (WHERE o.status = 'COMPLIANT') AS compliant,
-        count(*) FILTER (WHERE o.status = 'INCOMPLIANT') AS incompliant,
-        count(*) FILTER (WHERE o.status = 'UNDETERMINED') AS undetermined,
-        count(*) FILTER (WHERE o.status = 'INAPPLICABLE') AS inapplicable,
-        count(*) FILTER (WHERE o.status = 'DISAPPEARED') AS disappeared,
-        count(*) FILTER (WHERE o.status = 'INCOMPLIANT' AND v.waiver_id IS NOT NULL) AS waived
+        o.status,
+        v.waiver_id
     FROM lake.policy_output AS o
     LEFT JOIN staging.owners AS w USING (object_id)
     LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
     LEFT JOIN marts.waived_findings AS v ON v.policy_id = o.policy_id AND v.object_id = o.object_id
-    GROUP BY ALL
+),
+
+counts AS (
+    SELECT
+        policy_id,
+        account_id,
+        region,
+        owner,
+        count(*) FILTER (WHERE status = 'COMPLIANT') AS compliant,
+        count(*) FILTER (WHERE status = 'INCOMPLIANT') AS incompliant,
+        count(*) FILTER (WHERE status = 'UNDETERMINED') AS undetermined,
+        count(*) FILTER (WHERE status = 'INAPPLICABLE') AS inapplicable,
+        count(*) FILTER (WHERE status = 'DISAPPEARED') AS disappeared,
+        count(*) FILTER (WHERE status = 'INCOMPLIANT' AND waiver_id IS NOT NULL) AS waived
+    FROM verdicts
+    -- Each for itself: of accounts x regions x owners there can be as many as repositories.
+    GROUP BY GROUPING SETS ((policy_id, account_id), (policy_id, region), (policy_id, owner))
 ),
 
 scoped_counts AS (
@@ -33,10 +45,11 @@ scoped_counts AS (
     JOIN staging.account_scopes AS s USING (account_id)
     UNION ALL
     SELECT
-        unnest(['region', 'owner']) AS scope_type,
-        unnest([region, owner]) AS scope_id,
+        CASE WHEN region IS NULL THEN 'owner' ELSE 'region' END AS scope_type,
+        coalesce(region, owner) AS scope_id,
         * EXCLUDE (account_id, region, owner)
     FROM counts
+    WHERE account_id IS NULL
 ),
 
 scopes AS (
@@ -53,7 +66,7 @@ scopes AS (
         coalesce(t.region, c.region) AS scope_id,
         coverage_percent(t.outcome) AS coverage_percent
     FROM lake.scan_targets AS t
-    FULL JOIN (SELECT DISTINCT region FROM counts) AS c USING (region)
+    FULL JOIN (SELECT DISTINCT region FROM counts WHERE region IS NOT NULL) AS c USING (region)
     GROUP BY ALL
     UNION ALL
     SELECT DISTINCT
@@ -61,6 +74,7 @@ scopes AS (
         owner AS scope_id,
         NULL AS coverage_percent
     FROM counts
+    WHERE owner IS NOT NULL
     UNION ALL
     -- Without any account there still is an organization, of which nothing is known.
     SELECT 'organization', 'organization', NULL
