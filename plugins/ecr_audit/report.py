@@ -189,7 +189,7 @@ class _Summary:
             return
         [(waived,)] = self._rows("SELECT count(*) FROM findings WHERE waived")
         told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
-        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; {waived:,} findings waived")
+        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; findings waived: {waived:,}")
 
     def _accounts(self) -> None:
         rows = self._rows(

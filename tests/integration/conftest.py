@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.server import ThreadedMotoServer
 
 from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.demo.server import EmulatedAws
@@ -116,3 +117,28 @@ def error_of() -> Callable[..., tuple[str, str, int]]:
         )
 
     return call
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new bucket, found by whoever follows the environment; the other services stay where they are."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    s3 = boto3.client("s3", endpoint_url=s3_endpoint)
+    name = "audit-lake"
+    s3.create_bucket(Bucket=name)
+    yield name
+    for item in s3.list_objects_v2(Bucket=name).get("Contents", []):
+        s3.delete_object(Bucket=name, Key=item["Key"])
+    s3.delete_bucket(Bucket=name)
+    s3.close()

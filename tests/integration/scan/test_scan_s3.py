@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from ecr_audit.lake import Lake, LakeError
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 TABLES = (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3_endpoint, monkeypatch) -> str:
-    """A new bucket, found by whoever follows the environment; the other services stay where they are."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    s3 = boto3.client("s3", endpoint_url=s3_endpoint)
-    name = "audit-lake"
-    s3.create_bucket(Bucket=name)
-    yield name
-    for item in s3.list_objects_v2(Bucket=name).get("Contents", []):
-        s3.delete_object(Bucket=name, Key=item["Key"])
-    s3.delete_bucket(Bucket=name)
-    s3.close()
 
 
 def test_two_nights_with_a_dark_account_and_a_second_run(audit_of, organization_of, bucket):
