@@ -207,7 +207,7 @@ def _export(database: duckdb.DuckDBPyConnection, table: str, folder: Path) -> No
 def _harmless(column: str) -> str:
     """A text cell that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection)."""
     return (
-        f"""CASE WHEN left("{column}", 1) IN ('=', '+', '-', '@', chr(9), chr(13))"""
+        f"""CASE WHEN left("{column}", 1) IN ('=', '+', '-', '@', chr(9), chr(10), chr(13))"""
         f""" THEN '''' || "{column}" ELSE "{column}" END AS "{column}\""""
     )
 

@@ -121,13 +121,13 @@ def test_a_reader_keeps_the_file_it_opened(published: Callable[..., Publication]
 def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
     published: Callable[..., Publication], folder: Path
 ) -> None:
-    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "shop", "a=b", "'"]
+    names = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\n=1", "\r=1", "shop", "a=b", "'"]
     accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(names)]
     path = published(DAY_1, accounts=accounts).database
     assert [name for (name,) in query(path, "SELECT account_name FROM accounts ORDER BY account_id")] == names
     with (folder / "accounts.csv").open(encoding="utf-8", newline="") as file:
         shown = [row["account_name"] for row in csv.DictReader(file)]
-    assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\r=1", "shop", "a=b", "'"]
+    assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\n=1", "'\r=1", "shop", "a=b", "'"]
 
 
 def test_a_negative_number_stays_a_number_in_csv(tmp_path: Path) -> None:
