@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from adbc_driver_manager import ProgrammingError
 
 from ecr_audit import postgres as publishing
+from ecr_audit.compliance import steps
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.postgres import PostgresError, publish_to_postgres
 from ecr_audit.publish import TABLES
@@ -142,6 +144,18 @@ def test_a_publication_that_breaks_off_changes_nothing(
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT DISTINCT account_name FROM {schema}.accounts") == [("before",)]
     assert {table: ask(postgres, f"SELECT count(*) FROM {schema}.{table}")[0][0] for table in TABLES} == rows
+
+
+def test_the_publishing_step_goes_where_it_is_told(
+    postgres: str, schema: str, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(demo / "lake", tmp_path / "lake")
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", schema)
+    steps.publish(postgres)
+    with duckdb.connect(tmp_path / "publish" / "compliance.duckdb", read_only=True) as published:
+        here = published.execute("SELECT snapshot_date, compliance_commit FROM publication").fetchall()
+    assert ask(postgres, f"SELECT snapshot_date, compliance_commit FROM {schema}.publication") == here
 
 
 def test_a_type_that_nobody_has_thought_of_is_named(
