@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, LakeTable
 
 SQL = Path(__file__).parents[2] / "sql"

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from ecr_audit.catalog import CatalogError, load_catalog
 
 

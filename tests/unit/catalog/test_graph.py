@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from ecr_audit.catalog import Catalog, SectionPolicy, load_catalog
 
 SQL = Path(__file__).parents[3] / "sql"
