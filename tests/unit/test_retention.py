@@ -14,6 +14,7 @@ import pytest
 from ecr_audit import retention
 from ecr_audit.lake import Lake
 from ecr_audit.publish import PublishError, publish
+from ecr_audit.schemas import STAGES
 
 TODAY = date(2026, 3, 10)
 # Under 30 days the cutoff is 2026-02-08, in the middle of a month.
@@ -151,11 +152,14 @@ def whole(lake: Lake, days: Iterable[date]) -> bool:
 
 
 def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishes(
-    nights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake, killed = nights.lake, 0
-    real = lake._fs
-    thinned: list[date] = THINNED
+    lake, old, kept = small_lake.lake, date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
+    for day in (old, *kept):
+        small_lake.scan(day, repositories=[{}])
+        small_lake.judge(day)
+    real, killed = lake._fs, 0
+    thinned = [old]
     while thinned:
         monkeypatch.setattr(lake, "_fs", DyingFileSystem(real, 1))
         try:
@@ -163,14 +167,14 @@ def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishe
         except Killed:
             killed += 1
             monkeypatch.setattr(lake, "_fs", real)
-            assert whole(lake, NIGHTS)
+            assert whole(lake, [old, *kept])
             assert set(lake.snapshot_dates("compliance")) <= set(lake.snapshot_dates("inventory"))
-            publish(lake, nights.catalog, tmp_path, owner_tags=())
-    # A removal a run, of two commit files and six folders a date; the last one ends its run.
-    assert killed == 8 * len(THINNED) - 1
+    # A removal a run: a stage's commit file, a table's folder; the last one ends its run.
+    assert killed == len(STAGES) + sum(map(len, STAGES.values())) - 1
     monkeypatch.setattr(lake, "_fs", real)
-    assert dates(lake) == KEPT
+    assert dates(lake) == kept
     assert files(lake) == named(lake)
+    assert publish(lake, small_lake.catalog, tmp_path, owner_tags=()).snapshot_date == kept[-1]
 
 
 def test_scratch_folders_go_a_day_after_they_were_last_touched(tmp_path: Path) -> None:
