@@ -1,26 +1,26 @@
-"""How long judging, rolling up and publishing take, and in how much memory, on a made-up organization of any size.
+"""How long judging, rolling up and publishing take, and in how much memory, on made-up organizations of growing size.
 
-    python benchmarks/compliance.py 1000000 /tmp/benchmark            # repositories, a folder that is overwritten
-    python benchmarks/compliance.py 1000000 /tmp/benchmark --publish
+    python benchmarks/compliance.py                            # 0.1, 1 and 10 million repositories
+    python benchmarks/compliance.py 1000000 --publish          # one size, and publish it as well
 
-Two nights are judged; the second has a history to continue. Accounts have 10 regions of 200 repositories each, of which
-40 % are MUTABLE.
+Two nights are judged under both policies; the second has a history to continue: 1 % of the repositories have changed
+since, 0.1 % are gone and as many are new. Accounts have 10 regions of 200 repositories each, of which 40 % are MUTABLE.
+Each step runs in a process of its own, so that its peak of memory is its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import shutil
-import sys
-import time
+import multiprocessing
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+from typing import Any
 
 import duckdb
+from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
@@ -29,6 +29,7 @@ from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT
 
+SIZES = (100_000, 1_000_000, 10_000_000)
 NIGHTS = (date(2026, 11, 1), date(2026, 11, 2))
 OWNER_TAGS = ("owner", "team")
 
@@ -64,10 +65,13 @@ WITH named AS (
     SELECT
         account_id,
         region,
-        'payments/service-' || lpad(k::VARCHAR, 4, '0') || '-' || substr(md5(account_id || region || k), 1, 8)
-            AS repository_name,
         k,
-        hash(account_id, region, k) % 10 AS kind
+        getvariable('night') = 2 AND hash(k, account_id, region) % 1000 = 0 AS is_new,
+        getvariable('night') = 2 AND hash(k, region, account_id) % 100 = 0 AS is_changed,
+        concat(
+            'payments/service-', lpad(k::VARCHAR, 4, '0'), '-', substr(md5(concat(account_id, region, k, is_new)), 1, 8)
+        ) AS repository_name,
+        (hash(account_id, region, k) + is_changed::INTEGER) % 10 AS kind
     FROM scan_targets
     CROSS JOIN range(200) AS t(k)
 )
@@ -77,7 +81,10 @@ SELECT
     repository_name,
     concat('arn:aws:ecr:', region, ':', account_id, ':repository/', repository_name) AS repository_arn,
     concat(account_id, '.dkr.ecr.', region, '.amazonaws.com/', repository_name) AS repository_uri,
-    TIMESTAMPTZ '2024-01-01' + to_minutes(k::INTEGER) AS created_at,
+    CASE
+        WHEN is_new THEN TIMESTAMPTZ '2026-11-01 12:00'
+        ELSE TIMESTAMPTZ '2024-01-01' + to_minutes(k::INTEGER)
+    END AS created_at,
     CASE
         WHEN kind < 4 THEN 'MUTABLE'
         WHEN kind < 8 THEN 'IMMUTABLE'
@@ -90,40 +97,59 @@ SELECT
     'AES256' AS encryption_type,
     NULL::VARCHAR AS kms_key,
     MAP {'owner': 'team-' || k, 'env': 'prod'} AS tags,
-    TIMESTAMPTZ '2026-11-01 02:00' AS collected_at,
+    TIMESTAMPTZ '2026-11-01 02:00' + to_days(getvariable('night')::INTEGER - 1) AS collected_at,
     TRUE AS observed
 FROM named
 """
 
 
 def main() -> None:
-    """Make the organization, then time each step."""
+    """Make each organization, then measure each step on it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repositories", type=int)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("repositories", type=int, nargs="*", default=SIZES)
     parser.add_argument("--publish", action="store_true")
     arguments = parser.parse_args()
-    shutil.rmtree(arguments.folder, ignore_errors=True)
-    lake, catalog = Lake(str(arguments.folder / "lake")), load_catalog(SQL_ROOT)
-    make(lake, arguments.repositories)
-    for night in NIGHTS:
-        measure(f"{night} evaluate", lambda night=night: evaluate(lake, catalog, night, owner_tags=OWNER_TAGS))
-        measure(f"{night} roll up", lambda night=night: roll_up(lake, catalog, night))
-    if arguments.publish:
-        folder = arguments.folder / "publish"
-        measure("publish", lambda: publish(lake, catalog, folder, owner_tags=OWNER_TAGS))
+    rows = []
+    for repositories in arguments.repositories:
+        with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
+            in_fresh_process(make, folder, repositories)
+            steps = [(night, step) for night in (1, 2) for step in ("evaluate", "roll_up")]
+            for night, step in [*steps, *([(2, "publish")] if arguments.publish else [])]:
+                cost = in_fresh_process(run, folder, night, step)
+                rows.append([repositories, night, step, cost.wall, cost.cpu, round(cost.peak_mb)])
+    print_table(["repositories", "night", "step", "wall s", "CPU s", "peak MB"], rows)
 
 
-def make(lake: Lake, repositories: int) -> None:
-    """Commit the same inventory for both nights."""
+def in_fresh_process(function: Callable[..., Cost | None], *arguments: object) -> Any:
+    """The result of a function of this file, run in a process of its own."""
+    # Forked of one that does nothing itself: DuckDB takes a spawned one for a person's shell, and shows its progress.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def run(folder: str, night: int, step: str) -> Cost:
+    """Run one step on a night, and say what it cost."""
+    lake, catalog, day = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT), NIGHTS[night - 1]
+    steps = {
+        "evaluate": lambda: evaluate(lake, catalog, day, owner_tags=OWNER_TAGS),
+        "roll_up": lambda: roll_up(lake, catalog, day),
+        "publish": lambda: publish(lake, catalog, Path(folder, "publish"), owner_tags=OWNER_TAGS),
+    }
+    cost = measure(steps[step])
+    return Cost(None, cost.wall, cost.cpu, cost.peak_mb)
+
+
+def make(folder: str, repositories: int) -> None:
+    """Commit the inventories of both nights."""
+    lake = Lake(f"{folder}/lake")
     with duckdb.connect() as database:
-        # Little memory, so that the peak measured later is not that of the making.
-        database.execute("SET TimeZone = 'UTC'; SET memory_limit = '500MB'; SET preserve_insertion_order = FALSE")
-        database.execute("SET temp_directory = $folder", {"folder": lake.absolute("_scratch/making")})
+        database.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'; SET preserve_insertion_order = FALSE")
+        database.execute("SET temp_directory = $folder", {"folder": f"{folder}/making"})
         for statement in duckdb.extract_statements(ORGANIZATION):
             named = {"repositories": repositories} if statement.named_parameters else None
             database.execute(statement, named)
-        for night in NIGHTS:
+        for number, night in enumerate(NIGHTS, start=1):
+            database.execute("SET VARIABLE night = $number", {"number": number})
             with lake.writer("inventory", night) as writer:
                 for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
                     database.execute(
@@ -131,14 +157,6 @@ def make(lake: Lake, repositories: int) -> None:
                         {"path": str(writer.path(table))},
                     )
                 writer.commit({})
-
-
-def measure(name: str, step: Callable[[], object]) -> None:
-    """Run a step and print its wall time, CPU time, and the process's peak memory so far."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    step()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(f"{name}: {time.perf_counter() - wall:.1f} s, CPU {time.process_time() - cpu:.1f} s, peak {peak} MB")
 
 
 if __name__ == "__main__":
