@@ -133,16 +133,18 @@ def _is_killed_after(changes: int, root: Path, work: Callable[[], Any]) -> bool:
     Looked for whenever the program, in its main thread, calls anything or is called. So no state of the disk between
     two steps of the program is left out, whatever it comes to do.
     """
-    states: list[Any] = []
+    folders = _folders(root)
+    left = changes
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal folders, left
         called_from = frame.f_back.f_code.co_filename if frame.f_back and event == "call" else ""
         if not (frame.f_code.co_filename.startswith(PROGRAM) or called_from.startswith(PROGRAM)):
             return
-        found = sorted(os.walk(root))
-        if not states or states[-1] != found:
-            states.append(found)
-        if len(states) > changes:
+        if _have_changed(folders):
+            folders = _folders(root)
+            left -= 1
+        if left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     child = os.fork()
@@ -158,3 +160,16 @@ def _is_killed_after(changes: int, root: Path, work: Callable[[], Any]) -> bool:
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "The work failed by itself"
     return os.WIFSIGNALED(status)
+
+
+def _folders(root: Path) -> dict[str, int]:
+    """When each folder below `root`, and the one it is in, last had a name come, go or move."""
+    folders = [str(root.parent), *(folder for folder, _, _ in os.walk(root))]
+    return {folder: Path(folder).stat().st_mtime_ns for folder in folders}
+
+
+def _have_changed(folders: dict[str, int]) -> bool:
+    try:
+        return any(os.stat(folder).st_mtime_ns != changed for folder, changed in folders.items())  # noqa: PTH116 - hot
+    except FileNotFoundError:
+        return True
