@@ -131,6 +131,29 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
     assert published(everything) == before
 
 
+# What tells two runs from each other that saw the same.
+TIMES = {"collected_at", "started_at", "duration_ms", "run_time"}
+
+
+def test_a_night_that_is_run_twice_publishes_the_same(
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything() -> dict[str, list[tuple[Any, ...]]]:
+        rows = {}
+        for (table,) in published("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'publication'"):
+            columns = [name for (name,) in published(f"SELECT name FROM pragma_table_info('{table}')")]
+            kept = ", ".join(name for name in columns if name not in TIMES)
+            rows[table] = published(f"SELECT {kept} FROM {table} ORDER BY ALL")
+        return rows
+
+    before = everything()
+    assert len(before["repositories"]) > 1000
+    night(monkeypatch, "2026-11-01")
+    assert run_dag("ecr_inventory") == ("success", {})
+    assert run_dag("ecr_compliance") == ("success", {})
+    assert everything() == before
+
+
 def test_too_little_coverage_is_red_and_published_all_the_same(
     demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
