@@ -116,14 +116,36 @@ class _Summary:
             ORDER BY outcome, account_id
             """
         )
-        if not rows:
-            return
-        table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "AWS says")
-        for outcome, account_id, name, regions, code in rows[:SHOWN]:
-            table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
-        self._show(table, len(rows))
+        if rows:
+            table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "Error")
+            for outcome, account_id, name, regions, code in rows[:SHOWN]:
+                table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
+            self._show(table, len(rows))
         for outcome in dict.fromkeys(row[0] for row in rows):
             self._console.print(f"{outcome}: {REMEDIES[outcome]}", style="dim")
+        self._outside_coverage()
+
+    def _outside_coverage(self) -> None:
+        """Targets in which nothing can be: not collected either, and not counted."""
+        for outcome, number, regions, accounts in self._rows(
+            """
+            SELECT
+                outcome,
+                count(*),
+                string_agg(DISTINCT region, ', ' ORDER BY region),
+                count(DISTINCT account_id)
+            FROM scan_targets
+            WHERE outcome IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')
+            GROUP BY outcome
+            ORDER BY outcome
+            """
+        ):
+            where = f"{accounts} account{'s' * (accounts != 1)}"
+            if outcome == "REGION_DISABLED":
+                where = f"{regions} of {where}, which did not enable it"
+            else:
+                where = f"{where}, suspended or being closed"
+            self._console.print(f"{outcome}: {number} more, outside coverage: {where}", style="dim")
 
     def _verdicts(self) -> None:
         statuses = ("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared")
@@ -143,7 +165,7 @@ class _Summary:
             ORDER BY policy_id DESC
             """
         ):
-            table.add_row(escape(row[0].rpartition("/")[2]), *(f"{number:,}" for number in row[1:]))
+            table.add_row(escape(row[0].rpartition("repository-image-tag-")[2]), *(f"{number:,}" for number in row[1:]))
         self._console.print(table)
 
     def _sections(self) -> None:
@@ -229,7 +251,13 @@ def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column(first)
     for name in others:
