@@ -23,6 +23,7 @@ from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.server import EmulatedAws
 
 ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = list((ROOT / "dags").glob("*.py"))
 
 # Seconds; far more than any step takes. A wait ends as soon as what it waits for is there.
 PATIENCE = 240
@@ -64,7 +65,7 @@ class Airflow:
         for part in ("api-server", "scheduler", "dag-processor"):
             self.start_part(part)
         self.wait_for("the scheduler", lambda: self.get("monitor/health")["scheduler"]["status"] == "healthy")
-        self.wait_for("the DAGs", lambda: self.get("dags")["total_entries"] == 2)
+        self.wait_for("the DAGs", lambda: self.get("dags")["total_entries"] == len(DAG_FILES))
 
     def start_part(self, part: str) -> None:
         """Start one process, as the leader of a group of its own."""
