@@ -195,8 +195,9 @@ class _Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
-        # What follows the first line is for the log.
-        self._console.print(f"  {record.getMessage().splitlines()[0]}", style=style, markup=False, soft_wrap=True)
+        # What follows the first line, such as a check's examples, is for the log.
+        line = record.getMessage().splitlines()[0].removesuffix(", such as")
+        self._console.print(f"  {line}", style=style, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -279,10 +279,16 @@ def _account(account_id: str, name: str | None) -> str:
 
 
 def _print_next_steps(path: Path, settings: Settings, console: Console) -> None:
+    # The shell opens ./data unless told otherwise, which may be the demo's.
+    ask = (
+        "make sql"
+        if settings.data.absolute() == Path("data").absolute()
+        else f"ECR_AUDIT_DATA={settings.data} make sql"
+    )
     files: Sequence[tuple[str, object]] = (
         ("Published", path),
         ("Lake", settings.lake_root),
-        ("Ask it", "make sql"),
+        ("Ask it", ask),
         ("Scheduler and UI", "make up"),
         ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
     )

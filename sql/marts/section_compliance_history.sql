@@ -1,7 +1,6 @@
 -- section_compliance: one row per evaluated snapshot, framework section and scope, with the names that people read.
 -- key: snapshot_date, section_id, scope_type, scope_id.  from: lake.section_compliance_history, catalog.sections.
--- Names are today's; a section that the catalog has no more has none. Accounts are here of the newest snapshot only:
--- compliance_daily has them of every day.
+-- Names are today's; a section that the catalog has no more has none.
 SELECT
     h.snapshot_date,
     h.framework_id,
@@ -12,5 +11,3 @@ SELECT
     h.* EXCLUDE (snapshot_date, framework_id, section_id)
 FROM lake.section_compliance_history AS h
 LEFT JOIN catalog.sections AS s USING (section_id)
-WHERE h.scope_type <> 'account'
-    OR h.snapshot_date = $snapshot_date
