@@ -21,12 +21,10 @@ def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> 
     # Imported here: whoever imports a module of the library should not pay for pandas.
     import duckdb
 
+    from ecr_audit.publication import newest
     from ecr_audit.settings import load_settings
 
-    path = load_settings().publish_folder / "compliance.duckdb"
-    if not path.exists():
-        raise FileNotFoundError(f"ECR_AUDIT_DATA: '{path}' is not there. Run make audit, or name the audit's folder.")
-    with duckdb.connect(path, read_only=True) as published:
+    with duckdb.connect(newest(load_settings()).database, read_only=True) as published:
         published.execute("SET TimeZone = 'UTC'")
         answer = published.execute(sql, params).to_arrow_table()
     return answer.to_pandas(date_as_object=False, maps_as_pydicts="strict")

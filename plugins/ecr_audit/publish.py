@@ -3,18 +3,12 @@
 The two tables with a row for everything, `repositories` and `policy_output`, have no CSV: of 1 million repositories
 theirs would be 1.3 GB, and no spreadsheet opens them. What there is to do is in `findings`, which has one.
 
-Everything is built and verified aside, then renamed into place, the database last. A reader that holds an old file
-open keeps reading it; a run that is killed leaves the old files whole.
+Everything is built and verified aside, then put in place (publication.py), the database last. A reader that holds an
+old file open keeps reading it; a run that is killed leaves the old files whole.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -27,6 +21,7 @@ from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.lake_views import write_lake_views
+from ecr_audit.publication import DATABASE, Publications
 from ecr_audit.schemas import (
     ACCOUNTS,
     CHANGES,
@@ -43,7 +38,6 @@ from ecr_audit.schemas import (
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
 from ecr_audit.workbook import write_workbook
 
-DATABASE = "compliance.duckdb"
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
 
@@ -87,8 +81,6 @@ HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FI
 _WHOLE_HISTORIES = {"policy_run": POLICY_RUN, "compliance_daily": SCOPE_COMPLIANCE, "changes": CHANGES}
 _WHOLE_SNAPSHOT = (POLICY_OUTPUT, COVERAGE, WAIVERS)
 
-_BUILDING = ".publishing-"
-
 
 class PublishError(FinalError):
     """The lake is in no state to be published, or what was built does not hold what it should."""
@@ -122,22 +114,23 @@ def publish(
             f"{compliance.snapshot_date}: its repositories were scanned anew after they had been judged."
             " Evaluate that date again"
         )
-    with _building(folder) as aside:
+    publications, published_at = Publications(folder), datetime.now(UTC)
+    with publications.building() as aside:
         with open_warehouse(
             lake, catalog, compliance.snapshot_date, purpose="publish", owner_tags=owner_tags, limits=limits
         ) as warehouse:
             warehouse.add_stage(compliance, "compliance")
             for table in HISTORIES:
                 warehouse.add_history(table, _evaluated(lake))
-            _build(warehouse, aside / DATABASE, inventory, compliance)
+            _build(warehouse, aside / DATABASE, inventory, compliance, published_at)
         with duckdb.connect(aside / DATABASE, read_only=True) as database:
             rows = _verified_rows(database, lake, inventory, compliance)
             for name in TABLES:
                 _export(database, name, aside)
             write_workbook(database, aside / WORKBOOK)
         write_lake_views(lake, aside / LAKE_VIEWS)
-        for file in sorted(aside.iterdir(), key=lambda file: file.name == DATABASE):
-            _put_in_place(file, folder / file.name)
+        version = f"{published_at:%Y%m%dT%H%M%S%f}-{compliance.commit_id}"
+        publications.add(aside, version, compliance.snapshot_date)
     return Publication(compliance.snapshot_date, folder / DATABASE, rows)
 
 
@@ -165,7 +158,7 @@ def _evaluated(lake: Lake) -> list[Commit]:
     return [commit for commit in commits if commit is not None]
 
 
-def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit) -> None:
+def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit, published_at: datetime) -> None:
     quoted = str(path).replace("'", "''")
     warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
@@ -174,7 +167,7 @@ def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Comm
             f"published.{table}",
             statement,
             snapshot_date=compliance.snapshot_date,
-            published_at=datetime.now(UTC),
+            published_at=published_at,
             inventory_commit=inventory.commit_id,
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
@@ -220,31 +213,3 @@ def _harmless(column: str) -> str:
         f"""CASE WHEN left("{column}", 1) IN ('=', '+', '-', '@', chr(9), chr(10), chr(13))"""
         f""" THEN '''' || "{column}" ELSE "{column}" END AS "{column}\""""
     )
-
-
-@contextmanager
-def _building(folder: Path) -> Iterator[Path]:
-    """A folder to build in, on the file system of the publish folder. One publisher at a time.
-
-    What killed runs left is removed: with the lock held, no other run can be building.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as fault:
-        raise PublishError(f"ECR_AUDIT_DATA: '{folder}' cannot be written ({fault})") from fault
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in folder.glob(f"{_BUILDING}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        aside = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=folder))
-        try:
-            yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _put_in_place(built: Path, target: Path) -> None:
-    with built.open("rb+") as file:
-        os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
-    built.replace(target)

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from ecr_audit import publish as publishing
+from ecr_audit.publication import PublicationError
 from ecr_audit.publish import Publication, PublishError, publish
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
@@ -46,6 +47,10 @@ def published(small_lake: Any, folder: Path) -> Callable[..., Publication]:
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(path, read_only=True) as database:
         return database.execute(sql).fetchall()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_every_table_is_in_the_file_and_beside_it(published: Callable[..., Publication], folder: Path) -> None:
@@ -168,12 +173,12 @@ def test_a_history_that_was_judged_anew_is_refused(small_lake: Any, published: C
     assert published().snapshot_date == DAY_2
 
 
-@pytest.mark.parametrize("step", ["_build", "_verified_rows", "_export", "_put_in_place"])
+@pytest.mark.parametrize("step", ["_build", "_verified_rows", "_export", "write_lake_views"])
 def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     published: Callable[..., Publication], folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     published(DAY_1, repositories=[{}])
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = files(folder)
 
     def break_off(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -181,7 +186,7 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     monkeypatch.setattr(publishing, step, break_off)
     with pytest.raises(KeyboardInterrupt):
         published(DAY_2)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert files(folder) == before
 
 
 def test_what_a_killed_run_left_is_removed(published: Callable[..., Publication], folder: Path) -> None:
@@ -206,5 +211,5 @@ def test_a_folder_that_cannot_be_written_is_named(small_lake: Any, tmp_path: Pat
     small_lake.scan(DAY_1)
     small_lake.judge(DAY_1)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(PublishError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
+    with pytest.raises(PublicationError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
         publish(small_lake.lake, small_lake.catalog, tmp_path / "file" / "publish", owner_tags=())
