@@ -1,0 +1,45 @@
+# The audit role in every member account, also in those that join later: a service-managed StackSet of
+# ../../cloudformation/audit-role.yaml. Apply it in the management account, or in a delegated administrator of
+# CloudFormation StackSets with call_as = "DELEGATED_ADMIN". See docs/deploy.md.
+
+resource "aws_cloudformation_stack_set" "audit_role" {
+  name             = "ecr-audit-role"
+  description      = "The role that the ECR audit assumes in every account"
+  permission_model = "SERVICE_MANAGED"
+  call_as          = var.call_as
+  capabilities     = ["CAPABILITY_NAMED_IAM"]
+  template_body    = file("${path.module}/../../cloudformation/audit-role.yaml")
+
+  parameters = {
+    HubRoleArn = var.hub_role_arn
+    ExternalId = var.external_id
+    RoleName   = var.role_name
+  }
+
+  auto_deployment {
+    enabled                          = true
+    retain_stacks_on_account_removal = false
+  }
+
+  operation_preferences {
+    failure_tolerance_percentage = 100
+    max_concurrent_percentage    = 100
+    region_concurrency_type      = "PARALLEL"
+  }
+
+  # CloudFormation fills it in for service-managed StackSets; it is none of ours to change.
+  lifecycle {
+    ignore_changes = [administration_role_arn]
+  }
+}
+
+# One region: a role is in all of them.
+resource "aws_cloudformation_stack_set_instance" "organization" {
+  stack_set_name = aws_cloudformation_stack_set.audit_role.name
+  region         = var.region
+  call_as        = var.call_as
+
+  deployment_targets {
+    organizational_unit_ids = var.organizational_unit_ids
+  }
+}

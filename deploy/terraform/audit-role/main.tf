@@ -1,0 +1,56 @@
+# The role that the audit assumes in one account: what ../../cloudformation/audit-role.yaml makes, for the management
+# account, which no StackSet reaches, and for where there are no service-managed StackSets (China). See docs/deploy.md.
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    effect  = "Allow"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [var.hub_role_arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "sts:ExternalId"
+      values   = [var.external_id]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "list_repositories" {
+  statement {
+    sid       = "ListRepositories"
+    effect    = "Allow"
+    actions   = ["ecr:DescribeRepositories"]
+    resources = ["arn:${data.aws_partition.current.partition}:ecr:*:${data.aws_caller_identity.current.account_id}:repository/*"]
+  }
+
+  # Neither knows resources. Without the first, repositories have no owner; without the second, regions that the account
+  # has not enabled are tried one by one.
+  statement {
+    sid       = "ReadTagsAndRegions"
+    effect    = "Allow"
+    actions   = ["tag:GetResources", "ec2:DescribeRegions"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role" "audit" {
+  name        = var.role_name
+  description = "Lets the ECR audit list repositories and their tags"
+  # Role chaining allows no longer session anyway.
+  max_session_duration = 3600
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "list_repositories" {
+  name   = "list-repositories"
+  role   = aws_iam_role.audit.id
+  policy = data.aws_iam_policy_document.list_repositories.json
+}

@@ -1,0 +1,30 @@
+variable "hub_role_arn" {
+  type        = string
+  description = "ARN of the hub role, the only one that may assume this role. It has to exist already."
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$", var.hub_role_arn))
+    error_message = "Give the ARN of a role, such as arn:aws:iam::111111111111:role/ecr-audit-hub."
+  }
+}
+
+variable "external_id" {
+  type        = string
+  description = "What the hub has to show as well (ECR_AUDIT_EXTERNAL_ID)."
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=,.@:/-]{2,1224}$", var.external_id))
+    error_message = "Give 2 to 1,224 letters, digits or +=,.@:/-_ characters."
+  }
+}
+
+variable "role_name" {
+  type        = string
+  description = "Name of the role, the same in every account (ECR_AUDIT_ROLE_NAME)."
+  default     = "ecr-audit"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", var.role_name))
+    error_message = "Give up to 64 letters, digits or _+=,.@- characters."
+  }
+}

@@ -1,0 +1,150 @@
+# The role that the audit itself runs as, in the hub account: what ../../cloudformation/hub-role.yaml makes. See
+# docs/deploy.md.
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  partition  = data.aws_partition.current.partition
+  account_id = data.aws_caller_identity.current.account_id
+
+  trusts_ec2   = startswith(var.trusted_service, "ec2.")
+  trusts_tasks = var.trusted_service == "ecs-tasks.amazonaws.com"
+  trusts_pods  = var.trusted_service == "pods.eks.amazonaws.com"
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    effect = "Allow"
+    # EKS Pod Identity tags its sessions.
+    actions = local.trusts_pods ? ["sts:AssumeRole", "sts:TagSession"] : ["sts:AssumeRole"]
+
+    principals {
+      type        = var.trusted_service == "" ? "AWS" : "Service"
+      identifiers = [var.trusted_service == "" ? var.trusted_arn : var.trusted_service]
+    }
+
+    # ECS runs tasks of other accounts, too, and says for whom it asks: only for this one. EC2 and EKS do not say.
+    dynamic "condition" {
+      for_each = local.trusts_tasks ? [local.account_id] : []
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:SourceAccount"
+        values   = [condition.value]
+      }
+    }
+  }
+}
+
+data "aws_iam_policy_document" "audit" {
+  statement {
+    sid    = "ReadTheOrganization"
+    effect = "Allow"
+    actions = [
+      "organizations:DescribeOrganization",
+      "organizations:ListAccounts",
+      "organizations:ListAccountsForParent",
+      "organizations:ListOrganizationalUnitsForParent",
+      "organizations:ListRoots",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "EnterTheAccounts"
+    effect    = "Allow"
+    actions   = ["sts:AssumeRole"]
+    resources = ["arn:${local.partition}:iam::*:role/${var.audit_role_name}"]
+
+    # A role of that name anywhere else is none of ours.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceOrgID"
+      values   = ["$${aws:PrincipalOrgID}"]
+    }
+  }
+
+  # The hub's own account is audited with this role, as the others are with theirs.
+  statement {
+    sid       = "ListRepositories"
+    effect    = "Allow"
+    actions   = ["ecr:DescribeRepositories"]
+    resources = ["arn:${local.partition}:ecr:*:${local.account_id}:repository/*"]
+  }
+
+  statement {
+    sid       = "ReadTagsAndRegions"
+    effect    = "Allow"
+    actions   = ["tag:GetResources", "ec2:DescribeRegions"]
+    resources = ["*"]
+  }
+}
+
+data "aws_iam_policy_document" "lake" {
+  statement {
+    sid       = "ListTheLake"
+    effect    = "Allow"
+    actions   = ["s3:ListBucket"]
+    resources = ["arn:${local.partition}:s3:::${var.lake_bucket}"]
+  }
+
+  statement {
+    sid       = "ReadAndWriteTheLake"
+    effect    = "Allow"
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    resources = ["arn:${local.partition}:s3:::${var.lake_bucket}/*"]
+  }
+}
+
+data "aws_iam_policy_document" "lake_key" {
+  statement {
+    sid       = "EncryptAndDecryptTheLake"
+    effect    = "Allow"
+    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+    resources = [var.lake_key_arn]
+  }
+}
+
+resource "aws_iam_role" "hub" {
+  name               = var.role_name
+  description        = "The ECR audit runs as this role"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+
+  lifecycle {
+    precondition {
+      condition     = (var.trusted_service == "") != (var.trusted_arn == "")
+      error_message = "Give either trusted_service or trusted_arn."
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "audit" {
+  name   = "audit"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.audit.json
+}
+
+resource "aws_iam_role_policy" "lake" {
+  count = var.lake_bucket == "" ? 0 : 1
+
+  name   = "lake"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.lake.json
+}
+
+resource "aws_iam_role_policy" "lake_key" {
+  count = var.lake_key_arn == "" ? 0 : 1
+
+  name   = "lake-key"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.lake_key.json
+}
+
+resource "aws_iam_instance_profile" "hub" {
+  count = local.trusts_ec2 ? 1 : 0
+
+  name = var.role_name
+  role = aws_iam_role.hub.name
+}

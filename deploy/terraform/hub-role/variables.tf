@@ -1,0 +1,68 @@
+variable "trusted_service" {
+  type        = string
+  description = "The AWS service whose workloads run the audit. Empty when trusted_arn is given."
+  default     = ""
+
+  validation {
+    condition = contains(
+      ["", "ec2.amazonaws.com", "ec2.amazonaws.com.cn", "ecs-tasks.amazonaws.com", "pods.eks.amazonaws.com"],
+      var.trusted_service
+    )
+    error_message = "Give ec2.amazonaws.com (in China ec2.amazonaws.com.cn), ecs-tasks.amazonaws.com or pods.eks.amazonaws.com."
+  }
+}
+
+variable "trusted_arn" {
+  type        = string
+  description = "ARN of the role or user that runs the audit and may assume this role. Empty when trusted_service is given."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,.@/-]+)?$", var.trusted_arn))
+    error_message = "Give the ARN of a role or a user, or nothing."
+  }
+}
+
+variable "role_name" {
+  type        = string
+  description = "Name of this role."
+  default     = "ecr-audit-hub"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", var.role_name))
+    error_message = "Give up to 64 letters, digits or _+=,.@- characters."
+  }
+}
+
+variable "audit_role_name" {
+  type        = string
+  description = "Name of the audit role in every account (ECR_AUDIT_ROLE_NAME)."
+  default     = "ecr-audit"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", var.audit_role_name))
+    error_message = "Give up to 64 letters, digits or _+=,.@- characters."
+  }
+}
+
+variable "lake_bucket" {
+  type        = string
+  description = "Name of the S3 bucket of the lake, when it is on S3 (ECR_AUDIT_LAKE)."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$", var.lake_bucket))
+    error_message = "Give the name of a bucket, or nothing."
+  }
+}
+
+variable "lake_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts that bucket, when it is not S3's own."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+)?$", var.lake_key_arn))
+    error_message = "Give the ARN of a KMS key, or nothing."
+  }
+}
