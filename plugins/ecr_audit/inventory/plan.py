@@ -127,7 +127,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     """
     plan = read_plan(lake, plan_id)
     accounts = staged_table(lake, plan, "accounts.parquet")
-    regions = _wanted_regions(list_regions(hub), settings, limits, hub.partition)
+    regions = wanted_regions(list_regions(hub), settings, limits, hub.partition)
     wanted = _wanted_accounts(accounts, settings, limits)
     active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
     last = _last_scan(lake, plan.snapshot_date)
@@ -185,7 +185,8 @@ def _require_same_organization(lake: Lake, plan: Plan) -> None:
         )
 
 
-def _wanted_regions(offered: list[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
+def wanted_regions(offered: list[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
+    """The offered regions that the settings and the run ask for. Raises PlanError, naming what is not offered."""
     known = {region.name: region for region in offered}
     for source, names in (("ECR_AUDIT_REGIONS", settings.regions), ("the run's regions", limits.regions)):
         for name in names:
