@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ SELECT
     'ou-ab12-' || (i % 50) AS ou_id,
     'Root/Unit' || (i % 10) || '/Team' || (i % 50) AS ou_path,
     TIMESTAMPTZ '2020-01-01' AS joined_at
-FROM range(greatest(1, $repositories // 2000)) AS t(i);
+FROM range(getvariable('accounts')) AS t(i);
 
 CREATE TABLE scan_targets AS
 SELECT
@@ -51,7 +52,7 @@ SELECT
     'COLLECTED' AS outcome,
     NULL::VARCHAR AS error_code,
     NULL::VARCHAR AS error_message,
-    200::BIGINT AS repository_count,
+    getvariable('per_region')::BIGINT AS repository_count,
     1::BIGINT AS api_calls,
     0::BIGINT AS retries,
     TIMESTAMPTZ '2026-11-01 02:00' AS started_at,
@@ -73,7 +74,7 @@ WITH named AS (
         ) AS repository_name,
         (hash(account_id, region, k) + is_changed::INTEGER) % 10 AS kind
     FROM scan_targets
-    CROSS JOIN range(200) AS t(k)
+    CROSS JOIN range(getvariable('per_region')) AS t(k)
 )
 SELECT
     account_id,
@@ -142,21 +143,33 @@ def run(folder: str, night: int, step: str) -> Cost:
 def make(folder: str, repositories: int) -> None:
     """Commit the inventories of both nights."""
     lake = Lake(f"{folder}/lake")
+    with organization(folder, accounts=max(1, repositories // 2000), per_region=200) as database:
+        for number, night in enumerate(NIGHTS, start=1):
+            scan(database, lake, number, night)
+
+
+@contextmanager
+def organization(folder: str, *, accounts: int, per_region: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that has the tables of ORGANIZATION: accounts of 10 regions of so many repositories each."""
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'; SET preserve_insertion_order = FALSE")
         database.execute("SET temp_directory = $folder", {"folder": f"{folder}/making"})
-        for statement in duckdb.extract_statements(ORGANIZATION):
-            named = {"repositories": repositories} if statement.named_parameters else None
-            database.execute(statement, named)
-        for number, night in enumerate(NIGHTS, start=1):
-            database.execute("SET VARIABLE night = $number", {"number": number})
-            with lake.writer("inventory", night) as writer:
-                for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
-                    database.execute(
-                        f"COPY (FROM {table.name} ORDER BY {', '.join(table.sort_by)}) TO $path (COMPRESSION zstd)",
-                        {"path": str(writer.path(table))},
-                    )
-                writer.commit({})
+        for name, value in (("accounts", accounts), ("per_region", per_region)):
+            database.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        database.execute(ORGANIZATION)
+        yield database
+
+
+def scan(database: duckdb.DuckDBPyConnection, lake: Lake, number: int, night: date) -> None:
+    """Commit the first or the second inventory of an organization as that of a night."""
+    database.execute("SET VARIABLE night = $number", {"number": number})
+    with lake.writer("inventory", night) as writer:
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+            database.execute(
+                f"COPY (FROM {table.name} ORDER BY {', '.join(table.sort_by)}) TO $path (COMPRESSION zstd)",
+                {"path": str(writer.path(table))},
+            )
+        writer.commit({})
 
 
 if __name__ == "__main__":

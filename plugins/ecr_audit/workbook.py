@@ -1,6 +1,9 @@
 """The auditors' workbook: what was found, in which controls, how much was seen, and by which policies it was judged.
 
 Every text is written as text: a spreadsheet runs none of it, whatever an account is named.
+
+A sheet is for people: it has MAX_ROWS rows at most, the first in its order. If those are not all, its first line says
+so, and where all are.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from typing import Any
 import duckdb
 import xlsxwriter
 
-# Excel's own limits (Microsoft, "Excel specifications and limits"): rows of a sheet, characters of a cell.
-MAX_ROWS = 1_048_576
+# Excel could open ten times as many (1,048,576); nobody reads them, and they take minutes to write.
+MAX_ROWS = 100_000
+
+# Excel's limit of a cell (Microsoft, "Excel specifications and limits").
 MAX_CHARACTERS = 32_767
 
 # Rows that are in memory at a time.
@@ -39,11 +44,15 @@ _WIDTHS = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query."""
+    """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query.
+
+    `order` says in words how the query sorts: which rows are there when not all of them are.
+    """
 
     name: str
     table: str
     printed: int
+    order: str
     query: str
 
 
@@ -52,6 +61,7 @@ SHEETS = (
         "Findings",
         "findings",
         10,
+        "those that count in a framework first, then by severity, then by age",
         """
         SELECT
             split_part(policy_id, '/', -1) AS policy, account_id, account_name, ou_path, region, repository_name, owner,
@@ -60,13 +70,25 @@ SHEETS = (
                 status, incompliant_start_date, age_days
             )
         FROM findings
-        ORDER BY policy, age_days DESC, account_id, region, repository_name
+        ORDER BY
+            policy_id IN (SELECT policy_id FROM section_policies) DESC,
+            (
+                SELECT list_position(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], severity)
+                FROM policies
+                WHERE policies.policy_id = findings.policy_id
+            ),
+            policy,
+            age_days DESC,
+            account_id,
+            region,
+            repository_name
         """,
     ),
     Sheet(
         "Linked sections",
         "section_compliance",
         10,
+        "by framework",
         """
         SELECT
             framework_name, section_title, sub_sections, policies, flags, compliance_percent, compliant, incompliant,
@@ -82,6 +104,7 @@ SHEETS = (
         "Coverage",
         "coverage",
         9,
+        "the least seen first",
         """
         SELECT
             account_id, account_name, ou_path, state, coverage_percent, targets, collected, repositories_observed,
@@ -93,15 +116,12 @@ SHEETS = (
         ORDER BY coverage_percent NULLS LAST, account_id
         """,
     ),
-    Sheet("Waivers", "waivers", 10, "SELECT * FROM waivers ORDER BY status, expires, waiver_id"),
+    Sheet("Waivers", "waivers", 10, "by status", "SELECT * FROM waivers ORDER BY status, expires, waiver_id"),
 )
 
 
 def write_workbook(database: duckdb.DuckDBPyConnection, path: Path, sheets: Sequence[Sheet] = SHEETS) -> None:
-    """Write the workbook of a published database. Rows beyond what a sheet can hold are said to be missing, in place.
-
-    Rows are streamed, so that memory does not grow with them.
-    """
+    """Write the workbook of a published database. Rows are streamed, so that memory does not grow with them."""
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": path.parent}
     with xlsxwriter.Workbook(path, options) as book:
         writer = _Writer(book)
@@ -115,6 +135,7 @@ class _Writer:
         self._book = book
         self._bold = book.add_format({"bold": True})
         self._title = book.add_format({"bold": True, "font_size": 16})
+        self._cut = book.add_format({"bold": True, "font_color": "#C00000"})
         self._header = book.add_format({"bold": True, "bg_color": "#D9E1F2", "bottom": 1})
         self._day = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
         self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", "align": "left"})
@@ -134,7 +155,7 @@ class _Writer:
             ("Repositories judged on (commit)", publication["inventory_commit"]),
             ("Verdicts (commit)", publication["compliance_commit"]),
         ]
-        facts += [(f"Rows in {sheet.name}", _told_rows(database, sheet)) for sheet in sheets]
+        facts += [(f"Rows in {sheet.name}", _told_rows(_rows(database, sheet.query), sheet)) for sheet in sheets]
         row = self._pairs(page, 2, facts)
         page.write_string(row + 1, 0, "Policy", self._bold)
         page.write_string(row + 1, 1, "Version (SHA-256 of its definition and SQL)", self._bold)
@@ -143,26 +164,26 @@ class _Writer:
 
     def sheet(self, database: duckdb.DuckDBPyConnection, sheet: Sheet) -> None:
         page = self._book.add_worksheet(sheet.name)
-        result = database.execute(sheet.query)
+        rows, header = _rows(database, sheet.query), 0
+        if rows > MAX_ROWS:
+            page.write_string(0, 0, f"{_told_rows(rows, sheet)}. Here are {sheet.order}.", self._cut)
+            header = 1
+        result = database.execute(f"{sheet.query} LIMIT {MAX_ROWS}")
         names = [column[0] for column in result.description or ()]
         for index, name in enumerate(names):
             page.set_column(index, index, _WIDTHS.get(name, max(10, len(name) + 3)))
-            page.write_string(0, index, name, self._header)
-        page.freeze_panes(1, 0)
+            page.write_string(header, index, name, self._header)
+        page.freeze_panes(header + 1, 0)
         self._print_fit(page)
-        page.repeat_rows(0)
-        number = 0
+        page.repeat_rows(0, header)
+        number = header
         while batch := result.fetchmany(_BATCH):
-            for values in batch[: _room() - number]:
+            for values in batch:
                 number += 1
                 for index, value in enumerate(values):
                     self._cell(page, number, index, value)
-            if number == _room():
-                break
-        page.autofilter(0, 0, number, len(names) - 1)
+        page.autofilter(header, 0, number, len(names) - 1)
         page.print_area(0, 0, number, sheet.printed - 1)
-        if number == _room() and (missing := _rows(database, sheet.query) - number):
-            page.write_string(number + 1, 0, f"{missing:,} more rows do not fit into a sheet: see {sheet.table}.csv")
 
     def _pairs(self, page: Any, row: int, pairs: Iterable[tuple[str, Any]]) -> int:
         for name, value in pairs:
@@ -201,11 +222,6 @@ class _Writer:
         page.fit_to_pages(1, 0)
 
 
-def _room() -> int:
-    """Rows of data that a sheet holds: less its header, and the line that says what is missing."""
-    return MAX_ROWS - 2
-
-
 def _short(text: str) -> str:
     """Text as a cell holds it: on one line, since a break would be drawn over the next row."""
     if not text.isprintable():
@@ -213,11 +229,8 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
-def _told_rows(database: duckdb.DuckDBPyConnection, sheet: Sheet) -> str:
-    rows = _rows(database, sheet.query)
-    if rows <= _room():
-        return f"{rows:,}"
-    return f"{_room():,} of {rows:,}: more than a sheet can hold; all are in {sheet.table}.csv"
+def _told_rows(rows: int, sheet: Sheet) -> str:
+    return f"{rows:,}" if rows <= MAX_ROWS else f"{MAX_ROWS:,} of {rows:,} rows; all are in {sheet.table}.csv"
 
 
 def _rows(database: duckdb.DuckDBPyConnection, query: str) -> int:

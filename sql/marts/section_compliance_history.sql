@@ -1,6 +1,8 @@
 -- section_compliance: one row per evaluated snapshot, framework section and scope, with the names that people read.
 -- key: snapshot_date, section_id, scope_type, scope_id.  from: lake.section_compliance_history, catalog.sections.
--- Names are today's; a section that the catalog has no more has none.
+-- Names are today's; a section that the catalog has no more has none. Accounts are here of the newest snapshot only:
+-- with all sections of each they would be millions of rows a year. compliance_daily has them of every day, by policy,
+-- and lake_section_compliance of lake.sql by section.
 SELECT
     h.snapshot_date,
     h.framework_id,
@@ -11,3 +13,5 @@ SELECT
     h.* EXCLUDE (snapshot_date, framework_id, section_id)
 FROM lake.section_compliance_history AS h
 LEFT JOIN catalog.sections AS s USING (section_id)
+WHERE h.scope_type <> 'account'
+    OR h.snapshot_date = $snapshot_date

@@ -84,26 +84,43 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None
     assert {row["account_id"] for row in rows(book["Coverage"])} == {account["account_id"] for account in accounts}
 
 
-def test_more_rows_than_a_sheet_holds_are_said_to_be_missing(
+def test_a_sheet_that_has_not_all_rows_says_so_in_its_first_line(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = database.table("findings").shape[0]
-    monkeypatch.setattr(writing, "MAX_ROWS", 102)
+    monkeypatch.setattr(writing, "MAX_ROWS", 100)
     write_workbook(database, tmp_path / "small.xlsx")
     book = openpyxl.load_workbook(tmp_path / "small.xlsx")
-    cells = list(book["Findings"].iter_rows(values_only=True))
-    assert len(cells) == 102
-    assert cells[-1][0] == f"{findings - 100:,} more rows do not fit into a sheet: see findings.csv"
+    page = book["Findings"]
+    note, header, *cells = page.iter_rows(values_only=True)
+    assert note[0] == (
+        f"100 of {findings:,} rows; all are in findings.csv."
+        " Here are those that count in a framework first, then by severity, then by age."
+    )
+    assert len(cells) == 100
+    assert (page.freeze_panes, page.auto_filter.ref) == ("A3", page.dimensions.replace("A1", "A2"))
     cover = dict(row[:2] for row in book["Cover"].iter_rows(values_only=True))
-    assert cover["Rows in Findings"] == f"100 of {findings:,}: more than a sheet can hold; all are in findings.csv"
+    assert cover["Rows in Findings"] == f"100 of {findings:,} rows; all are in findings.csv"
     assert cover["Rows in Coverage"] == str(database.table("coverage").shape[0])
+    shown = [dict(zip(header, row, strict=True)) for row in cells]
+    oldest = database.execute(
+        """
+        SELECT age_days
+        FROM findings
+        WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        ORDER BY age_days DESC
+        LIMIT 100
+        """
+    ).fetchall()
+    assert {row["policy"] for row in shown} == {"repository-image-tag-mutability"}
+    assert [(row["age_days"],) for row in shown] == oldest
 
 
-def test_exactly_as_many_rows_as_fit_are_not_said_to_be_missing(
+def test_a_sheet_that_has_just_all_rows_is_as_any_other(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = database.table("findings").shape[0]
-    monkeypatch.setattr(writing, "MAX_ROWS", findings + 2)
+    monkeypatch.setattr(writing, "MAX_ROWS", findings)
     write_workbook(database, tmp_path / "full.xlsx")
     assert len(rows(openpyxl.load_workbook(tmp_path / "full.xlsx")["Findings"])) == findings
 

@@ -1,0 +1,211 @@
+"""What it takes to publish a year of nights, and to ask every question of sql/analyses of what was published.
+
+    python benchmarks/publication.py                 # 365 nights x 100,000 repositories in 1,000 accounts
+    python benchmarks/publication.py --nights 30
+
+The last night is scanned, judged and rolled up by the library. Of the nights before it the lake has what publishing
+reads: the tables that were rolled up, made by SQL from those of a night that the library judged, with counts that move,
+and 1 % of the repositories changed each night, half of them fixed. All but the last two have empty files in place of
+the large tables, `repositories` and `policy_output`.
+
+Publishing and each question have a process of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from compliance import NIGHTS, OWNER_TAGS, in_fresh_process, organization, scan
+from measuring import Cost, measure, print_table
+
+from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.compliance import Evaluation, evaluate, roll_up
+from ecr_audit.lake import Commit, Lake, SnapshotWriter
+from ecr_audit.publication import DATABASE
+from ecr_audit.publish import publish
+from ecr_audit.schemas import STAGES
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.waivers import SCHEMA
+
+BEFORE, LAST = NIGHTS
+KINDS = ("duckdb", "parquet", "csv", "xlsx")
+
+# Accepted risks, one a region of a unit.
+WAIVERS = [
+    {
+        "waiver_id": f"W-{number}",
+        "policy_id": "/ce/ca/aws/ecr/repository-image-tag-mutability",
+        "ou_path": f"Root/Unit{number}",
+        "region": "eu-west-1",
+        "reason": "The pipeline is to be retired.",
+        "owner": "platform",
+        "ticket": f"RISK-{number}",
+        "approved_by": "CISO",
+        "created": LAST - timedelta(days=100),
+        "expires": LAST + timedelta(days=20 * number),
+    }
+    for number in range(10)
+]
+
+# What a scope counts on a night: some of what complied on the night it is made from did not comply yet.
+_COUNTS = """
+WITH moved AS (
+    SELECT * REPLACE (compliant - worse AS compliant, incompliant + worse AS incompliant)
+    FROM (SELECT *, least(compliant, hash(scope_id, $night) % 5)::BIGINT AS worse FROM {table})
+)
+SELECT * EXCLUDE (worse) REPLACE (
+    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent,
+    100.0 * compliant / nullif(compliant + incompliant - waived, 0) AS compliance_percent_with_waivers
+)
+FROM moved
+"""
+
+# The tables of a night before the last, made from those that were judged.
+HISTORY = {
+    "policy_run": "SELECT * REPLACE ($day::TIMESTAMPTZ + INTERVAL 3 HOUR AS run_time) FROM policy_run",
+    "scope_compliance": _COUNTS.format(table="scope_compliance"),
+    "section_compliance": _COUNTS.format(table="section_compliance"),
+    "changes": """
+SELECT
+    $day - 1 AS previous_snapshot_date,
+    policy_id,
+    object_id AS repository_arn,
+    account_id,
+    a.account_name,
+    a.ou_path,
+    region,
+    split_part(object_id, ':repository/', 2) AS repository_name,
+    a.account_name AS owner,
+    CASE WHEN hash(object_id) % 2 = 0 THEN 'fixed' ELSE 'new' END AS change,
+    CASE WHEN change = 'fixed' THEN 'INCOMPLIANT' ELSE 'COMPLIANT' END AS previous_status,
+    CASE WHEN change = 'fixed' THEN 'COMPLIANT' ELSE 'INCOMPLIANT' END AS status,
+    CASE WHEN change = 'new' THEN $day ELSE $day - (hash(object_id, $night) % 90)::INTEGER END
+        AS incompliant_start_date,
+    CASE WHEN change = 'fixed' THEN $day END AS incompliant_end_date,
+    current_state_message
+FROM policy_output
+JOIN coverage AS a USING (account_id)
+WHERE hash(object_id, $night) % 100 = 0
+""",
+    "ended_findings": """
+SELECT
+    policy_id,
+    object_id,
+    account_id,
+    a.account_name,
+    a.ou_path,
+    region,
+    a.account_name AS owner,
+    $day - (hash(object_id, $night) % 90)::INTEGER AS incompliant_start_date,
+    'fixed' AS ended_by
+FROM policy_output
+JOIN coverage AS a USING (account_id)
+WHERE hash(object_id, $night) % 100 = 0 AND hash(object_id) % 2 = 0
+""",
+}
+
+# And of the night before the last, whose verdicts the last one continues: what is open has been so for up to a year.
+CONTINUED = {
+    "policy_output": """
+SELECT * REPLACE (
+    CASE WHEN status = 'INCOMPLIANT' THEN $day - (hash(object_id) % $night)::INTEGER END AS incompliant_start_date
+)
+FROM policy_output
+""",
+    "coverage": "FROM coverage",
+}
+
+
+def main() -> None:
+    """Make the lake, publish it, ask."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nights", type=int, default=365)
+    nights = parser.parse_args().nights
+    with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
+        in_fresh_process(make, folder, nights)
+        cost = in_fresh_process(run, folder)
+        published = Path(folder, "publish")
+        sizes = [sum(file.stat().st_size for file in published.glob(f"*.{kind}")) / 2**20 for kind in KINDS]
+        print_table(
+            ["nights", "wall s", "CPU s", "peak MB", *(f"{kind} MB" for kind in KINDS)],
+            [[nights, cost.wall, cost.cpu, round(cost.peak_mb), *map(round, sizes)]],
+        )
+        print_table(["table", "rows"], sorted(cost.result.items(), key=lambda row: -row[1])[:8])
+        answers = [
+            (question.stem, in_fresh_process(ask, published / DATABASE, question))
+            for question in sorted((SQL_ROOT / "analyses").glob("*.sql"))
+        ]
+        print_table(["question", "rows", "wall s"], [[name, cost.result, cost.wall] for name, cost in answers])
+
+
+def run(folder: str) -> Cost:
+    """Publish; the result is the rows of each table."""
+    lake, catalog = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT)
+    cost = measure(lambda: publish(lake, catalog, Path(folder, "publish"), owner_tags=OWNER_TAGS))
+    return Cost(cost.result.rows, cost.wall, cost.cpu, cost.peak_mb)
+
+
+def ask(published: Path, question: Path) -> Cost:
+    """Ask a question of the published file, opening it; the result is how many rows answer."""
+
+    def rows() -> int:
+        with duckdb.connect(published, read_only=True, config={"threads": 2}) as database:
+            return len(database.execute(question.read_text(encoding="utf-8")).fetchall())
+
+    return measure(rows)
+
+
+def make(folder: str, nights: int) -> None:
+    """Make the lake: all nights but one by SQL, then the last by the library."""
+    catalog, lake, judged = load_catalog(SQL_ROOT), Lake(f"{folder}/lake"), Lake(f"{folder}/judged")
+    with organization(folder, accounts=1_000, per_region=10) as database:
+        scan(database, judged, 1, BEFORE)
+        commit = judge(judged, catalog, BEFORE)
+        for table in STAGES["compliance"]:
+            location = {"path": judged.location(commit, table)}
+            database.execute(
+                f"CREATE TABLE {table.name} AS FROM read_parquet($path, hive_partitioning = FALSE)", location
+            )
+        for night in range(1, nights):
+            day = LAST - timedelta(days=nights - night)
+            if day == BEFORE:
+                scan(database, lake, 1, day)
+            else:
+                with lake.writer("inventory", day) as writer:
+                    write(database, writer, {}, night)
+                    writer.commit({})
+            with lake.writer("compliance", day) as writer:
+                write(database, writer, HISTORY | (CONTINUED if day == BEFORE else {}), night)
+                run_time = datetime.combine(day, time(3), UTC)
+                writer.commit(asdict(Evaluation.of(lake, catalog, day, run_time, OWNER_TAGS)))
+        scan(database, lake, 2, LAST)
+    judge(lake, catalog, LAST)
+
+
+def judge(lake: Lake, catalog: Catalog, day: date) -> Commit:
+    """Judge and roll up a night, as the library does."""
+    evaluate(lake, catalog, day, owner_tags=OWNER_TAGS)
+    return roll_up(lake, catalog, day, waivers=pa.Table.from_pylist(WAIVERS, schema=SCHEMA))[0]
+
+
+def write(database: duckdb.DuckDBPyConnection, writer: SnapshotWriter, queries: Mapping[str, str], night: int) -> None:
+    """Write what the queries give, and empty files of the stage's other tables."""
+    given = {"day": writer.snapshot_date, "night": night}
+    for table in STAGES[writer.stage]:
+        if table.name not in queries:
+            writer.write(table, table.schema.empty_table())
+            continue
+        statement = f"COPY ({queries[table.name]} ORDER BY {', '.join(table.sort_by)}) TO $path (COMPRESSION zstd)"
+        named = {name: value for name, value in given.items() if f"${name}" in statement}
+        database.execute(statement, named | {"path": str(writer.path(table))})
+
+
+if __name__ == "__main__":
+    main()
