@@ -21,7 +21,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws demo-history up sql bi docs test lint format types lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up sql bi docs test lint format types lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,12 @@ audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo
 
 audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
 	@$(BIN)/python bin/audit.py aws
+
+doctor: $(VENV)/.audit ## Check each permission and setting for audit-aws, and say what to fix
+	@$(BIN)/python bin/doctor.py aws
+
+doctor-demo: $(VENV)/.audit ## The same on the demo organization
+	@$(BIN)/python bin/doctor.py demo
 
 demo-history: $(VENV)/.audit ## 90 nights of the demo organization before those of make audit, for trends and BI
 	@$(BIN)/python -m ecr_audit.demo.history

@@ -36,7 +36,7 @@ def main() -> int:
     where = parser.parse_args().where
     with _own_terminal() as console:
         try:
-            _set_data_folder(where)
+            set_data_folder(where)
             log_file = _log_everything()
             console.print(f"Log of everything: [bold]{log_file}[/]", soft_wrap=True)
             return _run_demo(console) if where == "demo" else _run_aws(console)
@@ -48,7 +48,7 @@ def main() -> int:
         return 1
 
 
-def _set_data_folder(where: str) -> None:
+def set_data_folder(where: str) -> None:
     """The demo has data/ to itself; a real organization's data go beside it, unless ECR_AUDIT_DATA says where."""
     if not os.environ.get("ECR_AUDIT_DATA"):
         os.environ["ECR_AUDIT_DATA"] = str(ROOT / "data" if where == "demo" else ROOT / "data" / "aws")
@@ -78,22 +78,12 @@ def _log_everything() -> Path:
 
 
 def _run_demo(console: Console) -> int:
-    _forget_real_aws()
-    from ecr_audit.demo import identities
-    from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
+    from ecr_audit.demo.organization import demo_world
     from ecr_audit.demo.server import EmulatedAws
 
-    os.environ.update(
-        AWS_ACCESS_KEY_ID=identities.HUB_ACCESS_KEY_ID,
-        AWS_SECRET_ACCESS_KEY=identities.HUB_SECRET_ACCESS_KEY,
-        AWS_DEFAULT_REGION="us-east-1",
-        ECR_AUDIT_EXTERNAL_ID=EXTERNAL_ID,
-        # The demo organization has accounts that nobody may enter; its gate is set so that the second night passes.
-        ECR_AUDIT_MIN_COVERAGE="0.85",
-    )
     today = datetime.now(UTC).date()
     with EmulatedAws(demo_world(1, today)) as aws:
-        os.environ["AWS_ENDPOINT_URL"] = aws.endpoint_url
+        demo_environment(aws.endpoint_url)
         console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
         airflow = _Airflow(console)
         airflow.audit(today - timedelta(days=1), "yesterday's night")
@@ -109,8 +99,14 @@ def _run_aws(console: Console) -> int:
     return 0 if passed else 1
 
 
-def _forget_real_aws() -> None:
-    """Take every way to a real AWS, and every setting made for one, out of this process's environment."""
+def demo_environment(endpoint_url: str) -> None:
+    """Make this process's environment that of the demo organization, on the emulated AWS at `endpoint_url`.
+
+    Every way to a real AWS, and every setting made for one, is taken out of it.
+    """
+    from ecr_audit.demo import identities
+    from ecr_audit.demo.organization import EXTERNAL_ID
+
     for name in list(os.environ):
         if name.startswith("AWS_") or (name.startswith("ECR_AUDIT_") and name != "ECR_AUDIT_DATA"):
             del os.environ[name]
@@ -120,6 +116,13 @@ def _forget_real_aws() -> None:
         AWS_SHARED_CREDENTIALS_FILE=nowhere,
         AWS_EC2_METADATA_DISABLED="true",
         NO_PROXY="127.0.0.1",
+        AWS_ENDPOINT_URL=endpoint_url,
+        AWS_ACCESS_KEY_ID=identities.HUB_ACCESS_KEY_ID,
+        AWS_SECRET_ACCESS_KEY=identities.HUB_SECRET_ACCESS_KEY,
+        AWS_DEFAULT_REGION="us-east-1",
+        ECR_AUDIT_EXTERNAL_ID=EXTERNAL_ID,
+        # The demo organization has accounts that nobody may enter; its gate is set so that the second night passes.
+        ECR_AUDIT_MIN_COVERAGE="0.85",
     )
 
 

@@ -1,0 +1,103 @@
+"""Checks each permission and setting that a nightly run needs, and says what to fix; exit code 1 when there is any.
+
+`aws` checks with the environment's credentials; `demo` does the same on the emulated AWS of the demo organization.
+`make doctor` and `make doctor-demo` call this in the right environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from audit import demo_environment, set_data_folder
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skipped": "dim"}
+# Of the accounts that a check tells of, so many are shown; their number is always told.
+MOST_CASES = 20
+
+
+def main() -> int:
+    """Print the result of every check as it comes; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="doctor", description=__doc__)
+    parser.add_argument("where", choices=("demo", "aws"))
+    where = parser.parse_args().where
+    set_data_folder(where)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=110)
+    # What the library warns of is told by the checks.
+    logging.getLogger("ecr_audit").setLevel(logging.ERROR)
+    statuses: Counter[str] = Counter()
+    with _demo() if where == "demo" else contextlib.nullcontext(), console.status("Checking …"):
+        from ecr_audit.doctor import examine
+
+        for result in examine(_connect_hub, _postgres_uri):
+            statuses[result.status] += 1
+            _print(console, result)
+    console.print()
+    if statuses["FAIL"]:
+        console.print(f"[bold red]{statuses['FAIL']} to fix[/]; docs/deploy.md leads through the set-up in order.")
+        return 1
+    seen_less = " It would see less than it could, as warned." if statuses["warn"] else ""
+    console.print(f"[bold green]Nothing found that would fail a nightly run.[/]{seen_less}")
+    return 0
+
+
+@contextlib.contextmanager
+def _demo() -> Iterator[None]:
+    from ecr_audit.demo.organization import demo_world
+    from ecr_audit.demo.server import EmulatedAws
+
+    with EmulatedAws(demo_world(1)) as aws:
+        demo_environment(aws.endpoint_url)
+        yield
+
+
+def _connect_hub() -> Any:
+    """As the DAGs connect; but Airflow, which takes seconds to load, is only asked for a connection."""
+    from ecr_audit.aws.session import connect_hub
+    from ecr_audit.settings import load_settings
+
+    if load_settings().aws_conn_id is None:
+        return connect_hub()
+    import ecr_audit_airflow
+
+    return ecr_audit_airflow.connect_hub()
+
+
+def _postgres_uri() -> str | None:
+    import ecr_audit_airflow
+
+    return ecr_audit_airflow.postgres_uri()
+
+
+def _print(console: Console, result: Any) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=7)
+    table.add_column(width=20)
+    table.add_column(overflow="fold")
+    table.add_row(Text(result.status, STYLES[result.status]), Text(result.title, "bold"), Text(_plain(result.found)))
+    for case in result.cases[:MOST_CASES]:
+        table.add_row("", "", Text(f"- {_plain(case)}"))
+    if (more := len(result.cases) - MOST_CASES) > 0:
+        table.add_row("", "", Text(f"… and {more} more"))
+    if result.fix:
+        table.add_row("", "", Text(f"-> {_plain(result.fix)}", "bold"))
+    console.print(table)
+
+
+def _plain(text: str) -> str:
+    """Without what a terminal would act on: names and messages are other people's."""
+    return "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

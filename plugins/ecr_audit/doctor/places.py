@@ -1,0 +1,116 @@
+"""The places that the audit reads and writes beside AWS: the lake, the published files, waivers, PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from ecr_audit.catalog import load_catalog
+from ecr_audit.dictionary import quoted
+from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
+from ecr_audit.doctor.clock import is_of_time
+from ecr_audit.doctor.results import Result, fail, ok
+from ecr_audit.lake import Lake, LakeError
+from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.waivers import WaiverError, load_waivers
+
+LAKE = "Lake"
+PUBLISHED = "Published files"
+WAIVERS = "Waivers"
+POSTGRESQL = "PostgreSQL"
+
+# A folder of the lake that no snapshot uses.
+_PROBES = "_doctor"
+_PROBE = b"A probe of the doctor's. It may be deleted.\n"
+
+
+def check_lake(settings: Settings, organization_id: str) -> Result:
+    """Write a probe into the lake, read it back and remove it; then read its newest snapshot's commit.
+
+    `organization_id`: of the hub's organization, empty when not known. A lake that holds another's is refused by a run.
+    """
+    root = settings.lake_root
+    doing = "opened"
+    try:
+        lake = Lake(root)
+        name = f"{_PROBES}/{uuid.uuid4().hex}"
+        with lake.scratch("doctor") as folder:
+            doing = "written"
+            (folder / "probe").write_bytes(_PROBE)
+            lake.move_in(folder / "probe", f"{name}/probe")
+            doing = "read back"
+            lake.fetch(f"{name}/probe", folder / "back")
+            if (folder / "back").read_bytes() != _PROBE:
+                raise LakeError(f"{root}: other bytes come back than were written")
+            doing = "deleted from"
+            lake.remove_folder(_PROBES)
+        doing = "read"
+        dates = lake.snapshot_dates("inventory")
+        newest = lake.read_commit("inventory", dates[-1]) if dates else None
+    except (LakeError, OSError, pa.ArrowException) as error:
+        fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_LAKE."
+        if not settings.lake:
+            fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
+        return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_of_time(str(error)) else fix)
+    if newest is None:
+        return ok(LAKE, f"{root}: written, read and deleted; no snapshot yet")
+    owner = newest.details["organization_id"]
+    if organization_id and owner != organization_id:
+        fix = "Give each organization its own ECR_AUDIT_DATA."
+        return fail(LAKE, f"{root} holds snapshots of organization {owner}, and the hub's is {organization_id}", fix)
+    told = f"{len(dates)} snapshot{'s' * (len(dates) != 1)}, the newest of {dates[-1]}"
+    return ok(LAKE, f"{root}: written, read and deleted; {told}")
+
+
+def check_published(settings: Settings) -> Result:
+    """Write, rename and remove a probe in the folder of published files."""
+    folder = settings.publish_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as aside:
+            probe = Path(aside, "probe")
+            probe.write_bytes(_PROBE)
+            probe.replace(Path(aside, "renamed"))
+    except OSError as error:
+        fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
+        return fail(PUBLISHED, f"{folder} cannot be written: {error}", fix)
+    return ok(PUBLISHED, f"{folder}: written and deleted")
+
+
+def check_waivers(settings: Settings) -> Result:
+    """Load the file of waivers as a run does."""
+    try:
+        waivers = load_waivers(settings.waivers, load_catalog(SQL_ROOT), settings.waiver_max_days)
+    except (WaiverError, pa.ArrowException) as error:
+        return fail(WAIVERS, str(error), "Mend the file, or ECR_AUDIT_WAIVERS.")
+    return ok(WAIVERS, f"{settings.waivers}: {waivers.num_rows}")
+
+
+def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
+    """Connect as publishing does, and ask whether the schema is there, or may be created."""
+    import adbc_driver_postgresql.dbapi as postgresql  # heavy, and few need it
+
+    schema = settings.postgres_schema
+    fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."
+    try:
+        with postgresql.connect(uri() or "") as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                SELECT current_user::text, current_database()::text, version()::text,
+                    coalesce(
+                        (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = {quoted(schema)}),
+                        has_database_privilege(current_database(), 'CREATE')
+                    )
+                """
+            )
+            [(user, database, version, may_create)] = cursor.fetchall()
+    except Exception as error:  # Airflow's, of an unknown connection, or the driver's
+        return fail(POSTGRESQL, str(error).strip(), fix)
+    if not may_create:
+        found = f"{user} may not create tables in schema {schema} of database {database}"
+        return fail(POSTGRESQL, found, f'GRANT CREATE ON SCHEMA {schema} TO "{user}", or on the database if it is new.')
+    return ok(POSTGRESQL, f"{user} may write schema {schema} of database {database} ({version.partition(' on ')[0]})")

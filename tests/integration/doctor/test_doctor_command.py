@@ -1,0 +1,80 @@
+"""The command behind `make doctor` and `make doctor-demo`, run as people run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+Doctor = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def doctor(tmp_path: Path) -> Doctor:
+    """Runs the command in this process's environment, less what is set to None."""
+
+    def run(where: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+        environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), **changes}
+        given = {name: value for name, value in environment.items() if value is not None}
+        command = [sys.executable, str(ROOT / "bin" / "doctor.py"), where]
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+
+    return run
+
+
+def test_on_the_demo_it_names_the_account_without_the_role(doctor: Doctor, tmp_path: Path) -> None:
+    """Whatever credentials and settings the environment holds for a real organization."""
+    real = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_PROFILE": "production", "ECR_AUDIT_AWS_CONN_ID": "aws"}
+    done = doctor("demo", ECR_AUDIT_DATA=str(tmp_path / "data"), **real)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.split() for line in done.stdout.splitlines() if line]
+    assert [line[0] for line in lines if line[0] in ("ok", "warn", "FAIL", "skipped")].count("ok") == 10
+    assert "210000000025 acquired-courier-legacy: AccessDenied" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_healthy_organization(aws, doctor: Doctor) -> None:
+    done = doctor("aws")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing found that would fail a nightly run." in done.stdout
+    assert "warn" not in done.stdout
+
+
+def test_a_fault_is_told_with_what_to_do_and_fails(aws, doctor: Doctor) -> None:
+    done = doctor("aws", ECR_AUDIT_EXTERNAL_ID="open-up")
+    assert done.returncode == 1
+    assert "refused in all 3 accounts" in done.stdout
+    assert "-> AWS does not say why." in done.stdout
+    assert "1 to fix" in done.stdout
+    assert "open-up" not in done.stdout + done.stderr
+
+
+def test_skew_is_told_before_what_fails_of_it(aws, doctor: Doctor) -> None:
+    aws.ahead = timedelta(minutes=20)
+    done = doctor("aws")
+    assert done.returncode == 1
+    assert done.stdout.index("clock skew") < done.stdout.index("Signature expired")
+
+
+def test_hostile_names_stay_text(aws, doctor: Doctor) -> None:
+    """Neither the markup of the console nor a terminal's escape sequences."""
+    changed = replace(aws.world.accounts["100000000001"], name="[red]\x1b[2J[/nope]", assumable=False)
+    aws.world = replace(aws.world, accounts={**aws.world.accounts, changed.id: changed})
+    done = doctor("aws")
+    assert "[red] [2J[/nope]" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_an_unknown_airflow_connection(aws, doctor: Doctor, tmp_path: Path) -> None:
+    home = str(tmp_path / "airflow")
+    done = doctor("aws", ECR_AUDIT_AWS_CONN_ID="nowhere", AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False")
+    assert done.returncode == 1
+    assert "nowhere" in done.stdout

@@ -1,0 +1,56 @@
+"""The doctor's look at PostgreSQL: a server that takes what is published, one that refuses it, one that is not there."""
+
+from __future__ import annotations
+
+import adbc_driver_postgresql.dbapi as postgresql
+import pytest
+
+from ecr_audit.doctor import Status
+from ecr_audit.doctor.places import check_postgres
+from ecr_audit.settings import Settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(postgres_conn_id="bi", postgres_schema="reports")
+
+
+@pytest.fixture
+def reader(postgres: str) -> str:
+    """The URI of a user who may connect and no more."""
+    with postgresql.connect(postgres, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'reader'")
+        if cursor.fetchall() == [(0,)]:
+            cursor.execute("CREATE ROLE reader LOGIN")
+    return postgres.replace("publisher@", "reader@")
+
+
+def test_a_server_that_takes_what_is_published(postgres: str, settings: Settings) -> None:
+    result = check_postgres(settings, lambda: postgres)
+    assert result.status is Status.OK
+    assert result.found.startswith("publisher may write schema reports of database postgres (PostgreSQL ")
+
+
+def test_a_user_who_may_not_create_tables(reader: str, settings: Settings) -> None:
+    result = check_postgres(settings, lambda: reader)
+    assert result.status is Status.FAIL
+    assert "reader may not create tables in schema reports" in result.found
+    assert 'GRANT CREATE ON SCHEMA reports TO "reader"' in result.fix
+
+
+def test_a_schema_that_is_there_decides_by_its_own_grants(postgres: str, reader: str, settings: Settings) -> None:
+    statements = ["CREATE SCHEMA reports", "GRANT CREATE, USAGE ON SCHEMA reports TO reader"]
+    with postgresql.connect(postgres, autocommit=True) as connection, connection.cursor() as cursor:
+        try:
+            for statement in statements:
+                cursor.execute(statement)
+            assert check_postgres(settings, lambda: reader).status is Status.OK
+        finally:
+            cursor.execute("DROP SCHEMA reports")
+
+
+def test_a_server_that_is_not_there(settings: Settings) -> None:
+    result = check_postgres(settings, lambda: "postgresql://nobody@127.0.0.1:1/nowhere")
+    assert result.status is Status.FAIL
+    assert "127.0.0.1" in result.found
+    assert "connection 'bi' (ECR_AUDIT_POSTGRES_CONN_ID)" in result.fix
