@@ -1,9 +1,10 @@
 """
 ### Upkeep of the lake
 
-Thins snapshots that are older than `ECR_AUDIT_RETENTION_DAYS` to one a month, the last of each, and removes what killed
-runs left. The newest snapshot is never touched, and the status history of what remains stays as it is: each verdict
-carries its own dates. With fewer snapshots, the published file stays small, too.
+Thins snapshots that are older than `ECR_AUDIT_RETENTION_DAYS`, but for the last of each month, and removes what killed
+runs left. Of a thinned night the inventory and the verdicts go, which have a row for every repository; what was rolled
+up of them stays, so that trends, changes and ended findings go back to the first night. The newest snapshot is never
+touched. A night that was thinned cannot be judged anew.
 
 Every Sunday. **Run by hand** it only says what it would remove, unless *Dry run* is switched off in its form.
 """
@@ -28,7 +29,7 @@ from ecr_audit_airflow import DEFAULT_ARGS
             True,
             type="boolean",
             title="Dry run",
-            description="Only say in the log which snapshots would be removed. A scheduled run does remove them.",
+            description="Only say in the log which snapshots would be thinned. A scheduled run does thin them.",
         )
     },
     default_args=DEFAULT_ARGS,
@@ -38,7 +39,7 @@ from ecr_audit_airflow import DEFAULT_ARGS
 def ecr_maintenance():
     @task
     def thin_snapshots() -> list[str]:
-        """Remove old snapshots, or say which. Returns their dates."""
+        """Thin old snapshots, or say which. Returns their dates."""
         from ecr_audit import retention
 
         context = get_current_context()

@@ -20,7 +20,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from ecr_audit.schemas import STAGES, LakeTable
+from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
 
 SCHEMA_VERSION = 2
 
@@ -39,13 +39,19 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 ROW_GROUP_ROWS = 122_880
 
 
+_TABLES = tuple(table for tables in STAGES.values() for table in tables)
+
+
 class LakeError(RuntimeError):
     """The lake cannot be read or written; the message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One committed stage of one snapshot: the names of its files, relative to the lake, by table."""
+    """One committed stage of one snapshot: the names of its files, relative to the lake, by table.
+
+    A thinned one names fewer files; `rows` still counts what there was.
+    """
 
     stage: str
     snapshot_date: date
@@ -55,6 +61,11 @@ class Commit:
     rows: Mapping[str, int]
     # What the writer wants remembered: the run, the inventory commit that was judged, and the like.
     details: Mapping[str, Any]
+
+    @property
+    def is_whole(self) -> bool:
+        """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
+        return len(self.files) == len(STAGES[self.stage])
 
 
 class Lake:
@@ -108,9 +119,10 @@ class Lake:
             ) from fault
 
     def previous_commit(self, stage: str, before: date) -> Commit | None:
-        """The newest commit of a date earlier than `before`."""
-        earlier = [day for day in self.snapshot_dates(stage) if day < before]
-        return self.read_commit(stage, earlier[-1]) if earlier else None
+        """The newest whole commit of a date earlier than `before`."""
+        earlier = reversed([day for day in self.snapshot_dates(stage) if day < before])
+        commits = (self.read_commit(stage, day) for day in earlier)
+        return next((commit for commit in commits if commit and commit.is_whole), None)
 
     def location(self, commit: Commit, table: LakeTable) -> str:
         """Where the committed file of a table is: a local path, or bucket/key on S3 (see `filesystem`)."""
@@ -220,29 +232,33 @@ class Lake:
         """Remove a folder of the lake and all that is in it."""
         self._fs.delete_dir(f"{self._base}/{relative}")
 
-    def stored_dates(self) -> list[date]:
-        """Dates of which the lake holds anything, committed or not, oldest first."""
-        prefix = "snapshot_date="
-        found = {day for stage in STAGES for day in self.snapshot_dates(stage)}
-        for table in (table for tables in STAGES.values() for table in tables):
-            folders = self.folders(table.name)
-            found |= {date.fromisoformat(name.removeprefix(prefix)) for name in folders if name.startswith(prefix)}
+    def thick_dates(self) -> list[date]:
+        """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
+        found = set(self.snapshot_dates("inventory"))
+        thinned = {_partition(day) for day in self.snapshot_dates("compliance")}
+        for table in _TABLES:
+            partitions = set(self.folders(table.name)) - (thinned if table in ROLLED_UP else set())
+            found |= {date.fromisoformat(name.removeprefix(_partition(""))) for name in partitions}
         return sorted(found)
 
-    def remove_snapshot(self, snapshot_date: date) -> None:
-        """Remove all stages of a date: their commit files first, then what these name.
+    def thin_snapshot(self, snapshot_date: date) -> None:
+        """Remove what is large of a date: its inventory and its verdicts. What was rolled up of these stays.
 
-        When that breaks off, what can still be read is whole, and the same call finishes it.
+        When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
+        judged goes altogether.
         """
         with self._exclusive():
             # The later stage first: what was judged must not outlive what it was judged on.
-            for stage in reversed(STAGES):
-                if snapshot_date in self.snapshot_dates(stage):
-                    self._fs.delete_file(self._commit_path(stage, snapshot_date))
-            partition = f"snapshot_date={snapshot_date.isoformat()}"
-            for table in (table for tables in STAGES.values() for table in tables):
-                if partition in self.folders(table.name):
-                    self.remove_folder(f"{table.name}/{partition}")
+            if compliance := self.read_commit("compliance", snapshot_date):
+                files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
+                with self.scratch(f"thin-{snapshot_date}") as folder:
+                    self._write_commit_file(replace(compliance, files=files), folder)
+            if snapshot_date in self.snapshot_dates("inventory"):
+                self._fs.delete_file(self._commit_path("inventory", snapshot_date))
+            for table in _TABLES:
+                is_kept = compliance is not None and table in ROLLED_UP
+                if not is_kept and _partition(snapshot_date) in self.folders(table.name):
+                    self.remove_folder(f"{table.name}/{_partition(snapshot_date)}")
 
     def remove_scratch(self, before: datetime) -> int:
         """Remove the scratch folders that killed writers left: those last changed before a time. Returns how many.
@@ -259,7 +275,7 @@ class Lake:
         tables = STAGES[writer.stage]
         rows = {table.name: self._verified_rows(writer.path(table), table) for table in tables}
         commit_id = uuid.uuid4().hex[:12]
-        partition = f"snapshot_date={writer.snapshot_date.isoformat()}"
+        partition = _partition(writer.snapshot_date)
         commit = Commit(
             stage=writer.stage,
             snapshot_date=writer.snapshot_date,
@@ -344,6 +360,10 @@ class SnapshotWriter:
         if missing:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
         return self.lake._commit(self, details)
+
+
+def _partition(snapshot_date: date | str) -> str:
+    return f"snapshot_date={snapshot_date}"
 
 
 def _columns(schema: pa.Schema) -> dict[str, str]:

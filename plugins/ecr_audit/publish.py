@@ -9,11 +9,12 @@ old file open keeps reading it; a run that is killed leaves the old files whole.
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -39,6 +40,8 @@ from ecr_audit.schemas import (
 )
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, parse_statement, read_statement
 from ecr_audit.workbook import write_workbook
+
+log = logging.getLogger(__name__)
 
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
@@ -111,7 +114,8 @@ def publish(
 
     Raises PublishError when there is none, or when what it was judged on has been replaced since.
     """
-    compliance = _newest_evaluated(lake)
+    history = _read_history(lake)
+    compliance = history[-1]
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
     if inventory is None or inventory.commit_id != compliance.details["inventory_commit"]:
         raise PublishError(
@@ -125,7 +129,7 @@ def publish(
         ) as warehouse:
             warehouse.add_stage(compliance, "compliance")
             for table in HISTORIES:
-                warehouse.add_history(table, _evaluated(lake))
+                warehouse.add_history(table, history)
             _build(warehouse, aside / DATABASE, inventory, compliance, published_at)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": limits.memory,
@@ -133,7 +137,7 @@ def publish(
             "temp_directory": str(aside / _SPILL),
         }
         with duckdb.connect(aside / DATABASE, read_only=True, config=config) as database:
-            rows = _verified_rows(database, lake, inventory, compliance)
+            rows = _verified_rows(database, inventory, history)
             # The workbook is Python's work, the rest DuckDB's: side by side they take two thirds of the time.
             with ThreadPoolExecutor(1) as pool, database.cursor() as cursor:
                 workbook = pool.submit(write_workbook, cursor, aside / WORKBOOK)
@@ -147,28 +151,35 @@ def publish(
     return Publication(compliance.snapshot_date, folder / DATABASE, rows)
 
 
-def _newest_evaluated(lake: Lake) -> Commit:
-    """The newest compliance commit. Each must continue the status history of the one before it.
+def _read_history(lake: Lake) -> list[Commit]:
+    """The compliance commits, oldest first. Each must continue the status history of the one before it.
 
-    Or of one that was between the two until retention removed it.
+    A thinned night cannot be judged anew. When one after it has been, which then continues from a whole one further
+    back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
     """
-    commits = _evaluated(lake)
+    evaluated = [lake.read_commit("compliance", day) for day in lake.snapshot_dates("compliance")]
+    commits = [commit for commit in evaluated if commit is not None]
     if not commits:
         raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
-    for earlier, later in pairwise(commits):
-        continued = later.details["previous_date"] or ""
-        is_thinned_out = continued > earlier.snapshot_date.isoformat()
-        if later.details["previous_commit"] != earlier.commit_id and not is_thinned_out:
+    history, left_out = [commits[-1]], list[date]()
+    for earlier in reversed(commits[:-1]):
+        if history[-1].details["previous_commit"] == earlier.commit_id:
+            history.append(earlier)
+        elif not earlier.is_whole:
+            left_out.append(earlier.snapshot_date)
+        else:
+            later = next(commit.snapshot_date for commit in reversed(history) if commit.is_whole)
             raise PublishError(
-                f"{later.snapshot_date}: its status history does not continue from {earlier.snapshot_date} as that is"
-                f" now. Evaluate {later.snapshot_date} and all later dates again, in order"
+                f"{later}: its status history does not continue from {earlier.snapshot_date} as that is now."
+                f" Evaluate {later} and all later dates again, in order"
             )
-    return commits[-1]
-
-
-def _evaluated(lake: Lake) -> list[Commit]:
-    commits = [lake.read_commit("compliance", day) for day in lake.snapshot_dates("compliance")]
-    return [commit for commit in commits if commit is not None]
+    if left_out:
+        log.warning(
+            "%d thinned nights from %s on are left out: a later one was judged anew without them",
+            len(left_out),
+            left_out[-1],
+        )
+    return history[::-1]
 
 
 def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit, published_at: datetime) -> None:
@@ -189,15 +200,12 @@ def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Comm
     warehouse.connection.execute("DETACH published")
 
 
-def _verified_rows(
-    database: duckdb.DuckDBPyConnection, lake: Lake, inventory: Commit, compliance: Commit
-) -> dict[str, int]:
+def _verified_rows(database: duckdb.DuckDBPyConnection, inventory: Commit, history: Sequence[Commit]) -> dict[str, int]:
     """Rows of each table of the file, as it reads; those that come from the lake must be as many as were committed."""
     rows = {table: database.table(table).shape[0] for table in TABLES}
     expected = {table.name: inventory.rows[table.name] for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)}
-    expected |= {table.name: compliance.rows[table.name] for table in _WHOLE_SNAPSHOT}
-    commits = _evaluated(lake)
-    expected |= {name: sum(commit.rows[table.name] for commit in commits) for name, table in _WHOLE_HISTORIES.items()}
+    expected |= {table.name: history[-1].rows[table.name] for table in _WHOLE_SNAPSHOT}
+    expected |= {name: sum(commit.rows[table.name] for commit in history) for name, table in _WHOLE_HISTORIES.items()}
     if wrong := [
         f"{table} has {rows[table]} rows, not {count}" for table, count in expected.items() if rows[table] != count
     ]:

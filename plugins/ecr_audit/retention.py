@@ -1,4 +1,8 @@
-"""Keeps the lake small: old snapshots are thinned to one a month, and what killed runs left is removed."""
+"""Keeps the lake small: old snapshots are thinned, and what killed runs left is removed.
+
+Of a thinned night the large tables go, which have a row for every repository: its inventory and its verdicts. What was
+rolled up of them stays, so that trends, changes, ended findings and times to fix go back to the first night.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +21,20 @@ _ABANDONED = timedelta(days=1)
 
 
 def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list[date]:
-    """Remove the snapshots that are older than so many days, but for the last of each month. Returns their dates.
+    """Thin the snapshots that are older than so many days, but for the last of each month. Returns their dates.
 
-    Both stages of a date go together, and never the newest snapshot of a stage. A run that breaks off leaves whole
-    snapshots; what it left of others goes with the next run. With `dry_run` nothing is removed.
+    Both stages of a date are thinned together, and never the newest snapshot of a stage. A run that breaks off leaves
+    whole and thinned snapshots; what it left of others goes with the next run. With `dry_run` nothing is removed.
 
-    The status history of what remains stays as it is: each verdict carries its own dates. `publish` accepts the gaps.
+    The status history of what remains stays as it is: each verdict carries its own dates. A night that was thinned
+    cannot be judged anew, for there is nothing left to judge; see `publish` for those after it.
     """
     kept = {day for stage in STAGES for day in _last_of_each_month(lake.snapshot_dates(stage))}
     oldest = today - timedelta(days=retention_days)
-    thinned = [day for day in lake.stored_dates() if day < oldest and day not in kept]
+    thinned = [day for day in lake.thick_dates() if day < oldest and day not in kept]
     if not dry_run:
         for day in thinned:
-            lake.remove_snapshot(day)
+            lake.thin_snapshot(day)
     return thinned
 
 
@@ -38,7 +43,7 @@ def _last_of_each_month(days: Iterable[date]) -> set[date]:
 
 
 def maintain(*, dry_run: bool) -> list[str]:
-    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates that went, or would go."""
+    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates thinned, or to be thinned."""
     settings = load_settings()
     lake = Lake(settings.lake_root)
     now = datetime.now(UTC)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import duckdb
 import pytest
 
 from ecr_audit import retention
-from ecr_audit.lake import Lake
+from ecr_audit.lake import Lake, LakeError
 from ecr_audit.publish import PublishError, publish
 from ecr_audit.schemas import STAGES
 
@@ -37,9 +38,11 @@ def nights(small_lake: Any) -> Any:
 
 
 def dates(lake: Lake) -> list[date]:
-    """The dates of the lake, which both stages must agree on."""
-    assert lake.snapshot_dates("inventory") == lake.snapshot_dates("compliance")
-    return lake.snapshot_dates("inventory")
+    """The dates of the whole snapshots, which both stages must agree on."""
+    commits = [lake.read_commit("compliance", day) for day in lake.snapshot_dates("compliance")]
+    whole = [commit.snapshot_date for commit in commits if commit and commit.is_whole]
+    assert lake.snapshot_dates("inventory") == whole
+    return whole
 
 
 def files(lake: Lake) -> set[str]:
@@ -47,7 +50,7 @@ def files(lake: Lake) -> set[str]:
 
 
 def named(lake: Lake) -> set[str]:
-    """The files that a lake of whole snapshots and nothing else consists of."""
+    """The files that a lake consists of which has what its commits name, and nothing else."""
     commits = [
         lake.read_commit(stage, day) for stage in ("inventory", "compliance") for day in lake.snapshot_dates(stage)
     ]
@@ -91,31 +94,62 @@ def test_a_judged_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_
     assert retention.thin(small_lake.lake, TODAY, DAYS, dry_run=False) == []
 
 
-def test_history_and_publication_go_on(nights: Any, tmp_path: Path) -> None:
+def published(nights: Any, folder: Path) -> dict[str, list[Any]]:
+    """What is published of histories; findings_history without the findings that are open, and age."""
+    path = publish(nights.lake, nights.catalog, folder, owner_tags=()).database
+    with duckdb.connect(path, read_only=True) as database:
+        histories = ("policy_run", "compliance_daily", "changes", "findings_history", "time_to_fix")
+        return {table: database.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in histories}
+
+
+def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: Path) -> None:
+    """Also what began, ended and changed in nights that were thinned."""
+    for day, value in zip(NIGHTS, ("MUTABLE", "IMMUTABLE", "MUTABLE", "IMMUTABLE", "MUTABLE", "MUTABLE"), strict=True):
+        small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
+        small_lake.judge(day)
+    before = published(small_lake, tmp_path)
+    assert [row for row in before["changes"] if row[0] == STARTED], "something changed on a night that is thinned"
+    assert all(before.values())
+    assert retention.thin(small_lake.lake, TODAY, DAYS, dry_run=False) == THINNED
+    assert published(small_lake, tmp_path) == before
+
+
+def test_verdicts_keep_their_dates(nights: Any, tmp_path: Path) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.scan(TODAY, repositories=[{}])
     nights.judge(TODAY)
     path = publish(nights.lake, nights.catalog, tmp_path, owner_tags=()).database
     with duckdb.connect(path, read_only=True) as database:
         starts = database.execute("SELECT DISTINCT incompliant_start_date FROM policy_output").fetchall()
-        published = database.execute("SELECT DISTINCT snapshot_date FROM policy_run ORDER BY ALL").fetchall()
-    assert starts == [(STARTED,)], "the night on which the stretch began is gone, its date is not"
-    assert [day for (day,) in published] == [*KEPT, TODAY]
+    assert starts == [(STARTED,)], "the night on which the stretch began was thinned"
 
 
-@pytest.mark.parametrize("anew", KEPT[:2])
-def test_a_remaining_snapshot_that_is_judged_anew_still_asks_for_those_after_it(
-    nights: Any, tmp_path: Path, anew: date
-) -> None:
-    """The one after it continues from a snapshot that is gone, or from the one judged anew: only that is a fault."""
+def test_a_night_that_was_thinned_cannot_be_judged_anew(nights: Any) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
-    nights.judge(anew)
-    follows_directly = NIGHTS[NIGHTS.index(anew) + 1] in KEPT
-    if follows_directly:
-        with pytest.raises(PublishError, match=r"Evaluate 2026-03-09 and all later dates again"):
-            publish(nights.lake, nights.catalog, tmp_path, owner_tags=())
-    else:
-        assert publish(nights.lake, nights.catalog, tmp_path, owner_tags=()).snapshot_date == NIGHTS[-1]
+    with pytest.raises(LakeError, match=r"no inventory of 2026-02-03"):
+        nights.judge(THINNED[-1])
+
+
+def test_a_whole_night_that_is_judged_anew_takes_the_place_of_the_thinned_ones_before_it(
+    nights: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """2026-02-28 then continues from 2026-01-31, and 2026-02-03 between them is no part of the history any more."""
+    retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
+    nights.judge(date(2026, 2, 28))
+    with pytest.raises(PublishError, match=r"Evaluate 2026-03-09 and all later dates again"):
+        published(nights, tmp_path)
+    nights.judge(date(2026, 3, 9))
+    runs = published(nights, tmp_path)["policy_run"]
+    assert {row[0] for row in runs} == set(NIGHTS) - {date(2026, 2, 3)}
+    assert "1 thinned nights from 2026-02-03 on are left out" in caplog.text
+
+
+def test_what_follows_a_whole_night_that_was_judged_anew_is_asked_for(nights: Any, tmp_path: Path) -> None:
+    """Not the thinned one that follows it at once, which nobody can judge any more."""
+    retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
+    nights.judge(date(2026, 1, 31))
+    with pytest.raises(PublishError, match=r"Evaluate 2026-02-28 and all later dates again"):
+        published(nights, tmp_path)
 
 
 def test_a_night_put_in_between_asks_for_those_after_it(nights: Any, tmp_path: Path) -> None:
@@ -126,25 +160,6 @@ def test_a_night_put_in_between_asks_for_those_after_it(nights: Any, tmp_path: P
         publish(nights.lake, nights.catalog, tmp_path, owner_tags=())
 
 
-class Killed(BaseException):
-    """Ends the program at a point of the test's choosing."""
-
-
-class DyingFileSystem:
-    """A file system whose process is killed before its n-th removal."""
-
-    def __init__(self, real: Any, removals: int) -> None:
-        self._real = real
-        self._left = removals
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("delete_file", "delete_dir"):
-            if self._left == 0:
-                raise Killed
-            self._left -= 1
-        return getattr(self._real, name)
-
-
 def whole(lake: Lake, days: Iterable[date]) -> bool:
     """Whether every commit of these dates has all its files."""
     commits = [lake.read_commit(stage, day) for stage in ("inventory", "compliance") for day in days]
@@ -152,29 +167,33 @@ def whole(lake: Lake, days: Iterable[date]) -> bool:
 
 
 def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishes(
-    small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_lake: Any, tmp_path: Path, is_killed_after: Callable[..., bool]
 ) -> None:
-    lake, old, kept = small_lake.lake, date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
+    old, kept = date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
     for day in (old, *kept):
         small_lake.scan(day, repositories=[{}])
         small_lake.judge(day)
-    real, killed = lake._fs, 0
-    thinned = [old]
-    while thinned:
-        monkeypatch.setattr(lake, "_fs", DyingFileSystem(real, 1))
-        try:
-            thinned = retention.thin(lake, TODAY, DAYS, dry_run=False)
-        except Killed:
-            killed += 1
-            monkeypatch.setattr(lake, "_fs", real)
-            assert whole(lake, [old, *kept])
-            assert set(lake.snapshot_dates("compliance")) <= set(lake.snapshot_dates("inventory"))
-    # A removal a run: a stage's commit file, a table's folder; the last one ends its run.
-    assert killed == len(STAGES) + sum(map(len, STAGES.values())) - 1
-    monkeypatch.setattr(lake, "_fs", real)
-    assert dates(lake) == kept
-    assert files(lake) == named(lake)
-    assert publish(lake, small_lake.catalog, tmp_path, owner_tags=()).snapshot_date == kept[-1]
+    killed, changes = True, 0
+    while killed:
+        changes += 1
+        root = tmp_path / f"{changes}" / "lake"
+        shutil.copytree(small_lake.lake.root, root)
+        lake = Lake(str(root))
+        killed = is_killed_after(changes, root, lambda lake=lake: retention.thin(lake, TODAY, DAYS, dry_run=False))
+        assert whole(lake, [old, *kept])
+        judged = lake.read_commit("compliance", old)
+        assert judged is not None
+        assert not judged.is_whole or old in lake.snapshot_dates("inventory")
+        retention.thin(lake, TODAY, DAYS, dry_run=False)
+        assert retention.thin(lake, TODAY, DAYS, dry_run=True) == []
+        assert dates(lake) == kept
+        assert files(lake) == named(lake)
+    # A scratch folder, the commit files of both stages, a folder of each large table.
+    assert changes > 3 + len(STAGES["inventory"]) + 1
+    path = publish(lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
+    with duckdb.connect(path, read_only=True) as database:
+        runs = database.execute("SELECT DISTINCT snapshot_date FROM policy_run ORDER BY ALL").fetchall()
+    assert [day for (day,) in runs] == [old, *kept]
 
 
 def test_scratch_folders_go_a_day_after_they_were_last_touched(tmp_path: Path) -> None:
