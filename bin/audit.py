@@ -80,10 +80,12 @@ def _log_everything() -> Path:
 def _run_demo(console: Console) -> int:
     from ecr_audit.demo.organization import demo_world
     from ecr_audit.demo.server import EmulatedAws
+    from ecr_audit.demo.waivers import write_waivers
 
     today = datetime.now(UTC).date()
     with EmulatedAws(demo_world(1, today)) as aws:
         demo_environment(aws.endpoint_url)
+        os.environ["ECR_AUDIT_WAIVERS"] = str(write_waivers(Path(os.environ["ECR_AUDIT_DATA"], "waivers.yaml"), today))
         console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
         airflow = _Airflow(console)
         airflow.audit(today - timedelta(days=1), "yesterday's night")

@@ -20,12 +20,14 @@ from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import evaluate, later_dates, roll_up
 from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
+from ecr_audit.demo.waivers import write_waivers
 from ecr_audit.demo.world import Repository, World
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import Lake, LakeError
 from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.waivers import load_waivers
 
 RUN_ID = "demo-history"
 
@@ -49,14 +51,19 @@ def write_history(
 ) -> list[date]:
     """Write nights of the story into the lake; judge them and all after them. Returns the dates that were written.
 
+    The demo's waivers count on each night that they were in force on; their file is written beside the lake.
     Raises HistoryError for a lake with snapshots of another organization.
     """
-    story = Story(_last_night(lake, today) - timedelta(days=NIGHTS - 1))
+    last = _last_night(lake, today)
+    story = Story(last - timedelta(days=NIGHTS - 1))
     _require_organization(lake, story.organization_id)
+    # Two nights of `make audit` follow; the demo's day is that of the second.
+    file = write_waivers(Path(lake.root).parent / "waivers.yaml", last + timedelta(days=2))
+    waivers = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
     dates = list(_write_inventories(lake, story, nights))
     for day in track([dates[0], *later_dates(lake, dates[0])], "Judging the nights"):
         evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
-        roll_up(lake, catalog, day)
+        roll_up(lake, catalog, day, waivers=waivers)
     return dates
 
 
