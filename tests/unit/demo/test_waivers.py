@@ -1,0 +1,39 @@
+"""The demo's waivers: one of each kind, on whatever day the demo is run."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.demo.history import write_history
+from ecr_audit.demo.story import NIGHTS
+from ecr_audit.demo.waivers import write_waivers
+from ecr_audit.lake import Lake
+from ecr_audit.schemas import SCOPE_COMPLIANCE, WAIVERS
+from ecr_audit.waivers import load_waivers
+
+
+@pytest.mark.parametrize("today", [date(2026, 11, 23), date(2028, 2, 29)])
+def test_an_audit_of_that_day_tells_every_kind_apart(tmp_path: Path, catalog: Catalog, today: date) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    write_history(lake, catalog, today, owner_tags=("owner",), nights=[0, NIGHTS - 1])
+    commit = lake.read_commit("compliance", today - timedelta(days=2))
+    assert commit is not None
+    waivers = lake.open_table(commit, WAIVERS).read().to_pylist()
+    assert {row["status"] for row in waivers} == {"active", "expires_soon", "expired", "unmatched"}
+    assert {row["policy_id"].rpartition("-")[2] for row in waivers} == {"mutability", "strict"}
+    first = lake.read_commit("compliance", lake.snapshot_dates("compliance")[0])
+    assert first is not None
+    assert lake.open_table(first, WAIVERS).read().num_rows == 0, "they begin in the course of the history"
+    for scope in lake.open_table(commit, SCOPE_COMPLIANCE).read().to_pylist():
+        if scope["scope_type"] == "organization":
+            assert scope["waived"] > 0
+            assert scope["compliance_percent_with_waivers"] > scope["compliance_percent"]
+
+
+def test_the_file_is_a_valid_one(tmp_path: Path, catalog: Catalog) -> None:
+    path = write_waivers(tmp_path / "waivers.yaml", date(2026, 11, 23))
+    assert load_waivers(str(path), catalog, 365).num_rows == 5
