@@ -1,0 +1,74 @@
+"""Charts as SVG that the server draws: no script, and a text beside each that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+# Size of the drawing in its own units; on the page it is as wide as there is room.
+WIDTH, HEIGHT = 1000.0, 200.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A value of each day, in percent: the drawing's path, which breaks where a day has none."""
+
+    label: str
+    path: str
+    last: float | None
+
+
+@dataclass(frozen=True)
+class Hover:
+    """The strip of the drawing that belongs to a day, and what it says."""
+
+    x: float
+    width: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Percentages over time, from 0 (bottom) to 100 (top)."""
+
+    first: date
+    last: date
+    lines: list[Line]
+    hovers: list[Hover]
+
+
+def trend(days: Sequence[date], values: dict[str, Sequence[float | None]]) -> Trend | None:
+    """A line per label, over days in order. None when there are not two days to draw a line between."""
+    if len(days) < 2:
+        return None
+    first, last = days[0], days[-1]
+    span = (last - first).days
+    xs = [WIDTH * (each - first).days / span for each in days]
+    lines = [Line(label, _path(xs, line), line[-1]) for label, line in values.items()]
+    texts = [
+        ", ".join(
+            [day.isoformat()] + [f"{label} {_told(line[index])}" for label, line in values.items()],
+        )
+        for index, day in enumerate(days)
+    ]
+    edges = [0.0, *((left + right) / 2 for left, right in pairwise(xs)), WIDTH]
+    hovers = [
+        Hover(round(left, 1), round(right - left, 1), text)
+        for (left, right), text in zip(pairwise(edges), texts, strict=True)
+    ]
+    return Trend(first, last, lines, hovers)
+
+
+def _path(xs: Sequence[float], values: Sequence[float | None]) -> str:
+    commands, pen_is_down = [], False
+    for x, value in zip(xs, values, strict=True):
+        if value is not None:
+            commands.append(f"{'L' if pen_is_down else 'M'}{x:.1f} {HEIGHT * (1 - value / 100):.1f}")
+        pen_is_down = value is not None
+    return "".join(commands)
+
+
+def _told(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.1f} %"

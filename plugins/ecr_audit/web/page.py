@@ -1,0 +1,68 @@
+"""What every page has: the publication that it shows, the answers of its queries, and its template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ecr_audit.web import static_files, words
+from ecr_audit.web.navigation import navigation
+from ecr_audit.web.published import Publication, Row
+from ecr_audit.web.urls import Urls
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= words.FILTERS
+_TEMPLATES.globals |= words.GLOBALS
+
+
+class Page:
+    """One request for a page."""
+
+    def __init__(self, request: Request, publication: Publication) -> None:
+        self.request = request
+        self.publication = publication
+        self.urls = urls_of(request)
+
+    def rows(self, query: str, **parameters: Any) -> list[Row]:
+        """The rows of `sql/pages/<query>.sql`; see `Publication.rows`."""
+        return self.publication.rows(query, **parameters)
+
+    def row(self, query: str, **parameters: Any) -> Row | None:
+        """The first of those rows; None when there is none."""
+        return next(iter(self.rows(query, **parameters)), None)
+
+    def render(self, template: str, **context: Any) -> HTMLResponse:
+        """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""
+        return render(self.request, template, snapshot=self.row("snapshot"), **context)
+
+
+def open_page(request: Request) -> Iterator[Page]:
+    """The dependency of every page. The publication stays open until the answer is sent."""
+    with request.app.state.published.reading() as publication:
+        yield Page(request, publication)
+
+
+PageDep = Annotated[Page, Depends(open_page)]
+
+
+def urls_of(request: Request) -> Urls:
+    """The addresses as the request's sender sees them."""
+    return Urls(request.scope.get("root_path", ""), static_files.VERSION)
+
+
+def render(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page from its template; without a `snapshot` one that needs no publication."""
+    urls = urls_of(request)
+    context = {"snapshot": None, "urls": urls, "navigation": navigation(urls, request.url.path), **context}
+    return HTMLResponse(_TEMPLATES.get_template(template).render(context), status)

@@ -1,0 +1,172 @@
+"""The published file as the pages see it: read-only, always the newest, within bounds of memory and threads.
+
+A request reads one publication from its first query to its last, also when a newer one appears meanwhile. A
+publication that is not the newest any more is closed when its last reader is done.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from ecr_audit.errors import FinalError
+from ecr_audit.publication import Published
+from ecr_audit.settings import SQL_ROOT
+
+# Of one open publication. While it gives way to the next, two are open.
+MEMORY_LIMIT = "100MB"
+THREADS = 2
+
+# Queries that run at once share the memory; more than these wait for their turn.
+QUERIES_AT_ONCE = 4
+
+# Answers are kept until the next publication, as long as all of them together have no more rows than this.
+KEPT_ROWS = 10_000
+
+Row = dict[str, Any]
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the audit's, not a mistake of the program's
+    """There is nothing to show pages of; the message says why."""
+
+
+class NothingPublished(Unavailable):
+    """No night has been published yet."""
+
+
+class Unreadable(Unavailable):
+    """There is a publication, or a setting that leads to it, and it cannot be read."""
+
+
+class Publication:
+    """One published file, open."""
+
+    def __init__(self, published: Published) -> None:
+        self.version = published.version
+        self.snapshot_date = published.snapshot_date
+        self.database = published.database
+        self.readers = 0
+        # What does not fit into the memory goes here, and not beside the file, where the web server may not write.
+        self._spill = tempfile.TemporaryDirectory(prefix="ecr-audit-")
+        self._connection = duckdb.connect(
+            published.database,
+            read_only=True,
+            config={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
+        )
+        # Whatever a query might be talked into, it reads no other file.
+        self._connection.execute("SET enable_external_access = FALSE")
+        self._connection.execute("SET lock_configuration = TRUE")
+        self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
+        self._answers: OrderedDict[tuple[Any, ...], list[Row]] = OrderedDict()
+        self._kept_rows = 0
+        self._lock = threading.Lock()
+
+    def rows(self, name: str, **parameters: Any) -> list[Row]:
+        """The rows of `sql/pages/<name>.sql`, by column. `parameters` are all those that it names, as $name.
+
+        The answer may be shared with other requests: do not change it. Raises duckdb.Error.
+        """
+        key = (name, *((each, str(type(value)), str(value)) for each, value in sorted(parameters.items())))
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+        answer = list(self.read(name, parameters))
+        self._keep(key, answer)
+        return answer
+
+    def read(self, name: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
+        """The same rows, not kept, and few of them in memory at a time: for answers of any length."""
+        with self._turns, self._connection.cursor() as cursor:
+            cursor.execute(_sql(name), dict(parameters) or None)
+            columns = [column for column, *_ in cursor.description or ()]
+            while batch := cursor.fetchmany(1000):
+                yield from (dict(zip(columns, values, strict=True)) for values in batch)
+
+    def close(self) -> None:
+        """Close the file. Nothing may be reading it."""
+        self._connection.close()
+        self._spill.cleanup()
+
+    def _keep(self, key: tuple[Any, ...], answer: list[Row]) -> None:
+        with self._lock:
+            if key in self._answers or len(answer) > KEPT_ROWS // 10:
+                return
+            self._answers[key] = answer
+            self._kept_rows += len(answer) + 1
+            while self._kept_rows > KEPT_ROWS:
+                _, oldest = self._answers.popitem(last=False)
+                self._kept_rows -= len(oldest) + 1
+
+
+class NewestPublication:
+    """Opens the newest publication, and the next one as soon as there is one.
+
+    `find` names the newest; it is asked once for each request, and raises FileNotFoundError when there is none.
+    """
+
+    def __init__(self, find: Callable[[], Published]) -> None:
+        self._find = find
+        self._current: Publication | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Publication]:
+        """The newest publication, which stays open and the same until the end.
+
+        Raises NothingPublished and Unreadable, whose messages are for people.
+        """
+        publication = self._enter()
+        try:
+            yield publication
+        finally:
+            with self._lock:
+                publication.readers -= 1
+                self._close_if_old(publication)
+
+    def close(self) -> None:
+        """Close what is open, when its last reader is done."""
+        with self._lock:
+            previous, self._current = self._current, None
+            if previous:
+                self._close_if_old(previous)
+
+    def _enter(self) -> Publication:
+        try:
+            newest = self._find()
+        except FileNotFoundError as fault:
+            raise NothingPublished(str(fault)) from fault
+        except (OSError, ValueError, KeyError, FinalError) as fault:
+            raise Unreadable(str(fault)) from fault
+        with self._lock:
+            publication = self._current
+            if publication is None or publication.version != newest.version:
+                publication = self._replace(newest)
+            publication.readers += 1
+            return publication
+
+    def _replace(self, newest: Published) -> Publication:
+        try:
+            opened = Publication(newest)
+        except (duckdb.Error, OSError) as fault:
+            raise Unreadable(f"{newest.database}: {fault}") from fault
+        previous, self._current = self._current, opened
+        if previous:
+            self._close_if_old(previous)
+        return opened
+
+    def _close_if_old(self, publication: Publication) -> None:
+        if publication is not self._current and publication.readers == 0:
+            publication.close()
+
+
+@cache
+def _sql(name: str) -> str:
+    return (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,86 @@
+"""Where things are. Pages link to each other, and to Airflow, by these only.
+
+The application is mounted below some path, which a request knows: `/ecr-audit`, or `/airflow/ecr-audit` behind a proxy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+# The path, within Airflow, that the application is mounted at.
+PREFIX = "/ecr-audit"
+
+
+class Urls:
+    """Paths of the pages, as a browser has to ask for them. `root` is where the application is mounted."""
+
+    def __init__(self, root: str, static_version: str) -> None:
+        self.root = root.rstrip("/")
+        self._static_version = static_version
+
+    def overview(self, **query: Any) -> str:
+        """The first page."""
+        return self.to("/", query)
+
+    def findings(self, **query: Any) -> str:
+        """The findings, filtered by what the query says."""
+        return self.to("/findings", query)
+
+    def policies(self) -> str:
+        """All policies."""
+        return self.to("/policies")
+
+    def policy(self, policy_id: str) -> str:
+        """A policy's page. Its id begins with a slash: /ce/ca/…"""
+        return self.to(f"/policies{policy_id}")
+
+    def frameworks(self) -> str:
+        """All frameworks."""
+        return self.to("/frameworks")
+
+    def framework(self, framework_id: str) -> str:
+        """A framework's page; its id, /frameworks/…, is its path."""
+        return self.to(framework_id)
+
+    def section(self, section_id: str) -> str:
+        """A section's page. /frameworks/nist-sp-800-53-r5/cm/2 is at /sections/nist-sp-800-53-r5/cm/2."""
+        return self.to(f"/sections{section_id.removeprefix('/frameworks')}")
+
+    def organization(self, **query: Any) -> str:
+        """The tree of organizational units."""
+        return self.to("/organization", query)
+
+    def account(self, account_id: str, **query: Any) -> str:
+        """An account's page."""
+        return self.to(f"/accounts/{account_id}", query)
+
+    def coverage(self, **query: Any) -> str:
+        """What was read and what was not."""
+        return self.to("/coverage", query)
+
+    def repository(self, repository_arn: str) -> str:
+        """A repository's page."""
+        return self.to(f"/repositories/{repository_arn}")
+
+    def api(self, path: str = "", **query: Any) -> str:
+        """The JSON API; `path` begins with a slash."""
+        return self.to(f"/api/v1{path}", query)
+
+    def static(self, name: str) -> str:
+        """A file of static/. Its address changes with its content, so that browsers may keep it."""
+        return self.to(f"/static/{name}", {"v": self._static_version})
+
+    def dag_run(self, dag_id: str, run_id: str) -> str:
+        """The page of a run in Airflow's own UI."""
+        return f"{self.root.removesuffix(PREFIX)}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+    def dag(self, dag_id: str) -> str:
+        """The page of a DAG in Airflow's own UI."""
+        return f"{self.root.removesuffix(PREFIX)}/dags/{quote(dag_id, safe='')}"
+
+    def to(self, path: str, query: dict[str, Any] | None = None) -> str:
+        """A path of this application. Of the query, what is None or empty is left out."""
+        given = {name: value for name, value in (query or {}).items() if value not in (None, "", [], ())}
+        text = f"?{urlencode(given, doseq=True)}" if given else ""
+        return f"{self.root}{quote(path, safe='/:')}{text}"

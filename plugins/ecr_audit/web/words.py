@@ -1,0 +1,84 @@
+"""How numbers, dates and states are written on pages: the filters and names that templates have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+from ecr_audit.web.outcomes import OUTCOMES
+
+NO_DATA = "no data"
+NONE = "\N{EN DASH}"
+
+STATUS_WORDS = {
+    "INCOMPLIANT": "Incompliant",
+    "COMPLIANT": "Compliant",
+    "UNDETERMINED": "Undetermined",
+    "INAPPLICABLE": "Inapplicable",
+    "DISAPPEARED": "Disappeared",
+}
+
+# How a list of changes is headed, in the order in which people care.
+CHANGE_WORDS = {
+    "new": "new findings",
+    "reopened": "reopened",
+    "fixed": "fixed",
+    "appeared": "new repositories that comply",
+    "disappeared": "gone",
+    "lost_sight": "lost from sight",
+    "seen_again": "seen again",
+}
+
+
+def number(value: float | None) -> str:
+    """1234567 -> 1,234,567."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None) -> str:
+    """62.34 -> 62.3 %. Rounded toward the middle: only all is 100 %, only nothing is 0 %."""
+    if value is None:
+        return NO_DATA
+    shown = min(max(value, 0.1), 99.9) if 0 < value < 100 else value
+    return f"{shown:.1f} %"
+
+
+def day(value: date | None) -> str:
+    """2026-11-23."""
+    return NONE if value is None else value.strftime("%Y-%m-%d")
+
+
+def moment(value: datetime | None) -> str:
+    """2026-11-23 02:13 UTC; published times are UTC."""
+    return NONE if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def age(days: int | None) -> str:
+    """0 -> today, 1 -> 1 day."""
+    if days is None:
+        return NONE
+    return "today" if days == 0 else plural(days, "day")
+
+
+def plural(count: float, noun: str, many: str | None = None) -> str:
+    """1, account -> 1 account; 2 -> 2 accounts."""
+    return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def short_policy(policy_id: str) -> str:
+    """The last part of a policy's id, which is its folder's name."""
+    return policy_id.rpartition("/")[2]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "percent": percent,
+    "day": day,
+    "moment": moment,
+    "age": age,
+    "plural": plural,
+    "short_policy": short_policy,
+}
+
+GLOBALS: dict[str, Any] = {"STATUS_WORDS": STATUS_WORDS, "CHANGE_WORDS": CHANGE_WORDS, "OUTCOMES": OUTCOMES}

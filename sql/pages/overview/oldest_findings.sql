@@ -1,0 +1,17 @@
+-- oldest_findings: one row per open finding that nobody has accepted, the oldest first.
+-- key: repository_arn.  from: findings.
+SELECT
+    repository_arn,
+    repository_name,
+    account_id,
+    account_name,
+    region,
+    owner,
+    incompliant_start_date,
+    age_days,
+    observed
+FROM findings
+WHERE policy_id = $policy_id
+    AND NOT waived
+ORDER BY incompliant_start_date, repository_arn
+LIMIT $shown

@@ -1,0 +1,53 @@
+"""The pages over a small lake that a test fills by hand, asked without a server; whoever asks is logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ecr_audit.publication import Publications
+from ecr_audit.publish import publish
+from ecr_audit.web.app import create_app
+from ecr_audit.web.urls import PREFIX
+
+DAY = date(2026, 11, 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where is published."""
+    return tmp_path / "publish"
+
+
+@pytest.fixture
+def published(small_lake: Any, folder: Path) -> Callable[..., None]:
+    """Scan and judge a night of the given rows (see SmallLake.scan), and publish it."""
+
+    def night(day: date = DAY, **rows: Any) -> None:
+        small_lake.scan(day, **rows)
+        small_lake.judge(day)
+        publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
+
+    return night
+
+
+@pytest.fixture
+def pages(folder: Path) -> Iterator[FastAPI]:
+    """The application."""
+    app = create_app(Publications(folder).newest, login=[])
+    yield app
+    app.state.published.close()
+
+
+@pytest.fixture
+def client(pages: FastAPI) -> TestClient:
+    """Asks the pages, mounted as Airflow mounts them: `client.get("/findings")`."""
+    outer = FastAPI()
+    outer.mount(PREFIX, pages)
+    return TestClient(outer, base_url=f"http://testserver{PREFIX}", raise_server_exceptions=False)
