@@ -2,7 +2,8 @@
 
 The tables stay and their rows are replaced (DELETE, then INSERT): readers are never locked out, and who reads in one
 transaction sees one publication, the old or the new. Dropping and renaming tables would give neither. Grants, and
-other people's views, stay too; only a table whose columns have changed is made anew.
+other people's views, stay too; only a table whose columns have changed is made anew. One that is published no more is
+dropped: it would go on showing the day on which it was left off. Tables of others in the schema are not touched.
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ _TYPES = {
 _INDEXED = ("account_id", "owner", "repository_arn", "object_id")
 
 
+_OWN_TABLES = """
+SELECT relname::text
+FROM pg_class
+WHERE relnamespace = to_regnamespace({schema})
+    AND relkind = 'r'
+    AND obj_description(oid, 'pg_class') LIKE {mark}
+"""
+
+# Ends the comment of each table that was made here, and so tells them from those of others.
+_MARK = " [published by ecr_audit]"
+
+
 class PostgresError(FinalError):
     """A table cannot be published to PostgreSQL as it is."""
 
@@ -56,6 +69,9 @@ def publish_to_postgres(database: Path, uri: str, schema: str, dictionary: Dicti
             cursor.execute(f"CREATE SCHEMA {schema}")
         for table in dictionary.tables:
             rows[table] = _replace(published, cursor, schema, table, dictionary)
+        for (table,) in _rows_of(cursor, _OWN_TABLES.format(schema=quoted(schema), mark=quoted(f"%{_MARK}"))):
+            if table not in dictionary.tables:
+                cursor.execute(f'DROP TABLE {schema}."{table}"')
         connection.commit()
     return rows
 
@@ -64,6 +80,7 @@ def _replace(published: duckdb.DuckDBPyConnection, cursor: Any, schema: str, tab
     columns = {name: _type(kind) for name, kind in columns_of(published, table)}
     if _existing(cursor, schema, table) != columns:
         _create(cursor, schema, table, columns, dictionary)
+    _comment(cursor, schema, table, columns, dictionary)
     # Into a temporary table first: the driver's COPY knows neither jsonb nor casts.
     selected = ", ".join(
         f'to_json("{name}")::VARCHAR AS "{name}"' if kind == "jsonb" else f'"{name}"' for name, kind in columns.items()
@@ -115,7 +132,11 @@ def _create(cursor: Any, schema: str, table: str, columns: dict[str, str], dicti
     for name in _INDEXED:
         if name in columns and described.key[:1] != (name,):
             cursor.execute(f'CREATE INDEX ON {schema}."{table}" ("{name}")')
-    cursor.execute(f'COMMENT ON TABLE {schema}."{table}" IS {quoted(described.row)}')
+
+
+def _comment(cursor: Any, schema: str, table: str, columns: dict[str, str], dictionary: Dictionary) -> None:
+    meaning = dictionary.tables[table].row
+    cursor.execute(f'COMMENT ON TABLE {schema}."{table}" IS {quoted(meaning + _MARK)}')
     for name in columns:
         meaning = quoted(str(dictionary.column(table, name)))
         cursor.execute(f'COMMENT ON COLUMN {schema}."{table}"."{name}" IS {meaning}')

@@ -126,10 +126,24 @@ def test_published_again_there_is_no_second_copy_and_grants_stay(postgres: str, 
         ask(postgres, f"DROP ROLE {reader}")
 
 
+def test_a_table_that_is_published_no_more_goes_and_others_stay(postgres: str, schema: str, database: Path) -> None:
+    publish_to_postgres(database, postgres, schema, DICTIONARY)
+    ask(postgres, f"CREATE TABLE {schema}.waivers_of_mine (a integer)")
+    ask(postgres, f"COMMENT ON TABLE {schema}.waivers_of_mine IS 'Waivers [published by me]'")
+    ask(postgres, f"CREATE VIEW {schema}.open_ones AS SELECT * FROM {schema}.findings")
+    fewer = {table: source for table, source in TABLES.items() if table != "waivers"}
+    publish_to_postgres(database, postgres, schema, load_dictionary(fewer))
+    found = ask(postgres, f"SELECT relname::text FROM pg_class WHERE relnamespace = '{schema}'::regnamespace")
+    assert {name for (name,) in found} >= {*fewer, "waivers_of_mine", "open_ones"}
+    assert ("waivers",) not in found
+
+
 def test_a_publication_that_breaks_off_changes_nothing(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = publish_to_postgres(database, postgres, schema, DICTIONARY)
+    ask(postgres, f"CREATE TABLE {schema}.left_off (a integer)")
+    ask(postgres, f"COMMENT ON TABLE {schema}.left_off IS 'Old. [published by ecr_audit]'")
     replace, done = publishing._replace, []
 
     def break_off(*arguments: Any) -> int:
@@ -144,6 +158,7 @@ def test_a_publication_that_breaks_off_changes_nothing(
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT DISTINCT account_name FROM {schema}.accounts") == [("before",)]
     assert {table: ask(postgres, f"SELECT count(*) FROM {schema}.{table}")[0][0] for table in TABLES} == rows
+    assert ask(postgres, f"SELECT count(*) FROM {schema}.left_off") == [(0,)]
 
 
 def test_the_publishing_step_goes_where_it_is_told(
