@@ -35,7 +35,7 @@ def examine(connect: Connect, postgres_uri: Callable[[], str | None]) -> Iterato
     given = ", ".join(f"ECR_AUDIT_{name.upper()}" for name in sorted(settings.model_fields_set))
     yield ok(SETTINGS, given or "none given: the defaults")
     organization_id = ""
-    hub, results = check_credentials(connect)
+    hub, results = check_credentials(connect, settings)
     yield from results
     if hub is None:
         yield from (skipped(title, CREDENTIALS) for title in (ORGANIZATION, REGIONS, ROLE))

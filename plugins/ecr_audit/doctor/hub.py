@@ -21,7 +21,7 @@ ORGANIZATION = "Organization"
 REGIONS = "Regions"
 
 
-def check_credentials(connect: Connect) -> tuple[Hub | None, list[Result]]:
+def check_credentials(connect: Connect, settings: Settings) -> tuple[Hub | None, list[Result]]:
     """Connect to the hub and ask who it is; by the answer, or the refusal, also check the clock."""
     answer: Mapping[str, Any] | None = None
     try:
@@ -32,7 +32,8 @@ def check_credentials(connect: Connect) -> tuple[Hub | None, list[Result]]:
         if isinstance(cause, ClientError):
             answer = cause.response
         of_time = is_of_time(cause or error)
-        fix = "The clock is to blame: see there." if of_time else "See docs/deploy.md, the hub."
+        source = f"Airflow connection '{settings.aws_conn_id}'" if settings.aws_conn_id else "environment's credentials"
+        fix = "The clock is to blame: see there." if of_time else f"Mend the {source} (docs/deploy.md, Settings)."
         return None, [check_clock(answer, of_time), fail(CREDENTIALS, str(error), fix)]
     found = f"{answer['Arn']}, partition {hub.partition}, by way of {hub.region}"
     return hub, [check_clock(answer, refused=False), ok(CREDENTIALS, found)]

@@ -26,13 +26,13 @@ DESCRIBE_REGIONS = "ec2:DescribeRegions"
 
 # Well under the 600 a second that AWS allows, which a night's run may be using as well.
 ACCOUNTS_PER_SECOND = 50
-THREADS = 16
+# As many connections as a client of botocore keeps.
+THREADS = 10
 
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=THREADS,
 )
 
 

@@ -1,0 +1,189 @@
+"""The CloudFormation templates: valid, and the roles that come of them trust and allow what they should."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from cfnlint.decode import cfn_yaml
+
+from ecr_audit.settings import Settings
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
+HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
+EXTERNAL_ID = "sesame-2026"
+# One of each partition.
+REGIONS = ("eu-west-1", "us-gov-west-1", "cn-north-1")
+# Whose stacks moto makes.
+ACCOUNT = "123456789012"
+
+Deploy = Callable[..., Any]
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_cfn_lint_finds_nothing(template: Path) -> None:
+    """In all three partitions; a warning is as bad as an error."""
+    cfn_lint = Path(sys.executable).with_name("cfn-lint")
+    done = subprocess.run([cfn_lint, "--regions", *REGIONS, "--", template], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_audit_role_trusts_the_hub_role_and_only_with_the_external_id(audit_role: Any) -> None:
+    """Confused deputy: who makes the hub act for them does not know the external id of the organization."""
+    assert audit_role.trust == {
+        "Effect": "Allow",
+        "Principal": {"AWS": HUB_ROLE_ARN},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+    }
+
+
+@pytest.mark.parametrize("template", ["audit-role", "hub-role"])
+def test_arns_are_of_the_partition_that_the_stack_is_in(template: str) -> None:
+    """Which moto takes to be `aws` everywhere; so it is the template that is looked at."""
+    resources = cfn_yaml.load(str(TEMPLATES / f"{template}.yaml"))["Resources"]
+    arns = [text for text in _texts(resources) if text.startswith("arn:")]
+    assert arns
+    assert [arn for arn in arns if not arn.startswith("arn:${AWS::Partition}:")] == []
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _texts(each)
+
+
+def test_the_hub_enters_only_the_audit_roles_of_its_own_organization(hub_role: Any) -> None:
+    [enter] = [statement for statement in hub_role.statements if statement["Action"] == "sts:AssumeRole"]
+    assert enter["Resource"] == "arn:aws:iam::*:role/ecr-audit"
+    assert enter["Condition"] == {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}
+
+
+TRUSTS = {
+    "ecs-tasks.amazonaws.com": ("sts:AssumeRole", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+    "ec2.amazonaws.com": ("sts:AssumeRole", None),
+    "ec2.amazonaws.com.cn": ("sts:AssumeRole", None),
+    "pods.eks.amazonaws.com": (["sts:AssumeRole", "sts:TagSession"], None),
+}
+
+
+@pytest.mark.parametrize("service", TRUSTS)
+def test_the_hub_role_trusts_the_service_that_runs_the_audit(deploy: Deploy, service: str) -> None:
+    trust = deploy("hub-role", TrustedService=service).trust
+    assert trust["Principal"] == {"Service": service}
+    assert (trust["Action"], trust.get("Condition")) == TRUSTS[service]
+    profiles = boto3.client("iam").list_instance_profiles()["InstanceProfiles"]
+    assert len(profiles) == service.startswith("ec2.")
+
+
+def test_the_hub_role_may_trust_a_role_instead(deploy: Deploy) -> None:
+    trust = deploy("hub-role", TrustedArn="arn:aws:iam::111111111111:role/airflow").trust
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::111111111111:role/airflow"},
+        "Action": "sts:AssumeRole",
+    }
+
+
+def test_without_a_bucket_and_a_key_there_is_no_leave_to_use_any(deploy: Deploy) -> None:
+    role = deploy("hub-role", TrustedService="ec2.amazonaws.com")
+    assert not any(action.startswith(("s3:", "kms:")) for action in role.actions)
+
+
+def test_the_key_of_the_lake(deploy: Deploy) -> None:
+    key = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    role = deploy("hub-role", TrustedService="ec2.amazonaws.com", LakeBucket="the-lake", LakeKeyArn=key)
+    [statement] = [each for each in role.statements if each["Resource"] == key]
+    assert set(statement["Action"]) == {"kms:GenerateDataKey", "kms:Decrypt"}
+
+
+@pytest.mark.parametrize("template", ["audit-role", "hub-role"])
+def test_nothing_is_allowed_by_wildcard(deploy: Deploy, template: str) -> None:
+    given = {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID}
+    role = deploy(template, **(given if template == "audit-role" else {"TrustedService": "ec2.amazonaws.com"}))
+    assert not any("*" in action for action in role.actions)
+    # What has no resources of its own (Service Authorization Reference).
+    unbound = {action for each in role.statements if each["Resource"] == "*" for action in _actions(each)}
+    assert {action for action in unbound if not action.startswith("organizations:")} == {
+        "tag:GetResources",
+        "ec2:DescribeRegions",
+    }
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+
+
+def test_parameters_take_what_the_settings_take() -> None:
+    """An external id or a role's name that the template takes must not be refused by the audit, or the other way."""
+    given = cfn_yaml.load(str(TEMPLATES / "audit-role.yaml"))["Parameters"]
+    valid = Settings.model_fields
+    external_id = next(each.pattern for each in valid["external_id"].metadata if hasattr(each, "pattern"))
+    assert given["ExternalId"]["AllowedPattern"] == external_id
+    assert (given["ExternalId"]["MinLength"], given["ExternalId"]["MaxLength"]) == (2, 1224)
+    # But for a path, which RoleName of IAM does not take.
+    role_name = next(each.pattern for each in valid["role_name"].metadata if hasattr(each, "pattern"))
+    assert given["RoleName"]["AllowedPattern"] == role_name.replace("/", "")
+    assert given["RoleName"]["Default"] == valid["role_name"].default
+    assert cfn_yaml.load(str(TEMPLATES / "hub-role.yaml"))["Parameters"]["AuditRoleName"]["Default"] == "ecr-audit"
+
+
+@pytest.mark.parametrize(
+    ("template", "parameter", "bad"),
+    [
+        ("audit-role", "HubRoleArn", "*"),
+        ("audit-role", "HubRoleArn", "arn:aws:iam::111111111111:root"),
+        ("audit-role", "ExternalId", "two words"),
+        ("audit-role", "RoleName", "team/ecr-audit"),
+        ("hub-role", "TrustedArn", "*"),
+        ("hub-role", "AuditRoleName", "*"),
+        ("hub-role", "LakeBucket", "*"),
+        ("hub-role", "LakeKeyArn", "*"),
+    ],
+)
+def test_a_parameter_that_would_open_more_is_refused(template: str, parameter: str, bad: str) -> None:
+    """By its pattern, which CloudFormation matches in whole (moto does not look at it)."""
+    given = cfn_yaml.load(str(TEMPLATES / f"{template}.yaml"))["Parameters"][parameter]
+    assert re.fullmatch(given["AllowedPattern"], bad) is None
+    assert given["ConstraintDescription"]
+
+
+def test_the_stack_set_reaches_the_members_of_the_organization(aws: None) -> None:
+    """Service-managed, and with automatic deployment, as docs/deploy.md makes it (test_documents.py)."""
+    organizations, cloudformation = boto3.client("organizations"), boto3.client("cloudformation")
+    organizations.create_organization(FeatureSet="ALL")
+    member = organizations.create_account(Email="member@example.com", AccountName="member")
+    root = organizations.list_roots()["Roots"][0]["Id"]
+    given = {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID}
+    cloudformation.create_stack_set(
+        StackSetName="ecr-audit-role",
+        TemplateBody=(TEMPLATES / "audit-role.yaml").read_text(encoding="utf-8"),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+        PermissionModel="SERVICE_MANAGED",
+        AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": False},
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    targets = {"OrganizationalUnitIds": [root]}
+    cloudformation.create_stack_instances(
+        StackSetName="ecr-audit-role", DeploymentTargets=targets, Regions=["us-east-1"]
+    )
+    instances = cloudformation.list_stack_instances(StackSetName="ecr-audit-role")["Summaries"]
+    assert member["CreateAccountStatus"]["AccountId"] in {instance["Account"] for instance in instances}
+
+
+def test_the_template_alone_refuses_nothing_less_than_its_parameters(aws: None) -> None:
+    """There is no default for whom to trust, nor for the external id."""
+    body = (TEMPLATES / "audit-role.yaml").read_text(encoding="utf-8")
+    with pytest.raises(ClientError, match="HubRoleArn|ExternalId"):
+        boto3.client("cloudformation").create_stack(
+            StackName="bare", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )

@@ -1,0 +1,171 @@
+"""The roles allow what the audit calls, and nothing more: compared with the calls that runs of it make.
+
+The emulated AWS records who calls what. A call that the templates lack fails here before it is refused by AWS; an action
+that nothing calls any more fails here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.s3.responses import S3Response
+from moto.server import ThreadedMotoServer
+
+from ecr_audit.aws import organization
+from ecr_audit.aws.session import connect_hub
+from ecr_audit.demo.faults import Effect, Faults
+from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
+from ecr_audit.demo.server import EmulatedAws
+from ecr_audit.doctor import Status, examine
+from ecr_audit.inventory.commit import commit_snapshot
+from ecr_audit.inventory.plan import Limits, cut_batches, discover
+from ecr_audit.inventory.scan import scan_batch
+from ecr_audit.lake import Lake
+from ecr_audit.settings import Settings
+
+# What needs no permission (STS API Reference).
+FREE = {"sts:GetCallerIdentity"}
+# The prefixes of IAM's actions, where they are not the signing name.
+PREFIXES = {"tagging": "tag"}
+
+AUDIT_ROLE = {"HubRoleArn": "arn:aws:iam::111111111111:role/ecr-audit-hub", "ExternalId": "sesame-2026"}
+HUB_ROLE = {"TrustedService": "ec2.amazonaws.com"}
+
+Allowed = Callable[..., set[str]]
+
+
+@pytest.fixture
+def allowed_roles(allowed: Allowed) -> tuple[set[str], set[str]]:
+    """The actions of the audit role and of the hub role without a lake. To be asked for before AWS is elsewhere."""
+    return allowed("audit-role", **AUDIT_ROLE), allowed("hub-role", **HUB_ROLE)
+
+
+class Recorder(Faults):
+    """Injects nothing, and notes every call: by whom, the hub or a member, and which action of IAM it takes."""
+
+    def __init__(self, hub_account_id: str) -> None:
+        super().__init__()
+        self._hub = hub_account_id
+        self.hub: set[str] = set()
+        self.members: set[str] = set()
+
+    def strike(self, service: str, operation: str, account: str, region: str) -> Iterator[Effect]:
+        calls = self.hub if account == self._hub else self.members
+        calls.add(f"{PREFIXES.get(service, service)}:{operation}")
+        return super().strike(service, operation, account, region)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatedAws, Recorder]]:
+    """The demo organization, with opt-in regions, and a record of all calls to it."""
+    monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
+    world = demo_world(1)
+    recorder = Recorder(world.hub_account_id)
+    with EmulatedAws(world, recorder) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", HUB_ACCESS_KEY_ID)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HUB_SECRET_ACCESS_KEY)
+        yield aws, recorder
+
+
+def scan(lake: Lake) -> None:
+    """A night's inventory, as the tasks of the DAG make it."""
+    hub, settings = connect_hub(), Settings(external_id=EXTERNAL_ID)
+    plan = discover(lake, hub, snapshot_date=date(2026, 11, 1), run_id="test", limits=Limits())
+    for batch in cut_batches(lake, hub, plan.plan_id, settings, Limits()):
+        scan_batch(lake, hub, plan.plan_id, batch, settings)
+    assert commit_snapshot(lake, plan.plan_id).rows["repositories"] > 1000
+
+
+def test_the_roles_allow_exactly_the_calls_of_a_night(
+    allowed_roles: tuple[set[str], set[str]], recorded: tuple[EmulatedAws, Recorder], tmp_path: Path
+) -> None:
+    (audit_role, hub_role), (aws, recorder) = allowed_roles, recorded
+    scan(Lake(str(tmp_path / "lake")))
+    # Where Organizations gives no `Paths`, the units are asked for their accounts.
+    aws.world = replace(aws.world, has_paths=False)
+    scan(Lake(str(tmp_path / "other-lake")))
+    assert recorder.members - FREE == audit_role
+    assert recorder.hub - FREE == hub_role
+
+
+def test_the_doctor_asks_for_no_more_than_a_night(
+    allowed_roles: tuple[set[str], set[str]],
+    recorded: tuple[EmulatedAws, Recorder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (audit_role, hub_role), (_, recorder) = allowed_roles, recorded
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_EXTERNAL_ID", EXTERNAL_ID)
+    assert {result.title for result in examine(connect_hub, lambda: None) if result.status is Status.FAIL} <= {
+        # Of 26 accounts one cannot be entered, and in the others all is well.
+        "Role in the accounts"
+    }
+    assert recorder.members - FREE == audit_role
+    assert recorder.hub - FREE <= hub_role
+
+
+# Operations of S3 that are allowed by the action of another (Amazon S3 User Guide, "Required permissions for Amazon S3
+# API operations"), under the names that moto gives them.
+S3_ACTIONS = {
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "HeadObject": "GetObject",
+    "DeleteObjects": "DeleteObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
+
+
+@pytest.fixture
+def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """An S3 over HTTP with the bucket `the-lake`, and the actions of IAM that calls to it take."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="the-lake")
+    calls: set[str] = set()
+
+    def note(self: S3Response, bucket_name: str | None = None, key_name: str | None = None) -> None:
+        action = self._get_action()
+        action = action[0] if isinstance(action, list) else action
+        calls.add(f"s3:{S3_ACTIONS.get(action, action)}")
+
+    monkeypatch.setattr(S3Response, "_authenticate_and_authorize_s3_action", note)
+    yield calls
+    monkeypatch.undo()
+    for each in s3.list_objects_v2(Bucket="the-lake").get("Contents", []):
+        s3.delete_object(Bucket="the-lake", Key=each["Key"])
+    s3.delete_bucket(Bucket="the-lake")
+    s3.close()
+    server.stop()
+
+
+@pytest.fixture
+def allowed_lake(allowed: Allowed) -> set[str]:
+    """What the hub role may do with a lake on S3. To be asked for before there is an S3: moto has one state for both."""
+    return {action for action in allowed("hub-role", LakeBucket="the-lake", **HUB_ROLE) if action.startswith("s3:")}
+
+
+def test_the_hub_role_allows_exactly_what_a_lake_on_s3_takes(
+    allowed_lake: set[str], s3_calls: set[str], small_lake: Any
+) -> None:
+    small_lake.lake = Lake("s3://the-lake/ecr")
+    # The last day twice: what is replaced is deleted.
+    for day in (date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 2)):
+        small_lake.scan(day, repositories=[{}])
+        small_lake.judge(day)
+    # A write that breaks off aborts its upload; none did.
+    assert s3_calls | {"s3:AbortMultipartUpload"} == allowed_lake
