@@ -183,7 +183,7 @@ def test_the_stack_set_reaches_the_members_of_the_organization(aws: None) -> Non
 def test_the_template_alone_refuses_nothing_less_than_its_parameters(aws: None) -> None:
     """There is no default for whom to trust, nor for the external id."""
     body = (TEMPLATES / "audit-role.yaml").read_text(encoding="utf-8")
-    with pytest.raises(ClientError, match="HubRoleArn|ExternalId"):
+    with pytest.raises(ClientError, match=r"HubRoleArn|ExternalId"):
         boto3.client("cloudformation").create_stack(
             StackName="bare", TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"]
         )

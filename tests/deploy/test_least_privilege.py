@@ -1,7 +1,7 @@
 """The roles allow what the audit calls, and nothing more: compared with the calls that runs of it make.
 
-The emulated AWS records who calls what. A call that the templates lack fails here before it is refused by AWS; an action
-that nothing calls any more fails here, too.
+The emulated AWS records who calls what. A call that the templates lack fails here before AWS refuses it; an action that
+nothing calls any more fails here, too.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 @pytest.fixture
 def allowed_lake(allowed: Allowed) -> set[str]:
-    """What the hub role may do with a lake on S3. To be asked for before there is an S3: moto has one state for both."""
+    """What the hub role may do with a lake on S3. To be asked for before there is one: moto has one state for both."""
     return {action for action in allowed("hub-role", LakeBucket="the-lake", **HUB_ROLE) if action.startswith("s3:")}
 
 

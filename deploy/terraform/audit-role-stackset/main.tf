@@ -34,9 +34,9 @@ resource "aws_cloudformation_stack_set" "audit_role" {
 }
 
 # One region: a role is in all of them.
-resource "aws_cloudformation_stack_set_instance" "organization" {
+resource "aws_cloudformation_stack_instances" "organization" {
   stack_set_name = aws_cloudformation_stack_set.audit_role.name
-  region         = var.region
+  regions        = [var.region]
   call_as        = var.call_as
 
   deployment_targets {

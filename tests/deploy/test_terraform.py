@@ -1,0 +1,232 @@
+"""The Terraform modules: they parse, check what they are given, and make the same roles as the CloudFormation ones.
+
+Terraform itself, and its providers, are not needed: python-hcl2 reads the modules, and the few references in their
+policies are put in here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+MODULES = DEPLOY / "terraform"
+NAMES = ["audit-role", "audit-role-stackset", "hub-role"]
+
+HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
+EXTERNAL_ID = "sesame-2026"
+# Whose stacks moto makes, with which the modules are compared.
+ACCOUNT = "123456789012"
+
+
+class Module:
+    """All files of a module, read as one."""
+
+    def __init__(self, name: str) -> None:
+        self.folder = MODULES / name
+        self.text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(self.folder.glob("*.tf")))
+        self._blocks: dict[str, list[Any]] = {}
+        for path in sorted(self.folder.glob("*.tf")):
+            with path.open(encoding="utf-8") as file:
+                for kind, blocks in hcl2.load(file).items():
+                    if isinstance(blocks, list) and not kind.startswith("__"):
+                        self._blocks.setdefault(kind, []).extend(blocks)
+
+    def named(self, kind: str) -> dict[str, Any]:
+        """The blocks of a kind with one label, such as variables, by their names."""
+        return {_bare(label): body for block in self._blocks.get(kind, []) for label, body in _labelled(block)}
+
+    def typed(self, kind: str, of: str) -> dict[str, Any]:
+        """The blocks of a kind with two labels, such as resources, of one type, by their names."""
+        return {
+            _bare(name): body
+            for block in self._blocks.get(kind, [])
+            for label, named in _labelled(block)
+            if _bare(label) == of
+            for name, body in _labelled(named)
+        }
+
+
+def _labelled(block: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((label, body) for label, body in block.items() if not label.startswith("__"))
+
+
+def _bare(text: str) -> str:
+    return text.strip('"')
+
+
+@pytest.fixture(params=NAMES)
+def module(request: pytest.FixtureRequest) -> Module:
+    return Module(request.param)
+
+
+def test_modules_are_those_that_are_tested() -> None:
+    assert sorted(path.name for path in MODULES.iterdir() if path.is_dir()) == NAMES
+
+
+def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None:
+    for name, variable in module.named("variable").items():
+        assert variable["type"], name
+        assert len(variable["description"]) > 10, name
+        [validation] = variable["validation"]
+        assert f"var.{name}" in str(validation["condition"]), name
+        assert validation["error_message"], name
+
+
+def test_every_variable_is_used_and_every_used_one_is_there(module: Module) -> None:
+    body = re.sub(r'variable "\w+" \{.*?\n\}', "", module.text, flags=re.DOTALL)
+    assert set(re.findall(r"\bvar\.(\w+)", body)) == set(module.named("variable"))
+
+
+def test_outputs_say_what_they_are(module: Module) -> None:
+    outputs = module.named("output")
+    assert outputs
+    assert all(output["description"] and output["value"] for output in outputs.values())
+
+
+def test_patterns_are_those_of_the_templates() -> None:
+    """What one way of deploying takes, the other takes; but that Terraform's patterns hold the length as well."""
+    templates = [path.read_text(encoding="utf-8") for path in sorted((DEPLOY / "cloudformation").glob("*.yaml"))]
+    theirs = {_without_length(each) for text in templates for each in re.findall(r"AllowedPattern: (\S+)", text)}
+    ours = {
+        _without_length(each)
+        for name in NAMES
+        for variable, each in _patterns(Module(name))
+        if variable not in ("region", "organizational_unit_ids")  # of the StackSet, which is no template
+    }
+    assert ours == theirs
+
+
+def _patterns(module: Module) -> list[tuple[str, str]]:
+    """The variables that are checked by a pattern, and the pattern."""
+    checks = [
+        (name, str(variable["validation"][0]["condition"])) for name, variable in module.named("variable").items()
+    ]
+    return [(name, pattern[1]) for name, check in checks if (pattern := re.search(r'regex\("([^"]+)"', check))]
+
+
+def _without_length(pattern: str) -> str:
+    return re.sub(r"(\+|\{[0-9,]+\})\$$", "$", pattern)
+
+
+POLICIES = {
+    "audit-role": ["list_repositories"],
+    "hub-role": ["audit", "lake", "lake_key"],
+}
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+GIVEN = {
+    "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID},
+    "hub-role": {"TrustedService": "ecs-tasks.amazonaws.com", "LakeBucket": "the-lake", "LakeKeyArn": KEY},
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_are_those_of_the_template(name: str, deploy: Any) -> None:
+    documents = Module(name).typed("data", "aws_iam_policy_document")
+    ours = [_statement(each) for policy in POLICIES[name] for each in documents[policy]["statement"]]
+    theirs = [_normal(each) for each in deploy(name, **GIVEN[name]).statements]
+    assert sorted(ours, key=str) == sorted(theirs, key=str)
+    # And each of them is attached.
+    attached = Module(name).typed("resource", "aws_iam_role_policy")
+    assert {_bare(str(each["policy"])) for each in attached.values()} == {
+        f"${{data.aws_iam_policy_document.{policy}.json}}" for policy in POLICIES[name]
+    }
+
+
+def test_the_audit_role_trusts_as_the_template_has_it(deploy: Any) -> None:
+    [ours] = Module("audit-role").typed("data", "aws_iam_policy_document")["trust"]["statement"]
+    theirs = deploy("audit-role", **GIVEN["audit-role"]).trust
+    [principal] = ours["principals"]
+    assert {_bare(principal["type"]): _text(principal["identifiers"][0])} == theirs["Principal"]
+    assert _statement(ours)[2:] == _normal(theirs)[2:]
+    [role] = Module("audit-role").typed("resource", "aws_iam_role").values()
+    assert role["assume_role_policy"] == "${data.aws_iam_policy_document.trust.json}"
+
+
+def test_the_hub_role_trusts_as_the_template_has_it(deploy: Any) -> None:
+    """Its expressions are Terraform's to evaluate; what they choose from is looked at here."""
+    document = Module("hub-role").typed("data", "aws_iam_policy_document")["trust"]["statement"][0]
+    assert 'var.trusted_service == "" ? "AWS" : "Service"' in document["principals"][0]["type"]
+    condition = document["dynamic"][0]['"condition"']
+    assert condition["for_each"] == "${local.trusts_tasks ? [local.account_id] : []}"
+    [content] = condition["content"]
+    assert (_bare(content["test"]), _bare(content["variable"])) == ("StringEquals", "aws:SourceAccount")
+    assert deploy("hub-role", **GIVEN["hub-role"]).trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT}
+    }
+
+
+def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
+    module = Module("audit-role-stackset")
+    [stack_set] = module.typed("resource", "aws_cloudformation_stack_set").values()
+    assert _bare(stack_set["permission_model"]) == "SERVICE_MANAGED"
+    [deployment] = stack_set["auto_deployment"]
+    assert (deployment["enabled"], deployment["retain_stacks_on_account_removal"]) == (True, False)
+    [path] = re.findall(r'file\("\$\{path\.module\}/([^"]+)"\)', str(stack_set["template_body"]).replace("\\", ""))
+    template = (module.folder / path).resolve()
+    given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert set(stack_set["parameters"]) == given == {"HubRoleArn", "ExternalId", "RoleName"}
+    [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
+    assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
+
+
+# What the references of the policies stand for in the account that moto deploys to.
+REFERENCES = {
+    "data.aws_partition.current.partition": "aws",
+    "local.partition": "aws",
+    "data.aws_caller_identity.current.account_id": ACCOUNT,
+    "local.account_id": ACCOUNT,
+    "var.audit_role_name": "ecr-audit",
+    "var.lake_bucket": "the-lake",
+    "var.lake_key_arn": KEY,
+    "var.hub_role_arn": HUB_ROLE_ARN,
+    "var.external_id": EXTERNAL_ID,
+}
+
+Statement = tuple[str, str, list[str], list[str], list[tuple[str, str, str]]]
+
+
+def _text(value: str) -> str:
+    """A string of HCL with its references put in; `$${` is an escaped `${`."""
+    put_in = re.sub(r"(?<!\$)\$\{([\w.]+)\}", lambda reference: REFERENCES[reference[1]], _bare(value))
+    return put_in.replace("$${", "${")
+
+
+def _statement(block: Mapping[str, Any]) -> Statement:
+    conditions = [
+        (_bare(each["test"]), _bare(each["variable"]), _text(value))
+        for each in block.get("condition", [])
+        for value in each["values"]
+    ]
+    return (
+        _bare(block.get("sid", "")),
+        _bare(block["effect"]),
+        sorted(map(_text, block["actions"])),
+        sorted(map(_text, block.get("resources", []))),
+        conditions,
+    )
+
+
+def _normal(statement: Mapping[str, Any]) -> Statement:
+    """A statement of IAM's JSON in the same form."""
+    conditions = [
+        (test, variable, value)
+        for test, operands in statement.get("Condition", {}).items()
+        for variable, value in operands.items()
+    ]
+    return (
+        statement.get("Sid", ""),
+        statement["Effect"],
+        sorted(_as_list(statement["Action"])),
+        sorted(_as_list(statement.get("Resource", []))),
+        conditions,
+    )
+
+
+def _as_list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
