@@ -28,17 +28,25 @@ _BATCH = 10_000
 
 # Widths in characters; of columns not named here, that of their name.
 _WIDTHS = {
-    **{"account_name": 34, "account_id": 14, "ou_path": 32, "region": 15, "repository_name": 40, "owner": 22},
-    **{"policy": 38, "framework_name": 40, "section_title": 76, "current_state_message": 60, "remediation_command": 80},
-    **{
-        "exclusion_filters": 24,
-        "repository_arn": 70,
-        "state": 12,
-        "status": 15,
-        "reason": 60,
-        "message": 60,
-        "title": 30,
-    },
+    "account_name": 34,
+    "account_id": 14,
+    "approved_by": 32,
+    "current_state_message": 60,
+    "exclusion_filters": 24,
+    "expires": 12,
+    "framework_name": 40,
+    "ou_path": 32,
+    "owner": 22,
+    "policy": 38,
+    "reason": 90,
+    "region": 15,
+    "remediation_command": 80,
+    "repository": 54,
+    "repository_arn": 70,
+    "repository_name": 40,
+    "section_title": 76,
+    "state": 12,
+    "status": 15,
 }
 
 
@@ -116,7 +124,22 @@ SHEETS = (
         ORDER BY coverage_percent NULLS LAST, account_id
         """,
     ),
-    Sheet("Waivers", "waivers", 10, "by status", "SELECT * FROM waivers ORDER BY status, expires, waiver_id"),
+    Sheet(
+        "Waivers",
+        "waivers",
+        12,
+        "by status",
+        """
+        SELECT
+            waiver_id, status, expires, days_left, matched_findings, split_part(policy_id, '/', -1) AS policy,
+            repository, account_id, ou_path, region, reason, approved_by, * EXCLUDE (
+                snapshot_date, waiver_id, status, expires, days_left, matched_findings, policy_id,
+                repository, account_id, ou_path, region, reason, approved_by
+            )
+        FROM waivers
+        ORDER BY status, expires, waiver_id
+        """,
+    ),
 )
 
 
