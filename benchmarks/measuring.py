@@ -5,6 +5,7 @@ Every process is a fresh one, so that its peak of memory and its CPU time are it
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -88,6 +89,7 @@ def _serve(world: Callable[[], World], latency: float, faults: Sequence[Fault], 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     delays = [Fault(Delay(latency))] if latency else []
     with EmulatedAws(world(), Faults([*faults, *delays])) as aws:
+        gc.freeze()  # a look through the whole world for garbage would be a latency of its own
         pipe.send(aws.endpoint_url)
         while pipe.recv():
             counters = aws.counters

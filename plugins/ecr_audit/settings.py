@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         json_schema_extra=_valid("a name of up to 63 lower-case letters, digits and _, such as ecr_audit"),
     )
     batch_accounts: int = Field(default=25, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
-    concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("threads a batch, 1 to 512"))
+    concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("calls in flight a batch, 1 to 512"))
     target_seconds: float = Field(
         default=120, ge=1, le=3600, json_schema_extra=_valid("seconds a throttled target is retried for, 1 to 3600")
     )

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 from ecr_audit.aws.calls import Call, Flow, Identity, Pacer
-from ecr_audit.aws.session import Clients, Hub
+from ecr_audit.aws.clients import Clients
+from ecr_audit.aws.session import Hub, HubError
 
 # What a call can raise once it is no longer retried.
-AWS_FAULTS = (ClientError, BotoCoreError, HTTPError, ResponseParserError)
+AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, TimeoutError, ResponseParserError)
 
 SESSION_NAME = "ecr-audit"
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
@@ -33,8 +34,9 @@ class HubIdentity:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def credentials(self) -> ReadOnlyCredentials:
-        return self._hub.credentials()
+    async def credentials(self) -> ReadOnlyCredentials:
+        # Their source may be a file, a process or a server.
+        return await asyncio.to_thread(self._hub.credentials)
 
     def expire(self, used: ReadOnlyCredentials) -> None:
         """Nothing to do: what the source gives at the next call is all that there is."""
@@ -44,9 +46,10 @@ class MemberIdentity:
     """The audit role in a member account. Credentials are global: one AssumeRole serves all regions."""
 
     def __init__(self, hub: Hub, clients: Clients, account_id: str, role_name: str, external_id: str | None) -> None:
-        self._hub = hub
+        self._hub = HubIdentity(hub)
+        self._region = hub.region
         self._clients = clients
-        self._lock = threading.Lock()
+        self._renewing = asyncio.Lock()
         self._credentials: ReadOnlyCredentials | None = None
         self._renew_at = 0.0  # seconds since 1970
         self.request: dict[str, Any] = {
@@ -64,19 +67,18 @@ class MemberIdentity:
         self._renew_at = now + 0.9 * (given["Expiration"].timestamp() - now)
         self._credentials = ReadOnlyCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
-    def credentials(self) -> ReadOnlyCredentials:
-        with self._lock:
+    async def credentials(self) -> ReadOnlyCredentials:
+        async with self._renewing:
             if self._credentials is None or datetime.now(UTC).timestamp() >= self._renew_at:
-                hub_credentials = self._hub.credentials()
-                self.accept(self._clients.call(hub_credentials, "sts", self._hub.region, "assume_role", self.request))
+                as_hub = await self._hub.credentials()
+                self.accept(await self._clients.call(as_hub, "sts", self._region, "assume_role", self.request))
             assert self._credentials is not None  # noqa: S101 - accept() sets it
             return self._credentials
 
     def expire(self, used: ReadOnlyCredentials) -> None:
-        """Only if they are still the present ones: another thread may have renewed them already."""
-        with self._lock:
-            if self._credentials is used:
-                self._credentials = None
+        """Only if they are still the present ones: another flow may have renewed them already."""
+        if self._credentials is used:
+            self._credentials = None
 
 
 @dataclass(frozen=True)

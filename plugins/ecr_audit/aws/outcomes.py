@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import aiohttp
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 
 class Outcome(StrEnum):
@@ -78,8 +78,10 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
-    # Connections refused, reset or timed out, and bodies that are not what they should be.
-    return isinstance(error, HTTPClientError | ConnectionError | HTTPError | ResponseParserError)
+    # Connections refused, reset or timed out (botocore's: those that the hub's credentials come by), and bodies that
+    # are not what they should be.
+    of_the_way = aiohttp.ClientError | TimeoutError | HTTPClientError | ConnectionError
+    return isinstance(error, of_the_way | ResponseParserError)
 
 
 def outcome_of_assume_role(error: BaseException) -> Outcome:

@@ -1,71 +1,79 @@
-"""A short way for the calls that a scan makes by the hundred thousand: those of JSON services, which all look alike.
+"""What goes over the wire: requests signed and answers read, by the hundred thousand.
 
-botocore works out anew at each call what is the same at all of them: endpoint, headers, connection pool, the shape of
-the answer. That is three quarters of a call's CPU time, and all threads share one core. Here botocore prepares one
-call, and every other is a copy of it with a body and a signature of its own, on the same connections. So partitions,
-FIPS, proxies, CA bundles and `AWS_ENDPOINT_URL` are as botocore has them.
+botocore works out anew at each call what is the same at all of them: endpoint, headers, the shape of the answer. That
+is three quarters of a call's CPU time. Here botocore prepares one call, and every other is a copy of it with a body and
+a signature of its own. So partitions, FIPS and `AWS_ENDPOINT_URL` are as botocore has them.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 from botocore.parsers import ResponseParserError, create_parser
-from urllib3 import Retry
+from botocore.serialize import create_serializer
 
-# calls.py repeats a call in its own time.
-_NO_RETRIES = Retry(False)
-_ERRORS = create_parser("json")
 # The parser wants the shape of a result, which an error does not have.
 _NO_SHAPE = Shape("Error", {"type": "structure"})
+# What signing and the connection add at each call.
+_OF_A_CALL = frozenset({"authorization", "x-amz-date", "x-amz-security-token", "content-length", "connection"})
 
 
 class Wire:
-    """One operation of a JSON 1.1 service in one region. Thread-safe, as clients are."""
+    """One operation of a service in one region: knows the requests and answers, but no connection."""
 
-    def __init__(self, client: Any, method: str) -> None:
-        """`client`: the botocore client whose endpoint and connections are used; `method`: as the client names it."""
-        request = _rehearse(client, method)
+    def __init__(self, client: Any, method: str, parameters: Mapping[str, Any]) -> None:
+        """`client`: the botocore client to learn from; `method`: as the client names it; `parameters`: of any call."""
+        request = _rehearse(client, method, parameters)
         headers = {name: _text(value) for name, value in request.headers.items()}
         # Credential=<key id>/<date>/<region>/<service>/aws4_request
         self._scope = "/".join(headers["Authorization"].partition(",")[0].split("/")[2:])
         self._method = method
-        self._headers = {name: headers[name] for name in ("Content-Type", "User-Agent", "X-Amz-Target")}
-        # As botocore.httpsession.URLLib3Session.send does, which does it at each call.
-        http = client._endpoint.http_session
-        proxy = http._proxy_config.proxy_url_for(request.url)
-        self._pool = http._get_connection_manager(request.url, proxy).connection_from_url(request.url)
-        http._setup_ssl_cert(self._pool, request.url, http._verify)
-        self._target = http._get_request_target(request.url, proxy)
+        self._headers = {name: value for name, value in headers.items() if _is_sent(name)}
+        self.url = request.url
         url = urlsplit(request.url)
         # As the header `Host` has it: without the port that its scheme implies.
         self._host = url.netloc.removesuffix({"https": ":443", "http": ":80"}[url.scheme])
         self._canonical_path = url.path
+        service = client.meta.service_model
+        operation = service.operation_model(client.meta.method_to_api_mapping[method])
+        parser = create_parser(service.resolved_protocol)
+        self._parse: Callable[[dict[str, Any], Shape], dict[str, Any]] = parser.parse
+        self._output = operation.output_shape
+        self._is_json = service.resolved_protocol == "json"
+        self._query = create_serializer(service.resolved_protocol, include_validation=False).serialize_to_request
+        self._operation = operation
 
-    def call(self, parameters: Mapping[str, Any], credentials: ReadOnlyCredentials) -> dict[str, Any]:
-        """The answer as JSON has it: timestamps are seconds since 1970.
+    def request(self, parameters: Mapping[str, Any], credentials: ReadOnlyCredentials) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a call, signed now."""
+        if self._is_json:
+            body = json.dumps(parameters).encode()
+        else:
+            body = urlencode(self._query(parameters, self._operation)["body"]).encode()
+        return body, self._signed(body, credentials, datetime.now(UTC))
 
-        Raises ClientError for an error of AWS, urllib3's HTTPError for one of the way to it, and ResponseParserError
-        for an answer that is no JSON object.
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        """What AWS says. Of a JSON service it is the JSON as it came: timestamps are seconds since 1970.
+
+        Raises ClientError for an error of AWS, and ResponseParserError for an answer that is none.
         """
-        body = json.dumps(parameters).encode()
-        headers = self._signed(body, credentials, datetime.now(UTC))
-        response = self._pool.urlopen("POST", self._target, body, headers, retries=_NO_RETRIES, assert_same_host=False)
-        if response.status >= 300:
-            answer = {"status_code": response.status, "headers": response.headers, "body": response.data}
-            raise ClientError(_ERRORS.parse(answer, _NO_SHAPE), self._method)
+        raw = {"status_code": status, "headers": headers, "body": body}
+        if status >= 300:
+            error: Any = self._parse(raw, _NO_SHAPE)
+            raise ClientError(error, self._method)
+        if not self._is_json:
+            return self._parse(raw, self._output)
         try:
-            document = json.loads(response.data)
+            document = json.loads(body)
         except ValueError as error:
             raise ResponseParserError(f"{self._method} was answered with what is no JSON: {error}") from error
         if not isinstance(document, dict):
@@ -102,6 +110,11 @@ class Wire:
         return headers
 
 
+def _is_sent(name: str) -> bool:
+    # `amz-sdk-*` are for botocore's own retries.
+    return name.lower() not in _OF_A_CALL and not name.lower().startswith("amz-sdk-")
+
+
 def _text(header: str | bytes) -> str:
     return header.decode() if isinstance(header, bytes) else header
 
@@ -114,7 +127,7 @@ class _Rehearsed(Exception):  # noqa: N818 - no error: it ends a call before it 
         self.request = request
 
 
-def _rehearse(client: Any, method: str) -> AWSPreparedRequest:
+def _rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:
     """The request that botocore makes of a call, caught on its way to the network."""
 
     def catch(request: AWSPreparedRequest, **_: Any) -> None:
@@ -122,7 +135,7 @@ def _rehearse(client: Any, method: str) -> AWSPreparedRequest:
 
     client.meta.events.register_last("before-send", catch)
     try:
-        getattr(client, method)()
+        getattr(client, method)(**parameters)
     except _Rehearsed as caught:
         return caught.request
     finally:

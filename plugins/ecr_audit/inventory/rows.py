@@ -11,24 +11,27 @@ import pyarrow as pa
 from ecr_audit.aws.calls import Effort
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import TargetScan
-from ecr_audit.schemas import REPOSITORIES
+from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 
 
-def target_row(scan: TargetScan, effort: Effort) -> dict[str, Any]:
-    """The row of scan_targets for a scan and what it cost."""
-    return {
-        "account_id": scan.account_id,
-        "region": scan.region,
-        "outcome": scan.outcome.value,
-        "error_code": scan.error_code,
-        "error_message": scan.error_message,
+def target_rows(ended: Sequence[tuple[TargetScan, Effort]]) -> pa.Table:
+    """The rows of `scan_targets` for some scans and what each cost."""
+    columns = {
+        "account_id": [scan.account_id for scan, _ in ended],
+        "region": [scan.region for scan, _ in ended],
+        "outcome": [scan.outcome.value for scan, _ in ended],
+        "error_code": [scan.error_code for scan, _ in ended],
+        "error_message": [scan.error_message for scan, _ in ended],
         # Null, not 0, where nobody could look.
-        "repository_count": len(scan.repositories) if scan.outcome is Outcome.COLLECTED else None,
-        "api_calls": effort.calls,
-        "retries": effort.retries,
-        "started_at": datetime.fromtimestamp(effort.started_at, UTC),
-        "duration_ms": effort.duration_ms,
+        "repository_count": [
+            len(scan.repositories) if scan.outcome is Outcome.COLLECTED else None for scan, _ in ended
+        ],
+        "api_calls": [effort.calls for _, effort in ended],
+        "retries": [effort.retries for _, effort in ended],
+        "started_at": [datetime.fromtimestamp(effort.started_at, UTC) for _, effort in ended],
+        "duration_ms": [effort.duration_ms for _, effort in ended],
     }
+    return pa.table(columns, schema=SCAN_TARGETS.schema)
 
 
 def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.Table:

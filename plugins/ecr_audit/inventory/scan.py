@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,11 +21,12 @@ import pyarrow.parquet as pq
 
 from ecr_audit.aws.accounts import Entry, HubIdentity, MemberIdentity, enter_account
 from ecr_audit.aws.calls import Dispatcher, Effort, Flow
+from ecr_audit.aws.clients import Clients
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.repositories import TargetScan, scan_target
-from ecr_audit.aws.session import Clients, Hub
+from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.plan import Plan, read_plan, stage_table, staged_table
-from ecr_audit.inventory.rows import repository_rows, target_row
+from ecr_audit.inventory.rows import repository_rows, target_rows
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import Settings
@@ -31,10 +34,10 @@ from ecr_audit.settings import Settings
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5
-# How often the outcomes that have come in are taken to the part. Being woken by each of them would cost the scanning
-# threads a fifth of their CPU time.
+# How often the outcomes that have come in are taken to the part. Making Arrow of many at a time would keep the calls in
+# flight waiting; a thread of its own would take the interpreter's lock from them at each turn.
 LOOK_SECONDS = 0.05
-# Repositories that are turned into Arrow and written at a time: bounds what is held as Python objects.
+# Repositories that are written at a time.
 ROWS_A_WRITE = 5_000
 
 # The name, in the metadata of a part's scan_targets, of the file with its repositories. It makes the two one part.
@@ -42,6 +45,10 @@ REPOSITORIES_FILE = b"ecr_audit.repositories_file"
 
 # What a retry of a batch does not scan again.
 SETTLED = pa.array([Outcome.COLLECTED.value, Outcome.REGION_DISABLED.value])
+
+
+# The scan of a target, and what it cost.
+_Ended = tuple[TargetScan, Effort]
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Setting
         with _PartWriter(folder / "repositories.parquet") as part:
             if kept is not None:
                 targets = part.keep(targets, *kept)
-            _scan_targets(hub, targets, settings, part, f"batch {batch}")
+            with _libraries_left_in_peace():
+                asyncio.run(_scan_targets(hub, targets, settings, part, f"batch {batch}"))
         repositories_file = f"repositories-{batch:04d}-{uuid.uuid4().hex[:8]}.parquet"
         lake.move_in(folder / "repositories.parquet", f"{plan.folder}/{repositories_file}")
     rows = part.target_rows().replace_schema_metadata({REPOSITORIES_FILE: repositories_file.encode()})
@@ -95,10 +103,8 @@ class _PartWriter:
 
     def __init__(self, path: Path) -> None:
         self._writer = pq.ParquetWriter(path, REPOSITORIES.schema, **PARQUET_OPTIONS)
-        self._waiting: list[TargetScan] = []
-        self._waiting_rows = 0
-        self._rows: list[dict[str, Any]] = []
-        self._kept: list[pa.Table] = []
+        self._waiting: list[pa.Table] = []
+        self._targets: list[pa.Table] = []
         self.repositories = 0
 
     def __enter__(self) -> _PartWriter:
@@ -111,61 +117,69 @@ class _PartWriter:
     def keep(self, targets: pa.Table, part_targets: pa.Table, part_repositories: pa.Table) -> pa.Table:
         """Take over what an earlier part has settled; returns the targets that are still to be scanned."""
         settled = part_targets.filter(pc.is_in(part_targets["outcome"], SETTLED))
-        self._kept.append(settled)
+        self._targets.append(settled)
         self._writer.write_table(part_repositories)
         self.repositories += part_repositories.num_rows
         return targets.join(settled.select(["account_id", "region"]), ["account_id", "region"], join_type="left anti")
 
-    def add(self, scan: TargetScan, effort: Effort) -> None:
-        self._rows.append(target_row(scan, effort))
-        self.repositories += len(scan.repositories)
-        if scan.repositories:
-            self._waiting.append(scan)
-            self._waiting_rows += len(scan.repositories)
-        if self._waiting_rows >= ROWS_A_WRITE:
+    def add(self, ended: Sequence[_Ended]) -> None:
+        self._targets.append(target_rows(ended))
+        rows = repository_rows([scan for scan, _ in ended], datetime.now(UTC))
+        self.repositories += rows.num_rows
+        self._waiting.append(rows)
+        if sum(each.num_rows for each in self._waiting) >= ROWS_A_WRITE:
             self._flush()
 
     def target_rows(self) -> pa.Table:
-        fresh = pa.Table.from_pylist(self._rows, schema=SCAN_TARGETS.schema)
-        return pa.concat_tables([*self._kept, fresh])
+        return pa.concat_tables([SCAN_TARGETS.schema.empty_table(), *self._targets]).combine_chunks()
 
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(repository_rows(self._waiting, datetime.now(UTC)))
-        self._waiting, self._waiting_rows = [], 0
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting = []
 
 
-def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _PartWriter, name: str) -> None:
+@contextmanager
+def _libraries_left_in_peace() -> Iterator[None]:
+    """Python looks for garbage among what is new, not among the objects that all libraries consist of.
+
+    Each such look would stop all calls for a tenth of a second.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+async def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _PartWriter, name: str) -> None:
     """Scan targets until each has an outcome or the batch's time is up."""
     by_account: dict[str, list[dict[str, Any]]] = {}
     for target in targets.to_pylist():
         by_account.setdefault(target["account_id"], []).append(target)
     pending = {(target["account_id"], target["region"]) for each in by_account.values() for target in each}
-    ended: deque[tuple[TargetScan, Effort]] = deque()
-    clients = Clients(settings.concurrency)
-
-    def on_end(scan: TargetScan, effort: Effort) -> None:
-        ended.append((scan, effort))
-
+    ended: list[_Ended] = []
     deadline = time.monotonic() + settings.batch_seconds
     progress = _Progress(name, len(pending))
-    with Dispatcher(clients, settings.concurrency) as dispatcher:
+    in_flight = settings.concurrency
+    async with Clients(in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
         for account_id, its_targets in by_account.items():
-            _AccountScan(dispatcher, settings, account_id, its_targets, on_end).start(hub, clients)
+            _AccountScan(dispatcher, settings, account_id, its_targets, ended.append).start(hub, clients)
         while pending and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-            while ended:
-                scan, effort = ended.popleft()
+            await asyncio.sleep(LOOK_SECONDS)
+            taken = ended.copy()
+            ended.clear()
+            for scan, effort in taken:
                 pending.discard((scan.account_id, scan.region))
-                part.add(scan, effort)
                 progress.count(scan, effort)
+            part.add(taken)
             progress.tell_now_and_then()
-    for account_id, region in sorted(pending):
-        message = f"Not finished when the batch's time was up (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
-        scan = TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
-        part.add(scan, Effort())
-    if not pending:
-        clients.close()
+    message = f"Not finished when the batch's time was up (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
+    unread = [
+        TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
+        for account_id, region in sorted(pending)
+    ]
+    part.add([(scan, Effort()) for scan in unread])
 
 
 class _AccountScan:
@@ -177,7 +191,7 @@ class _AccountScan:
         settings: Settings,
         account_id: str,
         targets: list[dict[str, Any]],
-        on_end: Callable[[TargetScan, Effort], None],
+        on_end: Callable[[_Ended], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
@@ -204,11 +218,11 @@ class _AccountScan:
         for target, cost in zip(self._targets, costs, strict=True):
             region = target["region"]
             if isinstance(entry, Exception):
-                self._on_end(self._unread(region, Outcome.FAILED, entry), cost)
+                self._on_end((self._unread(region, Outcome.FAILED, entry), cost))
             elif entry.error is not None:
-                self._on_end(self._unread(region, outcome_of_assume_role(entry.error), entry.error), cost)
+                self._on_end((self._unread(region, outcome_of_assume_role(entry.error), entry.error), cost))
             elif target["opt_in"] and entry.enabled_regions is not None and region not in entry.enabled_regions:
-                self._on_end(self._unread(region, Outcome.REGION_DISABLED), cost)
+                self._on_end((self._unread(region, Outcome.REGION_DISABLED), cost))
             else:
                 flow = scan_target(
                     entry.identity,
@@ -224,7 +238,7 @@ class _AccountScan:
         effort.retries += entry_cost.retries
         if isinstance(scan, Exception):
             scan = self._unread(region, Outcome.FAILED, scan)
-        self._on_end(scan, effort)
+        self._on_end((scan, effort))
 
     def _submit(self, flow: Flow, on_done: Callable[[Any, Effort], None], *, priority: float) -> None:
         self._dispatcher.submit(flow, seconds=self._settings.target_seconds, on_done=on_done, priority=priority)

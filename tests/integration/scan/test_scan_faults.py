@@ -224,7 +224,7 @@ def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of, organizat
     ("effect", "code", "message"),
     [
         (ServerError(500), "ServerException", "An internal error occurred."),
-        (Reset(), "ProtocolError", "Connection aborted"),
+        (Reset(), "ClientOSError", "Connection reset by peer"),
         (TruncatedBody(), "ResponseParserError", "describe_repositories"),
         (Refuse("KmsException", "no key"), "KmsException", "no key"),
         (Refuse("UnrecognizedClientException", "invalid token"), "UnrecognizedClientException", "invalid token"),
@@ -242,13 +242,13 @@ def test_a_target_that_stays_broken_failed_and_says_why(audit_of, organization_o
 
 
 def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization_of, monkeypatch):
-    monkeypatch.setattr("ecr_audit.aws.session.READ_SECONDS", 0.3)
+    monkeypatch.setattr("ecr_audit.aws.clients.READ_SECONDS", 0.3)
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(Hang(), service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()
     audit.assert_true(outcomes={struck: "FAILED"})
     row = audit.scan_targets()[struck]
-    assert row["error_code"] == "ReadTimeoutError"
+    assert row["error_code"] == "SocketTimeoutError"
     assert row["retries"] == 4
 
 

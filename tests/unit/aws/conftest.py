@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from ecr_audit.aws import calls
-from ecr_audit.aws.calls import Call, Dispatcher, Effort
+from ecr_audit.aws.calls import Call, Effort
 
 
 class FakeClients:
@@ -23,14 +23,14 @@ class FakeClients:
     def __init__(self) -> None:
         self.script: dict[str, Callable[..., Any]] = {}
         self.made: list[tuple[str, Mapping[str, Any], str]] = []
-        self._lock = threading.Lock()
 
-    def call(
+    async def call(
         self, credentials: ReadOnlyCredentials, service: str, region: str, method: str, parameters: Mapping[str, Any]
     ) -> Any:
-        with self._lock:
-            self.made.append((method, parameters, credentials.access_key))
+        self.made.append((method, parameters, credentials.access_key))
         answer = self.script[method](**parameters)
+        if asyncio.iscoroutine(answer):
+            answer = await answer
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -44,7 +44,7 @@ class FakeIdentity:
         self._present = ReadOnlyCredentials(f"{name}-1", "secret", "token")
         self.expired: list[str] = []
 
-    def credentials(self) -> ReadOnlyCredentials:
+    async def credentials(self) -> ReadOnlyCredentials:
         return self._present
 
     def expire(self, used: ReadOnlyCredentials) -> None:
@@ -77,20 +77,21 @@ class Results:
         self.order: list[str] = []
         self.values: dict[str, Any] = {}
         self.efforts: dict[str, Effort] = {}
-        self._arrived = threading.Condition()
+        self._arrived = asyncio.Event()
 
     def taker(self, name: str) -> Callable[[Any, Effort], None]:
         def take(value: Any, effort: Effort) -> None:
-            with self._arrived:
-                self.order.append(name)
-                self.values[name], self.efforts[name] = value, effort
-                self._arrived.notify_all()
+            self.order.append(name)
+            self.values[name], self.efforts[name] = value, effort
+            self._arrived.set()
 
         return take
 
-    def wait(self, count: int) -> None:
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.order) >= count, timeout=20), f"only {self.order} came back"
+    async def wait(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.order) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
 
 
 @pytest.fixture
@@ -109,18 +110,18 @@ def results() -> Results:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTime]:
-    """No time passes but in waits, and those take none: a flight that waits is due at once, at a later time."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """No time passes but in waits, and those take none."""
     fake = FakeTime()
-    wait = Dispatcher._wait
+    pass_on = asyncio.sleep
 
-    def wait_without_waiting(self: Dispatcher, flight: Any, seconds: float) -> None:
+    async def sleep_without_waiting(seconds: float) -> None:
         fake.sleep(seconds)
-        wait(self, flight, 0)
+        await pass_on(0)
 
     monkeypatch.setattr(calls, "time", fake)
     monkeypatch.setattr(calls, "Effort", lambda: Effort(fake.time(), fake.monotonic()))
-    monkeypatch.setattr(Dispatcher, "_wait", wait_without_waiting)
+    monkeypatch.setattr(asyncio, "sleep", sleep_without_waiting)
     return fake
 
 

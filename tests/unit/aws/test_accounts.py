@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -57,6 +57,14 @@ def answer(number: int = 1, expires: datetime = START + timedelta(hours=1)) -> d
     return {"Credentials": {**keys, "Expiration": expires}}
 
 
+def credentials_of(identity):
+    return asyncio.run(identity.credentials())
+
+
+def key_of(identity):
+    return credentials_of(identity).access_key
+
+
 def drive(flow, *answers):
     calls = []
     try:
@@ -82,8 +90,8 @@ def test_the_role_is_assumed_in_the_hubs_partition_and_region_for_an_hour(hub, m
         "RoleSessionName": "ecr-audit",
         "DurationSeconds": 3600,
     }
-    assert call.identity.credentials().access_key == "hub-key"
-    assert entry.identity.credentials().access_key == "member-1"
+    assert key_of(call.identity) == "hub-key"
+    assert key_of(entry.identity) == "member-1"
     assert (entry.enabled_regions, entry.error) == (None, None)
 
 
@@ -95,7 +103,7 @@ def test_the_external_id_is_given_when_there_is_one(hub, member, clock):
 def test_the_hubs_own_account_is_entered_with_its_own_credentials(hub):
     calls, entry = drive(enter_account(hub, HubIdentity(hub), ask_regions=False))
     assert calls == []
-    assert entry.identity.credentials().access_key == "hub-key"
+    assert key_of(entry.identity) == "hub-key"
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "InternalFailure"])
@@ -125,52 +133,48 @@ def test_credentials_are_kept_for_nine_tenths_of_their_time(hub, member, clients
     identity = member()
     drive(enter_account(hub, identity, ask_regions=False), answer())
     clock.minutes = 53.9
-    assert identity.credentials().access_key == "member-1"
+    assert key_of(identity) == "member-1"
     assert clients.made == []
     clients.script = {"assume_role": lambda **_: answer(2, START + timedelta(hours=2))}
     clock.minutes = 54
-    assert identity.credentials().access_key == "member-2"
+    assert key_of(identity) == "member-2"
     assert clients.made == [("assume_role", identity.request, "hub-key")]
 
 
 def test_expired_credentials_are_renewed_once_however_many_meet_it(member, clients, clock):
     identity = member()
-    used = identity.credentials()
-    assert len(clients.made) == 1
-    together = threading.Barrier(16)
-    got = []
 
-    def meet_it():
-        together.wait(20)
+    async def renewed():
+        await asyncio.sleep(0)  # all others come while this call is on its way
+        return answer(2)
+
+    async def main():
+        used = await identity.credentials()
+        clients.script = {"assume_role": lambda **_: renewed()}
         identity.expire(used)
-        got.append(identity.credentials().access_key)
+        return await asyncio.gather(*(identity.credentials() for _ in range(16)))
 
-    threads = [threading.Thread(target=meet_it) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert got == ["member-2"] * 16
+    assert [each.access_key for each in asyncio.run(main())] == ["member-2"] * 16
     assert len(clients.made) == 2
 
 
 def test_a_late_report_does_not_expire_fresh_credentials(member, clock):
     identity = member()
-    old = identity.credentials()
+    old = credentials_of(identity)
     identity.expire(old)
-    fresh = identity.credentials()
+    fresh = credentials_of(identity)
     identity.expire(old)
-    assert identity.credentials() is fresh
+    assert credentials_of(identity) is fresh
 
 
 def test_a_renewal_that_is_refused_is_tried_again_at_the_next_call(member, clients, clock, aws_error):
     identity = member()
-    identity.expire(identity.credentials())
+    identity.expire(credentials_of(identity))
     works, clients.script = clients.script, {"assume_role": lambda **_: aws_error("Throttling")}
     with pytest.raises(Exception, match="Throttling"):
-        identity.credentials()
+        credentials_of(identity)
     clients.script = works
-    assert identity.credentials().access_key == "member-2"
+    assert key_of(identity) == "member-2"
 
 
 def test_the_hubs_credentials_are_looked_up_at_every_use():
@@ -179,6 +183,6 @@ def test_the_hubs_credentials_are_looked_up_at_every_use():
         get_credentials=lambda: SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(access_key=next(keys)))
     )
     identity = HubIdentity(Hub(session, "111111111111", "aws", "us-east-1"))
-    used = identity.credentials()
+    used = credentials_of(identity)
     identity.expire(used)
-    assert (used.access_key, identity.credentials().access_key) == ("first", "renewed")
+    assert (used.access_key, key_of(identity)) == ("first", "renewed")

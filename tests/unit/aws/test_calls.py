@@ -1,18 +1,17 @@
-"""The dispatcher: many flows of calls on few threads, each retried in its own time."""
+"""The dispatcher: many flows of calls, few in flight, each retried in its own time."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import threading
 from dataclasses import replace
 
+import aiohttp
 import pytest
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.calls import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Dispatcher, Pacer
-
-URL = "https://api.ecr.us-east-1.amazonaws.com"
 
 
 def answers(*script):
@@ -33,11 +32,14 @@ def flow_of(*calls):
     return values
 
 
-def run(clients, results, *flows, threads=1, seconds=120.0):
-    with Dispatcher(clients, threads) as dispatcher:
-        for number, flow in enumerate(flows):
-            dispatcher.submit(flow, seconds=seconds, on_done=results.taker(str(number)))
-        results.wait(len(flows))
+def run(clients, results, *flows, in_flight=1, seconds=120.0):
+    async def main():
+        async with Dispatcher(clients, in_flight) as dispatcher:
+            for number, flow in enumerate(flows):
+                dispatcher.submit(flow, seconds=seconds, on_done=results.taker(str(number)))
+            await results.wait(len(flows))
+
+    asyncio.run(main())
 
 
 def test_a_flow_is_sent_the_answers_to_its_calls_and_its_result_comes_back(clients, results, call, identity):
@@ -60,7 +62,7 @@ def test_every_call_is_signed_as_its_own_flow_however_many_there_are(clients, re
     clients.script = {"whoami": lambda name: {"value": name}}
     names = [f"account{number}" for number in range(40)]
     flows = [flow_of(*(call("whoami", identity(name), name=name) for _ in range(5))) for name in names]
-    run(clients, results, *flows, threads=8)
+    run(clients, results, *flows, in_flight=8)
     assert len(clients.made) == 200
     assert all(key == f"{parameters['name']}-1" for _, parameters, key in clients.made)
 
@@ -75,7 +77,7 @@ def test_a_throttled_call_is_repeated_until_it_passes(clients, results, call, cl
 
 def test_pauses_double_up_to_the_longest_and_vary(clients, results, call, clock, aws_error):
     clients.script = {"list": answers(*[aws_error("ThrottlingException")] * 12, {"value": 1})}
-    run(clients, results, *(flow_of(call("list")) for _ in range(2)))
+    run(clients, results, flow_of(call("list")))
     longest = [min(LONGEST_WAIT_SECONDS, 0.25 * 2**attempt) for attempt in range(1, 13)]
     assert longest[-1] == LONGEST_WAIT_SECONDS == longest[5]
     for pause, bound in zip(clock.slept, longest, strict=True):
@@ -101,22 +103,25 @@ def test_the_time_is_the_whole_flows_not_each_calls(clients, results, call, cloc
 
 
 def test_a_flows_time_starts_with_its_first_call_not_in_the_queue(clients, results, call, clock, aws_error):
-    clients.script = {"list": answers(aws_error("ThrottlingException"), {"value": 1})}
-    dispatcher = Dispatcher(clients, 1)
-    dispatcher.submit(flow_of(call("list")), seconds=5, on_done=results.taker("0"))
-    clock.now += 1000
-    with dispatcher:
-        results.wait(1)
-    assert results.values["0"] == [1]
+    def takes_long():
+        clock.now += 1000
+        return {"value": 0}
+
+    clients.script = {"long": takes_long, "list": answers(aws_error("ThrottlingException"), {"value": 1})}
+    run(clients, results, flow_of(call("long")), flow_of(call("list")), seconds=5)
+    assert results.values == {"0": [0], "1": [1]}
+    assert [results.efforts[name].duration_ms >= 1_000_000 for name in "01"] == [True, False]
 
 
 TRANSIENT = {
     "an internal error": lambda aws_error: aws_error("ServerException", 500),
     "a bad gateway": lambda aws_error: aws_error("502", 502),
     "a request that came too slowly": lambda aws_error: aws_error("RequestTimeout", 400),
-    "nobody listens": lambda _: EndpointConnectionError(endpoint_url=URL),
-    "no answer in time": lambda _: ReadTimeoutError(endpoint_url=URL),
-    "the connection broke": lambda _: ConnectionClosedError(endpoint_url=URL),
+    "the connection cannot be made": lambda _: aiohttp.ClientConnectionError(),
+    "no answer in time": lambda _: aiohttp.SocketTimeoutError(),
+    "the connection broke": lambda _: aiohttp.ServerDisconnectedError(),
+    "a body that breaks off": lambda _: aiohttp.ClientPayloadError(),
+    "the source of the hub's credentials does not answer": lambda _: EndpointConnectionError(endpoint_url="https://x"),
     "a body that cannot be parsed": lambda _: ResponseParserError("not XML"),
     "an answer without what it is asked for": lambda _: {"message": '{"repositories": [{'},
 }
@@ -193,9 +198,9 @@ def test_expired_credentials_are_renewed_and_the_call_repeated_at_once(
 
 def test_credentials_are_renewed_once_a_call(clients, results, call, identity, clock, aws_error):
     expired = aws_error("ExpiredToken", 403)
-    clients.script = {"list": answers(expired, {"value": 1}, expired, {"value": 2}, expired, expired)}
+    clients.script = {"list": answers(expired, {"value": 1}, expired, {"value": 2}), "other": answers(expired, expired)}
     somebody = identity("somebody")
-    run(clients, results, flow_of(*[call("list", somebody)] * 2), flow_of(call("list", somebody)))
+    run(clients, results, flow_of(*[call("list", somebody)] * 2), flow_of(call("other", somebody)))
     assert results.values == {"0": [1, 2], "1": expired}
     assert len(clients.made) == 6
 
@@ -213,49 +218,49 @@ def test_a_fault_of_a_flows_own_comes_back_as_its_result_and_stops_no_other(clie
     assert "A step of the scan failed" in caplog.text
 
 
+def run_named(clients, results, flows, *, wait_for, in_flight=1):
+    """Run `flows`: (name, flow, priority, seconds), until so many have come back."""
+
+    async def main():
+        async with Dispatcher(clients, in_flight) as dispatcher:
+            for name, flow, priority, seconds in flows:
+                dispatcher.submit(flow, seconds=seconds, on_done=results.taker(name), priority=priority)
+            await results.wait(wait_for)
+
+    asyncio.run(main())
+
+
 def test_lower_priorities_start_first_and_equal_ones_in_the_order_they_came(clients, results, call):
     clients.script = {"list": answers({"value": 1})}
-    dispatcher = Dispatcher(clients, 1)
-    for name, priority in [("c", 1.0), ("a", 0.0), ("d", 1.0), ("b", 0.0)]:
-        dispatcher.submit(flow_of(call("list")), seconds=1, on_done=results.taker(name), priority=priority)
-    with dispatcher:
-        results.wait(4)
+    named = [("c", 1.0), ("a", 0.0), ("d", 1.0), ("b", 0.0)]
+    run_named(clients, results, [(name, flow_of(call("list")), priority, 1) for name, priority in named], wait_for=4)
     assert results.order == ["a", "b", "c", "d"]
 
 
-def test_a_flow_under_way_goes_before_one_that_has_not_started(clients, results, call, clock, aws_error):
-    clients.script = {"list": answers(aws_error("ThrottlingException"), {"value": 1})}
-    dispatcher = Dispatcher(clients, 1)
-    for name in ("throttled", "other"):
-        dispatcher.submit(flow_of(call("list")), seconds=60, on_done=results.taker(name))
-    with dispatcher:
-        results.wait(2)
-    assert results.order == ["throttled", "other"]
+def test_a_flow_under_way_goes_before_those_that_have_not_started(clients, results, call):
+    clients.script = {"list": answers({"value": 1})}
+    first, later = flow_of(call("list"), call("list")), flow_of(call("list"))
+    run_named(clients, results, [("first", first, 0, 60), ("later", later, 1, 60)], wait_for=2)
+    assert results.order == ["first", "later"]
 
 
-def test_flights_that_wait_hold_no_thread(clients, results, call, aws_error, monkeypatch):
-    """One thread, and fifty flows that wait an hour each: another one passes all the same."""
+def test_flows_that_wait_take_no_place_in_flight(clients, results, call, aws_error, monkeypatch):
+    """One call in flight, and fifty flows that wait an hour each: another one passes all the same."""
     monkeypatch.setattr("ecr_audit.aws.calls.FIRST_WAIT_SECONDS", 3600.0)
     monkeypatch.setattr("ecr_audit.aws.calls.LONGEST_WAIT_SECONDS", 3600.0)
     clients.script = {"throttled": answers(aws_error("ThrottlingException")), "list": answers({"value": 1})}
-    with Dispatcher(clients, 1) as dispatcher:
-        for _ in range(50):
-            dispatcher.submit(flow_of(call("throttled")), seconds=1e6, on_done=results.taker("throttled"))
-        dispatcher.submit(flow_of(call("list")), seconds=1, on_done=results.taker("other"))
-        results.wait(1)
+    throttled = [("throttled", flow_of(call("throttled")), 0, 1e6) for _ in range(50)]
+    run_named(clients, results, [*throttled, ("other", flow_of(call("list")), 1, 1)], wait_for=1)
     assert results.order == ["other"]
     assert len(clients.made) == 51
 
 
-def test_flights_that_wait_for_their_slot_hold_no_thread_and_are_not_made_early(clients, results, call):
+def test_flows_that_keep_pace_take_no_place_in_flight_and_are_not_made_early(clients, results, call):
     clients.script = {"assume_role": answers({"value": 0}), "list": answers({"value": 1})}
     pacer = Pacer(rate=1 / 3600)
     pacer.reserve()
-    with Dispatcher(clients, 1) as dispatcher:
-        slow = replace(call("assume_role"), pacer=pacer)
-        dispatcher.submit(flow_of(slow), seconds=1, on_done=results.taker("paced"))
-        dispatcher.submit(flow_of(call("list")), seconds=1, on_done=results.taker("other"))
-        results.wait(1)
+    paced = flow_of(replace(call("assume_role"), pacer=pacer))
+    run_named(clients, results, [("paced", paced, 0, 1), ("other", flow_of(call("list")), 0, 1)], wait_for=1)
     assert [method for method, _, _ in clients.made] == ["list"]
 
 
@@ -280,22 +285,41 @@ def test_a_pacer_lets_a_burst_pass_and_then_one_each_interval(clock):
     assert [pacer.reserve() for _ in range(9)] == pytest.approx([0.0] * 8 + [1 / 8])
 
 
-def test_leaving_waits_for_no_flow_and_ends_the_threads(clients, results, call):
-    entered, let_go = threading.Event(), threading.Event()
+def test_leaving_ends_all_flows_where_they_are(clients, results, call):
+    entered = asyncio.Event()
+    ended = []
 
-    def hang():
+    async def hang():
         entered.set()
-        let_go.wait(20)
-        return {"value": 1}
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("hang")
+
+    async def main():
+        async with asyncio.timeout(20), Dispatcher(clients, 2) as dispatcher:
+            dispatcher.submit(flow_of(call("hang"), call("list")), seconds=1, on_done=results.taker("0"))
+            await entered.wait()
+        assert len(asyncio.all_tasks()) == 1
 
     clients.script = {"hang": hang, "list": answers({"value": 1})}
-    with Dispatcher(clients, 2) as dispatcher:
-        dispatcher.submit(flow_of(call("hang"), call("list")), seconds=1, on_done=results.taker("0"))
-        assert entered.wait(20)
+    asyncio.run(main())
     assert results.order == []
-    let_go.set()
-    for thread in dispatcher._threads:
-        thread.join(20)
-        assert not thread.is_alive()
-    # What hung came back after the end, and went no further.
-    assert [method for method, _, _ in clients.made] == ["hang"]
+    assert ended == [method for method, _, _ in clients.made] == ["hang"]
+
+
+@pytest.mark.parametrize("answered_at_once", [True, False])
+def test_a_thousand_flows_keep_to_the_calls_in_flight(clients, results, call, answered_at_once):
+    present, most = 0, 0
+
+    async def one_of_many():
+        nonlocal present, most
+        present += 1
+        most = max(most, present)
+        await asyncio.sleep(0 if answered_at_once else 0.001)
+        present -= 1
+        return {"value": 1}
+
+    clients.script = {"list": one_of_many}
+    run(clients, results, *(flow_of(call("list")) for _ in range(1000)), in_flight=7)
+    assert (present, most, len(clients.made)) == (0, 7, 1000)

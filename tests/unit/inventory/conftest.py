@@ -75,7 +75,7 @@ class FakeOrganization:
             scanning.scan_batch(self.lake, self.hub, made.plan_id, batch, Settings(**settings))
         return commit_snapshot(self.lake, made.plan_id)
 
-    def _scan(self, hub: Any, targets: Any, settings: Settings, part: Any, name: str) -> None:
+    async def _scan(self, hub: Any, targets: Any, settings: Settings, part: Any, name: str) -> None:
         for row in targets.to_pylist():
             target = (row["account_id"], row["region"])
             self.scanned.append(target)
@@ -87,7 +87,7 @@ class FakeOrganization:
                 for name in found
             ]
             scan = TargetScan(*target, outcome, repositories, {} if found else None, code)
-            part.add(scan, Effort(calls=self.calls.get(target, 1)))
+            part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
         commit = self.lake.read_commit("inventory", day)

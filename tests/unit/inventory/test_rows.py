@@ -9,8 +9,8 @@ import pytest
 from ecr_audit.aws.calls import Effort
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import TargetScan
-from ecr_audit.inventory.rows import repository_rows, target_row
-from ecr_audit.schemas import REPOSITORIES
+from ecr_audit.inventory.rows import repository_rows, target_rows
+from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 
 COLLECTED_AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 ARN = "arn:aws:ecr:us-east-1:111111111111:repository/app"
@@ -87,10 +87,18 @@ def test_no_targets_are_no_rows_of_the_same_shape():
     assert repository_rows([], COLLECTED_AT).schema.equals(REPOSITORIES.schema)
 
 
+def target_row(scan, effort):
+    [found] = target_rows([(scan, effort)]).to_pylist()
+    return found
+
+
+def test_no_scans_are_no_target_rows_of_the_same_shape():
+    assert target_rows([]).schema.equals(SCAN_TARGETS.schema)
+
+
 def test_a_target_tells_its_outcome_and_what_it_cost():
-    effort = Effort(started_at=COLLECTED_AT.timestamp(), calls=3, retries=1)
+    effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=3, retries=1)
     found = target_row(scan(WHOLE, WHOLE), effort)
-    assert found.pop("duration_ms") >= 0
     assert found == {
         "account_id": "111111111111",
         "region": "us-east-1",
@@ -101,6 +109,7 @@ def test_a_target_tells_its_outcome_and_what_it_cost():
         "api_calls": 3,
         "retries": 1,
         "started_at": COLLECTED_AT,
+        "duration_ms": 250,
     }
 
 
