@@ -1,53 +1,80 @@
-"""What Airflow loads as a plugin: the compliance pages, and the links of Airflow's own pages to them."""
+"""What Airflow loads as a plugin: the compliance pages, and the links of Airflow's own pages to them.
+
+Every process of Airflow loads plugins, also one that runs a task and never shows a page. So the application is made
+when the web server asks for it.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_view
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends
 
-from ecr_audit.publication import Published, newest
-from ecr_audit.settings import Settings, load_settings
-from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
+
+if TYPE_CHECKING:
+    from ecr_audit.publication import Published
+    from ecr_audit.settings import Settings
 
 
 @cache
 def _settings() -> Settings:
-    """Read at the first request and not when Airflow loads this: a wrong one is told on the page, and mended there."""
+    """Read at the first request, not before: a wrong one is told on the page, rather than in the log of a plugin."""
+    from ecr_audit.settings import load_settings
+
     return load_settings()
 
 
 def _newest() -> Published:
+    from ecr_audit.publication import newest
+
     return newest(_settings())
 
 
+@cache
+def _fastapi_apps() -> list[dict[str, Any]]:
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.core_api.security import requires_access_view
+    from fastapi import Depends
+
+    from ecr_audit.web.app import create_app
+
+    # Who may see plugins at all: the permission by which Airflow shows the links below, too.
+    app = create_app(_newest, login=[Depends(requires_access_view(AccessView.PLUGINS))])
+    return [{"name": "ECR audit", "url_prefix": PREFIX, "app": app}]
+
+
+class _WhenAsked:
+    """A class attribute that is made when somebody reads it."""
+
+    def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
+        return _fastapi_apps()
+
+
+# Without a slash before it, so that it is right below whatever path Airflow is served at.
+_ADDRESS = f"{PREFIX.removeprefix('/')}/"
+
+
 class EcrAuditPlugin(AirflowPlugin):
-    """The pages, below /ecr-audit, for users who may see plugins at all."""
+    """The pages below /ecr-audit; in the navigation bar, and on every DAG's page."""
 
     name = "ecr_audit"
-    fastapi_apps = [
-        {
-            "name": "ECR audit",
-            "url_prefix": PREFIX,
-            "app": create_app(_newest, login=[Depends(requires_access_view(AccessView.PLUGINS))]),
-        }
-    ]
+    fastapi_apps = _WhenAsked()
     external_views = [
         {
-            "name": "ECR compliance",
-            "href": f"{PREFIX}/",
+            "name": "ECR audit",
+            "href": _ADDRESS,
             "url_route": "ecr-audit",
             "destination": "nav",
             "nav_top_level": True,
+            "icon": f"{_ADDRESS}static/icon-navigation.svg",
         },
         {
-            "name": "Compliance pages",
-            "href": f"{PREFIX}/",
-            "url_route": "ecr-audit-dag",
+            "name": "ECR audit",
+            "href": _ADDRESS,
+            "url_route": "ecr-audit-of-dag",
             "destination": "dag",
+            "icon": f"{_ADDRESS}static/icon.svg",
         },
     ]

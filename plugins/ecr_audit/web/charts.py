@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from ecr_audit.web.published import Row
+from ecr_audit.web.words import percent
+
 # Size of the drawing in its own units; on the page it is as wide as there is room.
 WIDTH, HEIGHT = 1000.0, 200.0
 
@@ -39,6 +42,17 @@ class Trend:
     hovers: list[Hover]
 
 
+def compliance_trend(nights: Sequence[Row]) -> Trend | None:
+    """Compliance and coverage of nights in order, rows with `snapshot_date` and both percentages."""
+    return trend(
+        [night["snapshot_date"] for night in nights],
+        {
+            "Compliance": [night["compliance_percent"] for night in nights],
+            "Coverage": [night["coverage_percent"] for night in nights],
+        },
+    )
+
+
 def trend(days: Sequence[date], values: dict[str, Sequence[float | None]]) -> Trend | None:
     """A line per label, over days in order. None when there are not two days to draw a line between."""
     if len(days) < 2:
@@ -49,7 +63,7 @@ def trend(days: Sequence[date], values: dict[str, Sequence[float | None]]) -> Tr
     lines = [Line(label, _path(xs, line), line[-1]) for label, line in values.items()]
     texts = [
         ", ".join(
-            [day.isoformat()] + [f"{label} {_told(line[index])}" for label, line in values.items()],
+            [day.isoformat()] + [f"{label} {percent(line[index])}" for label, line in values.items()],
         )
         for index, day in enumerate(days)
     ]
@@ -68,7 +82,3 @@ def _path(xs: Sequence[float], values: Sequence[float | None]) -> str:
             commands.append(f"{'L' if pen_is_down else 'M'}{x:.1f} {HEIGHT * (1 - value / 100):.1f}")
         pen_is_down = value is not None
     return "".join(commands)
-
-
-def _told(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.1f} %"

@@ -68,13 +68,13 @@ OUTCOMES = {
         "-",
         "muted",
         "An opt-in region that the account has not enabled: nothing can be in it. It does not count against coverage.",
-        "Nothing.",
+        "Nothing to do.",
     ),
     Outcome.ACCOUNT_INACTIVE: Explanation(
         "Account inactive",
         "x",
         "muted",
         "The account is suspended or being closed, and was not called. It does not count against coverage.",
-        "Nothing.",
+        "Nothing to do.",
     ),
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
+from markupsafe import Markup
+
 from ecr_audit.web.outcomes import OUTCOMES
 
 NO_DATA = "no data"
@@ -71,6 +73,11 @@ def short_policy(policy_id: str) -> str:
     return policy_id.rpartition("/")[2]
 
 
+def breakable(text: str) -> Markup:
+    """A path that may be broken after each slash, where it is too long for its line."""
+    return Markup("/<wbr>").join(text.split("/"))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "percent": percent,
@@ -79,6 +86,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "age": age,
     "plural": plural,
     "short_policy": short_policy,
+    "breakable": breakable,
 }
 
 GLOBALS: dict[str, Any] = {"STATUS_WORDS": STATUS_WORDS, "CHANGE_WORDS": CHANGE_WORDS, "OUTCOMES": OUTCOMES}

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from ecr_audit.web.charts import trend
+from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
 from ecr_audit.web.published import Row
@@ -29,13 +29,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
         choice=chosen,
         tonight=nights[-1] if nights else None,
         earlier=_a_month_before(nights),
-        trend=trend(
-            [night["snapshot_date"] for night in nights],
-            {
-                "Compliance": [night["compliance_percent"] for night in nights],
-                "Coverage": [night["coverage_percent"] for night in nights],
-            },
-        ),
+        trend=compliance_trend(nights),
         outcomes=page.rows("overview/outcomes"),
         unseen=page.row("overview/unseen"),
         changes=_by_kind(page.rows("overview/changes", **of_policy)),

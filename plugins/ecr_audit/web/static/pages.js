@@ -1,11 +1,6 @@
 // What is nicer with a script. Without one every page works, too.
 "use strict";
 
-// A choice shows its page at once; the button is for those without a script.
-for (const form of document.querySelectorAll("form[data-submit-on-change]")) {
-  form.addEventListener("change", () => form.requestSubmit());
-}
-
 // In a frame of Airflow's, links that lead out of these pages (data-outside) would open in that frame, and the frame
 // may open no window. Its page is of the same origin, so the link is followed there.
 document.addEventListener("click", (event) => {

@@ -1,0 +1,47 @@
+"""An account: how reading each of its regions ended, its repositories, and what changed in it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import HTMLResponse
+
+from ecr_audit.web.charts import compliance_trend
+from ecr_audit.web.page import PageDep
+from ecr_audit.web.paging import PageQuery, paging
+from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
+
+router = APIRouter(include_in_schema=False)
+
+REPOSITORIES_A_PAGE = 50
+
+CHANGES_SHOWN = 50
+
+
+@router.get("/accounts/{account_id}", response_class=HTMLResponse)
+def account(
+    page: PageDep,
+    account_id: str,
+    policy: PolicyQuery = None,
+    page_number: Annotated[PageQuery, Query(alias="page")] = 1,
+) -> HTMLResponse:
+    """The page of an account."""
+    found = page.row("account/account", account_id=account_id)
+    if found is None:
+        raise HTTPException(404)
+    choice = choose_policy(page, policy)
+    given = {"policy_id": choice.policy_id, "account_id": account_id}
+    part = paging(page.rows("account/count", **given)[0]["repositories"], page_number, REPOSITORIES_A_PAGE)
+    return page.render(
+        "account.html",
+        account=found,
+        choice=choice,
+        policies=page.rows("account/policies", account_id=account_id),
+        regions=page.rows("account/regions", **given),
+        repositories=page.rows("account/repositories", **given, size=part.size, offset=part.offset),
+        paging=part,
+        trend=compliance_trend(page.rows("account/trend", **given)),
+        changes=page.rows("account/changes", **given, shown=CHANGES_SHOWN),
+        changes_shown=CHANGES_SHOWN,
+    )

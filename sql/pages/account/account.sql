@@ -1,0 +1,18 @@
+-- account: the account of an id, and how much of it was seen.
+-- key: account_id.  from: coverage, accounts.
+-- An account that has left the organization is here as long as something of it is known.
+SELECT
+    account_id,
+    coverage.account_name,
+    coverage.state,
+    coverage.ou_path,
+    targets,
+    collected,
+    repositories_observed,
+    repositories_unseen,
+    coverage_percent,
+    first_day_not_seen,
+    joined_at AT TIME ZONE 'UTC' AS joined_at
+FROM coverage
+LEFT JOIN accounts USING (account_id)
+WHERE account_id = $account_id

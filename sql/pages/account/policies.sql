@@ -1,0 +1,16 @@
+-- policies: one row per policy: how the account fares under it.
+-- key: policy_id.  from: account_compliance, policies.
+SELECT
+    policy_id,
+    contextual_name,
+    compliant,
+    incompliant,
+    undetermined,
+    inapplicable,
+    waived,
+    compliance_percent,
+    compliance_percent_with_waivers
+FROM account_compliance
+JOIN policies USING (policy_id)
+WHERE account_id = $account_id
+ORDER BY policy_id

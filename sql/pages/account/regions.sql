@@ -1,0 +1,30 @@
+-- regions: one row per region of the account: how reading it ended, and how the repositories in it fare.
+-- key: region.  from: scan_targets, policy_output.
+WITH verdicts AS (
+    SELECT
+        region,
+        count(*) FILTER (WHERE status = 'COMPLIANT') AS compliant,
+        count(*) FILTER (WHERE status = 'INCOMPLIANT') AS incompliant,
+        count(*) FILTER (WHERE status = 'UNDETERMINED') AS undetermined
+    FROM policy_output
+    WHERE policy_id = $policy_id
+        AND account_id = $account_id
+    GROUP BY region
+)
+SELECT
+    region,
+    outcome,
+    error_code,
+    error_message,
+    repository_count,
+    api_calls,
+    retries,
+    duration_ms,
+    coalesce(compliant, 0) AS compliant,
+    coalesce(incompliant, 0) AS incompliant,
+    coalesce(undetermined, 0) AS undetermined,
+    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent
+FROM scan_targets
+LEFT JOIN verdicts USING (region)
+WHERE account_id = $account_id
+ORDER BY outcome IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE'), region

@@ -1,0 +1,6 @@
+-- count: the one row that says how many accounts a filter leaves; see accounts.sql.
+-- from: coverage, scan_targets.
+SELECT count(*) AS accounts
+FROM coverage
+WHERE contains(lower(concat_ws(' ', account_id, account_name, ou_path)), lower($search))
+    AND ($outcome = '' OR account_id IN (SELECT account_id FROM scan_targets WHERE outcome = $outcome))

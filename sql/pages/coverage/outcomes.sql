@@ -1,0 +1,10 @@
+-- outcomes: one row per outcome of tonight's scan: how many targets ended so, in how many accounts, with which errors.
+-- key: outcome.  from: scan_targets.
+SELECT
+    outcome,
+    count(*) AS targets,
+    count(DISTINCT account_id) AS accounts,
+    count(DISTINCT region) AS regions,
+    list(DISTINCT error_code ORDER BY error_code) FILTER (WHERE error_code IS NOT NULL) AS error_codes
+FROM scan_targets
+GROUP BY outcome

@@ -1,0 +1,5 @@
+-- regions: one row per region that was planned, the columns of the matrix.
+-- key: region.  from: scan_targets.
+SELECT DISTINCT region
+FROM scan_targets
+ORDER BY region

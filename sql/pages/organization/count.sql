@@ -1,0 +1,7 @@
+-- count: the one row that says how many accounts a filter leaves; see accounts.sql.
+-- from: account_compliance.
+SELECT count(*) AS accounts
+FROM account_compliance
+WHERE policy_id = $policy_id
+    AND ($ou = '' OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND contains(lower(concat_ws(' ', account_id, account_name)), lower($search))
