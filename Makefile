@@ -21,7 +21,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up sql bi docs test lint format types lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up sql bi docs test lint format types sbom lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -91,6 +91,9 @@ format: $(VENV)/.dev ## Rewrite in the project's style
 
 types: $(VENV)/.dev ## mypy, strict, on the library
 	@$(BIN)/mypy
+
+sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as CycloneDX
+	@$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o sbom.json
 
 lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
 	@for name in requirements requirements-dev bi/superset/requirements; do \
