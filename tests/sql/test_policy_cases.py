@@ -51,6 +51,16 @@ def test_case(
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent for path in POLICIES.glob("*/*/logic.sql")), ids=lambda f: f.name)
+def test_conditions_in_words_are_those_of_the_logic(folder: Path) -> None:
+    """Each condition that policy.yaml names has a case that ends there, and no case ends anywhere else."""
+    named = yaml.safe_load((folder / "policy.yaml").read_text(encoding="utf-8"))["conditions"]
+    cases = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
+    verdicts = [verdict for case in cases for verdict in case["expect"] if "condition_index" in verdict]
+    reached = {(verdict["condition_index"], verdict["status"]) for verdict in verdicts}
+    assert {(condition["index"], condition["status"]) for condition in named} == reached
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in POLICIES.glob("*/*/logic.sql")), ids=lambda f: f.name)
 def test_a_command_is_one_that_aws_accepts(
     folder: Path, stage: Callable[..., None], session: duckdb.DuckDBPyConnection
 ) -> None:

@@ -27,6 +27,14 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Condition(_Model):
+    """A condition of a policy's logic.sql, in words."""
+
+    index: int
+    status: Literal["COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE"]
+    when: Text
+
+
 class PolicyYaml(_Model):
     """The keys of a `policy.yaml`."""
 
@@ -34,12 +42,14 @@ class PolicyYaml(_Model):
     name: Text
     contextual_name: Text  # the name where the breadcrumb already says AWS and ECR
     description: Text
+    tags: list[Text] = []  # free words, for people
     type: Literal["COMPLIANCE_POLICY"]
     categories: Annotated[
         list[Literal["COST", "OPERATIONS", "PERFORMANCE", "RELIABILITY", "SECURITY"]], Field(min_length=1)
     ]
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+    conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them
     mappings: list[SectionRef]  # sections that the policy belongs to directly; others inherit it
     ignored_mappings: list[SectionRef] = []  # sections that the policy must not reach, nor pass through
     similar_policies: list[Text] = []  # the same check elsewhere, for people: "Security Hub ECR.2"

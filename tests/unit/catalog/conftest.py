@@ -17,6 +17,7 @@ flags: [production]
 severity: LOW
 mappings:
   - /frameworks/hub/a
+conditions: [{index: 199, status: INCOMPLIANT, when: Always.}]
 """
 
 # hub/a <- leaf/b <- leaf/c <- leaf/d: each lists the one before as similar, and a lists d, which closes a loop.
