@@ -33,7 +33,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
         outcomes=page.rows("overview/outcomes"),
         unseen=page.row("overview/unseen"),
         changes=_by_kind(page.rows("overview/changes", **of_policy)),
-        sections=page.rows("overview/sections", **of_policy),
+        sections=page.rows("linked_sections", **of_policy),
         units=page.rows("overview/units", **of_policy, shown=SHOWN),
         accounts=page.rows("overview/accounts", **of_policy, shown=SHOWN),
         oldest=page.rows("overview/oldest_findings", **of_policy, shown=SHOWN),
