@@ -56,6 +56,9 @@ class _WhenAsked:
 _ADDRESS = f"{PREFIX.removeprefix('/')}/"
 
 
+_ICONS = {"icon": f"{_ADDRESS}static/icon.svg", "icon_dark_mode": f"{_ADDRESS}static/icon-dark.svg"}
+
+
 class EcrAuditPlugin(AirflowPlugin):
     """The pages below /ecr-audit; in the navigation bar, and on every DAG's page."""
 
@@ -68,13 +71,13 @@ class EcrAuditPlugin(AirflowPlugin):
             "url_route": "ecr-audit",
             "destination": "nav",
             "nav_top_level": True,
-            "icon": f"{_ADDRESS}static/icon-navigation.svg",
+            **_ICONS,
         },
         {
             "name": "ECR audit",
             "href": _ADDRESS,
             "url_route": "ecr-audit-of-dag",
             "destination": "dag",
-            "icon": f"{_ADDRESS}static/icon.svg",
+            **_ICONS,
         },
     ]

@@ -24,7 +24,7 @@ from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.lake_views import write_lake_views
-from ecr_audit.publication import DATABASE, Publications
+from ecr_audit.publication import DATABASE, Publications, Published, S3Publications, version_of
 from ecr_audit.schemas import (
     ACCOUNTS,
     CHANGES,
@@ -95,26 +95,39 @@ class PublishError(FinalError):
 
 @dataclass(frozen=True)
 class Publication:
-    """What was published."""
+    """What was published: where programs open it, where people find it, and the rows of each table."""
 
-    snapshot_date: date
-    database: Path
+    published: Published
+    address: str
     rows: dict[str, int]
+
+    @property
+    def snapshot_date(self) -> date:
+        """The snapshot that it shows."""
+        return self.published.snapshot_date
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file, on this machine."""
+        return self.published.database
 
 
 def publish(
     lake: Lake,
     catalog: Catalog,
-    folder: Path,
+    place: Path | Publications | S3Publications,
     *,
     owner_tags: tuple[str, ...],
     limits: Limits = DEFAULT_LIMITS,
+    rolled_up: date | None = None,
 ) -> Publication:
-    """Publish the newest evaluated snapshot of the lake into a folder.
+    """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
+    `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     Raises PublishError when there is none, or when what it was judged on has been replaced since.
     """
-    history = _read_history(lake)
+    publications = Publications(place) if isinstance(place, Path) else place
+    history = _read_history(lake, rolled_up)
     compliance = history[-1]
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
     if inventory is None or inventory.commit_id != compliance.details["inventory_commit"]:
@@ -122,7 +135,7 @@ def publish(
             f"{compliance.snapshot_date}: its repositories were scanned anew after they had been judged."
             " Evaluate that date again"
         )
-    publications, published_at = Publications(folder), datetime.now(UTC)
+    published_at = datetime.now(UTC)
     with publications.building() as aside:
         with open_warehouse(
             lake, catalog, compliance.snapshot_date, purpose="publish", owner_tags=owner_tags, limits=limits
@@ -146,18 +159,19 @@ def publish(
                 workbook.result()
         shutil.rmtree(aside / _SPILL, ignore_errors=True)
         write_lake_views(lake, aside / LAKE_VIEWS)
-        version = f"{published_at:%Y%m%dT%H%M%S%f}-{compliance.commit_id}"
-        publications.add(aside, version, compliance.snapshot_date)
-    return Publication(compliance.snapshot_date, folder / DATABASE, rows)
+        version = version_of(published_at, compliance.commit_id)
+        published = publications.add(aside, version, compliance.snapshot_date)
+    return Publication(published, publications.address, rows)
 
 
-def _read_history(lake: Lake) -> list[Commit]:
+def _read_history(lake: Lake, rolled_up: date | None) -> list[Commit]:
     """The compliance commits, oldest first. Each must continue the status history of the one before it.
 
     A thinned night cannot be judged anew. When one after it has been, which then continues from a whole one further
     back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
     """
-    evaluated = [lake.read_commit("compliance", day) for day in lake.snapshot_dates("compliance")]
+    dates = {*lake.snapshot_dates("compliance"), *([rolled_up] if rolled_up else [])}
+    evaluated = [lake.read_commit("compliance", day) for day in sorted(dates)]
     commits = [commit for commit in evaluated if commit is not None]
     if not commits:
         raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
@@ -193,6 +207,7 @@ def _build(warehouse: Warehouse, path: Path, inventory: Commit, compliance: Comm
             snapshot_date=compliance.snapshot_date,
             published_at=published_at,
             inventory_commit=inventory.commit_id,
+            inventory_run_id=inventory.details.get("run_id"),
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
         )

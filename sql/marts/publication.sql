@@ -5,6 +5,7 @@ SELECT
     $snapshot_date AS snapshot_date,
     $published_at AS published_at,
     $inventory_commit AS inventory_commit,
+    $inventory_run_id::VARCHAR AS inventory_run_id,
     $compliance_commit AS compliance_commit,
     $lake_schema_version AS lake_schema_version,
     version() AS duckdb_version,

@@ -4,6 +4,5 @@ SELECT
     snapshot_date,
     published_at AT TIME ZONE 'UTC' AS published_at,
     coverage_percent,
-    inventory_commit,
-    compliance_commit
+    inventory_run_id
 FROM publication
