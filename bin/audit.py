@@ -123,6 +123,8 @@ def demo_environment(endpoint_url: str) -> None:
         AWS_SECRET_ACCESS_KEY=identities.HUB_SECRET_ACCESS_KEY,
         AWS_DEFAULT_REGION="us-east-1",
         ECR_AUDIT_EXTERNAL_ID=EXTERNAL_ID,
+        # Three batches, where a real organization of this size would be one: to see the work spread.
+        ECR_AUDIT_BATCH_ACCOUNTS="9",
         # The demo organization has accounts that nobody may enter; its gate is set so that the second night passes.
         ECR_AUDIT_MIN_COVERAGE="0.85",
     )

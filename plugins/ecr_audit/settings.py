@@ -24,6 +24,8 @@ PREFIX = "ECR_AUDIT_"
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
+# How objects on S3 are encrypted: with S3's own keys, the account's KMS key for S3, or a KMS key (or alias) by its ARN.
+S3_ENCRYPTION = re.compile(r"AES256|aws:kms|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[^ ]+")
 REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 
 
@@ -63,6 +65,14 @@ class Settings(BaseSettings):
     lake: str | None = Field(
         default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake")
     )
+    publish: str | None = Field(
+        default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/publish")
+    )
+    s3_encryption: str | None = Field(
+        default=None,
+        pattern=rf"^({S3_ENCRYPTION.pattern})$",
+        json_schema_extra=_valid("AES256, aws:kms, or the ARN of a KMS key; unset: the bucket's default encryption"),
+    )
     role_name: str = Field(
         default="ecr-audit",
         max_length=64,
@@ -93,7 +103,7 @@ class Settings(BaseSettings):
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
         json_schema_extra=_valid("a name of up to 63 lower-case letters, digits and _, such as ecr_audit"),
     )
-    batch_accounts: int = Field(default=25, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
+    batch_accounts: int = Field(default=100, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
     concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("calls in flight a batch, 1 to 512"))
     target_seconds: float = Field(
         default=120, ge=1, le=3600, json_schema_extra=_valid("seconds a throttled target is retried for, 1 to 3600")
@@ -132,11 +142,11 @@ class Settings(BaseSettings):
         """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
         return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
-    @field_validator("lake")
+    @field_validator("lake", "publish")
     @classmethod
-    def _lake_scheme(cls, value: str | None) -> str | None:
+    def _known_scheme(cls, value: str | None) -> str | None:
         if value and re.match(r"\w+:/", value) and not re.match(r"s3://[a-z0-9][a-z0-9.-]+|file:///", value):
-            raise ValueError("is no place that a lake can be at")
+            raise ValueError("is no place that files can be at")
         return value
 
     @field_validator("accounts")
@@ -159,9 +169,9 @@ class Settings(BaseSettings):
         return self.lake or str(self.data.absolute() / "lake")
 
     @property
-    def publish_folder(self) -> Path:
-        """The folder of compliance.duckdb and the files beside it."""
-        return self.data.absolute() / "publish"
+    def publish_root(self) -> str:
+        """Where publications are: a local folder, or s3://bucket/prefix."""
+        return self.publish or str(self.data.absolute() / "publish")
 
 
 def load_settings() -> Settings:

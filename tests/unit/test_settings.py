@@ -33,7 +33,7 @@ def test_defaults():
         "aws_conn_id": None,
         "postgres_conn_id": None,
         "postgres_schema": "ecr_audit",
-        "batch_accounts": 25,
+        "batch_accounts": 100,
         "concurrency": 64,
         "target_seconds": 120,
         "batch_seconds": 2400,
@@ -52,10 +52,12 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
     assert load_settings().lake_root == f"{tmp_path}/data/lake"
     monkeypatch.setenv("ECR_AUDIT_DATA", "/srv/audit")
     assert load_settings().lake_root == "/srv/audit/lake"
-    assert load_settings().publish_folder == Path("/srv/audit/publish")
+    assert load_settings().publish_root == "/srv/audit/publish"
     monkeypatch.setenv("ECR_AUDIT_LAKE", "s3://audit-lake/ecr")
     assert load_settings().lake_root == "s3://audit-lake/ecr"
-    assert load_settings().publish_folder == Path("/srv/audit/publish")
+    assert load_settings().publish_root == "/srv/audit/publish"
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-reports/ecr")
+    assert load_settings().publish_root == "s3://audit-reports/ecr"
 
 
 @pytest.mark.parametrize(
