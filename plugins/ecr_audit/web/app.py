@@ -19,7 +19,7 @@ from ecr_audit.publication import Published
 from ecr_audit.web import static_files
 from ecr_audit.web.headers import NOT_KEPT, SECURITY_HEADERS, SecurityHeaders
 from ecr_audit.web.page import render
-from ecr_audit.web.pages import account, coverage, organization, overview
+from ecr_audit.web.pages import account, coverage, framework, organization, overview, policy, section
 from ecr_audit.web.published import NewestPublication, NothingPublished, Unavailable, Unreadable
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ ROUTERS = (
     organization.router,
     account.router,
     coverage.router,
+    policy.router,
+    framework.router,
+    section.router,
     static_files.router,
 )
 

@@ -35,6 +35,10 @@ class Urls:
         """A policy's page. Its id begins with a slash: /ce/ca/…"""
         return self.to(f"/policies{policy_id}")
 
+    def policy_file(self, policy_id: str, name: str) -> str:
+        """A file of a policy, as it is."""
+        return self.to(f"/policies{policy_id}/files/{name}")
+
     def frameworks(self) -> str:
         """All frameworks."""
         return self.to("/frameworks")

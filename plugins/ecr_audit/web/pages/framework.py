@@ -1,0 +1,26 @@
+"""Frameworks: a list of them, and each as the tree of its sections with how the organization fares in them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse
+
+from ecr_audit.web.page import PageDep
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/frameworks", response_class=HTMLResponse)
+def frameworks(page: PageDep) -> HTMLResponse:
+    """All frameworks."""
+    return page.render("frameworks.html", frameworks=page.rows("framework/list"))
+
+
+@router.get("/frameworks/{name}", response_class=HTMLResponse)
+def framework(page: PageDep, name: str) -> HTMLResponse:
+    """The page of a framework, whose id is the whole path."""
+    framework_id = f"/frameworks/{name}"
+    found = next((row for row in page.rows("framework/list") if row["framework_id"] == framework_id), None)
+    if found is None:
+        raise HTTPException(404)
+    return page.render("framework.html", framework=found, tree=page.rows("framework/tree", framework_id=framework_id))

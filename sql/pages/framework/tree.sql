@@ -1,0 +1,38 @@
+-- tree: one row per section of a framework, in the order of the tree, with the organization's result.
+-- key: section_id.  from: sections, section_compliance.
+WITH RECURSIVE tree AS (
+    SELECT
+        section_id,
+        0 AS depth
+    FROM sections
+    WHERE framework_id = $framework_id
+        AND parent_id IS NULL
+    UNION ALL
+    SELECT
+        child.section_id,
+        depth + 1
+    FROM sections AS child
+    JOIN tree ON tree.section_id = child.parent_id
+)
+
+SELECT
+    section_id,
+    section.title,
+    depth,
+    withdrawn,
+    result.sub_sections,
+    internal_rules,
+    policies,
+    flags,
+    compliant,
+    incompliant,
+    compliance_percent
+FROM tree
+JOIN sections AS section USING (section_id)
+LEFT JOIN (
+    FROM section_compliance
+    WHERE framework_id = $framework_id
+        AND scope_type = 'organization'
+        AND snapshot_date = (SELECT snapshot_date FROM publication)
+) AS result USING (section_id)
+ORDER BY section.position

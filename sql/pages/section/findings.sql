@@ -1,0 +1,17 @@
+-- findings: one row per open finding, which nobody has accepted, under a policy of the list; the oldest first.
+-- key: policy_id, repository_arn.  from: findings.
+SELECT
+    policy_id,
+    repository_arn,
+    repository_name,
+    account_id,
+    account_name,
+    region,
+    owner,
+    incompliant_start_date,
+    age_days
+FROM findings
+WHERE list_contains($policy_ids, policy_id)
+    AND NOT waived
+ORDER BY incompliant_start_date, repository_arn, policy_id
+LIMIT $shown
