@@ -82,13 +82,19 @@ _REFUSALS = {
 
 
 def _refused(request: Request, fault: Any) -> Response:
-    title, what_to_do = _REFUSALS.get(fault.status_code, (HTTPStatus(fault.status_code).phrase, str(fault.detail)))
-    return _problem(request, fault.status_code, title, what_to_do, fault.headers)
+    phrase = HTTPStatus(fault.status_code).phrase
+    title, what_to_do = _REFUSALS.get(fault.status_code, (phrase, phrase))
+    told = what_to_do if fault.detail == phrase or fault.status_code in (401, 403) else str(fault.detail)
+    return _problem(request, fault.status_code, title, told, fault.headers)
 
 
 def _misunderstood(request: Request, fault: Any) -> Response:
-    told = [f"{'.'.join(str(part) for part in each['loc'][1:])}: {each['msg']}" for each in fault.errors()]
-    return _problem(request, 422, "The address says something that is not understood", "; ".join(told)[:1000])
+    """Names each parameter, its value (shortened, it may be anything), and what is valid."""
+    told = [
+        f"{'.'.join(map(str, each['loc'][1:])):.100}: {str(each.get('input'))!r:.100}. {each['msg']}"
+        for each in fault.errors()
+    ]
+    return _problem(request, 422, "The address says something that is not understood", "; ".join(told)[:2000])
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:

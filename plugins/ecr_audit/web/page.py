@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+import duckdb
+from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
-from ecr_audit.web.published import Publication, Row
+from ecr_audit.web.published import Busy, Publication, Row
 from ecr_audit.web.urls import Urls
 
 _TEMPLATES = Environment(
@@ -29,10 +31,11 @@ _TEMPLATES.globals |= words.GLOBALS
 class Page:
     """One request for a page."""
 
-    def __init__(self, request: Request, publication: Publication) -> None:
+    def __init__(self, request: Request, publication: Publication, until_sent: ExitStack) -> None:
         self.request = request
         self.publication = publication
         self.urls = urls_of(request)
+        self._until_sent = until_sent
 
     def rows(self, query: str, **parameters: Any) -> list[Row]:
         """The rows of `sql/pages/<query>.sql`; see `Publication.rows`."""
@@ -42,6 +45,13 @@ class Page:
         """The first of those rows; None when there is none."""
         return next(iter(self.rows(query, **parameters)), None)
 
+    def download(self, query: str, **parameters: Any) -> duckdb.DuckDBPyConnection:
+        """The answer of a query of any length, open until it is sent; see `Publication.download`."""
+        try:
+            return self._until_sent.enter_context(self.publication.download(query, parameters))
+        except Busy as fault:
+            raise HTTPException(503, f"{fault} Try again in a minute.", {"Retry-After": "60"}) from fault
+
     def render(self, template: str, **context: Any) -> HTMLResponse:
         """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""
         return render(self.request, template, snapshot=self.row("snapshot"), **context)
@@ -49,8 +59,8 @@ class Page:
 
 def open_page(request: Request) -> Iterator[Page]:
     """The dependency of every page. The publication stays open until the answer is sent."""
-    with request.app.state.published.reading() as publication:
-        yield Page(request, publication)
+    with request.app.state.published.reading() as publication, ExitStack() as until_sent:
+        yield Page(request, publication, until_sent)
 
 
 PageDep = Annotated[Page, Depends(open_page)]

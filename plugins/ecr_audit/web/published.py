@@ -6,6 +6,7 @@ publication that is not the newest any more is closed when its last reader is do
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 from collections import OrderedDict
@@ -27,6 +28,9 @@ THREADS = 2
 # Queries that run at once share the memory; more than these wait for their turn.
 QUERIES_AT_ONCE = 4
 
+# Of what is sent as files; each holds some of the memory until its receiver has it all.
+DOWNLOADS_AT_ONCE = 2
+
 # Answers are kept until the next publication, as long as all of them together have no more rows than this.
 KEPT_ROWS = 10_000
 
@@ -39,6 +43,10 @@ class Unavailable(Exception):  # noqa: N818 - a state of the audit's, not a mist
 
 class NothingPublished(Unavailable):
     """No night has been published yet."""
+
+
+class Busy(Exception):  # noqa: N818 - a state, too
+    """As much is being sent to others as can be sent at once."""
 
 
 class Unreadable(Unavailable):
@@ -64,6 +72,7 @@ class Publication:
         self._connection.execute("SET enable_external_access = FALSE")
         self._connection.execute("SET lock_configuration = TRUE")
         self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
+        self._downloads = threading.BoundedSemaphore(DOWNLOADS_AT_ONCE)
         self._answers: OrderedDict[tuple[Any, ...], list[Row]] = OrderedDict()
         self._kept_rows = 0
         self._lock = threading.Lock()
@@ -89,6 +98,21 @@ class Publication:
             columns = [column for column, *_ in cursor.description or ()]
             while batch := cursor.fetchmany(1000):
                 yield from (dict(zip(columns, values, strict=True)) for values in batch)
+
+    @contextmanager
+    def download(self, name: str, parameters: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The answer of a query, to be fetched in batches for as long as it takes to send it.
+
+        It takes no turn of a page's, since it is the receiver who says when it is over. Raises Busy when there are too
+        many already.
+        """
+        if not self._downloads.acquire(blocking=False):
+            raise Busy(f"{DOWNLOADS_AT_ONCE} downloads are being sent already.")
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor.execute(_sql(name), dict(parameters) or None)
+        finally:
+            self._downloads.release()
 
     def close(self) -> None:
         """Close the file. Nothing may be reading it."""
@@ -169,4 +193,6 @@ class NewestPublication:
 
 @cache
 def _sql(name: str) -> str:
-    return (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of a query. Where it says {other/query}, the text of that one stands, in parentheses."""
+    text = (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")
+    return re.sub(r"\{([a-z_/]+)\}", lambda named: f"(\n{_sql(named[1])}\n)", text)

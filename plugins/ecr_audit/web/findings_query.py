@@ -1,0 +1,109 @@
+"""Which findings are asked for: the filters of the findings page, of its downloads and of the API, checked in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from fastapi import Depends, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ecr_audit.web.page import Page, PageDep
+from ecr_audit.web.policy_choice import choose_policy
+
+# A policy that is no policy's id: the findings of all of them.
+ALL_POLICIES = "all"
+
+DEFAULT_SORT = "-age"
+
+Status = Literal["INCOMPLIANT", "UNDETERMINED"]
+OverwritableTags = Literal["all", "listed", "all_but_listed", "none", "unknown"]
+Sort = Literal[
+    "age", "-age", "repository", "-repository", "account", "-account", "owner", "-owner", "region", "-region",
+    "status", "-status",
+]  # fmt: skip
+
+# sql/pages/findings/matching.sql has as many.
+WORDS = 5
+
+# Filters whose values are names that the publication has.
+_NAMES = ("policy", "ou", "account", "region", "owner")
+
+
+class FindingsFilter(BaseModel):
+    """What a finding has to be; of what is left out or empty, it may be anything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: str | None = Field(
+        None,
+        max_length=200,
+        description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the policy that decides most framework sections.",
+    )
+    status: Status | None = Field(
+        None, description="INCOMPLIANT, or UNDETERMINED: it was when last seen, and is out of sight."
+    )
+    ou: str | None = Field(
+        None, max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included."
+    )
+    account: str | None = Field(None, max_length=200, description="Id of an account.")
+    region: str | None = Field(None, max_length=200, description="An AWS region, such as eu-west-1.")
+    owner: str | None = Field(None, max_length=1000, description="Whom the repository's tags name, or its account's name.")
+    age: int | None = Field(None, ge=0, le=100_000, description="Open for so many days at least.")
+    tags: OverwritableTags | None = Field(None, description="Which tags can be overwritten.")
+    waived: bool | None = Field(None, description="Whether a waiver in force covers it.")
+    search: str | None = Field(
+        None,
+        max_length=200,
+        description=f"Up to {WORDS} words, each of which is in the repository's or the account's name; case does not matter.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_left_out(cls, given: Any) -> Any:
+        """A form sends its empty fields, too."""
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+
+    @field_validator("search")
+    @classmethod
+    def _few_words(cls, search: str | None) -> str | None:
+        if search and len(search.split()) > WORDS:
+            raise ValueError(f"has {len(search.split())} words, and {WORDS} are the most")
+        return search
+
+    def in_query(self) -> dict[str, Any]:
+        """What an address has to say to get the same: nothing, of what is left out or usual."""
+        given = self.model_dump(exclude_defaults=True)
+        return {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+
+    def parameters(self, page: Page) -> dict[str, Any]:
+        """The parameters of sql/pages/findings/matching.sql.
+
+        Raises RequestValidationError for a policy, unit, account, region or owner that the publication does not have:
+        no findings would look like good news.
+        """
+        for name in _NAMES:
+            _must_exist(page, name, getattr(self, name))
+        given = self.model_dump(include=set(FindingsFilter.model_fields) - {"search"})
+        given["policy"] = None if self.policy == ALL_POLICIES else choose_policy(page, self.policy).policy_id
+        words = [word.lower() for word in (self.search or "").split()]
+        return given | {f"word_{n}": words[n - 1] if n <= len(words) else None for n in range(1, WORDS + 1)}
+
+
+class FindingsQuery(FindingsFilter):
+    """A page of the findings."""
+
+    sort: Sort = Field(DEFAULT_SORT, description="What they are sorted by; with `-` before it, the last or most first.")
+    page: int = Field(1, ge=1, le=1_000_000, description="Which page of them, from 1.")
+
+
+def _must_exist(page: Page, name: str, value: str | None) -> None:
+    if value is None or (name == "policy" and value == ALL_POLICIES):
+        return
+    nearest = [row["value"] for row in page.rows("findings/nearest", kind=name, value=value)]
+    if nearest and nearest[0] == value:
+        return
+    known = ", ".join(nearest) or "there are none"
+    raise RequestValidationError(
+        [{"type": "unknown", "loc": ("query", name), "msg": f"This night has none called so. Nearest: {known}", "input": value}]
+    )
