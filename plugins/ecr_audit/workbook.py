@@ -9,7 +9,7 @@ so, and where all are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ _WIDTHS = {
 class Sheet:
     """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query.
 
-    `order` says in words how the query sorts: which rows are there when not all of them are.
+    `order` says in words how the query sorts: which rows are there when not all of them are. `parameters` are those that
+    the query names, as $name.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Sheet:
     printed: int
     order: str
     query: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 SHEETS = (
@@ -178,7 +180,7 @@ class _Writer:
             ("Repositories judged on (commit)", publication["inventory_commit"]),
             ("Verdicts (commit)", publication["compliance_commit"]),
         ]
-        facts += [(f"Rows in {sheet.name}", _told_rows(_rows(database, sheet.query), sheet)) for sheet in sheets]
+        facts += [(f"Rows in {sheet.name}", _told_rows(_rows(database, sheet), sheet)) for sheet in sheets]
         row = self._pairs(page, 2, facts)
         page.write_string(row + 1, 0, "Policy", self._bold)
         page.write_string(row + 1, 1, "Version (SHA-256 of its definition and SQL)", self._bold)
@@ -187,11 +189,11 @@ class _Writer:
 
     def sheet(self, database: duckdb.DuckDBPyConnection, sheet: Sheet) -> None:
         page = self._book.add_worksheet(sheet.name)
-        rows, header = _rows(database, sheet.query), 0
+        rows, header = _rows(database, sheet), 0
         if rows > MAX_ROWS:
             page.write_string(0, 0, f"{_told_rows(rows, sheet)}. Here are {sheet.order}.", self._cut)
             header = 1
-        result = database.execute(f"{sheet.query} LIMIT {MAX_ROWS}")
+        result = database.execute(f"{sheet.query} LIMIT {MAX_ROWS}", dict(sheet.parameters) or None)
         names = [column[0] for column in result.description or ()]
         for index, name in enumerate(names):
             page.set_column(index, index, _WIDTHS.get(name, max(10, len(name) + 3)))
@@ -256,8 +258,8 @@ def _told_rows(rows: int, sheet: Sheet) -> str:
     return f"{rows:,}" if rows <= MAX_ROWS else f"{MAX_ROWS:,} of {rows:,} rows; all are in {sheet.table}.csv"
 
 
-def _rows(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    [(rows,)] = database.execute(f"SELECT count(*) FROM ({query})").fetchall()
+def _rows(database: duckdb.DuckDBPyConnection, sheet: Sheet) -> int:
+    [(rows,)] = database.execute(f"SELECT count(*) FROM ({sheet.query})", dict(sheet.parameters) or None).fetchall()
     return int(rows)
 
 

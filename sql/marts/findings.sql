@@ -2,6 +2,7 @@
 -- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings.
 -- A repository that cannot be judged today stays here while its incompliant stretch is open: lost sight is not fixed.
 -- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
+-- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
 -- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
 SELECT
     o.snapshot_date,
@@ -28,3 +29,4 @@ LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
 LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
 LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
 WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
+ORDER BY o.policy_id, o.incompliant_start_date, o.object_id

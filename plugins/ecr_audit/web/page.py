@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import duckdb
 from fastapi import Depends, HTTPException, Request
@@ -16,6 +16,8 @@ from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
 from ecr_audit.web.published import Busy, Publication, Row
 from ecr_audit.web.urls import Urls
+
+T = TypeVar("T")
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -45,10 +47,14 @@ class Page:
         """The first of those rows; None when there is none."""
         return next(iter(self.rows(query, **parameters)), None)
 
-    def download(self, query: str, **parameters: Any) -> duckdb.DuckDBPyConnection:
-        """The answer of a query of any length, open until it is sent; see `Publication.download`."""
+    def until_sent(self, resource: AbstractContextManager[T]) -> T:
+        """Something that is closed when the answer has been sent, or could not be."""
+        return self._until_sent.enter_context(resource)
+
+    def download(self) -> duckdb.DuckDBPyConnection:
+        """A connection until the answer is sent, see `Publication.download`; refused with 503 when there are too many."""
         try:
-            return self._until_sent.enter_context(self.publication.download(query, parameters))
+            return self.until_sent(self.publication.download())
         except Busy as fault:
             raise HTTPException(503, f"{fault} Try again in a minute.", {"Retry-After": "60"}) from fault
 

@@ -94,14 +94,14 @@ class Publication:
     def read(self, name: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
         """The same rows, not kept, and few of them in memory at a time: for answers of any length."""
         with self._turns, self._connection.cursor() as cursor:
-            cursor.execute(_sql(name), dict(parameters) or None)
+            cursor.execute(statement(name), dict(parameters) or None)
             columns = [column for column, *_ in cursor.description or ()]
             while batch := cursor.fetchmany(1000):
                 yield from (dict(zip(columns, values, strict=True)) for values in batch)
 
     @contextmanager
-    def download(self, name: str, parameters: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The answer of a query, to be fetched in batches for as long as it takes to send it.
+    def download(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own, for as long as it takes to send what is read with it.
 
         It takes no turn of a page's, since it is the receiver who says when it is over. Raises Busy when there are too
         many already.
@@ -110,7 +110,7 @@ class Publication:
             raise Busy(f"{DOWNLOADS_AT_ONCE} downloads are being sent already.")
         try:
             with self._connection.cursor() as cursor:
-                yield cursor.execute(_sql(name), dict(parameters) or None)
+                yield cursor
         finally:
             self._downloads.release()
 
@@ -192,7 +192,7 @@ class NewestPublication:
 
 
 @cache
-def _sql(name: str) -> str:
+def statement(name: str) -> str:
     """The text of a query. Where it says {other/query}, the text of that one stands, in parentheses."""
     text = (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")
-    return re.sub(r"\{([a-z_/]+)\}", lambda named: f"(\n{_sql(named[1])}\n)", text)
+    return re.sub(r"\{([a-z_/]+)\}", lambda named: f"(\n{statement(named[1])}\n)", text)

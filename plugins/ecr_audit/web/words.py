@@ -21,6 +21,15 @@ STATUS_WORDS = {
     "DISAPPEARED": "Disappeared",
 }
 
+# The values of overwritable_tags, as the end of "can be overwritten: …".
+OVERWRITABLE_WORDS = {
+    "all": "every tag",
+    "all_but_listed": "all but those listed",
+    "listed": "only those listed",
+    "none": "no tag",
+    "unknown": "not known",
+}
+
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS = {
     "new": "new findings",
@@ -89,4 +98,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "breakable": breakable,
 }
 
-GLOBALS: dict[str, Any] = {"STATUS_WORDS": STATUS_WORDS, "CHANGE_WORDS": CHANGE_WORDS, "OUTCOMES": OUTCOMES}
+GLOBALS: dict[str, Any] = {
+    "STATUS_WORDS": STATUS_WORDS,
+    "OVERWRITABLE_WORDS": OVERWRITABLE_WORDS,
+    "CHANGE_WORDS": CHANGE_WORDS,
+    "OUTCOMES": OUTCOMES,
+}

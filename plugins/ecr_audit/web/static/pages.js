@@ -17,12 +17,34 @@ document.addEventListener("click", (event) => {
   copy.remove();
 });
 
+// Browsers give the clipboard to pages by HTTPS only; of others they take what is selected.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
 // <button data-copy="id"> copies the text of that element.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  await copy(document.getElementById(button.dataset.copy).textContent.trim());
   const label = button.textContent;
   button.textContent = "Copied";
   setTimeout(() => (button.textContent = label), 1500);
+});
+
+// <form data-without-empty> leaves its empty fields out of the address.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-without-empty]")) return;
+  for (const field of event.target.elements) field.disabled ||= field.name !== "" && field.value === "";
+});
+
+// A page that the browser brings back from its memory has its fields back, too.
+addEventListener("pageshow", () => {
+  for (const field of document.querySelectorAll("form[data-without-empty] :disabled")) field.disabled = false;
 });

@@ -1,0 +1,90 @@
+"""The findings: filtered, sorted, a page at a time; what is filtered as a file; and the commands that mend them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
+
+from ecr_audit.web.csv_lines import csv_lines
+from ecr_audit.web.findings_query import ALL_POLICIES, DEFAULT_SORT, FindingsFilter, FindingsQuery
+from ecr_audit.web.page import Page, PageDep
+from ecr_audit.web.paging import paging
+from ecr_audit.web.policy_choice import choose_policy
+from ecr_audit.web.published import Row, statement
+from ecr_audit.workbook import MAX_ROWS, Sheet, write_workbook
+
+router = APIRouter(include_in_schema=False)
+
+FINDINGS_A_PAGE = 50
+
+# Days, as people think of them.
+AGES = (1, 7, 30, 90, 180, 365)
+
+
+@router.get("/findings", response_class=HTMLResponse)
+def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLResponse:
+    """The page. Its address holds all of its state."""
+    given = query.parameters(page)
+    counts = page.rows("findings/count", **given)[0]
+    part = paging(counts["findings"], query.page, FINDINGS_A_PAGE)
+    found = page.rows("findings/findings", **given, sort=query.sort, size=part.size, offset=part.offset)
+    choice = choose_policy(page, None if query.policy == ALL_POLICIES else query.policy)
+    in_query = {name: value for name, value in query.in_query().items() if name != "page"}
+    return page.render(
+        "findings.html",
+        choice=choice,
+        all_policies=query.policy == ALL_POLICIES,
+        counts=counts,
+        findings=found,
+        commands=[row["remediation_command"] for row in found if row["remediation_command"]],
+        paging=part,
+        query=query,
+        in_query=in_query,
+        filters={name: value for name, value in in_query.items() if name not in ("sort", "policy")},
+        default_sort=DEFAULT_SORT,
+        choices=_choices(page, choice.policy_id),
+        ages=AGES,
+        most_in_excel=MAX_ROWS,
+    )
+
+
+@router.get("/findings.csv")
+def as_csv(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> StreamingResponse:
+    """All that the filter leaves, as it is read."""
+    given = query.parameters(page)
+    answer = page.download().execute(statement("findings/download"), given)
+    headers = {"Content-Disposition": f'attachment; filename="{_file_name(page, "csv")}"'}
+    return StreamingResponse(csv_lines(answer), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/findings.xlsx")
+def as_excel(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> FileResponse:
+    """What the filter leaves, up to MAX_ROWS; the sheet and its cover say so when that is not all."""
+    sheet = Sheet(
+        "Findings",
+        "findings",
+        10,
+        "by policy, the oldest first",
+        statement("findings/download"),
+        query.parameters(page),
+    )
+    database = page.download()
+    path = Path(page.until_sent(tempfile.TemporaryDirectory(prefix="ecr-audit-")), "findings.xlsx")
+    write_workbook(database, path, [sheet])
+    return FileResponse(path, filename=_file_name(page, "xlsx"))
+
+
+def _choices(page: Page, policy_id: str) -> dict[str, list[Row]]:
+    choices = defaultdict(list)
+    for row in page.rows("findings/choices", policy_id=policy_id):
+        choices[row["kind"]].append(row)
+    return choices
+
+
+def _file_name(page: Page, kind: str) -> str:
+    return f"findings-{page.publication.snapshot_date:%Y-%m-%d}.{kind}"
