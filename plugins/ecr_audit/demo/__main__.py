@@ -14,6 +14,7 @@ from ecr_audit.demo.server import EmulatedAws
 def main() -> None:
     """Print the endpoint as soon as it answers, and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m ecr_audit.demo", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--night", type=int, choices=(1, 2), default=1, help="which night of the demo organization")
     parser.add_argument("--accounts", type=int, help="serve a large organization of so many accounts instead")
@@ -22,7 +23,7 @@ def main() -> None:
     world = large_world(options.accounts, options.regions) if options.accounts else demo_world(options.night)
     # Blocked before the server's thread starts, which inherits the mask: sigwait is then the only one to take them.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    with EmulatedAws(world, port=options.port) as aws:
+    with EmulatedAws(world, host=options.host, port=options.port) as aws:
         sys.stdout.write(f"{aws.endpoint_url}\n")
         sys.stdout.flush()
         signal.sigwait((signal.SIGTERM, signal.SIGINT))

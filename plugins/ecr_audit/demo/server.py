@@ -80,16 +80,17 @@ class _HttpServer(web.Server):
 
 
 class EmulatedAws:
-    """An AWS of one world on 127.0.0.1, served by a thread of its own; use it as a context manager.
+    """An AWS of one world on this machine, served by a thread of its own; use it as a context manager.
 
-    `port` 0 takes a free one. `world` and `faults` may be replaced while it runs: the next call sees the new ones.
+    `port` 0 takes a free one. `host` is the address it listens on: in a container, where others must reach it, 0.0.0.0. `world` and `faults` may be replaced while it runs: the next call sees the new ones.
     """
 
-    def __init__(self, world: World, faults: Faults | None = None, *, port: int = 0) -> None:
+    def __init__(self, world: World, faults: Faults | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.world = world
         self.faults = faults or Faults()
         self.counters = Counters()
         self.endpoint_url = ""
+        self._host = host
         self._port = port
         self._identities = Identities(world)
         self._stop: asyncio.Event | None = None
@@ -125,7 +126,7 @@ class EmulatedAws:
         await runner.setup()
         self._stop = asyncio.Event()
         try:
-            await web.TCPSite(runner, "127.0.0.1", self._port, backlog=4096).start()
+            await web.TCPSite(runner, self._host, self._port, backlog=4096).start()
             self._loop = asyncio.get_running_loop()
             started.set_result(runner.addresses[0][1])
             await self._stop.wait()
