@@ -82,7 +82,8 @@ class _HttpServer(web.Server):
 class EmulatedAws:
     """An AWS of one world on this machine, served by a thread of its own; use it as a context manager.
 
-    `port` 0 takes a free one. `host` is the address it listens on: in a container, where others must reach it, 0.0.0.0. `world` and `faults` may be replaced while it runs: the next call sees the new ones.
+    `host` is the address to listen on: 0.0.0.0 in a container, where others must reach it. `port` 0 takes a free one.
+    `world` and `faults` may be replaced while it runs: the next call sees the new ones.
     """
 
     def __init__(self, world: World, faults: Faults | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
