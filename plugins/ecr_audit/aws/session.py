@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ def connect_hub(session: boto3.Session | None = None) -> Hub:
     The partition comes from the caller's ARN, so that GovCloud and China work without a setting.
     Raises HubError when there are no credentials or they are refused.
     """
+    # At DEBUG it logs requests and answers in whole: session tokens, and the secret keys that AssumeRole gives.
+    logging.getLogger("botocore").setLevel(logging.INFO)
     try:
         session = session or boto3.Session()
         region = session.region_name or HOME_REGION

@@ -1,0 +1,88 @@
+"""No secret of a run reaches a log, nor anything else that the run writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from ecr_audit.demo.server import EmulatedAws
+
+pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PASSWORD = "pa55-w0rd-of-the-reports"
+
+
+@pytest.fixture
+def secrets(demo: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """What must not be seen: filled with the members' credentials while the run assumes their roles.
+
+    The hub's are those of a role, as on a machine of AWS, so that there is a session token.
+    """
+    identities = demo._identities
+    found: dict[str, str] = {"external id": os.environ["ECR_AUDIT_EXTERNAL_ID"], "password": PASSWORD}
+    issue = identities.issue
+
+    def noting(account_id: str, role: str, session_name: str, seconds: int) -> Any:
+        key_id, caller = issue(account_id, role, session_name, seconds)
+        found[f"key id of {account_id}"] = key_id
+        found[f"secret key of {account_id}"] = caller.secret_access_key
+        found[f"token of {account_id}"] = caller.session_token
+        return key_id, caller
+
+    monkeypatch.setattr(identities, "issue", noting)
+    key_id, hub = identities.issue(demo.world.hub_account_id, "ecr-audit-hub", "night", 3600)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", hub.secret_access_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", hub.session_token)
+    monkeypatch.setenv("ECR_AUDIT_REGIONS", "us-east-1")
+    monkeypatch.setenv("AIRFLOW_CONN_BI", f"postgres://audit:{PASSWORD}@127.0.0.1:1/compliance")
+    yield found
+
+
+def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database: None, tmp_path: Path) -> None:
+    """The command of `make audit-aws`, with a log of all there is (DEBUG)."""
+    environment = {"PYTHONPATH": str(ROOT / "plugins"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
+    command = [sys.executable, str(ROOT / "bin" / "audit.py"), "aws"]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stdout
+    written = [done.stdout, done.stderr, *files(tmp_path)]
+    assert any(b"[debug" in each and b"Snapshot" in each for each in written)
+    assert len(secrets) > 60  # three of each account
+    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+
+
+def test_a_run_that_fails_tells_its_error_without_a_password(
+    secrets: dict[str, str],
+    run_dag: Any,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """At Airflow's own level of logging: at DEBUG Airflow itself logs the passwords of connections."""
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
+    assert run_dag("ecr_inventory") == ("success", {})
+    state, faults = run_dag("ecr_compliance")
+    assert state == "failed" and list(faults) == ["publish"]
+    assert "127.0.0.1" in faults["publish"]
+    written = [each.encode() for each in (*capfd.readouterr(), *faults.values())] + files(tmp_path)
+    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+
+
+def files(data: Path) -> list[bytes]:
+    """All that a run leaves: its data, and what Airflow keeps, its log files and its database among it."""
+    folders = (Path(os.environ["AIRFLOW_HOME"]), data)
+    return [path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def is_in(secret: str, written: bytes) -> bool:
+    """As it is, or as it stands in a URL or a form."""
+    return secret.encode() in written or quote(secret, safe="").encode() in written
