@@ -1,0 +1,220 @@
+"""Airflow's own web server with the pages in it, over the demo's nights, and a real Chromium that looks at them.
+
+SCREENSHOTS=docs/pages makes the tests photograph each page into that folder, over all nights of the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.demo.history import write_history
+from ecr_audit.demo.story import NIGHTS
+from ecr_audit.lake import Lake
+from ecr_audit.publish import publish
+from ecr_audit.web.urls import PREFIX
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+
+# Playwright's own download is not needed: any Chromium of this machine does.
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+# The least that may see the pages, and somebody who may log in but see nothing.
+VIEWER, NOBODY = "viewer", "nobody"
+PASSWORDS = {VIEWER: "a-password-of-this-test", NOBODY: "another-password-of-this-test"}
+
+OWNER_TAGS = ("owner", "team")
+TODAY = date(2026, 11, 23)
+
+# Seconds; far more than any step takes. A wait ends as soon as what it waits for is there.
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo's lake, published; its last night is still to come."""
+
+    folder: Path
+    catalog: Catalog
+
+    def audit(self, *nights: int) -> date:
+        """Write and judge nights of the story, and publish; returns the newest one's date."""
+        lake = Lake(str(self.folder / "lake"))
+        write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
+        publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS)
+        return max(lake.snapshot_dates("compliance"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium: that of the variable CHROMIUM, or one that is installed."""
+    named = os.environ.get("CHROMIUM")
+    found = named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("There is no Chromium here (apt-get install chromium), and CHROMIUM names none")
+    return found
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The audit's data folder; nothing is in it before `demo`."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def airflow(chromium: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an Airflow api-server that has just been started; `site` is one that answers."""
+    home = tmp_path_factory.mktemp("airflow")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    passwords = home / "passwords.json"
+    passwords.write_text(json.dumps(PASSWORDS))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "ECR_"))}
+    environment = kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        # A user without a role may log in, and no more.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{VIEWER}:viewer,{NOBODY}:",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-this-test-only-0123456789abcdef",
+        "ECR_AUDIT_DATA": str(data),
+    }
+    start = "airflow db migrate && airflow dags reserialize && exec airflow api-server"
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["bash", "-c", start],
+            env=environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def demo(airflow: str, data: Path, catalog: Catalog) -> Demo:
+    """The demo, published while Airflow starts."""
+    demo = Demo(data, catalog)
+    demo.audit(*(range(NIGHTS - 1) if SCREENSHOTS else (0, 43, 60, NIGHTS - 2)))
+    return demo
+
+
+@pytest.fixture(scope="session")
+def site(airflow: str, demo: Demo) -> str:
+    """The address of Airflow, which answers, and has the demo's pages."""
+    wait_for(lambda: _answers(f"{airflow}{PREFIX}/"), "the api-server")
+    return airflow
+
+
+def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not there after {patience} s")
+        time.sleep(0.1)
+
+
+def _answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=10).close()
+    except urllib.error.HTTPError:
+        return True  # for want of a login
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def logins(browser: Browser, site: str) -> dict[str, dict[str, str]]:
+    """The cookie of each user's login, as Airflow's own form gives it."""
+    return {user: _log_in(browser, site, user) for user in PASSWORDS}
+
+
+def _log_in(browser: Browser, site: str, user: str) -> dict[str, str]:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(site)
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(PASSWORDS[user])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda address: "/auth/login" not in address)
+    [cookie] = [cookie for cookie in context.cookies() if cookie["name"] == "_token"]
+    context.close()
+    return {"name": cookie["name"], "value": cookie["value"], "url": site}
+
+
+@pytest.fixture
+def open_browser(browser: Browser, logins: dict[str, dict[str, str]], site: str) -> Iterator[Callable[..., Page]]:
+    """Opens a window: `open_browser(theme="dark", width=360, user=VIEWER)`.
+
+    At the end, nothing that any of them showed of ours may have asked for anything outside this machine, or have
+    written an error to its console.
+    """
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def open_window(theme: str = "light", width: int = 1280, user: str = VIEWER) -> Page:
+        kept = {"origin": site, "localStorage": [{"name": "theme", "value": theme}]}
+        context = browser.new_context(
+            base_url=site,
+            storage_state={"cookies": [], "origins": [kept]},
+            viewport={"width": width, "height": 900},
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.add_cookies([logins[user]])  # type: ignore[list-item]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: _note_foreign(request.url, site, wrong))
+        page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
+        page.on("console", lambda line: wrong.append(f"{page.url}: {line.text}") if line.type == "error" else None)
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _note_foreign(address: str, site: str, wrong: list[str]) -> None:
+    if urlsplit(address).scheme in ("http", "https") and not address.startswith(f"{site}/"):
+        wrong.append(f"A request left the machine: {address}")
