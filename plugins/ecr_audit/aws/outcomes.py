@@ -97,6 +97,9 @@ def outcome_of_describe(error: BaseException, *, opt_in_region: bool) -> Outcome
     Unknown credentials mean a disabled region only where a region can be disabled at all: said of a default region,
     they are a fault, which must not hide behind an outcome that coverage leaves out.
     """
+    if isinstance(error, ClientError) and error.operation_name == "assume_role":
+        # The role's credentials had to be renewed, and it is gone or trusts the hub no more.
+        return outcome_of_assume_role(error)
     code = error_code(error)
     if code in DENIED:
         return Outcome.ACCESS_DENIED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from ecr_audit.aws.outcomes import (
     NOT_COUNTABLE,
@@ -58,6 +58,12 @@ def test_a_fault_of_the_network_or_the_program_is_failed(opt_in):
     for error in (ReadTimeoutError(endpoint_url="https://x"), KeyError("x")):
         assert outcome_of_describe(error, opt_in_region=opt_in) == "FAILED"
         assert outcome_of_assume_role(error) == "FAILED"
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("AccessDenied", "ASSUME_ROLE_DENIED"), ("Throttling", "THROTTLED")])
+def test_a_role_that_vanishes_between_two_calls_is_told_as_one_that_is_absent(code, outcome):
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "assume_role")
+    assert outcome_of_describe(error, opt_in_region=False) == outcome
 
 
 def test_only_where_nothing_can_be_stands_outside_coverage():
