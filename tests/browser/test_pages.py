@@ -1,0 +1,115 @@
+"""Every page, as a person meets it: readable in both themes, at a phone's width, and by keyboard alone.
+
+With SCREENSHOTS=<folder> each is also photographed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from playwright.sync_api import Page, expect
+
+from ecr_audit.publication import Published
+from ecr_audit.web.app import create_app
+from ecr_audit.web.urls import PREFIX
+
+pytestmark = pytest.mark.browser
+
+# Of each route that shows a page, an address that has something to show.
+PAGES = {
+    "/": "/",
+    "/findings": "/findings",
+    "/repositories/{arn:path}": "/repositories/arn:aws:ecr:us-east-1:210000000022:repository/preview/pr-4108",
+    "/organization": "/organization",
+    "/accounts/{account_id}": "/accounts/210000000022",
+    "/coverage": "/coverage",
+    "/policies": "/policies",
+    "/policies/{path:path}": "/policies/ce/ca/aws/ecr/repository-image-tag-mutability",
+    "/frameworks": "/frameworks",
+    "/frameworks/{name}": "/frameworks/nist-sp-800-53-r5",
+    "/sections/{path:path}": "/sections/nist-sp-800-53-r5/cm/02",
+}
+
+WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+# What the Tab key stops at, in order; and what it has stopped at.
+TABBABLE = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
+    .filter(each => each.type !== "hidden" && !each.disabled && each.checkVisibility())
+    .map(each => each.outerHTML.slice(0, 120))"""
+FOCUSED = """() => {
+    const style = getComputedStyle(document.activeElement);
+    const visible = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1;
+    return [document.activeElement.outerHTML.slice(0, 120), visible];
+}"""
+
+every_page = pytest.mark.parametrize("address", PAGES.values(), ids=PAGES.keys())
+
+
+def test_no_page_is_forgotten() -> None:
+    def nothing() -> Published:
+        raise FileNotFoundError
+
+    routes = [route for route in create_app(nothing, login=[]).routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes if route.response_class is HTMLResponse} == set(PAGES)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@every_page
+def test_it_passes_wcag_aa(open_browser: Callable[..., Page], address: str, theme: str) -> None:
+    page = open_browser(theme)
+    _open(page, address)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    results = Axe().run(page, options={"runOnly": WCAG_AA})
+    assert results.violations_count == 0, results.generate_report()
+    _photograph(page, address, theme)
+
+
+@every_page
+def test_a_phone_shows_it_without_scrolling_sideways(open_browser: Callable[..., Page], address: str) -> None:
+    page = open_browser(width=360)
+    _open(page, address)
+    assert page.evaluate("document.scrollingElement.scrollWidth") == 360
+    _photograph(page, address, "narrow")
+
+
+@every_page
+def test_the_tab_key_reaches_everything_in_order_and_shows_where_it_is(
+    open_browser: Callable[..., Page], address: str
+) -> None:
+    page = open_browser()
+    _open(page, address)
+    expected = page.evaluate(TABBABLE)[:80]
+    stops = []
+    for _ in expected:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(FOCUSED))
+    assert [stop for stop, _ in stops] == expected
+    assert [stop for stop, visible in stops if not visible] == []
+
+
+def _open(page: Page, address: str) -> None:
+    answer = page.goto(PREFIX + address)
+    assert answer is not None
+    assert answer.status == 200
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+def _photograph(page: Page, address: str, look: str) -> None:
+    """Of most pages one, light and wide; of the overview and the findings also the other looks."""
+    folder = os.environ.get("SCREENSHOTS")
+    if not folder or (look != "light" and address not in ("/", "/findings")):
+        return
+    name = re.split(r"[/{]", address)[1] or "overview"
+    kind = {"policies": "policy", "frameworks": "framework"}.get(name, name) if address.count("/") > 1 else name
+    # What is above the fold, and some way below it.
+    height = min(page.evaluate("document.documentElement.scrollHeight"), 1500)
+    path = Path(folder) / f"{kind}{'' if look == 'light' else '-' + look}.png"
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
