@@ -63,11 +63,15 @@ class Publication:
         self.readers = 0
         # What does not fit into the memory goes here, and not beside the file, where the web server may not write.
         self._spill = tempfile.TemporaryDirectory(prefix="ecr-audit-")
-        self._connection = duckdb.connect(
-            published.database,
-            read_only=True,
-            config={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
-        )
+        try:
+            self._connection = duckdb.connect(
+                published.database,
+                read_only=True,
+                config={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
+            )
+        except duckdb.Error:
+            self._spill.cleanup()
+            raise
         # Whatever a query might be talked into, it reads no other file.
         self._connection.execute("SET enable_external_access = FALSE")
         self._connection.execute("SET lock_configuration = TRUE")

@@ -1,0 +1,171 @@
+"""The organization, an account and the coverage, over a lake with one of each case; and names that mean harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from html import unescape
+from itertools import product
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+DARK = "222222222222"
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "=cmd|'/c calc'!A1",
+    "../../etc/passwd",
+    "%00{{ 7 * 7 }}{% raise %}",
+    "x" * 10_000,
+]
+
+
+def text_of(page: Any) -> str:
+    """What a reader sees, on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+@pytest.fixture
+def two_accounts(published: Callable[..., None]) -> None:
+    """`shop` in Root/Prod with one repository of two that complies; `dark` in Root/Lost that nobody could enter."""
+    published(
+        accounts=[{}, {"account_id": DARK, "account_name": "dark", "ou_path": "Root/Lost"}],
+        repositories=[{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}],
+        scan_targets=[
+            {
+                "account_id": DARK,
+                "region": "eu-west-1",
+                "outcome": "ASSUME_ROLE_DENIED",
+                "error_code": "AccessDenied",
+                "error_message": "not authorized to perform: sts:AssumeRole",
+                "repository_count": None,
+            }
+        ],
+    )
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_the_tree_counts_what_is_below(client: TestClient) -> None:
+    text = text_of(client.get("/organization"))
+    assert "Root 50.0 % 1 of 2 1 0 50.0 % 2" in text
+    assert "Prod 50.0 % 1 of 2 1 0 100.0 % 1" in text
+    assert "Lost no data 0 0 0.0 % 1" in text
+
+
+@pytest.mark.usefixtures("two_accounts")
+@pytest.mark.parametrize(
+    ("query", "accounts"),
+    [
+        ({}, ["shop", "dark"]),
+        ({"sort": "name"}, ["dark", "shop"]),
+        ({"sort": "coverage"}, ["dark", "shop"]),
+        ({"ou": "Root/Prod"}, ["shop"]),
+        ({"ou": "Root/Pro"}, []),
+        ({"search": "DAR"}, ["dark"]),
+        ({"search": "22222"}, ["dark"]),
+        ({"search": "%"}, []),
+        ({"page": "7"}, ["shop", "dark"]),
+    ],
+)
+def test_the_accounts_of_a_unit_are_found_and_sorted(client: TestClient, query: Any, accounts: list[str]) -> None:
+    page = client.get("/organization", params=query)
+    assert page.status_code == 200
+    assert re.findall(r'/accounts/\d+">(\w+)<', page.text) == accounts
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_an_account_shows_why_it_was_not_read(client: TestClient) -> None:
+    text = text_of(client.get(f"/accounts/{DARK}"))
+    assert "Regions read 0 of 1" in text
+    assert "Role cannot be assumed AccessDenied not authorized to perform: sts:AssumeRole" in text
+    assert "create the role that ECR_AUDIT_ROLE_NAME names" in text
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_an_account_shows_its_repositories_what_is_to_be_done_first(client: TestClient) -> None:
+    page = client.get("/accounts/111111111111")
+    assert re.findall(r'/repositories/[^"]+">(\w+)<', page.text)[:2] == ["open", "closed"]
+
+
+def test_an_account_shows_what_changed(client: TestClient, published: Callable[..., None]) -> None:
+    published(date(2026, 11, 1), repositories=[{}])
+    published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
+    assert "2026-11-02 app eu-west-1 fixed Compliant" in text_of(client.get("/accounts/111111111111"))
+
+
+@pytest.mark.usefixtures("two_accounts")
+@pytest.mark.parametrize("account_id", ["333333333333", "..%2f..", "'; DROP TABLE accounts; --", "%00", "x" * 10_000])
+def test_an_account_that_is_not_there(client: TestClient, account_id: str) -> None:
+    assert client.get(f"/accounts/{account_id}").status_code == 404
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_the_matrix_gives_each_outcome_a_letter_and_says_what_it_is(client: TestClient) -> None:
+    page = client.get("/coverage")
+    assert '<abbr class="cell cell-bad" title="eu-west-1: Role cannot be assumed">R</abbr>' in page.text
+    assert "50.0 % was read" in text_of(page)
+    assert "dark 222222222222 Role cannot be assumed eu-west-1 AccessDenied not authorized" in text_of(page)
+
+
+@pytest.mark.usefixtures("two_accounts")
+@pytest.mark.parametrize(
+    ("query", "accounts"),
+    [
+        ({"outcome": ""}, ["dark", "shop"]),
+        ({"outcome": "ASSUME_ROLE_DENIED"}, ["dark"]),
+        ({"outcome": "THROTTLED"}, []),
+        ({"search": "root/prod"}, ["shop"]),
+    ],
+)
+def test_the_matrix_is_filtered(client: TestClient, query: Any, accounts: list[str]) -> None:
+    page = client.get("/coverage", params=query)
+    matrix = page.text.partition('class="matrix"')[2].partition("</table>")[0]
+    assert re.findall(r'/accounts/\d+">(\w+)<', matrix) == accounts
+
+
+@pytest.mark.usefixtures("two_accounts")
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/coverage", {"outcome": "x"}),
+        ("/coverage", {"page": "0"}),
+        ("/organization", {"page": "x"}),
+        ("/organization", {"sort": "x"}),
+        ("/organization", {"search": "x" * 201}),
+    ],
+)
+def test_what_is_not_understood_is_named(client: TestClient, path: str, query: dict[str, str]) -> None:
+    page = client.get(path, params=query)
+    assert page.status_code == 422
+    assert next(iter(query)) in text_of(page)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: name[:12])
+def test_a_name_that_means_harm_is_text(client: TestClient, published: Callable[..., None], name: str) -> None:
+    published(
+        accounts=[{"account_name": name, "ou_path": f"Root/{name.replace('/', '')}"}],
+        repositories=[{}],
+        scan_targets=[
+            {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_message": name}
+        ],
+    )
+    for path in ("/", "/organization", "/accounts/111111111111", "/coverage"):
+        page = client.get(path)
+        assert page.status_code == 200
+        assert name in unescape(page.text)
+        for tag in ("<script>alert", "<img src=x", "</script>alert"):
+            assert tag not in page.text
+
+
+@pytest.mark.usefixtures("two_accounts")
+def test_a_parameter_that_means_harm_does_none(client: TestClient) -> None:
+    pages = ("/", "/organization", "/accounts/111111111111", "/coverage")
+    parameters = ("policy", "ou", "search", "sort", "page", "outcome")
+    for path, parameter, value in product(pages, parameters, HOSTILE):
+        page = client.get(path, params={parameter: value})
+        assert page.status_code in (200, 404, 422), f"{path} {parameter} {value:.20}"
+        for tag in ("<script>alert", "<img src=x"):
+            assert tag not in page.text

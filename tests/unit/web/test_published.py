@@ -1,0 +1,151 @@
+"""Before the first publication, with a file that cannot be read, and while one publication follows another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ecr_audit.publication import Publications, Published
+from ecr_audit.settings import SettingsError
+from ecr_audit.web.published import NewestPublication, NothingPublished, Unreadable
+
+DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
+
+# Pages that need a publication, without any that a page needs to name something.
+PAGES = ["/", "/organization", "/accounts/111111111111", "/coverage"]
+
+
+def make(folder: Path, version: str) -> None:
+    """Publish a file with one table, which names its version."""
+    publications = Publications(folder)
+    with publications.building() as aside:
+        with duckdb.connect(aside / "compliance.duckdb") as database:
+            database.execute("CREATE TABLE publication AS SELECT DATE '2026-11-01' AS snapshot_date")
+            database.execute("ALTER TABLE publication ADD COLUMN inventory_run_id VARCHAR")
+            database.execute("ALTER TABLE publication ADD COLUMN coverage_percent DOUBLE")
+            database.execute("ALTER TABLE publication ADD COLUMN published_at TIMESTAMPTZ")
+            database.execute("UPDATE publication SET inventory_run_id = $version", {"version": version})
+        publications.add(aside, version, DAY_1)
+
+
+def run_id(publication: object) -> str:
+    return publication.rows("snapshot")[0]["inventory_run_id"]  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_before_the_first_publication_a_page_says_so_and_what_to_do(client: TestClient, path: str) -> None:
+    page = client.get(path)
+    assert page.status_code == 503
+    assert "Nothing has been published yet" in page.text
+    assert "ecr_inventory" in page.text
+    assert "Traceback" not in page.text
+
+
+def test_the_first_publication_shows_without_a_restart(client: TestClient, published: Callable[..., None]) -> None:
+    assert client.get("/").status_code == 503
+    published()
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("damage", [b"", b"no database at all" * 1000])
+def test_a_damaged_file_is_told_of(client: TestClient, folder: Path, damage: bytes) -> None:
+    make(folder, "1")
+    Publications(folder).newest().database.write_bytes(damage)
+    page = client.get("/")
+    assert page.status_code == 503
+    assert "What was published cannot be read" in page.text
+    assert "Traceback" not in page.text
+
+
+def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, folder: Path) -> None:
+    """It opens, but has not the tables that the page asks for."""
+    make(folder, "1")
+    page = client.get("/coverage")
+    assert page.status_code == 503
+    assert "Run ecr_compliance again" in page.text
+
+
+@pytest.mark.parametrize("latest", ["", "{}", "not JSON"])
+def test_a_damaged_note_of_the_newest_is_told_of(client: TestClient, folder: Path, latest: str) -> None:
+    make(folder, "1")
+    (folder / "latest.json").write_text(latest)
+    assert client.get("/").status_code == 503
+
+
+def test_a_wrong_setting_is_told_of() -> None:
+    def find() -> Published:
+        raise SettingsError("ECR_AUDIT_REGIONS: 'x'")
+
+    with pytest.raises(Unreadable, match="ECR_AUDIT_REGIONS"), NewestPublication(find).reading():
+        pass
+
+
+def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(folder: Path) -> None:
+    newest = NewestPublication(Publications(folder).newest)
+    make(folder, "1")
+    with newest.reading() as first:
+        assert run_id(first) == "1"
+        make(folder, "2")
+        with newest.reading() as second:
+            assert run_id(second) == "2"
+        # Asked anew, not out of the kept answers.
+        assert next(iter(first.read("snapshot", {})))["inventory_run_id"] == "1"
+    newest.close()
+
+
+def test_an_old_publication_is_closed_with_its_last_reader(folder: Path) -> None:
+    newest = NewestPublication(Publications(folder).newest)
+    make(folder, "1")
+    with newest.reading() as first:
+        make(folder, "2")
+        with newest.reading():
+            pass
+        assert open_files(folder) == {"1", "2"}
+        assert run_id(first) == "1"
+    assert open_files(folder) == {"2"}
+    newest.close()
+    assert open_files(folder) == set()
+
+
+def open_files(folder: Path) -> set[str]:
+    """Versions of which this process has the file open."""
+    links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]  # noqa: PTH115
+    return {Path(link).parent.name for link in links if link.startswith(str(folder / "versions"))}
+
+
+def test_answers_are_kept_until_the_next_publication(
+    client: TestClient, pages: FastAPI, published: Callable[..., None]
+) -> None:
+    published(DAY_1, repositories=[{}])
+    with pages.state.published.reading() as publication:
+        assert publication.rows("snapshot") is publication.rows("snapshot")
+    published(DAY_2, repositories=[{}])
+    assert DAY_2.isoformat() in client.get("/").text
+
+
+def test_no_query_reads_another_file(folder: Path) -> None:
+    newest = NewestPublication(Publications(folder).newest)
+    make(folder, "1")
+    with newest.reading() as publication, publication.download() as connection:
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute("FROM read_text('/etc/hostname')")
+        with pytest.raises(duckdb.InvalidInputException):
+            connection.execute("SET enable_external_access = TRUE")
+        with pytest.raises(duckdb.InvalidInputException):
+            connection.execute("DELETE FROM publication")
+    newest.close()
+
+
+def test_nothing_published_names_the_setting(folder: Path) -> None:
+    with (
+        pytest.raises(NothingPublished, match="ECR_AUDIT_DATA"),
+        NewestPublication(Publications(folder).newest).reading(),
+    ):
+        pass
