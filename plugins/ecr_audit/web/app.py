@@ -19,7 +19,17 @@ from ecr_audit.publication import Published
 from ecr_audit.web import static_files
 from ecr_audit.web.headers import NOT_KEPT, SECURITY_HEADERS, SecurityHeaders
 from ecr_audit.web.page import render
-from ecr_audit.web.pages import account, coverage, findings, framework, organization, overview, policy, section
+from ecr_audit.web.pages import (
+    account,
+    coverage,
+    findings,
+    framework,
+    organization,
+    overview,
+    policy,
+    repository,
+    section,
+)
 from ecr_audit.web.published import NewestPublication, NothingPublished, Unavailable, Unreadable
 
 log = logging.getLogger(__name__)
@@ -28,6 +38,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     overview.router,
     findings.router,
+    repository.router,
     organization.router,
     account.router,
     coverage.router,

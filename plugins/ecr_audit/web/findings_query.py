@@ -1,20 +1,17 @@
-"""Which findings are asked for: the filters of the findings page, of its downloads and of the API, checked in one place."""
+"""Which findings are asked for: the filters of the page, of its downloads and of the API, checked in one place."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
-from fastapi import Depends, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ecr_audit.web.page import Page, PageDep
+from ecr_audit.web.page import Page
 from ecr_audit.web.policy_choice import choose_policy
 
 # A policy that is no policy's id: the findings of all of them.
 ALL_POLICIES = "all"
-
-DEFAULT_SORT = "-age"
 
 Status = Literal["INCOMPLIANT", "UNDETERMINED"]
 OverwritableTags = Literal["all", "listed", "all_but_listed", "none", "unknown"]
@@ -22,6 +19,9 @@ Sort = Literal[
     "age", "-age", "repository", "-repository", "account", "-account", "owner", "-owner", "region", "-region",
     "status", "-status",
 ]  # fmt: skip
+
+# The oldest first.
+DEFAULT_SORT: Sort = "-age"
 
 # sql/pages/findings/matching.sql has as many.
 WORDS = 5
@@ -38,7 +38,7 @@ class FindingsFilter(BaseModel):
     policy: str | None = Field(
         None,
         max_length=200,
-        description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the policy that decides most framework sections.",
+        description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the one that decides most sections.",
     )
     status: Status | None = Field(
         None, description="INCOMPLIANT, or UNDETERMINED: it was when last seen, and is out of sight."
@@ -48,14 +48,16 @@ class FindingsFilter(BaseModel):
     )
     account: str | None = Field(None, max_length=200, description="Id of an account.")
     region: str | None = Field(None, max_length=200, description="An AWS region, such as eu-west-1.")
-    owner: str | None = Field(None, max_length=1000, description="Whom the repository's tags name, or its account's name.")
+    owner: str | None = Field(
+        None, max_length=1000, description="Whom the repository's tags name, or its account's name."
+    )
     age: int | None = Field(None, ge=0, le=100_000, description="Open for so many days at least.")
     tags: OverwritableTags | None = Field(None, description="Which tags can be overwritten.")
     waived: bool | None = Field(None, description="Whether a waiver in force covers it.")
     search: str | None = Field(
         None,
         max_length=200,
-        description=f"Up to {WORDS} words, each of which is in the repository's or the account's name; case does not matter.",
+        description=f"Up to {WORDS} words, each in the repository's or the account's name; case does not matter.",
     )
 
     @model_validator(mode="before")
@@ -105,5 +107,12 @@ def _must_exist(page: Page, name: str, value: str | None) -> None:
         return
     known = ", ".join(nearest) or "there are none"
     raise RequestValidationError(
-        [{"type": "unknown", "loc": ("query", name), "msg": f"This night has none called so. Nearest: {known}", "input": value}]
+        [
+            {
+                "type": "unknown",
+                "loc": ("query", name),
+                "msg": f"This night has none called so. Nearest: {known}",
+                "input": value,
+            }
+        ]
     )

@@ -52,7 +52,7 @@ class Page:
         return self._until_sent.enter_context(resource)
 
     def download(self) -> duckdb.DuckDBPyConnection:
-        """A connection until the answer is sent, see `Publication.download`; refused with 503 when there are too many."""
+        """A connection until the answer is sent (`Publication.download`); HTTPException 503 when there are too many."""
         try:
             return self.until_sent(self.publication.download())
         except Busy as fault:

@@ -41,6 +41,19 @@ CHANGE_WORDS = {
     "seen_again": "seen again",
 }
 
+# An event in a repository's history: a change, or what only its incompliant stretches tell.
+EVENT_WORDS = {
+    "new": "New finding",
+    "reopened": "Incompliant again",
+    "fixed": "Fixed",
+    "appeared": "Seen for the first time",
+    "disappeared": "Gone",
+    "lost_sight": "Lost from sight",
+    "seen_again": "Seen again",
+    "found": "Found incompliant",
+    "ended": "Not incompliant any more:",
+}
+
 
 def number(value: float | None) -> str:
     """1234567 -> 1,234,567."""
@@ -102,5 +115,7 @@ GLOBALS: dict[str, Any] = {
     "STATUS_WORDS": STATUS_WORDS,
     "OVERWRITABLE_WORDS": OVERWRITABLE_WORDS,
     "CHANGE_WORDS": CHANGE_WORDS,
+    "EVENT_WORDS": EVENT_WORDS,
+    "NONE": NONE,
     "OUTCOMES": OUTCOMES,
 }

@@ -1,0 +1,82 @@
+"""A repository: its setting and what that means for its tags, the verdicts on it, what mends it, and its history."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import HTMLResponse
+
+from ecr_audit.web.aws_console import repository_address
+from ecr_audit.web.page import PageDep
+from ecr_audit.web.published import Row
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time of being incompliant, on a strip of 1000 units from the first such day to tonight. Open: no end."""
+
+    x: float
+    width: float
+    started: date
+    ended: date | None
+    days: int
+
+
+@router.get("/repositories/{repository_arn:path}", response_class=HTMLResponse)
+def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
+    """The page of a repository, also of one that is gone, as long as its history is known."""
+    found = page.row("repository/repository", arn=repository_arn)
+    verdicts = page.rows("repository/verdicts", arn=repository_arn)
+    timeline = page.rows("repository/timeline", arn=repository_arn)
+    if not (found or verdicts or timeline):
+        raise HTTPException(404)
+    events, stretches = defaultdict(list), defaultdict(list)
+    for event in timeline:
+        events[event["policy_id"]].append(event)
+    for stretch in page.rows("repository/stretches", arn=repository_arn):
+        stretches[stretch["policy_id"]].append(stretch)
+    _, _, _, region, account_id, resource = repository_arn.split(":", 5)
+    return page.render(
+        "repository.html",
+        arn=repository_arn,
+        name=resource.removeprefix("repository/"),
+        account_id=account_id,
+        account=page.row("account/account", account_id=account_id),
+        region=region,
+        repository=found,
+        verdicts=verdicts,
+        events=events,
+        strips={policy_id: strip(each, page.publication.snapshot_date) for policy_id, each in stretches.items()},
+        console=repository_address(repository_arn),
+        raw={name: _as_text(value) for name, value in (found or {}).items()},
+    )
+
+
+def strip(stretches: list[Row], today: date) -> list[Stretch]:
+    """Where on the strip each stretch is, in order. One that began today is as wide as can just be seen."""
+    first = stretches[0]["started"]
+    unit = 1000 / max((today - first).days, 1)
+    return [
+        Stretch(
+            round((each["started"] - first).days * unit, 1),
+            round(max(((each["ended"] or today) - each["started"]).days * unit, 6), 1),
+            each["started"],
+            each["ended"],
+            each["days"],
+        )
+        for each in stretches
+    ]
+
+
+def _as_text(value: Any) -> str:
+    """A cell of the raw row: text as it is, all else as JSON, times in ISO 8601."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

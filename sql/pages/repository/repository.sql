@@ -1,0 +1,12 @@
+-- repository: the repository of an ARN, all that is known of it.
+-- key: repository_arn.  from: repositories.
+-- Account and region are parts of an ARN; the table is sorted by them, so that little of it is read.
+SELECT
+    * REPLACE (
+        created_at AT TIME ZONE 'UTC' AS created_at,
+        collected_at AT TIME ZONE 'UTC' AS collected_at
+    )
+FROM repositories
+WHERE account_id = split_part($arn, ':', 5)
+    AND region = split_part($arn, ':', 4)
+    AND repository_arn = $arn

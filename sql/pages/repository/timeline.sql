@@ -1,0 +1,51 @@
+-- timeline: one row per night that something was found to be different, by policy, the newest first.
+-- key: policy_id, snapshot_date, change.  from: changes, findings_history.
+-- On the first night there is nothing to compare with, so it has no changes: `found` says what was incompliant then.
+-- What ended because its account was closed has no change that says so: `ended`.
+WITH changed AS (
+    SELECT
+        policy_id,
+        snapshot_date,
+        change,
+        previous_status,
+        status,
+        current_state_message
+    FROM changes
+    WHERE account_id = split_part($arn, ':', 5)
+        AND repository_arn = $arn
+),
+
+stretches AS (
+    SELECT
+        policy_id,
+        started,
+        ended,
+        ended_by
+    FROM findings_history
+    WHERE account_id = split_part($arn, ':', 5)
+        AND repository_arn = $arn
+)
+
+FROM changed
+UNION ALL
+SELECT
+    policy_id,
+    started AS snapshot_date,
+    'found' AS change,
+    NULL AS previous_status,
+    'INCOMPLIANT' AS status,
+    NULL AS current_state_message
+FROM stretches
+ANTI JOIN changed ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = started
+UNION ALL
+SELECT
+    policy_id,
+    ended AS snapshot_date,
+    'ended' AS change,
+    'INCOMPLIANT' AS previous_status,
+    ended_by AS status,
+    NULL AS current_state_message
+FROM stretches
+ANTI JOIN changed ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = ended
+WHERE ended IS NOT NULL
+ORDER BY policy_id, snapshot_date DESC, change

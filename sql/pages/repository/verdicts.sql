@@ -1,0 +1,41 @@
+-- verdicts: one row per policy: its verdict on the repository, why, and the waiver in force that covers it; policies that
+-- decide framework sections come first.
+-- key: policy_id.  from: policy_output, policies, section_policies, findings, waivers.
+WITH accepted AS (
+    SELECT
+        policy_id,
+        waiver_id
+    FROM findings
+    WHERE account_id = split_part($arn, ':', 5)
+        AND repository_arn = $arn
+        AND waived
+)
+
+SELECT
+    verdict.policy_id,
+    policy.name,
+    policy.contextual_name,
+    policy.severity,
+    verdict.status,
+    status_date,
+    incompliant_start_date,
+    incompliant_end_date,
+    current_state_message,
+    remediation_message,
+    remediation_command,
+    observed,
+    waiver_id,
+    waiver.reason,
+    waiver.owner AS waiver_owner,
+    waiver.approved_by,
+    waiver.ticket,
+    waiver.expires,
+    waiver.days_left
+FROM policy_output AS verdict
+LEFT JOIN policies AS policy USING (policy_id)
+LEFT JOIN accepted USING (policy_id)
+LEFT JOIN waivers AS waiver USING (waiver_id)
+WHERE verdict.account_id = split_part($arn, ':', 5)
+    AND verdict.region = split_part($arn, ':', 4)
+    AND object_id = $arn
+ORDER BY verdict.policy_id IN (SELECT policy_id FROM section_policies) DESC, verdict.policy_id
