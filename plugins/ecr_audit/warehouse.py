@@ -162,6 +162,16 @@ class Warehouse:
         """Make a table of a statement."""
         self._run(f"CREATE TABLE {name} AS\n", statement, parameters)
 
+    def write(self, statement: Statement, path: Path, **parameters: Any) -> None:
+        """Write the rows of a statement to a new Parquet file."""
+        self.set_variable("path", str(path))
+        self._run(
+            "COPY (\n",
+            statement,
+            parameters,
+            "\n) TO (getvariable('path')) (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
+        )
+
     def query(self, statement: Statement, **parameters: Any) -> pa.Table:
         """The rows of a statement."""
         try:
@@ -184,10 +194,12 @@ class Warehouse:
         """All rows of a table or view of the session."""
         return self.connection.execute(f"FROM {name}").to_arrow_table()
 
-    def _run(self, prefix: str, statement: Statement, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    def _run(
+        self, prefix: str, statement: Statement, parameters: Mapping[str, Any], suffix: str = ""
+    ) -> duckdb.DuckDBPyConnection:
         bound = {name: value for name, value in parameters.items() if name in statement.parameters}
         try:
-            return self.connection.execute(prefix + statement.text, bound)
+            return self.connection.execute(prefix + statement.text + suffix, bound)
         except duckdb.Error as fault:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
 

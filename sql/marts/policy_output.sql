@@ -6,20 +6,9 @@
 --    99 DISAPPEARED   judged in the previous snapshot, its account x region was read today, and it is gone.
 -- Otherwise the policy's own verdict stands. DISAPPEARED is said once, on that day.
 -- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
-WITH verdicts AS (
-    -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
-    SELECT
-        *,
-        split_part(object_id, ':', 5) AS account_id,
-        split_part(object_id, ':', 4) AS region
-    FROM staging.verdicts
-),
-
-previous AS (
+WITH previous AS (
     SELECT
         object_id,
-        account_id,
-        region,
         status,
         status_date,
         incompliant_start_date,
@@ -41,8 +30,6 @@ unseen AS (
 objects AS (
     SELECT
         coalesce(v.object_id, p.object_id) AS object_id,
-        coalesce(v.account_id, p.account_id) AS account_id,
-        coalesce(v.region, p.region) AS region,
         v.condition_index,
         v.status,
         v.current_state_message,
@@ -53,8 +40,17 @@ objects AS (
         p.status_date AS previous_status_date,
         p.incompliant_start_date AS previous_start,
         p.incompliant_end_date AS previous_end
-    FROM verdicts AS v
+    FROM staging.verdicts AS v
     FULL JOIN previous AS p USING (object_id)
+),
+
+located AS (
+    -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
+    SELECT
+        *,
+        split_part(object_id, ':', 5) AS account_id,
+        split_part(object_id, ':', 4) AS region
+    FROM objects
 ),
 
 judged AS (
@@ -70,7 +66,7 @@ judged AS (
             WHEN t.outcome IS DISTINCT FROM 'COLLECTED' THEN 599
             WHEN o.is_gone THEN 99
         END AS engine_condition
-    FROM objects AS o
+    FROM located AS o
     LEFT JOIN lake.accounts AS a USING (account_id)
     LEFT JOIN lake.scan_targets AS t USING (account_id, region)
     LEFT JOIN unseen AS u USING (object_id)

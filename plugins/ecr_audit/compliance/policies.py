@@ -24,16 +24,24 @@ _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED)}
 _EXAMPLES = 3
 
 # Two sets of ids are the same if as many and with the same sum of hashes: much cheaper than comparing them. This tells
-# only whether something is wrong; what it is, the next two.
-_SOUND = """
+# only whether something is wrong; what it is, _DIFFERENT_OBJECTS.
+_SAME_OBJECTS = """
+SELECT (count(*), sum(hash(object_id))) = (SELECT (count(*), sum(hash(repository_arn))) FROM lake.repositories)
+FROM staging.answers
+"""
+
+# The answers of logic.sql, each looked at on the way to where it is used: to compute them only for that costs as much
+# again. This, too, tells only whether something is wrong; what it is, _INVALID.
+_CHECKED = f"""
 SELECT
-    (count(*), sum(hash(object_id))) = (SELECT (count(*), sum(hash(repository_arn))) FROM lake.repositories)
-    AND count(*) = count(*) FILTER (
-        WHERE list_contains($statuses, status)
-        AND NOT list_contains($reserved, condition_index)
-        AND current_state_message IS NOT NULL
-    )
-FROM staging.verdicts
+    object_id,
+    CASE WHEN condition_index NOT IN {RESERVED} THEN condition_index ELSE error('contract')::INTEGER END
+        AS condition_index,
+    CASE WHEN status IN {STATUSES} THEN status ELSE error('contract')::VARCHAR END AS status,
+    coalesce(current_state_message, error('contract')::VARCHAR) AS current_state_message,
+    remediation_message,
+    remediation_command
+FROM staging.answers
 """
 
 # Which verdicts are wrong: each has the text that says so.
@@ -44,7 +52,7 @@ SELECT object_id, CASE
     WHEN condition_index IN (SELECT unnest($reserved)) THEN 'condition_index ' || condition_index || ' is reserved'
     WHEN current_state_message IS NULL THEN 'no current_state_message'
 END AS fault
-FROM staging.verdicts
+FROM staging.answers
 WHERE fault IS NOT NULL
 ORDER BY ALL
 """
@@ -52,7 +60,7 @@ ORDER BY ALL
 _DIFFERENT_OBJECTS = """
 WITH judged AS (
     SELECT object_id, count(*) AS verdicts
-    FROM staging.verdicts
+    FROM staging.answers
     GROUP BY ALL
 )
 SELECT coalesce(object_id, repository_arn, 'NULL') AS object_id, CASE
@@ -73,23 +81,31 @@ class PolicyError(FinalError):
 
 
 def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
-    """Make `staging.verdicts` the verdicts of a policy.
+    """Make `staging.verdicts` the verdicts of a policy, and `staging.answers` what its logic.sql returns.
 
-    Raises PolicyError unless logic.sql gives every repository shown to it exactly one verdict, with the columns and
-    statuses that a policy may give.
+    Raises PolicyError unless logic.sql returns the columns of a verdict, one for every repository shown to it. Whether
+    each verdict is one that a policy may give is seen when it is read: reading `staging.verdicts` fails otherwise, and
+    `refuse_invalid` says why.
     """
-    path = f"sql/{policy.folder}/logic.sql"
+    path = _path(policy)
     try:
-        warehouse.create_view("staging.verdicts", parse_statement(path, policy.logic_sql))
-        columns = warehouse.connection.execute("DESCRIBE staging.verdicts").fetchall()
+        warehouse.create_view("staging.answers", parse_statement(path, policy.logic_sql))
+        columns = warehouse.connection.execute("DESCRIBE staging.answers").fetchall()
         if (found := {name: kind for name, kind, *_ in columns}) != COLUMNS:
             raise PolicyError(
                 f"{policy.id} ({path}): returns the columns {_listed(found)}; it must return {_listed(COLUMNS)}"
             )
-        sound = warehouse.query(Statement(path, _SOUND, frozenset(_CONTRACT)), **_CONTRACT)
-        if not sound.column(0)[0].as_py():
-            _refuse(warehouse, policy, Statement(path, _INVALID, frozenset(_CONTRACT)))
+        warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
+        if not warehouse.query(Statement(path, _SAME_OBJECTS, frozenset())).column(0)[0].as_py():
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset()))
+    except WarehouseError as fault:
+        raise PolicyError(f"{policy.id}: {fault}") from fault
+
+
+def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:
+    """Raise PolicyError if logic.sql fails, or some of its verdicts are none that a policy may give."""
+    try:
+        _refuse(warehouse, policy, Statement(_path(policy), _INVALID, frozenset(_CONTRACT)))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
 
@@ -102,6 +118,10 @@ def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
             f"{policy.id} ({wrong.path}): {count} objects are judged wrongly. Each repository of"
             f" staging.repositories needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
         )
+
+
+def _path(policy: Policy) -> str:
+    return f"sql/{policy.folder}/logic.sql"
 
 
 def _listed(columns: dict[str, str]) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.evaluation import Evaluation, stage
-from ecr_audit.compliance.policies import show_verdicts
-from ecr_audit.lake import PARQUET_OPTIONS, ROW_GROUP_ROWS, Lake
+from ecr_audit.compliance.policies import refuse_invalid, show_verdicts
+from ecr_audit.lake import Lake
+from ecr_audit.parquet_parts import join_parts
 from ecr_audit.schemas import POLICY_OUTPUT
-from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, open_warehouse, read_statement
+from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, WarehouseError, open_warehouse, read_statement
 
-# Repositories that are judged at a time. It bounds memory, and small hash tables are the faster ones: a join of all of
-# 10 million with their history takes twice as long as twenty joins of their parts.
-SLICE_REPOSITORIES = 500_000
+# Repositories that are judged at a time: it bounds memory, since what is joined with its history is held there.
+SLICE_REPOSITORIES = 1_000_000
 
 
 def evaluate(
@@ -45,45 +41,34 @@ def evaluate(
         ) as warehouse,
         lake.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
-        verdicts = scratch / "policy_output.parquet"
-        _write_verdicts(warehouse, catalog, run_time, verdicts)
+        verdicts = scratch / f"{POLICY_OUTPUT.name}.parquet"
+        join_parts(list(_parts(warehouse, catalog, run_time, scratch)), verdicts)
         stage(lake, evaluation, verdicts)
     return evaluation
 
 
-def _write_verdicts(warehouse: Warehouse, catalog: Catalog, run_time: datetime, path: Path) -> None:
-    """Write policy_output policy by policy and slice by slice; a slice while the next is judged.
+def _parts(warehouse: Warehouse, catalog: Catalog, run_time: datetime, folder: Path) -> Iterator[Path]:
+    """Write policy_output policy by policy and slice by slice, each as a file.
 
-    So who looks for an account finds it in few row groups; within a slice rows have no order.
+    So who looks for an account finds it in few row groups.
     """
-    with (
-        pq.ParquetWriter(path, POLICY_OUTPUT.schema, **PARQUET_OPTIONS) as writer,
-        ThreadPoolExecutor(max_workers=1) as thread,
-    ):
-
-        def write(rows: pa.Table) -> None:
-            writer.write_table(rows.cast(POLICY_OUTPUT.schema), row_group_size=ROW_GROUP_ROWS)
-
-        writing: Future[None] | None = None
-        for rows in _verdicts(warehouse, catalog, run_time):
-            if writing is not None:
-                writing.result()
-            writing = thread.submit(write, rows)
-        if writing is not None:
-            writing.result()
-
-
-def _verdicts(warehouse: Warehouse, catalog: Catalog, run_time: datetime) -> Iterator[pa.Table]:
     statement = read_statement("marts/policy_output")
     slices = list(_slices(warehouse))
     for policy in catalog.policies:
         warehouse.show_accounts()
         show_verdicts(warehouse, policy)
-        for after, up_to in slices:
+        for number, (after, up_to) in enumerate(slices):
+            part = folder / f"{policy.hash}-{number}.parquet"
             warehouse.show_accounts(after, up_to)
-            yield warehouse.query(
-                statement, policy_id=policy.id, snapshot_date=warehouse.snapshot_date, run_time=run_time
-            )
+            try:
+                warehouse.write(
+                    statement, part, policy_id=policy.id, snapshot_date=warehouse.snapshot_date, run_time=run_time
+                )
+            except WarehouseError:
+                warehouse.show_accounts()
+                refuse_invalid(warehouse, policy)
+                raise
+            yield part
 
 
 def _slices(warehouse: Warehouse) -> Iterator[tuple[str, str]]:
