@@ -23,7 +23,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
     """The first page."""
     chosen = choose_policy(page, policy)
     of_policy = {"policy_id": chosen.policy_id}
-    nights = page.rows("overview/trend", **of_policy)
+    nights = page.rows("trend", **of_policy)
     return page.render(
         "overview.html",
         choice=chosen,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from ecr_audit.catalog import Policy
+from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.markdown import to_html
 from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.policy_texts import find_policy
@@ -63,6 +64,7 @@ def policy(page: PageDep, path: str) -> HTMLResponse:
         "policy.html",
         policy=found,
         texts=texts,
+        trend=compliance_trend(page.rows("trend", policy_id=policy_id)),
         crumbs=[ID_WORDS.get(part, part) for part in path.split("/")[:-1]],
         description=to_html(texts.description_md, heading=3) if texts else None,
         remediation=to_html(texts.remediation_md, heading=3) if texts else None,

@@ -10,7 +10,7 @@ from ecr_audit.web.page import PageDep
 
 router = APIRouter(include_in_schema=False)
 
-FINDINGS_SHOWN = 25
+FINDINGS_SHOWN = 12
 
 
 @router.get("/sections/{path:path}", response_class=HTMLResponse)
