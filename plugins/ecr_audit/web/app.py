@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import JSONResponse
@@ -60,6 +61,7 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(published.prepare)
         yield
         published.close()
 

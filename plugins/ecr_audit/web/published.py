@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -144,6 +144,16 @@ class NewestPublication:
         self._find = find
         self._current: Publication | None = None
         self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """Open what there is before anybody asks for it, and let DuckDB import what it binds parameters with.
+
+        That is pandas, which takes a second and some 100 MB; without it the first reader would wait for it.
+        """
+        with duckdb.connect() as connection:
+            connection.execute("SELECT $one", {"one": 1})
+        with suppress(Unavailable), self.reading():
+            pass
 
     @contextmanager
     def reading(self) -> Iterator[Publication]:

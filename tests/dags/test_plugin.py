@@ -1,0 +1,94 @@
+"""The plugin as Airflow loads it: its pages are mounted behind Airflow's own login, its links are in the UI."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from ecr_audit.web.urls import PREFIX
+
+# Airflow's own warnings are not this project's.
+pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def api_server(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Asks Airflow's web server, without a process of its own. Nothing has been published where it looks."""
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from fastapi.testclient import TestClient
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ECR_AUDIT_DATA", str(tmp_path_factory.mktemp("data")))
+        with TestClient(create_app("core"), raise_server_exceptions=False) as client:
+            yield client
+    purge_cached_app()
+
+
+def token(role: str | None) -> dict[str, str]:
+    """The header of a user who is logged in and has that role."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    user = SimpleAuthManagerUser(username="somebody", role=role)
+    return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+
+
+def addresses(api_server: Any) -> list[tuple[str, str]]:
+    """Method and path of every route of the pages, taken from what Airflow has mounted."""
+    [pages] = [route.app for route in api_server.app.routes if getattr(route, "path", None) == PREFIX]
+    assert all(isinstance(route, APIRoute) for route in pages.routes)
+    return [
+        (method, PREFIX + re.sub(r"\{[^}]+\}", "x", route.path)) for route in pages.routes for method in route.methods
+    ]
+
+
+def test_airflow_loads_the_plugin_and_no_module_of_the_library(airflow_database: None) -> None:
+    from airflow import plugins_manager
+
+    plugins_manager.ensure_plugins_loaded()
+    assert plugins_manager.get_import_errors() == {}
+    [info] = [each for each in plugins_manager.get_plugin_info() if each["name"] == "ecr_audit"]
+    assert [(view["destination"], view["href"]) for view in info["external_views"]] == [
+        ("nav", "ecr-audit/"),
+        ("dag", "ecr-audit/"),
+    ]
+
+
+def test_without_a_login_every_route_is_refused(api_server: Any) -> None:
+    asked = addresses(api_server)
+    assert len(asked) > 5
+    for method, path in asked:
+        assert api_server.request(method, path).status_code == 401, f"{method} {path}"
+
+
+def test_a_user_without_a_role_is_refused(api_server: Any) -> None:
+    for method, path in addresses(api_server):
+        assert api_server.request(method, path, headers=token(None)).status_code == 403, f"{method} {path}"
+
+
+def test_a_viewer_sees_the_pages(api_server: Any) -> None:
+    assert api_server.get(f"{PREFIX}/static/pages.css", headers=token("viewer")).status_code == 200
+    page = api_server.get(f"{PREFIX}/", headers=token("viewer"))
+    assert page.status_code == 503
+    assert "Nothing has been published yet" in page.text
+
+
+def test_a_token_of_somebody_else_is_refused(api_server: Any) -> None:
+    assert api_server.get(f"{PREFIX}/", headers={"Authorization": "Bearer x.y.z"}).status_code == 403
+
+
+def test_processes_that_show_no_page_do_not_pay_for_it() -> None:
+    """Each task of Airflow's loads the plugins, too."""
+    program = (
+        "import sys; from airflow import plugins_manager; plugins_manager.ensure_plugins_loaded();"
+        "assert 'ecr_audit_plugin' in {plugin.__module__ for plugin in plugins_manager._get_plugins()[0]};"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.splitlines()[-1].split()) & {"duckdb", "pandas", "pyarrow"}
