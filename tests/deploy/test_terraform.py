@@ -91,7 +91,9 @@ def test_outputs_say_what_they_are(module: Module) -> None:
 
 def test_patterns_are_those_of_the_templates() -> None:
     """What one way of deploying takes, the other takes; but that Terraform's patterns hold the length as well."""
-    templates = [path.read_text(encoding="utf-8") for path in sorted((DEPLOY / "cloudformation").glob("*.yaml"))]
+    templates = [
+        (DEPLOY / "cloudformation" / f"{name}-role.yaml").read_text(encoding="utf-8") for name in ("audit", "hub")
+    ]
     theirs = {_without_length(each) for text in templates for each in re.findall(r"AllowedPattern: (\S+)", text)}
     ours = {
         _without_length(each)
