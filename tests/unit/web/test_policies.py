@@ -1,0 +1,146 @@
+"""The policies' pages: what a policy is, by which condition it judged, and the sections that it decides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from html import unescape
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ecr_audit.catalog import Catalog
+from ecr_audit.compliance.policies import RESERVED
+from ecr_audit.web import policy_texts
+from ecr_audit.web.pages.policy import ENGINE_CONDITIONS
+
+MUTABILITY = "/policies/ce/ca/aws/ecr/repository-image-tag-mutability"
+STRICT = "/policies/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
+
+
+def text_of(client: TestClient, path: str) -> str:
+    """What a reader of the page sees, on one line."""
+    page = client.get(path)
+    assert page.status_code == 200
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+@pytest.fixture
+def four_repositories(published: Callable[..., None]) -> None:
+    """Two that comply, one that does not, and one with a value that nobody knows."""
+    published(
+        repositories=[
+            {"repository_name": "open"},
+            {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
+            {"repository_name": "filtered", "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"},
+            {"repository_name": "odd", "image_tag_mutability": "SOMEHOW"},
+        ]
+    )
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> None:
+    policy_texts._catalog.cache_clear()
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_the_list_says_how_each_fares(client: TestClient) -> None:
+    text = text_of(client, "/policies")
+    assert "Repository Image Tag Mutability is set to Mutable" in text
+    assert "66.7 % 2 of 3 1 10 Medium production" in text
+    assert "33.3 % 1 of 3 2 0 Medium production" in text
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_it_says_what_the_policy_is(client: TestClient, catalog: Catalog) -> None:
+    text = text_of(client, MUTABILITY)
+    assert "Policies / Compliance Engine / Cloudaware / AWS / ECR AWS ECR Repository Image Tag Mutability" in text
+    for told in (
+        "Contextual name Repository Image Tag Mutability is set to Mutable",
+        "Tags none",
+        "Policy type COMPLIANCE_POLICY",
+        "Policy categories RELIABILITY",
+        "Similar policies Security Hub ECR.2",
+        "Rule Policies Flags dec-x-767cce1f 1 production",
+    ):
+        assert told in text
+    [policy] = [each for each in catalog.policies if MUTABILITY.endswith(each.id)]
+    assert f"Version {policy.hash[:12]} since 2026-11-02" in text
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_each_condition_says_of_how_many_it_held(client: TestClient) -> None:
+    text = text_of(client, MUTABILITY)
+    assert "399 Its account is not active, or has left the organization. Inapplicable 0" in text
+    assert "199 The setting is MUTABLE: every tag can be overwritten. Incompliant 1" in text
+    assert "299 The setting is IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION. Compliant 2" in text
+    assert "499 The setting is empty, or a value that nobody knows yet. Undetermined 1" in text
+
+
+def test_the_conditions_of_the_engine_are_those_that_policies_may_not_use() -> None:
+    assert {each["index"] for each in ENGINE_CONDITIONS} == set(RESERVED)
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_the_ten_linked_sections_carry_the_result(client: TestClient) -> None:
+    page = client.get(MUTABILITY)
+    assert len(set(re.findall(r'href="/ecr-audit(/sections/[^"]+)"', page.text))) == 10
+    text = text_of(client, MUTABILITY)
+    assert "CM-2 Baseline Configuration 7 1 1 production 66.7 % 2 of 3" in text
+    assert "This policy is mapped to no section." in text_of(client, STRICT)
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_its_texts_are_rendered_and_its_files_can_be_opened(client: TestClient, catalog: Catalog) -> None:
+    page = client.get(MUTABILITY).text
+    assert "<h3>Rationale</h3>" in page
+    assert "<h3>Audit</h3>" in page
+    [policy] = [each for each in catalog.policies if MUTABILITY.endswith(each.id)]
+    files = re.findall(rf'href="/ecr-audit({re.escape(MUTABILITY)}/files/[^"]+)"', page)
+    texts = [policy.logic_sql, policy.description_md, policy.remediation_md, policy.policy_yaml]
+    assert [client.get(file).text for file in files] == texts
+    assert {client.get(file).headers["content-type"] for file in files} == {"text/plain; charset=utf-8"}
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_it_says_when_the_files_are_of_another_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "has been changed since this night was judged" not in text_of(client, MUTABILITY)
+    found = policy_texts.find_policy
+
+    def changed(*asked: object) -> object:
+        policy = found(*asked)  # type: ignore[arg-type]
+        return policy and policy.model_copy(update={"hash": "0" * 64})
+
+    monkeypatch.setattr("ecr_audit.web.pages.policy.find_policy", changed)
+    assert "has been changed since this night was judged" in text_of(client, MUTABILITY)
+    assert "version 000000000000" in text_of(client, MUTABILITY)
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_without_usable_files_it_shows_what_was_published(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(policy_texts, "SQL_ROOT", tmp_path)
+    text = text_of(client, MUTABILITY)
+    assert "its texts are missing here" in text
+    assert "66.7 %" in text
+    assert "A condition that the policy's files do not have any more. Incompliant 1" in text
+    assert client.get(f"{MUTABILITY}/files/logic.sql").status_code == 404
+
+
+def test_its_trend_and_version_reach_over_the_nights(client: TestClient, published: Callable[..., None]) -> None:
+    published(date(2026, 11, 1), repositories=[{}])
+    published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
+    page = client.get(MUTABILITY).text
+    assert "2026-11-01, Compliance 0.0 %, Coverage 100.0 %" in page
+    assert "2026-11-02, Compliance 100.0 %, Coverage 100.0 %" in page
+    assert "</code> since 2026-11-01" in page
+
+
+@pytest.mark.usefixtures("four_repositories")
+def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+    paths = ["/policies/ce/none", "/policies/x", f"{MUTABILITY}/"]
+    assert {client.get(path).status_code for path in paths} == {404}
+    assert client.get(f"{MUTABILITY}/files/cases.yaml").status_code == 422
