@@ -28,6 +28,16 @@ SESSION_SECONDS = 3600
 ASSUME_ROLE_PACE = Pacer(rate=100)
 
 
+def assume_role_request(hub: Hub, account_id: str, role_name: str, external_id: str | None) -> dict[str, Any]:
+    """The parameters of AssumeRole by which the hub enters an account."""
+    request: dict[str, Any] = {
+        "RoleArn": f"arn:{hub.partition}:iam::{account_id}:role/{role_name}",
+        "RoleSessionName": SESSION_NAME,
+        "DurationSeconds": SESSION_SECONDS,
+    }
+    return request | ({"ExternalId": external_id} if external_id else {})
+
+
 class HubIdentity:
     """The hub's own credentials; botocore renews them where their source can."""
 
@@ -52,13 +62,7 @@ class MemberIdentity:
         self._renewing = asyncio.Lock()
         self._credentials: ReadOnlyCredentials | None = None
         self._renew_at = 0.0  # seconds since 1970
-        self.request: dict[str, Any] = {
-            "RoleArn": f"arn:{hub.partition}:iam::{account_id}:role/{role_name}",
-            "RoleSessionName": SESSION_NAME,
-            "DurationSeconds": SESSION_SECONDS,
-        }
-        if external_id:
-            self.request["ExternalId"] = external_id
+        self.request = assume_role_request(hub, account_id, role_name, external_id)
 
     def accept(self, answer: Mapping[str, Any]) -> None:
         """Take the credentials of an AssumeRole answer; they are renewed after nine tenths of their time."""

@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecr_audit.aws.accounts import SESSION_NAME, SESSION_SECONDS
+from ecr_audit.aws.accounts import assume_role_request
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.organization import Account, Region
 from ecr_audit.aws.outcomes import Outcome, outcome_of_describe
@@ -97,13 +97,9 @@ class _Visitor:
             own = self._hub.credentials()
             return _keys(own.access_key, own.secret_key, own.token)
         self._pacer.wait()
-        external_id = self._settings.external_id
-        given = self._sts.assume_role(
-            RoleArn=f"arn:{self._hub.partition}:iam::{account.account_id}:role/{self._settings.role_name}",
-            RoleSessionName=SESSION_NAME,
-            DurationSeconds=SESSION_SECONDS,
-            **({"ExternalId": external_id} if external_id else {}),
-        )["Credentials"]
+        settings = self._settings
+        request = assume_role_request(self._hub, account.account_id, settings.role_name, settings.external_id)
+        given = self._sts.assume_role(**request)["Credentials"]
         return _keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
     def _calls(self) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
