@@ -9,7 +9,7 @@ from ecr_audit.web.markdown import to_html
 
 def test_the_title_is_left_out_and_sections_take_the_level_asked_for() -> None:
     html = to_html("# Title\n\nFirst.\n\n## Rationale\n\n### Detail\n", heading=3)
-    assert html.split() == "<p>First.</p> <h3>Rationale</h3> <h4>Detail</h4>".split()
+    assert html.split() == ["<p>First.</p>", "<h3>Rationale</h3>", "<h4>Detail</h4>"]
 
 
 def test_a_wide_table_scrolls_by_itself() -> None:
