@@ -18,6 +18,8 @@ from starlette.exceptions import HTTPException
 
 from ecr_audit.publication import Published
 from ecr_audit.web import static_files
+from ecr_audit.web.api.document import documents
+from ecr_audit.web.api.routes import router as api
 from ecr_audit.web.headers import NOT_KEPT, SECURITY_HEADERS, SecurityHeaders
 from ecr_audit.web.page import render
 from ecr_audit.web.pages import (
@@ -46,6 +48,8 @@ ROUTERS = (
     policy.router,
     framework.router,
     section.router,
+    api,
+    documents,
     static_files.router,
 )
 

@@ -30,6 +30,11 @@ WORDS = 5
 _NAMES = ("policy", "ou", "account", "region", "owner")
 
 
+def without_empty(given: Any) -> Any:
+    """A query without its empty values: a form sends its empty fields, too."""
+    return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+
+
 class FindingsFilter(BaseModel):
     """What a finding has to be; of what is left out or empty, it may be anything."""
 
@@ -60,11 +65,7 @@ class FindingsFilter(BaseModel):
         description=f"Up to {WORDS} words, each in the repository's or the account's name; case does not matter.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_left_out(cls, given: Any) -> Any:
-        """A form sends its empty fields, too."""
-        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+    _without_empty = model_validator(mode="before")(without_empty)
 
     @field_validator("search")
     @classmethod
@@ -85,7 +86,7 @@ class FindingsFilter(BaseModel):
         no findings would look like good news.
         """
         for name in _NAMES:
-            _must_exist(page, name, getattr(self, name))
+            must_exist(page, name, getattr(self, name))
         given = self.model_dump(include=set(FindingsFilter.model_fields) - {"search"})
         given["policy"] = None if self.policy == ALL_POLICIES else choose_policy(page, self.policy).policy_id
         words = [word.lower() for word in (self.search or "").split()]
@@ -99,7 +100,8 @@ class FindingsQuery(FindingsFilter):
     page: int = Field(1, ge=1, le=1_000_000, description="Which page of them, from 1.")
 
 
-def _must_exist(page: Page, name: str, value: str | None) -> None:
+def must_exist(page: Page, name: str, value: str | None) -> None:
+    """Raise RequestValidationError for a policy, ou, account, region or owner that the publication does not have."""
     if value is None or (name == "policy" and value == ALL_POLICIES):
         return
     nearest = [row["value"] for row in page.rows("findings/nearest", kind=name, value=value)]

@@ -86,22 +86,30 @@ class Publication:
 
         The answer may be shared with other requests: do not change it. Raises duckdb.Error.
         """
+        return self._answer(name, statement(name), parameters)
+
+    def part(self, name: str, size: int, offset: int, **parameters: Any) -> list[Row]:
+        """Some of those rows: `size` of them at most, from `offset` on."""
+        text = f"{statement(name)}\nLIMIT $size OFFSET $offset"
+        return self._answer(f"{name}: part", text, parameters | {"size": size, "offset": offset})
+
+    def count(self, name: str, **parameters: Any) -> int:
+        """How many rows there are."""
+        text = f"SELECT count(*) AS rows FROM (\n{statement(name)}\n)"
+        return int(self._answer(f"{name}: count", text, parameters)[0]["rows"])
+
+    def _answer(self, name: str, text: str, parameters: Mapping[str, Any]) -> list[Row]:
         key = (name, *((each, str(type(value)), str(value)) for each, value in sorted(parameters.items())))
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
-        answer = list(self.read(name, parameters))
+        with self._turns, self._connection.cursor() as cursor:
+            cursor.execute(text, dict(parameters) or None)
+            columns = [column for column, *_ in cursor.description or ()]
+            answer = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
         self._keep(key, answer)
         return answer
-
-    def read(self, name: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
-        """The same rows, not kept, and few of them in memory at a time: for answers of any length."""
-        with self._turns, self._connection.cursor() as cursor:
-            cursor.execute(statement(name), dict(parameters) or None)
-            columns = [column for column, *_ in cursor.description or ()]
-            while batch := cursor.fetchmany(1000):
-                yield from (dict(zip(columns, values, strict=True)) for values in batch)
 
     @contextmanager
     def download(self) -> Iterator[duckdb.DuckDBPyConnection]:

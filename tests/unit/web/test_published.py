@@ -96,7 +96,7 @@ def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(fold
         with newest.reading() as second:
             assert run_id(second) == "2"
         # Asked anew, not out of the kept answers.
-        assert next(iter(first.read("snapshot", {})))["inventory_run_id"] == "1"
+        assert first.part("snapshot", 1, 0)[0]["inventory_run_id"] == "1"
     newest.close()
 
 
@@ -149,3 +149,15 @@ def test_nothing_published_names_the_setting(folder: Path) -> None:
         NewestPublication(Publications(folder).newest).reading(),
     ):
         pass
+
+
+def test_it_is_open_before_anybody_asks_and_closed_at_the_end(pages: FastAPI, folder: Path) -> None:
+    make(folder, "1")
+    with TestClient(pages):
+        assert open_files(folder) == {"1"}
+    assert open_files(folder) == set()
+
+
+def test_the_server_starts_before_the_first_publication(pages: FastAPI) -> None:
+    with TestClient(pages) as client:
+        assert client.get("/").status_code == 503

@@ -1,0 +1,314 @@
+"""What can be asked. Every list comes in pages, and every answer is of one publication."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.web.api import records
+from ecr_audit.web.aws_console import repository_address
+from ecr_audit.web.findings_query import FindingsFilter, OverwritableTags, Sort, must_exist, without_empty
+from ecr_audit.web.page import Page, PageDep
+from ecr_audit.web.policy_choice import choose_policy
+from ecr_audit.web.published import Row, Unreadable
+
+PREFIX = "/api/v1"
+
+_PROBLEM = {"application/problem+json": {"schema": records.Problem.model_json_schema()}}
+
+router = APIRouter(
+    prefix=PREFIX,
+    responses={
+        404: {"description": "There is no such thing.", "content": _PROBLEM},
+        422: {
+            "description": "A parameter is not understood; `detail` says which, and what is valid.",
+            "content": _PROBLEM,
+        },
+        503: {"description": "Nothing is published yet, or it cannot be read.", "content": _PROBLEM},
+    },
+)
+
+PolicyId = Annotated[
+    str | None, Field(max_length=200, description="Id of a policy. Without it: the one that decides most sections.")
+]
+AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
+RegionName = Annotated[str | None, Field(max_length=200, description="An AWS region, such as eu-west-1.")]
+UnitPath = Annotated[
+    str | None, Field(max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included.")
+]
+Search = Annotated[str | None, Field(max_length=200, description="Part of the name; case does not matter.")]
+ScopeType = Annotated[
+    Literal["organization", "ou", "account", "owner", "region"], Field(description="What kind of scope is looked at.")
+]
+ScopeId = Annotated[
+    str,
+    Field(max_length=1000, description="Which: `organization`, a unit's path, an account's id, an owner, a region."),
+]
+
+Item = TypeVar("Item", bound=records.Record)
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Asked(BaseModel):
+    """What any list may be asked; parameters that it does not know are refused, and empty ones left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: int = Field(1, ge=1, le=1_000_000, description="Which page, from 1.")
+    size: int = Field(100, ge=1, le=1000, description="Items a page.")
+
+    _without_empty = model_validator(mode="before")(without_empty)
+
+
+class FindingsAsked(FindingsFilter, Asked):
+    """Findings."""
+
+    sort: Sort = Field("-age", description="What they are sorted by; with `-` before it, the last or most first.")
+
+
+class RepositoriesAsked(Asked):
+    """Repositories."""
+
+    account: AccountId = None
+    region: RegionName = None
+    ou: UnitPath = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Who answers for it.")] = None
+    tags: Annotated[OverwritableTags | None, Field(description="Which tags can be overwritten.")] = None
+    search: Search = None
+
+
+class UnitsAsked(Asked):
+    """Organizational units."""
+
+    policy: PolicyId = None
+
+
+class AccountsAsked(Asked):
+    """Accounts."""
+
+    policy: PolicyId = None
+    ou: UnitPath = None
+    account: AccountId = None
+    search: Search = None
+
+
+class CoverageAsked(Asked):
+    """Coverage of accounts."""
+
+    ou: UnitPath = None
+    account: AccountId = None
+
+
+class TargetsAsked(Asked):
+    """Account-regions."""
+
+    account: AccountId = None
+    region: RegionName = None
+    outcome: Annotated[Outcome | None, Field(description="How reading it ended.")] = None
+
+
+class SectionsAsked(Asked):
+    """Sections."""
+
+    framework: Annotated[str | None, Field(max_length=200, description="Id of a framework: /frameworks/…")] = None
+    linked: Annotated[bool, Field(description="Only sections that some policy reaches.")] = True
+    scope_type: Annotated[
+        Literal["organization", "ou", "account"], Field(description="What kind of scope is looked at.")
+    ] = "organization"
+    scope_id: ScopeId = "organization"
+
+
+class NightsAsked(Asked):
+    """Nights."""
+
+    policy: PolicyId = None
+    scope_type: ScopeType = "organization"
+    scope_id: ScopeId = "organization"
+
+
+class ChangesAsked(Asked):
+    """Changes."""
+
+    policy: PolicyId = None
+    since: Annotated[date | None, Field(description="The first night, as 2026-11-23.")] = None
+    change: Annotated[
+        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again"] | None,
+        Field(description="The kind of change."),
+    ] = None
+    account: AccountId = None
+
+
+@router.get("/publication", tags=["Publication"])
+def publication(page: PageDep) -> records.Publication:
+    """What is published: of which night, when, made of what, by which versions of the policies."""
+    return _read(records.Publication, page.row("api/publication"))
+
+
+@router.get("/overview", tags=["Publication"])
+def overview(page: PageDep, policy: Annotated[PolicyId, Query()] = None) -> records.Overview:
+    """The figures of the overview: compliance, coverage, what changed tonight."""
+    policy_id = _policy_id(page, policy)
+    tonight = page.publication.part(
+        "api/compliance", 1, 0, policy=policy_id, scope_type="organization", scope_id="organization"
+    )
+    return _read(
+        records.Overview,
+        {
+            "snapshot_date": page.publication.snapshot_date,
+            "policy_id": policy_id,
+            "tonight": tonight[0] if tonight else None,
+            "changes": {
+                row["change"]: row["repositories"] for row in page.rows("overview/changes", policy_id=policy_id)
+            },
+            "outcomes": {row["outcome"]: row["targets"] for row in page.rows("overview/outcomes")},
+        }
+        | (page.row("overview/unseen") or {}),
+    )
+
+
+@router.get("/findings", tags=["Findings"])
+def findings(page: PageDep, asked: Annotated[FindingsAsked, Query()]) -> records.Part[records.Finding]:
+    """Repositories that are incompliant, or were when last seen; the filters are those of the findings page."""
+    given = asked.parameters(page)
+    count = page.rows("findings/count", **given)[0]["findings"]
+    rows = page.rows(
+        "findings/findings", **given, sort=asked.sort, size=asked.size, offset=(asked.page - 1) * asked.size
+    )
+    return _part(page, records.Finding, asked, count, rows)
+
+
+@router.get("/repositories", tags=["Repositories"])
+def repositories(page: PageDep, asked: Annotated[RepositoriesAsked, Query()]) -> records.Part[records.Repository]:
+    """All repositories, by account, region and name."""
+    given = _filters(page, asked)
+    count = page.publication.count("api/repositories_matching", **given)
+    rows = page.rows("api/repositories", **given, page_size=asked.size, page_offset=(asked.page - 1) * asked.size)
+    return _part(page, records.Repository, asked, count, rows)
+
+
+@router.get("/repositories/{repository_arn:path}", tags=["Repositories"])
+def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
+    """A repository by its ARN: its setting, the verdicts on it, its history."""
+    found = page.row("repository/repository", arn=repository_arn)
+    verdicts = page.rows("repository/verdicts", arn=repository_arn)
+    history = page.rows("repository/timeline", arn=repository_arn)
+    if not (found or verdicts or history):
+        raise HTTPException(404, f"No repository has the ARN {repository_arn:.300}. /repositories lists those that do.")
+    return _read(
+        records.RepositoryDetails,
+        {
+            "repository": found,
+            "verdicts": verdicts,
+            "history": history,
+            "console": repository_address(repository_arn),
+        },
+    )
+
+
+@router.get("/ous", tags=["Organization"])
+def ous(page: PageDep, asked: Annotated[UnitsAsked, Query()]) -> records.Part[records.Unit]:
+    """Organizational units in the order of the tree; each counts those below it."""
+    return _list(page, "api/ous", records.Unit, asked)
+
+
+@router.get("/accounts", tags=["Organization"])
+def accounts(page: PageDep, asked: Annotated[AccountsAsked, Query()]) -> records.Part[records.Account]:
+    """Accounts and how they fare under a policy."""
+    return _list(page, "api/accounts", records.Account, asked)
+
+
+@router.get("/coverage", tags=["Coverage"])
+def coverage(page: PageDep, asked: Annotated[CoverageAsked, Query()]) -> records.Part[records.Coverage]:
+    """Accounts and how much of each was seen."""
+    return _list(page, "api/coverage", records.Coverage, asked)
+
+
+@router.get("/targets", tags=["Coverage"])
+def targets(page: PageDep, asked: Annotated[TargetsAsked, Query()]) -> records.Part[records.Target]:
+    """Account-regions and how reading each of them ended, with AWS's error."""
+    return _list(page, "api/targets", records.Target, asked)
+
+
+@router.get("/policies", tags=["Policies and frameworks"])
+def policies(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Policy]:
+    """The policies."""
+    return _list(page, "api/policies", records.Policy, asked)
+
+
+@router.get("/sections", tags=["Policies and frameworks"])
+def sections(page: PageDep, asked: Annotated[SectionsAsked, Query()]) -> records.Part[records.Section]:
+    """Sections of the frameworks and how they fare tonight in the organization, a unit or an account."""
+    return _list(page, "api/sections", records.Section, asked)
+
+
+@router.get("/compliance", tags=["History"])
+def compliance(page: PageDep, asked: Annotated[NightsAsked, Query()]) -> records.Part[records.Night]:
+    """How the organization, a unit, an account, an owner or a region fared each night, the newest first."""
+    return _list(page, "api/compliance", records.Night, asked)
+
+
+@router.get("/changes", tags=["History"])
+def changes(page: PageDep, asked: Annotated[ChangesAsked, Query()]) -> records.Part[records.Change]:
+    """What changed, night by night, the newest first."""
+    return _list(page, "api/changes", records.Change, asked)
+
+
+@router.get("/waivers", tags=["Findings"])
+def waivers(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Waiver]:
+    """Accepted risks, the one that expires first at the top."""
+    return _list(page, "api/waivers", records.Waiver, asked)
+
+
+def _policy_id(page: Page, policy: str | None) -> str:
+    must_exist(page, "policy", policy)
+    return choose_policy(page, policy).policy_id
+
+
+def _filters(page: Page, asked: Asked) -> dict[str, Any]:
+    """What the query of a list is given: all that was asked but the page, names checked, the policy chosen."""
+    given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in ("page", "size")}
+    for name in ("ou", "account", "region", "owner"):
+        must_exist(page, name, given.get(name))
+    if "policy" in given:
+        given["policy"] = _policy_id(page, given["policy"])
+    return {name: str(value) if isinstance(value, Outcome) else value for name, value in given.items()}
+
+
+def _list(page: Page, query: str, record: type[Item], asked: Asked) -> records.Part[Item]:
+    given = _filters(page, asked)
+    count = page.publication.count(query, **given)
+    rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given)
+    return _part(page, record, asked, count, rows)
+
+
+def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[Row]) -> records.Part[Item]:
+    """A page of a list. One after the last has no items: a script that counts up comes to an end."""
+    pages = max(1, -(-count // asked.size))
+    path = page.request.url.path.removeprefix(page.urls.root)
+    others = asked.model_dump(mode="json", exclude_defaults=True, exclude={"page"})
+    return _read(
+        records.Part[record],  # type: ignore[valid-type]
+        {
+            "snapshot_date": page.publication.snapshot_date,
+            "version": page.publication.version,
+            "count": count,
+            "page": asked.page,
+            "pages": pages,
+            "next": page.urls.to(path, others | {"page": asked.page + 1}) if asked.page < pages else None,
+            "items": rows,
+        },
+    )
+
+
+def _read(model: type[Model], row: Any) -> Model:
+    """A model of what was published. Raises Unreadable when another version of the audit published something else."""
+    try:
+        return model.model_validate(row)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Unreadable(f"Another version of the audit published it: {where}: {first['msg']}") from fault

@@ -1,0 +1,4 @@
+-- policies: one row per policy.
+-- key: policy_id.  from: policies.
+FROM policies
+ORDER BY policy_id

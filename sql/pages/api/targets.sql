@@ -1,0 +1,8 @@
+-- targets: one row per account and region that fits, and how reading it ended; of what is NULL, any does.
+-- key: account_id, region.  from: scan_targets.
+SELECT * REPLACE (started_at AT TIME ZONE 'UTC' AS started_at)
+FROM scan_targets
+WHERE ($account IS NULL OR account_id = $account)
+    AND ($region IS NULL OR region = $region)
+    AND ($outcome IS NULL OR outcome = $outcome)
+ORDER BY account_id, region
