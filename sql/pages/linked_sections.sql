@@ -1,4 +1,4 @@
--- sections: one row per framework section that holds a policy itself, with the organization's result.
+-- linked_sections: one row per framework section that holds a policy itself, with the organization's result.
 -- key: section_id.  from: section_compliance, section_policies.
 SELECT
     framework_id,

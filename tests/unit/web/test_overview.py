@@ -2,19 +2,95 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import date
+from html import unescape
+from typing import Any
 
 from fastapi.testclient import TestClient
 
+from ecr_audit import waivers
 
-def test_it_says_how_much_complies(client: TestClient, published: Callable[..., None]) -> None:
+MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
+
+
+def text_of(page: Any) -> str:
+    """What a reader sees, on one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+def test_it_says_how_much_complies_and_what_changed(client: TestClient, published: Callable[..., None]) -> None:
+    first = [{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}]
+    published(date(2026, 11, 1), repositories=[*first, {"repository_name": "fixed"}])
     published(
-        repositories=[
-            {"repository_name": "open"},
-            {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
-        ]
+        date(2026, 11, 2), repositories=[*first, {"repository_name": "fixed", "image_tag_mutability": "IMMUTABLE"}]
     )
-    page = client.get("/")
-    assert page.status_code == 200
-    assert "50.0 %" in page.text
-    assert "1 of 2 judged repositories comply" in " ".join(page.text.split())
+    text = text_of(client.get("/"))
+    assert "Night of 2026-11-02 Coverage 100.0 %" in text
+    assert "66.7 % 2 of 3 judged repositories comply." in text
+    assert "Since the night before fixed 1" in text
+    assert "open eu-west-1 shop 111111111111 shop 1 day" in text
+
+
+def test_the_trend_is_drawn_and_told(client: TestClient, published: Callable[..., None]) -> None:
+    for day, setting in ((1, "MUTABLE"), (2, "IMMUTABLE")):
+        published(date(2026, 11, day), repositories=[{"image_tag_mutability": setting}])
+    page = client.get("/").text
+    assert 'd="M0.0 200.0L1000.0 0.0"' in page
+    assert "Compliance and coverage by night, 2026-11-01 to 2026-11-02. Tonight: Compliance 100.0 %, " in page
+    assert "<title>2026-11-01, Compliance 0.0 %, Coverage 100.0 %</title>" in page
+
+
+def test_a_night_without_repositories_has_no_data(client: TestClient, published: Callable[..., None]) -> None:
+    published()
+    text = text_of(client.get("/"))
+    assert "Compliance no data 0 of 0 judged repositories comply." in text
+    assert "There is no open finding." in text
+
+
+def test_what_was_not_seen_is_said_with_its_reason(client: TestClient, published: Callable[..., None]) -> None:
+    denied = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
+    published(
+        repositories=[{}, {"repository_name": "lost", "region": "us-east-1", "observed": False}], scan_targets=[denied]
+    )
+    text = text_of(client.get("/"))
+    assert "50.0 % of the account-regions were read. 1 known repository out of sight" in text
+    assert "Not allowed to list 1" in text
+
+
+def test_a_waiver_that_expires_soon_is_listed(
+    client: TestClient, small_lake: Any, published: Callable[..., None]
+) -> None:
+    row = dict.fromkeys(waivers.SCHEMA.names) | {
+        "waiver_id": "W-1",
+        "policy_id": MUTABILITY,
+        "account_id": "111111111111",
+        "reason": "moves next week",
+        "owner": "team-shop",
+        "approved_by": "the CISO",
+        "created": date(2026, 10, 1),
+        "expires": date(2026, 11, 9),
+    }
+    small_lake.waivers = type(small_lake.waivers).from_pylist([row], schema=waivers.SCHEMA)
+    published(repositories=[{}])
+    text = text_of(client.get("/"))
+    assert "W-1 team-shop 1 2026-11-09 in 7 days" in text
+    assert "With 1 accepted finding left out" in text
+    assert "There is no open finding." in text
+
+
+def test_another_policy_can_be_chosen(client: TestClient, published: Callable[..., None]) -> None:
+    published(repositories=[{"image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"}])
+    assert "1 of 1 judged repository comply" in text_of(client.get("/"))
+    page = client.get("/", params={"policy": STRICT})
+    assert "0 of 1 judged repository comply" in text_of(page)
+    assert f'<option value="{STRICT}" selected>' in page.text
+    assert client.get("/", params={"policy": "/ce/none"}).status_code == 404
+
+
+def test_links_stay_below_where_the_pages_are_mounted(client: TestClient, published: Callable[..., None]) -> None:
+    published(repositories=[{}])
+    page = client.get("/").text
+    assert {address.split("/")[1] for address in re.findall(r'(?:href|src|action)="(/[^"]*)"', page)} == {"ecr-audit"}
