@@ -21,7 +21,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up sql bi docs test lint format types sbom lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up sql bi docs test test-cluster secrets lint format types sbom lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,8 +71,7 @@ up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the night
 
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
-	@test -f $(PUBLISHED) || { echo "$(PUBLISHED) is not there yet: run make audit, or set ECR_AUDIT_DATA."; exit 1; }
-	@$(BIN)/duckdb -readonly $(PUBLISHED)
+	@published=$$($(BIN)/python -m ecr_audit.publication) && $(BIN)/duckdb -readonly "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and sentences of sql/
 	@$(BIN)/python bin/docs.py
@@ -82,6 +81,12 @@ bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard 
 
 test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test
 	@$(BIN)/python -m pytest
+
+test-cluster: $(VENV)/.dev ## A night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
+	@$(BIN)/python -m pytest -m cluster
+
+secrets: ## Write .env with fresh secrets, for docker-compose.yaml
+	@$(PYTHON) bin/new_secrets.py
 
 lint: $(VENV)/.dev ## Style and Airflow rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

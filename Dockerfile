@@ -1,0 +1,18 @@
+# The audit on Airflow's official image. Its tag names the versions that requirements.txt is locked for.
+FROM apache/airflow:3.3.2-python3.11
+
+# Exactly the packages that are locked and tested: what else the image came with goes.
+COPY requirements.txt requirements-uv.txt /opt/ecr-audit/
+RUN pip install --no-cache-dir --quiet --require-hashes --requirement /opt/ecr-audit/requirements-uv.txt \
+    && uv pip sync --no-cache --compile-bytecode --require-hashes /opt/ecr-audit/requirements.txt
+
+# The code belongs to root: the user that runs it cannot change it.
+COPY --chown=0:0 dags/ /opt/airflow/dags/
+COPY --chown=0:0 plugins/ /opt/airflow/plugins/
+COPY --chown=0:0 sql/ /opt/airflow/sql/
+COPY --chown=0:0 bin/ /opt/airflow/bin/
+ENV PYTHONPATH=/opt/airflow/plugins PYTHONDONTWRITEBYTECODE=1
+
+# Volumes take over who owns the folders they are mounted on. An empty airflow.cfg keeps Airflow from writing one, with
+# secrets that it makes up, into a file system that is read-only: every setting comes from the environment.
+RUN mkdir -p /opt/airflow/data /opt/airflow/logs && touch /opt/airflow/airflow.cfg

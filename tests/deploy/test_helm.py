@@ -1,0 +1,33 @@
+"""deploy/helm/values.yaml agrees with what it deploys. It is not rendered here: the chart is not at hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecr_audit.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+VALUES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_chart_is_told_the_airflow_that_is_locked() -> None:
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert [VALUES["airflowVersion"]] == re.findall(r"^apache-airflow==(\S+)", lock, flags=re.MULTILINE)
+
+
+def test_pods_share_the_lake_and_the_publications_on_s3_alone() -> None:
+    given = {each["name"]: each.get("value") for each in VALUES["env"]}
+    assert {name.removeprefix("ECR_AUDIT_").lower() for name in given} <= Settings.model_fields.keys()
+    assert given["ECR_AUDIT_LAKE"].startswith("s3://")
+    assert given["ECR_AUDIT_PUBLISH"].startswith("s3://")
+
+
+def test_no_secret_is_made_up_or_written_down() -> None:
+    names = ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")
+    assert all(VALUES[name] == "ecr-audit-keys" for name in names)
+    assert VALUES["data"] == {"metadataSecretName": "ecr-audit-keys"}
+    assert VALUES["createUserJob"] == {"enabled": False}
