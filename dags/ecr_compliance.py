@@ -55,17 +55,17 @@ def ecr_compliance():
 
     @task
     def publish(snapshot_date: str) -> str:
-        """Publish the newest snapshot, all of it at once. Returns the published file's path."""
+        """Publish the newest snapshot, all of it at once. Returns where people find it."""
         from ecr_audit.compliance import steps
 
-        return steps.publish(postgres_uri())
+        return steps.publish(snapshot_date, postgres_uri())
 
     @task
-    def announce(database: str) -> str:
+    def announce(published: str) -> str:
         """Say what changed since the snapshot before."""
         from ecr_audit.compliance import steps
 
-        return steps.announce(database)
+        return steps.announce()
 
     announce(publish(roll_up_frameworks(evaluate_policies())))
 

@@ -29,7 +29,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
+from ecr_audit.settings import Settings
 
 SCHEMA_VERSION = 2
 
@@ -68,13 +70,26 @@ class Commit:
         return len(self.files) == len(STAGES[self.stage])
 
 
+def open_lake(settings: Settings) -> Lake:
+    """The lake that the settings name."""
+    return Lake(settings.lake_root, settings.s3_encryption)
+
+
 class Lake:
     """A lake at a local folder or an `s3://bucket/prefix`."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, encryption: str | None = None) -> None:
+        """`encryption`: see `S3`; a folder knows nothing of it."""
         self.root = root
-        if root.startswith("s3://"):
-            self._fs, self._base = fs.FileSystem.from_uri(root)
+        # What this process committed, which a store may be late to list.
+        self._committed: set[tuple[str, date]] = set()
+        self._s3 = S3(root, encryption) if root.startswith(SCHEME) else None
+        if self._s3:
+            try:
+                region = f"?region={self._s3.region}" if self._s3.region else ""
+            except S3_ERRORS as fault:
+                raise LakeError(f"ECR_AUDIT_LAKE: '{root}' cannot be reached ({fault})") from fault
+            self._fs, self._base = fs.FileSystem.from_uri(f"{self._s3.url}{region}")
         else:
             path = Path(root.removeprefix("file://")).absolute()
             self._fs, self._base = fs.LocalFileSystem(), str(path)
@@ -82,7 +97,7 @@ class Lake:
     @property
     def is_local(self) -> bool:
         """Whether the lake is a folder of this machine."""
-        return isinstance(self._fs, fs.LocalFileSystem)
+        return self._s3 is None
 
     # Reading
 
@@ -90,11 +105,13 @@ class Lake:
         """Dates of all committed snapshots of a stage, oldest first."""
         folder = fs.FileSelector(f"{self._base}/_commits/{stage}", allow_not_found=True)
         names = [info.base_name for info in self._fs.get_file_info(folder)]
-        return sorted(date.fromisoformat(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        listed = {date.fromisoformat(name.removesuffix(".json")) for name in names if name.endswith(".json")}
+        unlisted = {day for committed, day in self._committed if committed == stage} - listed
+        return sorted(listed | {day for day in unlisted if self.exists(_commit_name(stage, day))})
 
     def read_commit(self, stage: str, snapshot_date: date) -> Commit | None:
         """The commit of a date, or None when that stage of that date was never committed."""
-        path = self._commit_path(stage, snapshot_date)
+        path = self.absolute(_commit_name(stage, snapshot_date))
         if self._fs.get_file_info(path).type == fs.FileType.NotFound:
             return None
         try:
@@ -186,16 +203,15 @@ class Lake:
         """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
         target = f"{self._base}/{relative}"
         try:
-            if self.is_local:
+            if self._s3:
+                self._s3.put(local, relative)
+                local.unlink()
+            else:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
                 with local.open("rb+") as file:
                     os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
                 local.replace(target)
-            else:
-                with local.open("rb") as source, self._fs.open_output_stream(target) as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
-                local.unlink()
-        except OSError as fault:
+        except (OSError, *S3_ERRORS) as fault:
             raise LakeError(f"{target}: cannot be written ({fault})") from fault
 
     def fetch(self, relative: str, local: Path) -> None:
@@ -212,6 +228,10 @@ class Lake:
                     shutil.copyfileobj(stream, sink, 1 << 20)
         except OSError as fault:
             raise LakeError(f"{source}: cannot be read ({fault})") from fault
+
+    def exists(self, relative: str) -> bool:
+        """Whether there is such a file. It is asked for by name, not looked for in a listing, which may be late."""
+        return bool(self._fs.get_file_info(self.absolute(relative)).type == fs.FileType.File)
 
     def staged(self, relative: str) -> list[str]:
         """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
@@ -230,7 +250,23 @@ class Lake:
 
     def remove_folder(self, relative: str) -> None:
         """Remove a folder of the lake and all that is in it."""
-        self._fs.delete_dir(f"{self._base}/{relative}")
+        if self._s3:
+            try:
+                self._s3.delete(self._s3.names(f"{relative}/"))
+            except S3_ERRORS as fault:
+                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
+        else:
+            shutil.rmtree(self.absolute(relative))
+
+    def remove_file(self, relative: str) -> None:
+        """Remove a file of the lake."""
+        if self._s3:
+            try:
+                self._s3.delete([relative])
+            except S3_ERRORS as fault:
+                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
+        else:
+            Path(self.absolute(relative)).unlink()
 
     def thick_dates(self) -> list[date]:
         """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
@@ -254,7 +290,7 @@ class Lake:
                 with self.scratch(f"thin-{snapshot_date}") as folder:
                     self._write_commit_file(replace(compliance, files=files), folder)
             if snapshot_date in self.snapshot_dates("inventory"):
-                self._fs.delete_file(self._commit_path("inventory", snapshot_date))
+                self.remove_file(_commit_name("inventory", snapshot_date))
             for table in _TABLES:
                 is_kept = compliance is not None and table in ROLLED_UP
                 if not is_kept and _partition(snapshot_date) in self.folders(table.name):
@@ -304,14 +340,15 @@ class Lake:
         document = asdict(commit) | {"schema_version": SCHEMA_VERSION}
         local = folder / "commit.json"
         local.write_text(json.dumps(document, default=str, indent=1), encoding="utf-8")
-        self.move_in(local, f"_commits/{commit.stage}/{commit.snapshot_date.isoformat()}.json")
+        self.move_in(local, _commit_name(commit.stage, commit.snapshot_date))
+        self._committed.add((commit.stage, commit.snapshot_date))
 
     def _remove_superseded(self, commit: Commit, partition: str) -> None:
         """Remove what the partition still holds of earlier commits, and of writers that died before theirs."""
         for table, kept in commit.files.items():
             for name in self.staged(f"{table}/{partition}"):
                 if name != kept:
-                    self._fs.delete_file(f"{self._base}/{name}")
+                    self.remove_file(name)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -327,9 +364,6 @@ class Lake:
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-    def _commit_path(self, stage: str, snapshot_date: date) -> str:
-        return f"{self._base}/_commits/{stage}/{snapshot_date.isoformat()}.json"
 
     def _read_bytes(self, location: str) -> bytes:
         with self._fs.open_input_stream(location) as stream:
@@ -360,6 +394,10 @@ class SnapshotWriter:
         if missing:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
         return self.lake._commit(self, details)
+
+
+def _commit_name(stage: str, snapshot_date: date) -> str:
+    return f"_commits/{stage}/{snapshot_date.isoformat()}.json"
 
 
 def _partition(snapshot_date: date | str) -> str:

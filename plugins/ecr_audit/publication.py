@@ -2,10 +2,11 @@
 
     <root>/versions/<version>/…   all files of a publication; once there they never change
     <root>/latest.json            names the newest version; replaced last, in one step
-    <root>/compliance.duckdb …    locally, the files of the newest under names that stay, for people and BI tools
+    <root>/compliance.duckdb …    in a folder, the files of the newest under names that stay, for people and BI tools
 
-`newest` is the one way for programs to find it. Who keeps a connection open (a web server) needs the versioned path:
-a process that still has a DuckDB file open gets the old database again when it opens the same path anew.
+The root is a folder, or a place on S3 (`ECR_AUDIT_PUBLISH`). `newest` is the one way for programs to find it; `python
+-m ecr_audit.publication` says where it is. Who keeps a connection open (a web server) needs the versioned path: a
+process that still has a DuckDB file open gets the old database again when it opens the same path anew.
 """
 
 from __future__ import annotations
@@ -14,29 +15,41 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ecr_audit.errors import FinalError
-from ecr_audit.settings import Settings
+from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
+from ecr_audit.settings import Settings, load_settings
 
 DATABASE = "compliance.duckdb"
 LATEST = "latest.json"
 
 _BUILDING = ".publishing-"
 
+# Versions begin with their time, so that they sort by it, and their age shows.
+_TIME = "%Y%m%dT%H%M%S%f"
+
+# On S3, where nothing tells whether somebody is reading or writing a version, it is kept at least so long.
+_GRACE = timedelta(days=1)
+
 
 class PublicationError(FinalError):
-    """The place for publications cannot be written."""
+    """The place for publications cannot be written, or read."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A publication: its version (unique, sorted by time), its snapshot, and the local folder of its files."""
+    """A publication: its version (unique, sorted by time), its snapshot, and the local folder of its database.
+
+    In a folder, all other files are there as well; on S3 they stay there, and the local folder is a cache.
+    """
 
     version: str
     snapshot_date: date
@@ -51,10 +64,24 @@ class Published:
 def newest(settings: Settings) -> Published:
     """The newest publication of the audit that the settings name.
 
-    Cheap enough to ask before each page: it reads one small file. Its files stay until two more publications have
-    been made; to go on after that, ask again. Raises FileNotFoundError when nothing has been published.
+    Cheap enough to ask before each page: it reads one small file, and downloads a version from S3 once. Its files stay
+    until two more publications have been made; to go on after that, ask again. Raises FileNotFoundError when nothing
+    has been published, PublicationError when S3 cannot be read.
     """
-    return Publications(settings.publish_folder).newest()
+    return publications(settings).newest()
+
+
+def publications(settings: Settings) -> Publications | S3Publications:
+    """The publications of the audit that the settings name."""
+    root = settings.publish_root
+    if root.startswith(SCHEME):
+        return S3Publications(S3(root, settings.s3_encryption), settings.data.absolute() / "cache")
+    return Publications(Path(root.removeprefix("file://")).absolute())
+
+
+def version_of(published_at: datetime, commit_id: str) -> str:
+    """The version of what is published at a time (UTC), of a compliance commit."""
+    return f"{published_at:{_TIME}}-{commit_id}"
 
 
 class Publications:
@@ -70,8 +97,12 @@ class Publications:
             raise FileNotFoundError(
                 f"ECR_AUDIT_DATA: '{self._folder / DATABASE}' is not there. Run make audit, or name the audit's folder."
             )
-        version = latest["version"]
-        return Published(version, date.fromisoformat(latest["snapshot_date"]), self._versions / version)
+        return _published(latest, self._versions)
+
+    @property
+    def address(self) -> str:
+        """Where people find the newest database."""
+        return str(self._folder / DATABASE)
 
     @contextmanager
     def building(self) -> Iterator[Path]:
@@ -110,7 +141,7 @@ class Publications:
             self._replace(file, self._folder / file.name)
         previous = self._latest()
         latest = self._folder / f"{_BUILDING}{LATEST}"
-        latest.write_text(json.dumps({"version": version, "snapshot_date": snapshot_date.isoformat()}))
+        latest.write_text(_document(published), encoding="utf-8")
         latest.replace(self._folder / LATEST)
         kept = {version, previous["version"] if previous else version}
         for old in (old for old in self._versions.iterdir() if old.name not in kept):
@@ -131,3 +162,104 @@ class Publications:
         except OSError:  # a file system without links
             shutil.copyfile(file, aside)
         aside.replace(target)
+
+
+class S3Publications:
+    """The publications at a place on S3. What is read of them is kept in a local cache, a folder a version.
+
+    There is no lock: one publisher at a time is the DAG's `max_active_runs=1`. Nothing but the removal of old versions
+    looks at a listing, which may be late: what it does not show is removed by a later publication.
+    """
+
+    def __init__(self, place: S3, cache: Path) -> None:
+        self._place = place
+        self._cache = cache
+
+    @property
+    def address(self) -> str:
+        """Where people find which database is the newest."""
+        return f"{self._place.url}/{LATEST}"
+
+    def newest(self) -> Published:
+        """See `newest`."""
+        if (latest := self._latest()) is None:
+            raise FileNotFoundError(
+                f"ECR_AUDIT_PUBLISH: '{self.address}' is not there. Run the audit, or name the place it publishes to."
+            )
+        published = _published(latest, self._cache)
+        if not published.database.exists():
+            self._keep(published)
+        return published
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """A local folder to build a publication in."""
+        with tempfile.TemporaryDirectory(prefix=_BUILDING) as folder:
+            yield Path(folder)
+
+    def add(self, built: Path, version: str, snapshot_date: date) -> Published:
+        """Make what was built the newest publication; old ones are removed."""
+        published = Published(version, snapshot_date, self._cache / version)
+        try:
+            previous = self._latest()
+            for file in sorted(built.iterdir()):
+                self._place.put(file, f"versions/{version}/{file.name}")
+            latest = built / LATEST
+            latest.write_text(_document(published), encoding="utf-8")
+            self._place.put(latest, LATEST)
+            self._remove_old({version, previous["version"] if previous else version})
+        except S3_ERRORS as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
+        self._keep(published, built / DATABASE)
+        return published
+
+    def _latest(self) -> dict[str, str] | None:
+        try:
+            found = self._place.get(LATEST)
+        except S3_ERRORS as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self.address}' cannot be read ({fault})") from fault
+        return None if found is None else json.loads(found)
+
+    def _remove_old(self, kept: set[str]) -> None:
+        before = f"{datetime.now(UTC) - _GRACE:{_TIME}}"
+        names = [(name.split("/")[1], name) for name in self._place.names("versions/")]
+        self._place.delete([name for version, name in names if version < before and version not in kept])
+
+    def _keep(self, published: Published, database: Path | None = None) -> None:
+        """Put the database of a version into the cache, a copy of the one that is given; and forget older ones."""
+        # Within the version's folder, so that what a killed process leaves goes with it; two may do the same at once.
+        aside = published.folder / f".{uuid.uuid4().hex}"
+        published.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if database:
+                shutil.copyfile(database, aside)
+            else:
+                self._place.download(f"versions/{published.version}/{DATABASE}", aside)
+        except S3_ERRORS as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
+        aside.replace(published.database)
+        others = sorted(folder for folder in self._cache.iterdir() if folder != published.folder)
+        for old in others[:-1]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _published(latest: dict[str, str], versions: Path) -> Published:
+    return Published(latest["version"], date.fromisoformat(latest["snapshot_date"]), versions / latest["version"])
+
+
+def _document(published: Published) -> str:
+    return json.dumps({"version": published.version, "snapshot_date": published.snapshot_date.isoformat()})
+
+
+def main() -> int:
+    """Print the path of the newest database, for `make sql`; returns the exit code."""
+    try:
+        sys.stdout.write(f"{newest(load_settings()).database}\n")
+    except (FileNotFoundError, FinalError) as fault:
+        sys.stderr.write(f"{fault}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from ecr_audit.publication import newest, publications
 from ecr_audit.settings import Settings
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -48,10 +49,9 @@ WAIVER_WORDS = {
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
-    path = settings.publish_folder / "compliance.duckdb"
-    with duckdb.connect(str(path), read_only=True) as published:
+    with duckdb.connect(newest(settings).database, read_only=True) as published:
         _Summary(published, console).print()
-    _print_next_steps(path, settings, console)
+    _print_next_steps(settings, console)
 
 
 class _Summary:
@@ -278,7 +278,7 @@ def _account(account_id: str, name: str | None) -> str:
     return f"{account_id} {escape(shown)}"
 
 
-def _print_next_steps(path: Path, settings: Settings, console: Console) -> None:
+def _print_next_steps(settings: Settings, console: Console) -> None:
     # The shell opens ./data unless told otherwise, which may be the demo's.
     ask = (
         "make sql"
@@ -286,7 +286,7 @@ def _print_next_steps(path: Path, settings: Settings, console: Console) -> None:
         else f"ECR_AUDIT_DATA={settings.data} make sql"
     )
     files: Sequence[tuple[str, object]] = (
-        ("Published", path),
+        ("Published", publications(settings).address),
         ("Lake", settings.lake_root),
         ("Ask it", ask),
         ("Scheduler and UI", "make up"),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from ecr_audit.lake import Lake
+from ecr_audit.lake import Lake, open_lake
 from ecr_audit.schemas import STAGES
 from ecr_audit.settings import load_settings
 
@@ -43,9 +43,9 @@ def _last_of_each_month(days: Iterable[date]) -> set[date]:
 
 
 def maintain(*, dry_run: bool) -> list[str]:
-    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates thinned, or to be thinned."""
+    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates (to be) thinned."""
     settings = load_settings()
-    lake = Lake(settings.lake_root)
+    lake = open_lake(settings)
     now = datetime.now(UTC)
     thinned = [day.isoformat() for day in thin(lake, now.date(), settings.retention_days, dry_run=dry_run)]
     log.info(

@@ -167,7 +167,7 @@ def test_the_publishing_step_goes_where_it_is_told(
     shutil.copytree(demo / "lake", tmp_path / "lake")
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", schema)
-    steps.publish(postgres)
+    steps.publish(postgres_uri=postgres)
     with duckdb.connect(tmp_path / "publish" / "compliance.duckdb", read_only=True) as published:
         here = published.execute("SELECT snapshot_date, compliance_commit FROM publication").fetchall()
     assert ask(postgres, f"SELECT snapshot_date, compliance_commit FROM {schema}.publication") == here

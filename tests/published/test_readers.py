@@ -44,7 +44,8 @@ def publish_day(small_lake: Any, folder: Path, number: int) -> Path:
     day = date(2026, 11, number)
     small_lake.scan(day, repositories=[{"repository_name": f"app-{each}"} for each in range(number)])
     small_lake.judge(day)
-    return publish(small_lake.lake, small_lake.catalog, folder, owner_tags=()).database
+    publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
+    return folder / "compliance.duckdb"
 
 
 def test_readers_of_the_file_see_only_whole_publications(small_lake: Any, tmp_path: Path) -> None:

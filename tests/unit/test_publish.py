@@ -115,8 +115,9 @@ def test_the_file_opens_with_older_drivers(published: Callable[..., Publication]
     assert tags["storage_version"].startswith("v1.2.0")
 
 
-def test_a_reader_keeps_the_file_it_opened(published: Callable[..., Publication]) -> None:
-    path = published(DAY_1, repositories=[{}]).database
+def test_a_reader_keeps_the_file_it_opened(published: Callable[..., Publication], folder: Path) -> None:
+    published(DAY_1, repositories=[{}])
+    path = folder / "compliance.duckdb"
     with path.open("rb") as reader:
         inode = path.stat().st_ino
         before = reader.read(100)

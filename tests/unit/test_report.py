@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from ecr_audit import waivers
+from ecr_audit.publication import publications
 from ecr_audit.publish import publish
 from ecr_audit.report import POLICY, print_summary
 from ecr_audit.settings import Settings
@@ -34,7 +35,7 @@ def summary(small_lake: Any, tmp_path: Path) -> Any:
             small_lake.scan(day, repositories=repositories)
             small_lake.judge(day)
         settings = Settings(data=tmp_path)
-        publish(small_lake.lake, small_lake.catalog, settings.publish_folder, owner_tags=())
+        publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
         told = io.StringIO()
         print_summary(settings, Console(file=told, width=110))
         return told.getvalue()

@@ -15,6 +15,9 @@ from ecr_audit.settings import Settings, SettingsError, load_settings
 ALL_NAMES = [f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields]
 
 
+KEY = "arn:aws:kms:eu-south-1:111111111111:key/11111111-2222-3333-4444-555555555555"
+
+
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch):
     for name in list(os.environ):
@@ -26,6 +29,8 @@ def test_defaults():
     assert load_settings().model_dump() == {
         "data": Path("data"),
         "lake": None,
+        "publish": None,
+        "s3_encryption": None,
         "role_name": "ecr-audit",
         "external_id": None,
         "regions": (),
@@ -77,6 +82,11 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
         ("LAKE", "s3://audit-lake", "s3://audit-lake"),
         ("LAKE", "file:///srv/lake", "file:///srv/lake"),
         ("LAKE", "relative/lake", "relative/lake"),
+        ("PUBLISH", "s3://audit-reports/ecr", "s3://audit-reports/ecr"),
+        ("S3_ENCRYPTION", "AES256", "AES256"),
+        ("S3_ENCRYPTION", "aws:kms", "aws:kms"),
+        ("S3_ENCRYPTION", KEY, KEY),
+        ("S3_ENCRYPTION", KEY.replace("aws:", "aws-us-gov:", 1), KEY.replace("aws:", "aws-us-gov:", 1)),
         ("ROLE_NAME", "team/ecr-audit", "team/ecr-audit"),
         ("EXTERNAL_ID", "a1:b2/c3", "a1:b2/c3"),
         ("POSTGRES_CONN_ID", "warehouse", "warehouse"),
@@ -96,6 +106,9 @@ def test_what_is_taken(monkeypatch, name, given, taken):
         ("LAKE", "s3://Upper_Case", "a folder, or s3://bucket/prefix"),
         ("LAKE", "s3:/one-slash/lake", "a folder, or s3://bucket/prefix"),
         ("LAKE", "file://host/lake", "a folder, or s3://bucket/prefix"),
+        ("PUBLISH", "http://bucket", "a folder, or s3://bucket/prefix"),
+        ("S3_ENCRYPTION", "aes256", "AES256, aws:kms, or the ARN of a KMS key"),
+        ("S3_ENCRYPTION", "alias/audit", "AES256, aws:kms, or the ARN of a KMS key"),
         ("ROLE_NAME", "arn:aws:iam::111111111111:role/ecr-audit", "such as ecr-audit"),
         ("ROLE_NAME", "ecr audit", "such as ecr-audit"),
         ("ROLE_NAME", "prüfer", "such as ecr-audit"),

@@ -63,6 +63,9 @@ def stage(lake: Lake, evaluation: Evaluation, verdicts: Path) -> None:
 def unstage(lake: Lake, snapshot_date: str) -> None:
     """Remove what is staged of a date, if anything is."""
     folder = _folder(snapshot_date)
+    # By its name: a listing may be late, and an old note must not vouch for new verdicts.
+    if lake.exists(f"{folder}/{_NOTE}"):
+        lake.remove_file(f"{folder}/{_NOTE}")
     if lake.staged(folder):
         lake.remove_folder(folder)
 
@@ -70,7 +73,7 @@ def unstage(lake: Lake, snapshot_date: str) -> None:
 def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
     """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
     folder = _folder(snapshot_date.isoformat())
-    if f"{folder}/{_NOTE}" in lake.staged(folder):
+    if lake.exists(f"{folder}/{_NOTE}"):
         with lake.filesystem.open_input_stream(lake.absolute(f"{folder}/{_NOTE}")) as stream:
             return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(stream.read()))
     commit = lake.read_commit("compliance", snapshot_date)

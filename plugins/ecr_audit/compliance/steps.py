@@ -14,8 +14,10 @@ from ecr_audit.compliance import ComplianceError, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
 from ecr_audit.dictionary import load_dictionary
-from ecr_audit.lake import Lake
+from ecr_audit.lake import Lake, open_lake
 from ecr_audit.postgres import publish_to_postgres
+from ecr_audit.publication import newest as newest_publication
+from ecr_audit.publication import publications
 from ecr_audit.publish import TABLES
 from ecr_audit.publish import publish as publish_newest
 from ecr_audit.report import CHANGE_WORDS, changes_by_kind
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
     """Judge a snapshot: the wanted one, or the oldest that was just committed, or the newest. Returns its date."""
     settings = load_settings()
-    lake = Lake(settings.lake_root)
+    lake = open_lake(settings)
     dates = (
         [wanted] if wanted else sorted(committed) or [day.isoformat() for day in lake.snapshot_dates("inventory")[-1:]]
     )
@@ -46,7 +48,7 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
 def roll_up(snapshot_date: str) -> str:
     """Roll up and commit a snapshot's verdicts; then judge and roll up each one after it. Returns the newest's date."""
     settings = load_settings()
-    lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
+    lake, catalog = open_lake(settings), load_catalog(SQL_ROOT)
     waivers = load_waivers(settings.waivers, catalog, settings.waiver_max_days)
     newest = date.fromisoformat(snapshot_date)
     _roll_up(lake, catalog, newest, waivers)
@@ -64,27 +66,33 @@ def _roll_up(lake: Lake, catalog: Catalog, day: date, waivers: pa.Table) -> None
         log.warning("%s", warning)
 
 
-def publish(postgres_uri: str | None = None) -> str:
-    """Publish the newest evaluated snapshot, also to PostgreSQL if told where. Returns the path of the published file.
+def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> str:
+    """Publish the newest evaluated snapshot, also to PostgreSQL if told where. Returns where people find it.
+
+    `rolled_up`: the date of the newest snapshot, which `roll_up` returned.
 
     A PostgreSQL that fails fails the step after the files have been published.
     """
     settings = load_settings()
     publication = publish_newest(
-        Lake(settings.lake_root), load_catalog(SQL_ROOT), settings.publish_folder, owner_tags=settings.owner_tags
+        open_lake(settings),
+        load_catalog(SQL_ROOT),
+        publications(settings),
+        owner_tags=settings.owner_tags,
+        rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
     )
-    log.info("Published snapshot %s: %s", publication.snapshot_date, publication.database)
+    log.info("Published snapshot %s: %s", publication.snapshot_date, publication.address)
     if postgres_uri:
         rows = publish_to_postgres(
             publication.database, postgres_uri, settings.postgres_schema, load_dictionary(TABLES)
         )
         log.info("Published %s rows into PostgreSQL's schema %s", f"{sum(rows.values()):,}", settings.postgres_schema)
-    return str(publication.database)
+    return publication.address
 
 
-def announce(database: str) -> str:
+def announce() -> str:
     """Say what changed since the snapshot before. Returns what it says."""
-    with duckdb.connect(database, read_only=True) as published:
+    with duckdb.connect(newest_publication(load_settings()).database, read_only=True) as published:
         counts = changes_by_kind(published)
     told = ", ".join(f"{counts[kind]:,} {words}" for kind, words in CHANGE_WORDS.items() if kind in counts)
     log.info("Since the snapshot before: %s", told or "nothing changed")

@@ -24,6 +24,7 @@ from ecr_audit.demo.waivers import write_waivers
 from ecr_audit.demo.world import Repository, World
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import Lake, LakeError
+from ecr_audit.publication import publications
 from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT, Settings
@@ -184,11 +185,11 @@ def main() -> int:
     lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
     try:
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
-        publication = publish(lake, catalog, settings.publish_folder, owner_tags=settings.owner_tags)
+        publication = publish(lake, catalog, publications(settings), owner_tags=settings.owner_tags)
     except (FinalError, LakeError) as fault:
         sys.stderr.write(f"{fault}\n")
         return 1
-    sys.stdout.write(f"{len(dates)} nights, {dates[0]} to {dates[-1]}. Published: {publication.database}\n")
+    sys.stdout.write(f"{len(dates)} nights, {dates[0]} to {dates[-1]}. Published: {publication.address}\n")
     return 0
 
 

@@ -14,7 +14,8 @@ from ecr_audit.dictionary import quoted
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.doctor.results import Result, fail, ok
-from ecr_audit.lake import Lake, LakeError
+from ecr_audit.lake import LakeError, open_lake
+from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.waivers import WaiverError, load_waivers
 
@@ -36,7 +37,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
     root = settings.lake_root
     doing = "opened"
     try:
-        lake = Lake(root)
+        lake = open_lake(settings)
         name = f"{_PROBES}/{uuid.uuid4().hex}"
         with lake.scratch("doctor") as folder:
             doing = "written"
@@ -67,8 +68,10 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
 
 
 def check_published(settings: Settings) -> Result:
-    """Write, rename and remove a probe in the folder of published files."""
-    folder = settings.publish_folder
+    """Write, rename and remove a probe where files are published."""
+    if settings.publish_root.startswith(SCHEME):
+        return _check_published_on_s3(S3(settings.publish_root, settings.s3_encryption))
+    folder = Path(settings.publish_root.removeprefix("file://"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as aside:
@@ -76,9 +79,26 @@ def check_published(settings: Settings) -> Result:
             probe.write_bytes(_PROBE)
             probe.replace(Path(aside, "renamed"))
     except OSError as error:
-        fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
+        fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA or ECR_AUDIT_PUBLISH."
         return fail(PUBLISHED, f"{folder} cannot be written: {error}", fix)
     return ok(PUBLISHED, f"{folder}: written and deleted")
+
+
+def _check_published_on_s3(place: S3) -> Result:
+    name = f"{_PROBES}/{uuid.uuid4().hex}"
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder, "probe")
+            probe.write_bytes(_PROBE)
+            place.put(probe, name)
+        place.get(name)
+        place.names("versions/")
+        place.delete([name])
+    except S3_ERRORS as error:
+        fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_PUBLISH."
+        fix = SET_THE_CLOCK if is_of_time(str(error)) else fix
+        return fail(PUBLISHED, f"{place.url} cannot be read, written, listed and deleted: {error}", fix)
+    return ok(PUBLISHED, f"{place.url}: written, read, listed and deleted")
 
 
 def check_waivers(settings: Settings) -> Result:

@@ -91,7 +91,7 @@ def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Setting
 
 def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] | None:
     """The staged scan_targets and repositories of a batch; None when it has no part."""
-    if f"{plan.folder}/{targets_name(batch)}" not in lake.staged(plan.folder):
+    if not lake.exists(f"{plan.folder}/{targets_name(batch)}"):
         return None
     targets = staged_table(lake, plan, targets_name(batch))
     repositories_file = targets.schema.metadata[REPOSITORIES_FILE].decode()

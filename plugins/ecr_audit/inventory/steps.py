@@ -12,7 +12,7 @@ from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory.commit import commit_snapshot, coverage
 from ecr_audit.inventory.plan import Limits, read_plan
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import Lake
+from ecr_audit.lake import open_lake
 from ecr_audit.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     settings = load_settings()
     snapshot_date = settings.snapshot_date or run_after.astimezone(UTC).date()
     plan = planning.discover(
-        Lake(settings.lake_root), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
+        open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
     )
     log.info("Snapshot %s: the organization is read, plan %s", snapshot_date, plan.plan_id)
     return plan.plan_id
@@ -36,7 +36,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
 def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[int]:
     """Plan all targets and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
-    batches = planning.cut_batches(Lake(settings.lake_root), hub, plan_id, settings, _limits(params))
+    batches = planning.cut_batches(open_lake(settings), hub, plan_id, settings, _limits(params))
     log.info("Planned %d batch%s of accounts", len(batches), "es" * (len(batches) != 1))
     return batches
 
@@ -44,14 +44,14 @@ def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[in
 def scan(hub: Hub, plan_id: str, batch: int) -> None:
     """Scan one batch and stage its part."""
     settings = load_settings()
-    summary = scan_batch(Lake(settings.lake_root), hub, plan_id, batch, settings)
+    summary = scan_batch(open_lake(settings), hub, plan_id, batch, settings)
     told = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
     log.info("Batch %d: %s repositories, targets: %s", batch, f"{summary.repositories:,}", told)
 
 
 def commit(plan_id: str) -> str:
     """Commit the snapshot. Returns its date, YYYY-MM-DD."""
-    committed = commit_snapshot(Lake(load_settings().lake_root), plan_id)
+    committed = commit_snapshot(open_lake(load_settings()), plan_id)
     told = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in committed.rows.items())
     log.info("Snapshot %s committed: %s", committed.snapshot_date, told)
     return committed.snapshot_date.isoformat()
@@ -60,7 +60,7 @@ def commit(plan_id: str) -> str:
 def check_coverage(plan_id: str) -> None:
     """Raise CoverageError when less than ECR_AUDIT_MIN_COVERAGE of what can be seen was seen."""
     settings = load_settings()
-    lake = Lake(settings.lake_root)
+    lake = open_lake(settings)
     committed = lake.read_commit("inventory", read_plan(lake, plan_id).snapshot_date)
     if committed is None:
         raise CoverageError(f"Plan {plan_id} has committed no snapshot.")

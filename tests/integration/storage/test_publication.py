@@ -1,0 +1,189 @@
+"""Publications on S3: what readers find at each moment, what is kept, and how it gets to them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import ecr_audit
+from ecr_audit.publication import (
+    DATABASE,
+    PublicationError,
+    Published,
+    S3Publications,
+    newest,
+    publications,
+    version_of,
+)
+from ecr_audit.s3 import S3
+from ecr_audit.settings import Settings, load_settings
+
+from .conftest import BUCKET, KEY, EmulatedS3
+
+DAY = date(2026, 11, 1)
+ROOT = f"s3://{BUCKET}/audit/reports"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def settings(s3: EmulatedS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path / "publisher"))
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", ROOT)
+    return load_settings()
+
+
+@pytest.fixture
+def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
+    """The same settings on another machine."""
+    return settings.model_copy(update={"data": tmp_path / "reader"})
+
+
+def publish(settings: Settings, content: str, *, at: datetime = NOW) -> Published:
+    place = publications(settings)
+    with place.building() as aside:
+        for name in (DATABASE, "findings.csv"):
+            (aside / name).write_text(content)
+        return place.add(aside, version_of(at, content), DAY)
+
+
+def test_a_version_is_found_on_another_machine(settings: Settings, elsewhere: Settings, s3: EmulatedS3) -> None:
+    published = publish(settings, "one")
+    found = newest(elsewhere)
+    assert (found.version, found.snapshot_date) == (published.version, DAY)
+    assert (found.database.read_text(), published.database.read_text()) == ("one", "one")
+    assert found.database != published.database
+    prefix = f"audit/reports/versions/{published.version}"
+    assert s3.all_keys() == {f"{prefix}/{DATABASE}", f"{prefix}/findings.csv", "audit/reports/latest.json"}
+
+
+def test_it_is_downloaded_once(
+    settings: Settings, elsewhere: Settings, s3: EmulatedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(settings, "one")
+    download, downloads = S3.download, []
+    monkeypatch.setattr(S3, "download", lambda *given: (downloads.append(given), download(*given)))
+    paths = [newest(elsewhere).database for _ in range(3)]
+    assert (len(downloads), len(set(paths))) == (1, 1)
+    publish(settings, "two", at=NOW + timedelta(seconds=1))
+    assert newest(elsewhere).database.read_text() == "two"
+    assert paths[0].read_text() == "one", "whoever reads it goes on"
+    assert newest(settings).database.read_text() == "two"
+    assert len(downloads) == 2, "the publisher has what it published"
+
+
+def test_the_cache_forgets_all_but_two(settings: Settings, elsewhere: Settings) -> None:
+    versions = []
+    for second, content in enumerate(("one", "two", "three")):
+        publish(settings, content, at=NOW + timedelta(seconds=second))
+        versions.append(newest(elsewhere).version)
+    assert sorted(folder.name for folder in (elsewhere.data / "cache").iterdir()) == versions[1:]
+
+
+class Killed(BaseException):
+    """Ends the program at a point of the test's choosing."""
+
+
+def test_a_publisher_that_dies_between_two_puts_leaves_the_old_version(
+    settings: Settings, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files and latest.json: readers see the old version, whole, until the last is put."""
+    publish(settings, "one", at=NOW - timedelta(days=9))
+    put, left = S3.put, 0
+
+    def dying(place: S3, local: Path, name: str) -> None:
+        nonlocal left
+        if left == 0:
+            raise Killed
+        left -= 1
+        put(place, local, name)
+
+    monkeypatch.setattr(S3, "put", dying)
+    for allowed in range(3):
+        left = allowed
+        with pytest.raises(Killed):
+            publish(settings, "two", at=NOW - timedelta(days=3, seconds=allowed))
+        assert newest(elsewhere).database.read_text() == "one"
+        assert newest(settings).database.read_text() == "one"
+    left = 3
+    third = publish(settings, "three", at=NOW)
+    assert newest(elsewhere).database.read_text() == "three"
+    place = S3(ROOT)
+    kept = {name.split("/")[1] for name in place.names("versions/")}
+    assert {version[-3:] for version in kept} == {"one", "ree"}, "what the dead left is gone"
+    assert third.version in kept
+
+
+def test_old_versions_go_after_a_day_but_never_the_one_before_the_newest(settings: Settings, s3: EmulatedS3) -> None:
+    ages = {"a": 30, "b": 20, "c": 10, "d": 0}
+    for content, days in ages.items():
+        publish(settings, content, at=NOW - timedelta(days=days))
+    assert {key.split("-")[-1][0] for key in s3.all_keys() if "versions" in key} == {"c", "d"}
+    publish(settings, "e", at=NOW + timedelta(seconds=1))
+    assert {key.split("-")[-1][0] for key in s3.all_keys() if "versions" in key} == {"d", "e"}
+    publish(settings, "f", at=NOW + timedelta(seconds=2))
+    assert {key.split("-")[-1][0] for key in s3.all_keys() if "versions" in key} == {"d", "e", "f"}, (
+        "somebody may read it"
+    )
+
+
+def test_a_listing_that_is_late_hides_nothing_and_removes_nothing_that_is_needed(
+    settings: Settings, elsewhere: Settings, s3: EmulatedS3
+) -> None:
+    publish(settings, "one", at=NOW - timedelta(days=3))
+    s3.stop_listing()
+    publish(settings, "two", at=NOW - timedelta(days=2))
+    assert newest(elsewhere).database.read_text() == "two"
+    publish(settings, "three", at=NOW)
+    assert newest(elsewhere).database.read_text() == "three"
+    s3.list_again()
+    publish(settings, "four", at=NOW + timedelta(seconds=1))
+    assert {key.split("-")[-1].split("/")[0] for key in s3.all_keys() if "versions" in key} == {"three", "four"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"), [("AES256", ("AES256", None)), ("aws:kms", ("aws:kms", None)), (KEY, ("aws:kms", KEY))]
+)
+def test_every_object_is_encrypted_as_set(
+    settings: Settings, s3: EmulatedS3, setting: str, told: tuple[str | None, str | None]
+) -> None:
+    s3.asks_for_encryption = True
+    with pytest.raises(PublicationError, match=r"ECR_AUDIT_PUBLISH: 's3://.*' cannot be written .*AccessDenied"):
+        publish(settings, "one")
+    publish(settings.model_copy(update={"s3_encryption": setting}), "two")
+    assert set(s3.encryption.values()) == {told}
+
+
+def test_without_a_publication_the_error_names_the_setting(settings: Settings) -> None:
+    with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_PUBLISH: 's3://.*/latest.json' is not there"):
+        newest(settings)
+
+
+def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> None:
+    place = S3Publications(S3("s3://no-such-reports/x"), tmp_path)
+    with pytest.raises(PublicationError, match=r"ECR_AUDIT_PUBLISH: 's3://no-such-reports/x/.*NoSuchBucket"):
+        place.newest()
+
+
+def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the steps publish it: the lake on S3, too."""
+    from ecr_audit.compliance import steps
+    from ecr_audit.lake import open_lake
+
+    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{BUCKET}/audit/lake")
+    small_lake.lake = open_lake(load_settings())
+    small_lake.scan(DAY, repositories=[{}])
+    small_lake.judge(DAY)
+    assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
+    assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
+    assert steps.announce() == ""
+    command = [sys.executable, "-m", "ecr_audit.publication"]
+    plugins = Path(ecr_audit.__file__).parents[1]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
+    with duckdb.connect(told.stdout.strip(), read_only=True) as database:
+        assert database.execute("SELECT count(*) FROM findings").fetchall() == [(2,)]
