@@ -41,6 +41,19 @@ def test_commands_and_settings_that_are_named_are_there(document: Path) -> None:
     assert named <= settings
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    """To a file, or to a heading of the same document, by the anchor that GitHub gives it."""
+    text = document.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors
+        elif not target.startswith(("https://", "http://")):
+            assert (document.parent / target.partition("#")[0]).exists(), target
+
+
 @pytest.mark.parametrize("document", OURS, ids=lambda path: path.name)
 def test_files_that_are_named_are_there(document: Path) -> None:
     paths = set(re.findall(r"(?<![\w/.-])(?:deploy|docs|dags|plugins|sql|tests|bin)/[\w./-]*", code(document)))
