@@ -24,10 +24,13 @@ from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.doctor import Status, examine
+from ecr_audit.doctor.places import check_lake, check_published
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import Limits, cut_batches, discover
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import Lake
+from ecr_audit.lake import Lake, open_lake
+from ecr_audit.publication import publications
+from ecr_audit.publish import publish
 from ecr_audit.settings import Settings
 
 # What needs no permission (STS API Reference).
@@ -159,13 +162,20 @@ def allowed_lake(allowed: Allowed) -> set[str]:
     return {action for action in allowed("hub-role", LakeBucket="the-lake", **HUB_ROLE) if action.startswith("s3:")}
 
 
-def test_the_hub_role_allows_exactly_what_a_lake_on_s3_takes(
-    allowed_lake: set[str], s3_calls: set[str], small_lake: Any
+def test_the_hub_role_allows_exactly_what_a_lake_and_publications_on_s3_take(
+    allowed_lake: set[str], s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
-    small_lake.lake = Lake("s3://the-lake/ecr")
+    """And what the doctor tries of it."""
+    settings = Settings(data=tmp_path, lake="s3://the-lake/ecr", publish="s3://the-lake/published")
+    small_lake.lake = open_lake(settings)
     # The last day twice: what is replaced is deleted.
     for day in (date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 2)):
         small_lake.scan(day, repositories=[{}])
         small_lake.judge(day)
+        publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
     # A write that breaks off aborts its upload; none did.
     assert s3_calls | {"s3:AbortMultipartUpload"} == allowed_lake
+    s3_calls.clear()
+    settings = settings.model_copy(update={"lake": "s3://the-lake/fresh"})
+    assert (check_lake(settings, "").status, check_published(settings).status) == (Status.OK, Status.OK)
+    assert s3_calls <= allowed_lake
