@@ -1,47 +1,67 @@
 -- severity: fail
 -- The day's changes, applied to what was known before, give what is known today: for every policy, those that comply,
 -- those that do not, and those without a verdict (which UNDETERMINED and INAPPLICABLE are alike) are the same
--- repositories. Sets are compared by number and by the sum of their ids' hashes.
-WITH moves AS (
+-- repositories. Sets are compared by number and by the sum of their ids' hashes: each is read once, and added up.
+WITH before AS (
     SELECT
         policy_id,
         status,
-        object_id,
-        1 AS count
+        count(*) AS objects,
+        sum(hash(object_id)) AS fingerprint
     FROM lake.previous_policy_output
     ANTI JOIN staging.recreated USING (object_id)
-    UNION ALL
+    GROUP BY ALL
+),
+
+changed_from AS (
     SELECT
         policy_id,
         previous_status AS status,
-        repository_arn AS object_id,
-        -1 AS count
+        count(*) AS objects,
+        sum(hash(repository_arn)) AS fingerprint
     FROM marts.changes
     WHERE previous_status IS NOT NULL
-    UNION ALL
+    GROUP BY ALL
+),
+
+changed_to AS (
     SELECT
         policy_id,
         status,
-        repository_arn AS object_id,
-        1 AS count
+        count(*) AS objects,
+        sum(hash(repository_arn)) AS fingerprint
     FROM marts.changes
-    UNION ALL
+    GROUP BY ALL
+),
+
+today AS (
     SELECT
         policy_id,
         status,
-        object_id,
-        -1 AS count
+        count(*) AS objects,
+        sum(hash(object_id)) AS fingerprint
     FROM lake.policy_output
+    GROUP BY ALL
+),
+
+moves AS (
+    SELECT *, 1 AS sign FROM before
+    UNION ALL
+    SELECT *, -1 AS sign FROM changed_from
+    UNION ALL
+    SELECT *, 1 AS sign FROM changed_to
+    UNION ALL
+    SELECT *, -1 AS sign FROM today
 )
 
 SELECT
     policy_id,
     CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN status ELSE 'no verdict' END AS verdict,
-    sum(count) AS too_many
+    sum(sign * objects) AS too_many
 FROM moves
 SEMI JOIN lake.previous_policy_run USING (policy_id)
 -- Said once, and then no more: neither is a state that anything stays in.
 WHERE status <> 'DISAPPEARED'
 GROUP BY ALL
-HAVING sum(count) <> 0
-    OR sum(hash(object_id)) FILTER (WHERE count > 0) <> sum(hash(object_id)) FILTER (WHERE count < 0)
+HAVING sum(sign * objects) <> 0
+    OR sum(sign * fingerprint) <> 0

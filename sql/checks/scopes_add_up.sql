@@ -1,44 +1,61 @@
 -- severity: fail
--- The organization's counts are the sum over all accounts, and the sum over the topmost OUs and the accounts in none.
-WITH parts AS (
+-- The organization's counts, of each policy and of each section, are the sum over all accounts, over the topmost OUs and
+-- the accounts in none, and of a policy also over all owners and over all regions.
+WITH counts AS (
     SELECT
-        s.*,
-        CASE
-            WHEN s.scope_type = 'account' THEN 'accounts'
-            ELSE 'topmost OUs and accounts in none'
-        END AS summed
-    FROM marts.section_compliance AS s
-    WHERE s.scope_type = 'account'
-        OR (s.scope_type = 'ou' AND s.scope_id NOT LIKE '%/%')
+        policy_id AS counted,
+        scope_type,
+        scope_id,
+        [compliant, incompliant, undetermined, inapplicable, disappeared, waived] AS numbers
+    FROM marts.scope_compliance
     UNION ALL
     SELECT
-        s.*,
-        'topmost OUs and accounts in none' AS summed
-    FROM marts.section_compliance AS s
-    LEFT JOIN lake.accounts AS a ON a.account_id = s.scope_id
-    WHERE s.scope_type = 'account'
+        section_id AS counted,
+        scope_type,
+        scope_id,
+        [compliant, incompliant, undetermined, inapplicable, disappeared, waived] AS numbers
+    FROM marts.section_compliance
+),
+
+parts AS (
+    SELECT
+        counted,
+        CASE scope_type
+            WHEN 'ou' THEN 'topmost OUs and accounts in none'
+            ELSE scope_type || 's'
+        END AS summed,
+        numbers
+    FROM counts
+    WHERE scope_type IN ('account', 'owner', 'region')
+        OR (scope_type = 'ou' AND scope_id NOT LIKE '%/%')
+    UNION ALL
+    SELECT
+        c.counted,
+        'topmost OUs and accounts in none' AS summed,
+        c.numbers
+    FROM counts AS c
+    LEFT JOIN lake.accounts AS a ON a.account_id = c.scope_id
+    WHERE c.scope_type = 'account'
         AND coalesce(a.ou_path, '') = ''
 ),
 
 sums AS (
     SELECT
-        section_id,
+        counted,
         summed,
-        sum(compliant) AS compliant,
-        sum(incompliant) AS incompliant,
-        sum(undetermined) AS undetermined,
-        sum(inapplicable) AS inapplicable,
-        sum(disappeared) AS disappeared
+        [
+            sum(numbers[1]), sum(numbers[2]), sum(numbers[3]), sum(numbers[4]), sum(numbers[5]), sum(numbers[6])
+        ]::BIGINT[] AS sum_of_parts
     FROM parts
     GROUP BY ALL
 )
 
 SELECT
-    section_id,
-    n.summed,
-    [o.compliant, o.incompliant, o.undetermined, o.inapplicable, o.disappeared]::BIGINT[] AS organization,
-    [n.compliant, n.incompliant, n.undetermined, n.inapplicable, n.disappeared]::BIGINT[] AS sum_of_parts
-FROM marts.section_compliance AS o
-JOIN sums AS n USING (section_id)
-WHERE o.scope_type = 'organization'
-    AND organization IS DISTINCT FROM sum_of_parts
+    counted,
+    s.summed,
+    c.numbers AS organization,
+    s.sum_of_parts
+FROM counts AS c
+JOIN sums AS s USING (counted)
+WHERE c.scope_type = 'organization'
+    AND c.numbers IS DISTINCT FROM s.sum_of_parts

@@ -1,5 +1,5 @@
 -- changes: one row per policy and repository whose verdict changed since the previous evaluated snapshot.
--- key: policy_id, repository_arn.  from: lake.policy_output, lake.previous_policy_output, lake.previous_policy_run,
+-- key: policy_id, repository_arn.  from: staging.new_verdicts, lake.previous_policy_output, lake.previous_policy_run,
 -- staging.recreated, staging.owners, lake.accounts, lake.previous_accounts.
 --   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
@@ -17,12 +17,10 @@ WITH previous AS (
     WHERE status <> 'DISAPPEARED'
 ),
 
--- Whatever changed has its status since today.
 today AS (
     SELECT *
-    FROM lake.policy_output
+    FROM staging.new_verdicts
     SEMI JOIN lake.previous_policy_run USING (policy_id)
-    WHERE status_date = $snapshot_date
 ),
 
 compared AS (

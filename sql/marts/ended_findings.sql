@@ -1,5 +1,5 @@
 -- ended_findings: one row per incompliant stretch that ended on the snapshot's date, as it was the snapshot before.
--- key: policy_id, object_id.  from: lake.policy_output, staging.recreated, lake.previous_*.
+-- key: policy_id, object_id.  from: lake.policy_output, staging.recreated, staging.previous_owners, lake.previous_*.
 -- ended_by:
 --   fixed           it complies now, or the policy does not apply to it any more
 --   disappeared     it was deleted, even if another one has its name today
@@ -39,9 +39,9 @@ SELECT
     a.account_name,
     a.ou_path,
     e.region,
-    coalesce(tagged_owner(r.tags), a.account_name, e.account_id) AS owner,
+    coalesce(w.owner, a.account_name, e.account_id) AS owner,
     e.incompliant_start_date,
     e.ended_by
 FROM ended AS e
-LEFT JOIN lake.previous_repositories AS r ON r.repository_arn = e.object_id
+LEFT JOIN staging.previous_owners AS w ON w.object_id = e.object_id
 LEFT JOIN lake.previous_accounts AS a ON a.account_id = e.account_id

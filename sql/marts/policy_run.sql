@@ -1,16 +1,25 @@
 -- policy_run: one row per policy: how many objects it found in which state.
 -- key: policy_id.  from: lake.policy_output, catalog.policies.
 -- A policy that had nothing to judge is here too, with zeros.
+WITH counts AS (
+    SELECT
+        policy_id,
+        status,
+        count(*) AS objects
+    FROM lake.policy_output
+    GROUP BY ALL
+)
+
 SELECT
     p.policy_id,
     p.policy_hash,
     $run_time AS run_time,
     TRUE AS completed,
-    count(*) FILTER (WHERE o.status = 'COMPLIANT') AS compliant,
-    count(*) FILTER (WHERE o.status = 'INCOMPLIANT') AS incompliant,
-    count(*) FILTER (WHERE o.status = 'UNDETERMINED') AS undetermined,
-    count(*) FILTER (WHERE o.status = 'INAPPLICABLE') AS inapplicable,
-    count(*) FILTER (WHERE o.status = 'DISAPPEARED') AS disappeared
+    coalesce(sum(c.objects) FILTER (WHERE c.status = 'COMPLIANT'), 0)::BIGINT AS compliant,
+    coalesce(sum(c.objects) FILTER (WHERE c.status = 'INCOMPLIANT'), 0)::BIGINT AS incompliant,
+    coalesce(sum(c.objects) FILTER (WHERE c.status = 'UNDETERMINED'), 0)::BIGINT AS undetermined,
+    coalesce(sum(c.objects) FILTER (WHERE c.status = 'INAPPLICABLE'), 0)::BIGINT AS inapplicable,
+    coalesce(sum(c.objects) FILTER (WHERE c.status = 'DISAPPEARED'), 0)::BIGINT AS disappeared
 FROM catalog.policies AS p
-LEFT JOIN lake.policy_output AS o USING (policy_id)
+LEFT JOIN counts AS c USING (policy_id)
 GROUP BY ALL

@@ -16,6 +16,9 @@ from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP
 from ecr_audit.waivers import SCHEMA as WAIVERS_SCHEMA
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, open_warehouse, read_statement
 
+# Few rows each, of many that are thus read once. In this order: one may read those before it.
+_STAGED = ("account_scopes", "previous_owners", "new_verdicts", "waiver_matches")
+
 
 class ComplianceError(FinalError):
     """The snapshot cannot be rolled up as it is; the message says what to run first."""
@@ -52,10 +55,10 @@ def roll_up(
     ) as warehouse:
         warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
         warehouse.add_arrow("catalog.waivers", WAIVERS_SCHEMA.empty_table() if waivers is None else waivers)
-        for view in ("account_scopes", "owners"):
-            warehouse.create_view(f"staging.{view}", read_statement(f"staging/{view}"))
-        matches = read_statement("staging/waiver_matches")
-        warehouse.create_table("staging.waiver_matches", matches, snapshot_date=snapshot_date)
+        for name in _STAGED:
+            statement = read_statement(f"staging/{name}")
+            warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
+        warehouse.create_view("staging.owners", read_statement("staging/owners"))
         for table in ROLLED_UP:
             statement = read_statement(f"marts/{table.name}")
             warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)
