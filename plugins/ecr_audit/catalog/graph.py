@@ -18,6 +18,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "name": pa.string(),
             "contextual_name": pa.string(),
             "description": pa.string(),
+            "tags": _STRINGS,
             "type": pa.string(),
             "categories": _STRINGS,
             "flags": _STRINGS,

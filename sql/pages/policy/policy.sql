@@ -24,6 +24,7 @@ SELECT
     name,
     contextual_name,
     description,
+    tags,
     type,
     categories,
     flags,

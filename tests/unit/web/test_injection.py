@@ -1,0 +1,149 @@
+"""Texts that mean harm, in every parameter of every route and in the data: shown as text, or refused, and no more.
+
+Routes and parameters are taken from the application, so that a new one cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import FastAPI
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from ecr_audit.web.urls import PREFIX
+
+HARM = {
+    "script": "<script>alert(1)</script>",
+    "quotes": "\"'><img src=x onerror=alert(1)>",
+    "sql": "' OR 1=1; DROP TABLE findings; --",
+    "formula": "=cmd|'/c calc'!A1",
+    "path": "../../../../etc/passwd",
+    "nul": "\0",
+    "nul twice encoded": "%00",
+    "header": "x\r\nSet-Cookie: a=b",
+    "template": "{{ 7 * 7 }}{% raise %}${7*7}",
+    "link": "javascript:alert(1)",
+    "right to left": "\u202egnp.exe",
+    "half a surrogate": "%ED%A0%80",
+    "long": "x" * 10_000,
+}
+
+# Where a route has no answer but for a thing that there is, one that there is.
+THERE = {
+    "/accounts/{account_id}": "/accounts/111111111111",
+    "/repositories/{repository_arn:path}": "/repositories/arn:aws:ecr:eu-west-1:111111111111:repository/app",
+    "/policies/{path:path}": "/policies/ce/ca/aws/ecr/repository-image-tag-mutability",
+    "/frameworks/{name}": "/frameworks/nist-sp-800-53-r5",
+    "/sections/{path:path}": "/sections/nist-sp-800-53-r5/cm/02",
+}
+
+
+class Markup(HTMLParser):
+    """What in a page could act: the tags, attributes and addresses that it has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[str | None] = []
+        self.handlers: list[str] = []
+        self.addresses: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Called for each tag, with what its attributes mean once decoded."""
+        given = dict(attrs)
+        if tag == "script":
+            self.scripts.append(given.get("src"))
+        self.handlers += [name for name in given if name.startswith("on") or name == "style"]
+        self.links += [given["href"] or ""] if tag == "a" and "href" in given else []
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("href", "src", "action", "formaction", "srcset")
+        ]
+
+
+def assert_inert(answer: Any) -> None:
+    """Nothing in an answer does what a text in it says."""
+    assert answer.status_code < 500, answer.text[:500]
+    assert "set-cookie" not in answer.headers
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if not answer.headers["content-type"].startswith("text/html"):
+        return
+    page = Markup(answer.text)
+    assert {urlsplit(script or "").path for script in page.scripts} == {
+        f"{PREFIX}/static/theme.js",
+        f"{PREFIX}/static/pages.js",
+    }
+    assert page.handlers == []
+    # Ours, Airflow's own, or AWS's console: no other address, and no other scheme.
+    foreign = [
+        address
+        for address in page.addresses
+        if not address.startswith((f"{PREFIX}/", "/dags/", "#")) and not _is_of_aws(address)
+    ]
+    assert foreign == []
+
+
+def _is_of_aws(address: str) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme == "https" and (parts.hostname or "").endswith((".amazon.com", ".amazonaws.cn"))
+
+
+def test_parameters(client: TestClient, pages: FastAPI, published: Callable[..., None]) -> None:
+    published(repositories=[{}])
+    routes = [route for route in pages.routes if isinstance(route, APIRoute)]
+    parameters = [(route.path, each.alias) for route in routes for each in get_flat_params(route.dependant)]
+    assert len(parameters) > 40
+    for path, name in parameters:
+        for kind, harm in HARM.items():
+            for answer in _answers(client, path, name, harm):
+                try:
+                    assert_inert(answer)
+                except AssertionError as fault:
+                    raise AssertionError(f"{path}, {name}: {kind}") from fault
+
+
+def _answers(client: TestClient, path: str, name: str, harm: str) -> Iterator[Any]:
+    in_path = re.compile(rf"{{{name}[^}}]*}}")
+    if in_path.search(path):
+        for safe in ("", "/"):
+            address = in_path.sub(quote(harm, safe=safe).replace("\\", r"\\"), path)
+            answer = client.get(re.sub(r"{[^}]+}", "x", address))
+            # Neither `..`, which a client itself follows, nor a line break, which no mount matches, gets this far.
+            if answer.url.path.startswith(f"{PREFIX}/") and "\n" not in harm:
+                yield answer
+    else:
+        for values in (harm, [harm, harm]):
+            yield client.get(THERE.get(path, path), params={name: values})
+
+
+def test_data(client: TestClient, published: Callable[..., None]) -> None:
+    """Every page that can be reached shows every name as text, and every link of ours leads to a page."""
+    harm = "".join(HARM[kind] for kind in ("script", "quotes", "formula", "template", "link", "right to left"))
+    published(
+        accounts=[{"account_name": harm, "ou_path": f"Root/{harm}"}],
+        repositories=[{"repository_name": harm, "tags": [("owner", harm)], "image_tag_mutability": harm}, {}],
+        scan_targets=[
+            {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_message": harm}
+        ],
+    )
+    seen, ahead, shown = {f"{PREFIX}/"}, [f"{PREFIX}/"], 0
+    while ahead:
+        answer = client.get(ahead.pop().removeprefix(PREFIX))
+        assert answer.status_code == 200, answer.url
+        assert_inert(answer)
+        if answer.headers["content-type"].startswith("text/html"):
+            shown += harm in unescape(re.sub("<wbr>", "", answer.text))
+            links = {urlsplit(link)._replace(fragment="").geturl() for link in Markup(answer.text).links}
+            found = {link for link in links if link.startswith(f"{PREFIX}/")} - seen
+            seen |= found
+            ahead += found
+    assert len(seen) > 100
+    assert shown > 10
