@@ -1,0 +1,258 @@
+"""The findings page, its downloads and the API's list show what the filter says, compared with SQL written here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pyarrow as pa
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ecr_audit.waivers import SCHEMA
+
+DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 9)
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
+
+ACCOUNTS = [
+    {"account_id": "111111111111", "account_name": "Shop", "ou_path": "Root/Prod"},
+    {"account_id": "222222222222", "account_name": "pay 100%", "ou_path": "Root/Prod/Payments"},
+    {"account_id": "333333333333", "account_name": "lab", "ou_path": "Root/Production"},
+]
+
+# Each filter, and the truth of it.
+FILTERS = {
+    "policy": (STRICT, f"policy_id = '{STRICT}'"),
+    "status": ("UNDETERMINED", "status = 'UNDETERMINED'"),
+    "ou": ("Root/Prod", "(ou_path = 'Root/Prod' OR ou_path LIKE 'Root/Prod/%')"),
+    "account": ("222222222222", "account_id = '222222222222'"),
+    "region": ("eu-west-1", "region = 'eu-west-1'"),
+    "owner": ("team o'neil", "owner = 'team o''neil'"),
+    "age": ("8", "age_days >= 8"),
+    "tags": ("all_but_listed", "overwritable_tags = 'all_but_listed'"),
+    "waived": ("true", "waived"),
+    "search": ("WEB shop", "repository_name ILIKE '%web%' AND (repository_name || account_name) ILIKE '%shop%'"),
+}
+
+
+def repositories(day: int) -> Iterator[dict[str, Any]]:
+    """Of each account, region and kind one; `new` ones on the second day only."""
+    for account, region, kind in itertools.product(
+        ACCOUNTS, ("eu-west-1", "us-east-1"), ("web", "api", "filtered", "new")
+    ):
+        if kind == "new" and day == 1:
+            continue
+        yield {
+            "account_id": account["account_id"],
+            "region": region,
+            "repository_name": f"{kind}_{region[:2]}",
+            "image_tag_mutability": "MUTABLE_WITH_EXCLUSION" if kind == "filtered" else "MUTABLE",
+            "image_tag_mutability_exclusion_filters": [{"filter_type": "WILDCARD", "filter": "v*"}]
+            if kind == "filtered"
+            else None,
+            "tags": [("owner", "team o'neil")] if kind == "web" else None,
+            "observed": not (day == 2 and account["account_name"] == "lab" and region == "us-east-1"),
+        }
+
+
+@pytest.fixture
+def night(small_lake: Any, published: Callable[..., None], folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Two nights are published; a session that has the findings, for the truth."""
+    waiver = {
+        "waiver_id": "W-1",
+        "policy_id": POLICY,
+        "region": "us-east-1",
+        "reason": "r",
+        "owner": "o",
+        "approved_by": "a",
+        "created": DAY_1,
+        "expires": date(2026, 12, 1),
+    }
+    small_lake.waivers = pa.Table.from_pylist([waiver], schema=SCHEMA)
+    published(DAY_1, accounts=ACCOUNTS, repositories=list(repositories(1)))
+    lost = {"account_id": "333333333333", "region": "us-east-1", "outcome": "ACCESS_DENIED"}
+    published(DAY_2, accounts=ACCOUNTS, repositories=list(repositories(2)), scan_targets=[lost])
+    with duckdb.connect() as database:
+        database.execute(f"CREATE TABLE findings AS FROM '{folder}/findings.parquet'")
+        yield database
+
+
+def truth(database: duckdb.DuckDBPyConnection, conditions: list[str], order: str = "ALL") -> list[tuple[str, str]]:
+    where = " AND ".join(conditions) or "TRUE"
+    query = f"SELECT policy_id, repository_arn FROM findings WHERE {where} ORDER BY {order}"
+    return list(database.execute(query).fetchall())
+
+
+def asked(client: TestClient, query: dict[str, str]) -> list[tuple[str, str]]:
+    answer = client.get("/api/v1/findings", params=query | {"size": "1000"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["count"] == len(answer.json()["items"])
+    return [(item["policy_id"], item["repository_arn"]) for item in answer.json()["items"]]
+
+
+def test_each_filter_alone_and_each_pair_of_them(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    found = set()
+    for names in [*itertools.combinations(FILTERS, 1), *itertools.combinations(FILTERS, 2), tuple(FILTERS)]:
+        query = {name: FILTERS[name][0] for name in names}
+        conditions = [FILTERS[name][1] for name in names] + ([] if "policy" in names else [f"policy_id = '{POLICY}'"])
+        expected = truth(night, conditions)
+        assert sorted(asked(client, query)) == expected, query
+        page = client.get("/findings", params=query)
+        assert f"{len(expected)} finding{'s' if len(expected) != 1 else ''}</h2>" in page.text, query
+        rows = list(csv.DictReader(io.StringIO(client.get("/findings.csv", params=query).content.decode("utf-8-sig"))))
+        assert sorted((row["policy_id"], row["repository_arn"]) for row in rows) == expected, query
+        found.add(len(expected))
+    assert len(found) > 5, "The filters hardly leave different numbers: the test would not notice a wrong one"
+
+
+def test_all_policies(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    assert sorted(asked(client, {"policy": "all"})) == truth(night, [])
+    assert client.get("/findings", params={"policy": "all"}).status_code == 200
+
+
+ORDERS = {
+    "-age": "age_days DESC",
+    "age": "age_days",
+    "repository": "repository_name",
+    "-repository": "repository_name DESC",
+    "account": "account_name",
+    "-account": "account_name DESC",
+    "owner": "owner",
+    "-owner": "owner DESC",
+    "region": "region",
+    "-region": "region DESC",
+    "status": "status",
+    "-status": "status DESC",
+}
+
+
+def test_sorted_and_paged(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    for sort, order in ORDERS.items():
+        address: str | None = f"/api/v1/findings?size=7&sort={sort}"
+        items = []
+        while address:
+            part = client.get(address.removeprefix("/ecr-audit")).json()
+            items += [(item["policy_id"], item["repository_arn"]) for item in part["items"]]
+            address = part["next"]
+        expected = truth(night, [f"policy_id = '{POLICY}'"], f"{order}, incompliant_start_date, repository_arn")
+        assert items == expected, sort
+
+
+def test_pages_at_the_edges(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    beyond = client.get("/api/v1/findings", params={"page": 1_000_000, "size": 1000}).json()
+    assert (beyond["items"], beyond["next"]) == ([], None)
+    assert client.get("/findings", params={"page": "1000000"}).status_code == 200
+    for page in ("0", "-1", "1000001", "9" * 30, "1.5", "one"):
+        assert client.get("/findings", params={"page": page}).status_code == 422
+        assert client.get("/api/v1/findings", params={"page": page}).status_code == 422
+    assert client.get("/findings", params={"page": ""}).status_code == 200
+
+
+# Of each parameter a value that is none, and something that is.
+WRONG = {
+    "policy": ("/ce/ca/aws/ecr/repository-image-tag-mutabilty", POLICY),
+    "status": ("FIXED", "'INCOMPLIANT' or 'UNDETERMINED'"),
+    "ou": ("Root/prod", "Root/Prod"),
+    "account": ("222222222223", "222222222222"),
+    "region": ("eu-west-11", "eu-west-1"),
+    "owner": ("team oneil", "team o'neil"),
+    "age": ("-1", "greater than or equal to 0"),
+    "tags": ("some", "'all_but_listed'"),
+    "waived": ("perhaps", "boolean"),
+    "search": ("a b c d e f", "5 are the most"),
+    "sort": ("size", "'-repository'"),
+    "colour": ("red", "not permitted"),
+}
+
+
+def test_a_wrong_value_is_told_with_its_parameter_and_what_is_valid(
+    client: TestClient, night: duckdb.DuckDBPyConnection
+) -> None:
+    for name, (value, told) in WRONG.items():
+        as_json = client.get("/api/v1/findings", params={name: value})
+        assert as_json.status_code == 422
+        assert as_json.headers["content-type"] == "application/problem+json"
+        for text in (as_json.json()["detail"], unescape(client.get("/findings", params={name: value}).text)):
+            assert f"{name}: {value!r}" in text
+            assert told in text
+
+
+def test_the_address_is_the_whole_state(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    query = {name: value for name, (value, _) in FILTERS.items() if name not in ("tags", "status")} | {"sort": "region"}
+    page = client.get("/findings", params=query | {"policy": POLICY, "tags": "", "status": ""})
+    assert page.status_code == 200
+    chosen = set(re.findall(r'<option value="([^"]+)" selected>', unescape(page.text)))
+    assert {"Root/Prod", "eu-west-1", "8", "true"} <= chosen
+    typed = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', unescape(page.text)))
+    assert {name: typed[name] for name in ("account", "owner", "search", "sort")} == {
+        name: query[name] for name in ("account", "owner", "search", "sort")
+    }
+
+
+def test_excel_has_what_csv_has(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    as_csv = client.get("/findings.csv", params={"region": "us-east-1"})
+    assert as_csv.headers["content-disposition"] == 'attachment; filename="findings-2026-11-09.csv"'
+    book = openpyxl.load_workbook(io.BytesIO(client.get("/findings.xlsx", params={"region": "us-east-1"}).content))
+    sheet = [[cell.value for cell in row] for row in book["Findings"].iter_rows()]
+    rows = list(csv.reader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
+    assert sheet[0] == rows[0]
+    assert [row[0] for row in sheet] == [row[0] for row in rows]
+    assert len(rows) == 9
+
+
+def test_excel_says_when_it_is_cut(
+    client: TestClient, night: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecr_audit.workbook.MAX_ROWS", 3)
+    book = openpyxl.load_workbook(io.BytesIO(client.get("/findings.xlsx").content))
+    rows = [[cell.value for cell in row] for row in book["Findings"].iter_rows()]
+    assert rows[0][0] == "3 of 17 rows; all are in findings.csv. Here are by policy, the oldest first."
+    assert len(rows) == 2 + 3
+
+
+def test_no_spreadsheet_takes_a_name_for_a_formula(client: TestClient, published: Callable[..., None]) -> None:
+    names = ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\t=1"]
+    published(repositories=[{"repository_name": f"r{n}", "tags": [("owner", name)]} for n, name in enumerate(names)])
+    rows = list(csv.DictReader(io.StringIO(client.get("/findings.csv").content.decode("utf-8-sig"))))
+    assert {row["owner"] for row in rows} == {f"'{name}" for name in names}
+    book = openpyxl.load_workbook(io.BytesIO(client.get("/findings.xlsx").content))
+    assert {cell.data_type for row in book["Findings"].iter_rows() for cell in row} <= {"s", "n", "d", "b"}
+
+
+def test_a_percent_sign_searched_for_is_one(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+    assert {arn.split(":")[4] for _, arn in asked(client, {"search": "100%"})} == {"222222222222"}
+    assert asked(client, {"search": "_eu", "region": "us-east-1"}) == []
+
+
+def test_downloads_beyond_the_bound_wait_and_pages_do_not(
+    client: TestClient, pages: FastAPI, night: duckdb.DuckDBPyConnection
+) -> None:
+    with pages.state.published.reading() as publication, publication.download(), publication.download():
+        refused = client.get("/findings.csv")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+        assert client.get("/findings").status_code == 200
+    assert client.get("/findings.csv").status_code == 200
+    assert client.get("/findings.csv").status_code == 200
+    assert client.get("/findings.csv").status_code == 200
+
+
+def test_a_download_ends_as_it_began_when_another_night_is_published(
+    client: TestClient, pages: FastAPI, night: duckdb.DuckDBPyConnection, published: Callable[..., None]
+) -> None:
+    with pages.state.published.reading() as publication, publication.download() as cursor:
+        answer = cursor.execute("SELECT snapshot_date FROM findings")
+        first = answer.fetchone()
+        published(date(2026, 11, 10), accounts=ACCOUNTS, repositories=[{}])
+        assert client.get("/api/v1/publication").json()["snapshot_date"] == "2026-11-10"
+        assert {first, *answer.fetchall()} == {(DAY_2,)}
