@@ -18,7 +18,8 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -40,6 +41,9 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 # Rows of a row group, the unit that DuckDB shares out to its threads: its own writer makes as large ones.
 ROW_GROUP_ROWS = 122_880
 
+
+# Small files that are read at once: each takes a few round trips to S3.
+AT_ONCE = 16
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
 
@@ -134,6 +138,12 @@ class Lake:
             raise LakeError(
                 f"{path}: not a readable commit file ({fault!r}); restore it, or scan that date anew"
             ) from fault
+
+    def read_commits(self, stage: str, dates: Iterable[date]) -> list[Commit]:
+        """The commits of those dates that have one, oldest first."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            commits = list(pool.map(lambda day: self.read_commit(stage, day), sorted(dates)))
+        return [commit for commit in commits if commit is not None]
 
     def previous_commit(self, stage: str, before: date) -> Commit | None:
         """The newest whole commit of a date earlier than `before`."""

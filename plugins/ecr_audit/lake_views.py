@@ -25,9 +25,9 @@ def write_lake_views(lake: Lake, path: Path) -> None:
     """Write the views file of a lake. On S3 its reader needs DuckDB's httpfs extension and credentials of its own."""
     statements = [HEADER]
     for stage, tables in STAGES.items():
-        commits = [lake.read_commit(stage, day) for day in lake.snapshot_dates(stage)]
+        commits = lake.read_commits(stage, lake.snapshot_dates(stage))
         for table in tables:
-            files = [commit.files[table.name] for commit in commits if commit and table.name in commit.files]
+            files = [commit.files[table.name] for commit in commits if table.name in commit.files]
             scheme = "" if lake.is_local else "s3://"
             listed = ",\n    ".join(quoted(scheme + lake.absolute(file)) for file in files)
             # Temporary, so that it can stand beside a database that is open read-only.

@@ -171,8 +171,7 @@ def _read_history(lake: Lake, rolled_up: date | None) -> list[Commit]:
     back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
     """
     dates = {*lake.snapshot_dates("compliance"), *([rolled_up] if rolled_up else [])}
-    evaluated = [lake.read_commit("compliance", day) for day in sorted(dates)]
-    commits = [commit for commit in evaluated if commit is not None]
+    commits = lake.read_commits("compliance", dates)
     if not commits:
         raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
     history, left_out = [commits[-1]], list[date]()

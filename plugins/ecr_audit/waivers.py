@@ -29,19 +29,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
-from pyarrow import fs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.faults import Faults, nearest
 from ecr_audit.catalog.located_yaml import Located, read_located
 from ecr_audit.errors import FinalError
+from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.schemas import WAIVER_COLUMNS
 from ecr_audit.settings import ACCOUNT_ID, REGION_NAME
 
 SCHEMA = pa.schema(WAIVER_COLUMNS)
-
-_S3 = "s3://"
 
 
 class WaiverError(FinalError):
@@ -108,13 +106,13 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     if location is None:
         return SCHEMA.empty_table()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "waivers.yaml") if location.startswith(_S3) else Path(location).absolute()
+        path = Path(folder, "waivers.yaml") if location.startswith(SCHEME) else Path(location).absolute()
         faults = Faults(path.parent)
         try:
-            if location.startswith(_S3):
+            if location.startswith(SCHEME):
                 _download(location, path)
             located = read_located(path, WaiversYaml, faults)
-        except OSError as fault:
+        except (OSError, *S3_ERRORS) as fault:
             raise WaiverError(
                 f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
                 " s3://bucket/key; unset: no waivers"
@@ -127,9 +125,11 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
 
 
 def _download(location: str, path: Path) -> None:
-    filesystem, key = fs.FileSystem.from_uri(location)
-    with filesystem.open_input_stream(key) as stream:
-        path.write_bytes(stream.read())
+    folder, _, name = location.rpartition("/")
+    content = S3(folder).get(name)
+    if content is None:
+        raise FileNotFoundError("there is no such object")
+    path.write_bytes(content)
 
 
 def _check(located: Located[WaiversYaml], catalog: Catalog, max_days: int, faults: Faults) -> None:

@@ -16,6 +16,7 @@ given those `$parameters` only that it names.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +27,7 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import Commit, Lake, LakeError
+from ecr_audit.lake import AT_ONCE, Commit, Lake, LakeError
 from ecr_audit.schemas import STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 
@@ -118,14 +119,19 @@ class Warehouse:
         Raises LakeError as `add_file` does.
         """
         name = f"{table.name}_history"
-        locations = []
-        for commit in commits:
+
+        def locate(commit: Commit) -> str:
             self._lake.open_table(commit, table).close()
-            locations.append(self._lake.location(commit, table))
-            if not self._lake.is_local:
-                locations[-1] = str(self._folder / commit.files[table.name])
-                Path(locations[-1]).parent.mkdir(parents=True, exist_ok=True)
-                self._lake.fetch(commit.files[table.name], Path(locations[-1]))
+            if self._lake.is_local:
+                return self._lake.location(commit, table)
+            local = self._folder / commit.files[table.name]
+            local.parent.mkdir(parents=True, exist_ok=True)
+            self._lake.fetch(commit.files[table.name], local)
+            return str(local)
+
+        # Hundreds of small files, each of which S3 takes its time for.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            locations = list(pool.map(locate, commits))
         self.set_variable(f"{name}_files", locations, "VARCHAR[]")
         # Columns by name: a folder above the lake may look like a partition, too.
         self.connection.execute(
