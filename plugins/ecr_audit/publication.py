@@ -143,9 +143,13 @@ class Publications:
         latest = self._folder / f"{_BUILDING}{LATEST}"
         latest.write_text(_document(published), encoding="utf-8")
         latest.replace(self._folder / LATEST)
-        kept = {version, previous["version"] if previous else version}
-        for old in (old for old in self._versions.iterdir() if old.name not in kept):
-            shutil.rmtree(old)
+        before = self._versions / (previous["version"] if previous else version)
+        for file in before.glob("*"):
+            if not (published.folder / file.name).exists():
+                (self._folder / file.name).unlink(missing_ok=True)  # published no more: it would show an old day
+        for old in self._versions.iterdir():
+            if old not in (published.folder, before):
+                shutil.rmtree(old)
         return published
 
     def _latest(self) -> dict[str, str] | None:

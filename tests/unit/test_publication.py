@@ -50,6 +50,17 @@ def test_where_files_cannot_be_linked_they_are_copied(tmp_path: Path, monkeypatc
     assert (tmp_path / DATABASE).read_text() == "1"
 
 
+def test_what_is_published_no_more_is_no_more_among_the_names_that_stay(tmp_path: Path) -> None:
+    first = publish(tmp_path, "1")
+    (first.folder / "of_old.csv").touch()
+    (tmp_path / "of_old.csv").touch()
+    (tmp_path / "of_others.csv").touch()
+    publish(tmp_path, "2")
+    assert not (tmp_path / "of_old.csv").exists()
+    assert (tmp_path / "of_others.csv").exists()
+    assert (first.folder / "of_old.csv").exists(), "a version never changes"
+
+
 def test_the_one_before_the_newest_stays_and_no_other(tmp_path: Path) -> None:
     for version in ("1", "2", "3"):
         publish(tmp_path, version)
