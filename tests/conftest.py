@@ -1,13 +1,17 @@
-"""A small lake that a test fills by hand, day by day, and has judged by the real catalog."""
+"""A small lake that a test fills by hand, day by day, and has judged by the real catalog; and a PostgreSQL."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from types import FrameType
@@ -30,6 +34,7 @@ Rows = Sequence[dict[str, Any]]
 
 ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIVE", "ou_path": "Root/Prod"}
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
@@ -115,6 +120,34 @@ def catalog() -> Catalog:
 @pytest.fixture
 def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URI of an empty PostgreSQL, for this session alone."""
+    if not POSTGRES_BINARIES:
+        pytest.skip("PostgreSQL's server is not installed (apt-get install postgresql)")
+    # Not pytest's folder, which only its user may enter: as root, the server has to be another user's.
+    folder = Path(tempfile.mkdtemp(prefix="ecr-audit-postgres-"))
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "postgres", "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def run(program: str, *arguments: str) -> None:
+        command = [*as_user, str(POSTGRES_BINARIES[-1] / program), "-D", str(folder / "data"), *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+
+    run("initdb", "--auth=trust", "--username=publisher", "--encoding=UTF8", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+    try:
+        run("pg_ctl", "start", "--wait", "-l", str(folder / "log"), "-o", options)
+        yield f"postgresql://publisher@127.0.0.1:{port}/postgres"
+    finally:
+        run("pg_ctl", "stop", "-m", "immediate")
+        shutil.rmtree(folder)
 
 
 # What a change of the disk is looked for in: the library, not the tests or what it stands on.
