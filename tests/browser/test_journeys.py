@@ -1,0 +1,144 @@
+"""What people do with the pages: find them in Airflow, narrow findings down, take them along."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import openpyxl
+import pytest
+from playwright.sync_api import Page, expect
+
+from ecr_audit.web.urls import PREFIX
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_navigation_leads_to_the_pages(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto("/")
+    page.get_by_role("link", name="ECR audit").click()
+    inner = page.frame_locator("iframe")
+    expect(inner.get_by_role("heading", level=1)).to_be_visible()
+    # Other pages open in the same frame, below Airflow's own navigation.
+    inner.get_by_role("link", name="Policies", exact=True).click()
+    expect(inner.get_by_role("heading", name="Policies")).to_be_visible()
+    expect(page.get_by_role("link", name="ECR audit")).to_be_visible()
+
+
+def test_the_page_of_the_dag_leads_to_the_pages(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto("/dags/ecr_compliance")
+    page.locator("a[href*='plugin/ecr-audit-of-dag']").click()
+    expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_without_a_login_the_pages_say_what_to_do(open_browser: Callable[..., Page]) -> None:
+    page = open_browser(user=None)
+    answer = page.goto(f"{PREFIX}/findings")
+    assert answer is not None
+    assert answer.status == 401
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are not logged in")
+
+
+def test_a_user_without_a_role_sees_nothing(open_browser: Callable[..., Page]) -> None:
+    page = open_browser(user="nobody")
+    for address in ("/", "/findings", "/findings.csv", "/api/v1/findings", "/static/pages.css"):
+        answer = page.request.get(PREFIX + address)
+        assert answer.status == 403
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "preview" not in answer.text()
+
+
+def test_the_theme_follows_that_of_airflow(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto("/")
+    page.get_by_role("link", name="ECR audit").click()
+    inner = page.frame_locator("iframe").locator("html")
+    expect(inner).to_have_attribute("data-theme", "light")
+    page.evaluate("""() => {
+        localStorage.setItem("theme", "dark");
+        dispatchEvent(new StorageEvent("storage", {key: "theme", newValue: "dark", storageArea: localStorage}));
+    }""")
+    expect(inner).to_have_attribute("data-theme", "dark")
+
+
+def test_findings_are_filtered_and_the_address_says_so(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/findings")
+    everything = _count(page)
+    page.get_by_label("Region").select_option("eu-central-1")
+    page.get_by_label("Words in").fill("scheduler")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**region=eu-central-1**")
+    assert 0 < _count(page) < everything
+    rows = page.locator("table.findings tbody tr")
+    for row in rows.all_inner_texts():
+        assert "scheduler" in row
+        assert "eu-central-1" in row
+    assert parse_qs(urlsplit(page.url).query) == {"region": ["eu-central-1"], "search": ["scheduler"]}
+    page.get_by_role("link", name="Without region eu-central-1").click()
+    page.wait_for_url(lambda address: "region" not in address)
+    expect(page.get_by_label("Words in")).to_have_value("scheduler")
+
+
+def test_findings_are_sorted_and_paged(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/findings")
+    page.get_by_role("link", name="Repository", exact=True).click()
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Repository")
+    names = page.locator("table.findings tbody th a")
+    first = names.all_inner_texts()
+    assert first == sorted(first, key=str.lower)
+    page.get_by_role("link", name="Next").click()
+    page.wait_for_url("**page=2**")
+    second = names.all_inner_texts()
+    assert [*first, *second] == sorted([*first, *second], key=str.lower)
+    page.get_by_role("link", name="Previous").click()
+    page.wait_for_url(lambda address: "page=2" not in address)
+    assert names.all_inner_texts() == first
+
+
+def test_what_is_filtered_is_downloaded(open_browser: Callable[..., Page], tmp_path: Path) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/findings?region=eu-west-1")
+    count = _count(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    download.value.save_as(tmp_path / "findings.csv")
+    with (tmp_path / "findings.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == count
+    assert {row["region"] for row in rows} == {"eu-west-1"}
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Excel").click()
+    download.value.save_as(tmp_path / "findings.xlsx")
+    assert "Findings" in openpyxl.load_workbook(tmp_path / "findings.xlsx", read_only=True).sheetnames
+
+
+def test_the_command_that_mends_is_copied(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/findings?status=INCOMPLIANT")
+    page.get_by_role("button", name="Copy the command").first.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("aws ecr put-image-tag-mutability --region ")
+
+
+def test_from_a_policy_to_a_section_to_a_repository(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/policies")
+    page.get_by_role("link", name="Repository Image Tag Mutability is set to Mutable").click()
+    expect(page.get_by_role("heading", name="Rationale")).to_be_visible()
+    page.get_by_text("The SQL").click()
+    expect(page.get_by_text("WITH conditions AS")).to_be_visible()
+    page.get_by_role("link", name="CM-2 Baseline Configuration", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("CM-2 Baseline Configuration")
+    page.locator("section[aria-labelledby=findings] tbody th a").first.click()
+    expect(page.get_by_role("heading", name="Which tags can be overwritten")).to_be_visible()
+
+
+def _count(page: Page) -> int:
+    """The findings that the page says there are: '1,234 findings'."""
+    return int(page.locator("#found").inner_text().split()[0].replace(",", ""))

@@ -1,0 +1,47 @@
+"""The next night, published while the pages are being looked at."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from ecr_audit.demo.story import NIGHTS
+from ecr_audit.web.urls import PREFIX
+
+pytestmark = pytest.mark.browser
+
+# So soon, without a restart.
+MILLISECONDS_TO_SHOW = 5_000
+
+
+def test_it_shows_within_seconds_and_no_page_is_torn(open_browser: Callable[..., Page], demo: Any) -> None:
+    page = open_browser()
+    page.goto(f"{PREFIX}/")
+    before = page.locator("header time").inner_text()
+    nights: list[str] = []
+    publisher = threading.Thread(target=lambda: nights.append(demo.audit(NIGHTS - 2, NIGHTS - 1).isoformat()))
+    publisher.start()
+    answers: Counter[tuple[int, bool]] = Counter()
+    while publisher.is_alive():
+        answer = page.request.get(f"{PREFIX}/coverage")
+        answers[answer.status, answer.text().rstrip().endswith("</html>")] += 1
+    publisher.join()
+    assert set(answers) == {(200, True)}
+    [tonight] = nights
+    assert tonight > before
+    page.wait_for_function(
+        """async night => {
+            const answer = await fetch(location.href);
+            return (await answer.text()).includes(`<time datetime="${night}">`);
+        }""",
+        arg=tonight,
+        timeout=MILLISECONDS_TO_SHOW,
+        polling=100,
+    )
+    page.reload()
+    assert page.locator("header time").inner_text() == tonight
