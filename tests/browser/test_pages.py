@@ -115,6 +115,6 @@ def _photograph(page: Page, address: str, look: str) -> None:
     name = re.sub(r"(ie)?s$", lambda end: "y" if end[1] else "", first) if rest else first or "overview"
     # What is above the fold, and some way below it.
     height = min(page.evaluate("document.documentElement.scrollHeight"), 1500)
-    path = Path(folder) / f"{kind}{'' if look == 'light' else '-' + look}.png"
+    path = Path(folder) / f"{name}{'' if look == 'light' else '-' + look}.png"
     width = page.viewport_size["width"] if page.viewport_size else 0
     page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
