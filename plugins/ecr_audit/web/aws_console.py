@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 # The console of each partition that has a public one. An ARN begins with its partition (AWS General Reference).
@@ -13,7 +14,8 @@ _HOSTS = {
 
 
 def repository_address(repository_arn: str) -> str | None:
-    """The console's page of a private repository; None in a partition whose console is not known.
+    """The console's page of a private repository; None in a partition whose console is not known, or when
+    it is no such ARN.
 
     arn:partition:ecr:region:account:repository/name, see "Actions, resources, and condition keys for Amazon ECR".
     """
@@ -21,6 +23,8 @@ def repository_address(repository_arn: str) -> str | None:
     parts = arn.split(":")
     if len(parts) != 5 or not name or parts[1] not in _HOSTS:
         return None
-    region, account_id = (quote(part, safe="") for part in parts[3:])
+    region, account_id = parts[3:]
+    if not (re.fullmatch("[a-z0-9-]+", region) and re.fullmatch("[0-9]{12}", account_id)):
+        return None
     host = f"{region}.{_HOSTS[parts[1]]}"
     return f"https://{host}/ecr/repositories/private/{account_id}/{quote(name, safe='/')}?region={region}"

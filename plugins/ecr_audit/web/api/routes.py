@@ -13,7 +13,7 @@ from ecr_audit.web.api import records
 from ecr_audit.web.aws_console import repository_address
 from ecr_audit.web.findings_query import FindingsFilter, OverwritableTags, Sort, must_exist, without_empty
 from ecr_audit.web.page import Page, PageDep
-from ecr_audit.web.policy_choice import choose_policy
+from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
 from ecr_audit.web.published import Row, Unreadable
 
 PREFIX = "/api/v1"
@@ -149,7 +149,7 @@ def publication(page: PageDep) -> records.Publication:
 
 
 @router.get("/overview", tags=["Publication"])
-def overview(page: PageDep, policy: Annotated[PolicyId, Query()] = None) -> records.Overview:
+def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
     """The figures of the overview: compliance, coverage, what changed tonight."""
     policy_id = _policy_id(page, policy)
     tonight = page.publication.part(

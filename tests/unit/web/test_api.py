@@ -1,0 +1,182 @@
+"""The API answers with what was published, as its OpenAPI document says, and tells what is wrong as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ecr_audit.web.api import records
+from ecr_audit.web.api.records import Record
+
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+
+# Each list, and the published rows that it has without any filter.
+LISTS = {
+    "findings": f"FROM findings WHERE policy_id = '{POLICY}'",
+    "repositories": "FROM repositories",
+    "ous": f"FROM ou_compliance WHERE policy_id = '{POLICY}'",
+    "accounts": f"FROM account_compliance WHERE policy_id = '{POLICY}'",
+    "coverage": "FROM coverage",
+    "targets": "FROM scan_targets",
+    "policies": "FROM policies",
+    "sections": "FROM section_compliance WHERE scope_type = 'organization' AND policies > 0"
+    " AND snapshot_date = DATE '2026-11-02'",
+    "compliance": f"FROM compliance_daily WHERE scope_type = 'organization' AND policy_id = '{POLICY}'",
+    "changes": f"FROM changes WHERE policy_id = '{POLICY}'",
+    "waivers": "FROM waivers",
+}
+
+
+@pytest.fixture
+def nights(published: Callable[..., None], folder: Path) -> Callable[[str], list[dict[str, Any]]]:
+    """Two nights are published; asks the published tables."""
+    accounts = [
+        {"account_id": f"{n}" * 12, "account_name": f"name {n}", "ou_path": f"Root/Unit{n}"} for n in range(1, 4)
+    ]
+    rows: list[dict[str, Any]] = [
+        {"account_id": f"{n}" * 12, "repository_name": f"r{k}", "tags": [("owner", "o")]}
+        for n in range(1, 4)
+        for k in range(5)
+    ]
+    published(date(2026, 11, 1), accounts=accounts, repositories=rows)
+    rows[0] |= {"image_tag_mutability": "IMMUTABLE"}
+    rows[1] |= {"image_tag_mutability": "IMMUTABLE"}
+    published(date(2026, 11, 2), accounts=accounts, repositories=rows)
+
+    def ask(query: str) -> list[dict[str, Any]]:
+        with duckdb.connect() as database:
+            for file in folder.glob("*.parquet"):
+                database.execute(f"CREATE VIEW {file.stem} AS FROM read_parquet('{file}')")
+            return list(database.sql(query).to_arrow_table().to_pylist())
+
+    return ask
+
+
+def test_models_have_the_columns_of_their_tables(nights: Callable[[str], list[dict[str, Any]]]) -> None:
+    models = [each for each in vars(records).values() if isinstance(each, type) and issubclass(each, Record)]
+    models.remove(Record)
+    assert len(models) >= 12
+    for model in models:
+        columns = {row["column_name"] for row in nights(f"DESCRIBE {model.table}")}
+        assert set(model.model_fields) == columns, model.__name__
+
+
+def test_lists_have_what_was_published_and_come_in_pages(
+    client: TestClient, nights: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    for name, query in LISTS.items():
+        address: str | None = f"/api/v1/{name}?size=2"
+        items = []
+        while address:
+            part = client.get(address.removeprefix("/ecr-audit"))
+            assert part.status_code == 200, part.text
+            items += part.json()["items"]
+            address = part.json()["next"]
+        expected = nights(query)
+        assert len(items) == len(expected) == part.json()["count"], name
+        keys = [
+            key
+            for key in ("policy_id", "section_id", "account_id", "ou_path", "repository_arn")
+            if items and key in items[0]
+        ]
+        for key in keys:
+            assert sorted(str(item[key]) for item in items) == sorted(str(row[key]) for row in expected), (name, key)
+        assert name in ("waivers",) or items, name
+
+
+def test_figures_of_the_overview(client: TestClient, nights: Callable[[str], list[dict[str, Any]]]) -> None:
+    overview = client.get("/api/v1/overview").json()
+    assert overview["snapshot_date"] == "2026-11-02"
+    assert (overview["tonight"]["compliant"], overview["tonight"]["incompliant"]) == (2, 13)
+    assert overview["changes"] == {"fixed": 2}
+    assert overview["outcomes"] == {"COLLECTED": 3}
+    published = client.get("/api/v1/publication").json()
+    assert published["published_at"].endswith("Z")
+    assert set(published["policy_hashes"]) > {POLICY}
+
+
+def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list[dict[str, Any]]]) -> None:
+    def count(path: str, **query: Any) -> int:
+        answer = client.get(f"/api/v1/{path}", params=query)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["count"])
+
+    assert count("repositories", account="111111111111") == 5
+    assert count("repositories", ou="Root/Unit2", search="R3") == 1
+    assert count("repositories", tags="none") == 2
+    assert count("repositories", owner="o", region="eu-west-1") == 15
+    assert count("accounts", ou="Root") == 3
+    assert count("accounts", search="NAME 2") == 1
+    assert count("coverage", ou="Root/Unit1") == 1
+    assert count("targets", outcome="COLLECTED", account="222222222222") == 1
+    assert count("targets", outcome="FAILED") == 0
+    assert count("changes", change="fixed") == 2
+    assert count("changes", change="new") == 0
+    assert count("changes", since="2026-11-03") == 0
+    assert count("compliance", scope_type="account", scope_id="111111111111") == 2
+    assert count("sections", linked=False) > count("sections") > 0
+    assert count("sections", framework="/frameworks/aws-fsbp-v1.0.0", scope_type="ou", scope_id="Root/Unit1") > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter", "valid"),
+    [
+        ("targets?outcome=LOST", "outcome", "'COLLECTED'"),
+        ("changes?change=bettered", "change", "'fixed'"),
+        ("changes?since=yesterday", "since", "date"),
+        ("accounts?policy=/x", "policy", POLICY),
+        ("accounts?ou=Root/Unit9", "ou", "Root/Unit1"),
+        ("compliance?scope_type=planet", "scope_type", "'organization'"),
+        ("repositories?size=1001", "size", "1000"),
+        ("repositories?page=-1", "page", "1"),
+        ("repositories?size=99999999999999999999", "size", "1000"),
+        ("waivers?colour=red", "colour", "not permitted"),
+    ],
+)
+def test_a_wrong_parameter_is_told(
+    client: TestClient, nights: Callable[[str], list[dict[str, Any]]], address: str, parameter: str, valid: str
+) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(f"{parameter}: ")
+    assert valid in answer.json()["detail"]
+
+
+def test_what_is_not_there_and_nothing_published_are_told_as_json(client: TestClient) -> None:
+    assert client.get("/api/v1/findings").json()["title"] == "Nothing has been published yet"
+    missing = client.get("/api/v1/nothing/here")
+    assert missing.status_code == 404
+    assert "openapi.json" in missing.json()["detail"]
+
+
+def test_the_document_tells_of_every_parameter_and_field(client: TestClient, published: Callable[..., None]) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    assert document["servers"] == [{"url": "/ecr-audit"}]
+    assert {path.removeprefix("/api/v1/") for path in document["paths"]} > set(LISTS)
+    for path, methods in document["paths"].items():
+        assert list(methods) == ["get"]
+        assert methods["get"]["description"], path
+        for parameter in methods["get"].get("parameters", ()):
+            assert parameter.get("description") or parameter["in"] == "path", (path, parameter["name"])
+    for name, schema in document["components"]["schemas"].items():
+        assert "description" in schema, name
+    fields = document["components"]["schemas"]["Finding"]["properties"]
+    assert all(field["description"] for field in fields.values())
+    published(repositories=[{}])
+    page = client.get("/api/v1/docs")
+    assert all(path in page.text for path in LISTS)
+
+
+def test_the_document_is_behind_the_login(pages: FastAPI, client: TestClient) -> None:
+    """As all routes are, see test_login; FastAPI's own routes of documents would not be."""
+    assert pages.openapi_url is None
+    assert client.get("/openapi.json").status_code == 404
+    assert client.get("/docs").status_code == 404
