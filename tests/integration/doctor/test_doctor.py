@@ -225,6 +225,16 @@ def test_an_unwritable_folder_of_published_files(findings, monkeypatch, tmp_path
     assert only(findings()).title == "Published files"
 
 
+def test_published_files_in_a_bucket(findings, monkeypatch, bucket):
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}/published")
+    assert findings() == []
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}-too/published")
+    result = only(findings())
+    assert (result.title, result.status) == ("Published files", Status.FAIL)
+    assert "ECR_AUDIT_PUBLISH" in result.fix
+
+
 def test_a_bucket_that_is_not_there(findings, monkeypatch, bucket):
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}-too/lake")
     result = only(findings())
