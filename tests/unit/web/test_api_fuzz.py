@@ -1,0 +1,54 @@
+"""The JSON API, asked what its own OpenAPI document allows and what it does not: it answers, and never breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks
+
+from ecr_audit.web.urls import PREFIX
+
+load_all_checks()
+
+# That an answer is one that the document promises: its status, its type, each of its fields.
+CHECKS = [
+    schemathesis.checks.CHECKS.get_one(name)
+    for name in (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    )
+]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
+def test_it_answers_as_its_document_says(
+    client: TestClient, published: Callable[..., None], mode: GenerationMode
+) -> None:
+    published(repositories=[{}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}])
+    schema = schemathesis.openapi.from_asgi(f"{PREFIX}/api/v1/openapi.json", client.app)
+    operations = [result.ok() for result in schema.get_all_operations()]
+    # Without a query nothing can be asked that is not allowed.
+    operations = [each for each in operations if mode is GenerationMode.POSITIVE or list(each.query)]
+    assert len(operations) > 10
+    for operation in operations:
+
+        @settings(
+            max_examples=20,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy(generation_mode=mode))
+        def ask(case: Case) -> None:
+            case.validate_response(case.call(), checks=CHECKS)
+
+        ask()
