@@ -22,8 +22,8 @@ from ecr_audit.web.urls import PREFIX
 
 pytestmark = pytest.mark.browser
 
-# It was mutable, was mended, and so again.
-REPOSITORY = "arn:aws:ecr:us-east-1:210000000022:repository/preview/pr-4108"
+# Its tags can be overwritten, and for some nights nobody could see it.
+REPOSITORY = "arn:aws:ecr:ap-southeast-1:210000000013:repository/billing/scheduler"
 
 # Of each route that shows a page, an address that has something to show.
 PAGES = {
