@@ -19,7 +19,7 @@ from ecr_audit.web.published import NewestPublication, NothingPublished, Unreada
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
 # Pages that need a publication, without any that a page needs to name something.
-PAGES = ["/", "/organization", "/accounts/111111111111", "/coverage"]
+PAGES = ["/", "/findings", "/findings.csv", "/organization", "/accounts/111111111111", "/coverage"]
 
 
 def make(folder: Path, version: str) -> None:
