@@ -279,16 +279,14 @@ def _account(account_id: str, name: str | None) -> str:
 
 
 def _print_next_steps(settings: Settings, console: Console) -> None:
-    # The shell opens ./data unless told otherwise, which may be the demo's.
-    ask = (
-        "make sql"
-        if settings.data.absolute() == Path("data").absolute()
-        else f"ECR_AUDIT_DATA={settings.data} make sql"
-    )
+    # The shell and the pages open ./data unless told otherwise, which may be the demo's.
+    here = settings.data.absolute() == Path("data").absolute()
+    of_this_data = "" if here else f"ECR_AUDIT_DATA={settings.data} "
     files: Sequence[tuple[str, object]] = (
         ("Published", publications(settings).address),
         ("Lake", settings.lake_root),
-        ("Ask it", ask),
+        ("Look at it", f"{of_this_data}make pages"),
+        ("Ask it", f"{of_this_data}make sql"),
         ("Scheduler and UI", "make up"),
         ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
     )
