@@ -64,7 +64,11 @@ def main() -> None:
     times: dict[str, list[float]] = defaultdict(list)
     for page, seconds in itertools.chain(*asked):
         times[page].append(1000 * seconds)
-    rows = [[page, len(of), *(round(share(of, part)) for part in (0.5, 0.95, 1))] for page, of in times.items()]
+    rows = [
+        [page, len(of), *(round(share(of, part)) for part in (0.5, 0.95, 1))]
+        for page in addresses
+        for of in (times[page],)
+    ]
     print_table(["page", "requests", "median ms", "p95 ms", "slowest ms"], rows)
     print_table(["memory before MB", "grown by MB"], [[round(before), round(grown)]])
 

@@ -54,8 +54,8 @@ _WIDTHS = {
 class Sheet:
     """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query.
 
-    `order` says in words how the query sorts: which rows are there when not all of them are. `parameters` are those that
-    the query names, as $name.
+    `order` says in words how the query sorts: which rows are there when not all of them are. `parameters` are those
+    that the query names, as $name.
     """
 
     name: str
