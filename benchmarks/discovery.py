@@ -75,7 +75,8 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
 
     world = large_world(accounts, regions)
 
-    def look_up(hub: Any, targets: Any, settings: Any, part: Any, name: str) -> None:
+    async def look_up(hub: Any, targets: Any, settings: Any, part: Any, name: str) -> None:
+        ended = []
         for target in targets.to_pylist():
             account_id, region = target["account_id"], target["region"]
             found = [
@@ -87,7 +88,9 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
                 }
                 for each in world.repositories(account_id, region)
             ]
-            part.add(TargetScan(account_id, region, Outcome.COLLECTED, found, {} if found else None), Effort(calls=1))
+            scan_of_it = TargetScan(account_id, region, Outcome.COLLECTED, found, {} if found else None)
+            ended.append((scan_of_it, Effort(calls=1)))
+        part.add(ended)
 
     scan._scan_targets = look_up
     for batch in batches:
