@@ -38,6 +38,18 @@ POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that run two at a time end at about the same time: the slow ones begin, and one process takes a file.
+
+    The tests of a folder that starts a server of its own stay together, so that it is started once.
+    """
+    slow = ("scheduler", "browser", "bi")
+    items.sort(key=lambda item: item.path.parent.name not in slow)
+    for item in items:
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name in slow else str(item.path)))
+
+
 class SmallLake:
     """A lake, the real catalog, and the steps of both DAGs on them."""
 
