@@ -312,6 +312,9 @@ Item = TypeVar("Item", bound=Record)
 class Part(BaseModel, Generic[Item]):
     """A page of a list."""
 
+    # Of a generic model the document does not take over the docstring.
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+
     snapshot_date: date = Field(description="The night that this is of. When it changes between pages, begin again.")
     version: str = Field(description="The publication that was read; each night has a new one, sometimes several.")
     count: int = Field(description="How many there are on all pages.")
