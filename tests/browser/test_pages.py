@@ -41,7 +41,11 @@ PAGES = {
     "/api/v1/docs": "/api/v1/docs",
 }
 
-WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# axe-core's rules: in the light theme all of WCAG A and AA; in the dark one those that a change of colours can break.
+RULES = {
+    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
+    "dark": ["color-contrast", "link-in-text-block"],
+}
 
 # What the Tab key stops at, in order; and what it has stopped at.
 TABBABLE = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
@@ -64,13 +68,13 @@ def test_no_page_is_forgotten() -> None:
     assert {route.path for route in routes if route.response_class is HTMLResponse} == set(PAGES)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", RULES)
 @every_page
 def test_it_passes_wcag_aa(open_browser: Callable[..., Page], address: str, theme: str) -> None:
     page = open_browser(theme)
     _open(page, address)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
-    results = Axe().run(page, options={"runOnly": WCAG_AA})
+    results = Axe().run(page, options={"runOnly": RULES[theme], "resultTypes": ["violations"]})
     assert results.violations_count == 0, results.generate_report()
     _photograph(page, address, theme)
 
