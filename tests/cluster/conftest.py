@@ -260,7 +260,7 @@ def aws() -> Iterator[EmulatedAws]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Any]:
     """A client of an S3 with the bucket that lake and publications are in."""
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     client = boto3.client(

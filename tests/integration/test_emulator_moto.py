@@ -46,7 +46,7 @@ def ours(boto_session: boto3.Session) -> Iterator[Clients]:
 
 @pytest.fixture(scope="module")
 def moto(boto_session: boto3.Session) -> Iterator[Clients]:
-    server = ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for client in (clients := _clients(boto_session, f"http://{host}:{port}")):
