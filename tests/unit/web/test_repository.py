@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from ecr_audit.waivers import SCHEMA
 from ecr_audit.web.aws_console import repository_address
+from ecr_audit.web.pages.repository import strip
 
 ARN = "arn:aws:ecr:eu-west-1:111111111111:repository/"
 
@@ -134,3 +135,12 @@ def test_one_that_never_was_is_not_found(client: TestClient, published: Callable
 )
 def test_the_console_of_each_partition(arn: str, address: str | None) -> None:
     assert repository_address(arn) == address
+
+
+def test_the_strip_is_to_scale() -> None:
+    day = [date(2026, 11, n) for n in range(1, 12)]
+    past = {"started": day[0], "ended": day[2], "days": 2}
+    now = {"started": day[5], "ended": None, "days": 5}
+    assert [(part.x, part.width) for part in strip([past, now], day[10])] == [(0, 200), (500, 500)]
+    [today] = strip([{"started": day[0], "ended": None, "days": 0}], day[0])
+    assert today.width > 0
