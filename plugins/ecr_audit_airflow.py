@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 
-# Updated by every committed snapshot; its events carry the snapshot's date. Airflow shows the extra on the asset's page,
-# which, unlike a DAG's, has no place for a plugin's link.
+# Updated by every committed snapshot; its events carry the snapshot's date. Airflow shows the extra on the asset's
+# page, which, unlike a DAG's, has no place for a plugin's link.
 INVENTORY = Asset("ecr_inventory", extra={"compliance pages": "/plugin/ecr-audit"})
 
 DEFAULT_ARGS: dict[str, Any] = {
