@@ -172,7 +172,8 @@ async def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _
             for scan, effort in taken:
                 pending.discard((scan.account_id, scan.region))
                 progress.count(scan, effort)
-            part.add(taken)
+            if taken:
+                part.add(taken)
             progress.tell_now_and_then()
     message = f"Not finished when the batch's time was up (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
     unread = [
