@@ -155,16 +155,16 @@ def _answers(address: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium, for as long as it is needed: with it runs an event loop, and other tests run their own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def logins(browser: Browser, site: str) -> dict[str, dict[str, str]]:
     """The cookie of each user's login, as Airflow's own form gives it."""
     return {user: _log_in(browser, site, user) for user in PASSWORDS}
