@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 
+from ecr_audit_observability import name_the_run, report
+
 # Updated by every committed snapshot; its events carry the snapshot's date. Airflow shows the extra on the asset's
 # page, which, unlike a DAG's, has no place for a plugin's link.
 INVENTORY = Asset("ecr_inventory", extra={"compliance pages": "/plugin/ecr-audit"})
@@ -22,6 +24,8 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy([RetryRule("ecr_audit.errors.FinalError", RetryAction.FAIL)]),
     # Longer than ECR_AUDIT_BATCH_SECONDS may be, so that a batch always gets to write what it has.
     "execution_timeout": timedelta(hours=1),
+    "pre_execute": name_the_run,
+    "post_execute": report,
 }
 
 

@@ -1,0 +1,73 @@
+"""What the newest night comes to in numbers, for whatever watches the audit.
+
+All are gauges: the numbers of a snapshot as it is committed, so that a task that is run again says the same again. The
+values that a tag can have are few and fixed, or as many as there are policies: never an account, a repository or an
+owner. docs/observability.md says what each means.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow.compute as pc
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.inventory.commit import coverage
+from ecr_audit.lake import Commit, Lake
+from ecr_audit.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A number that stands until it is said anew. The unit is in the name, if it is not a count."""
+
+    name: str
+    value: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def of_inventory(lake: Lake) -> list[Gauge]:
+    """Of the newest snapshot: targets by outcome, coverage, repositories, and what it cost. Empty without a snapshot.
+
+    Also of the outcomes that no target had: an alert on one has to see it go back to 0.
+    """
+    commit = _newest(lake, "inventory")
+    if commit is None:
+        return []
+    targets = lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome", "api_calls", "retries"])
+    outcomes = Counter(targets["outcome"].to_pylist())
+    return [
+        *(Gauge("ecr_audit.targets", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
+        Gauge("ecr_audit.coverage_percent", 100 * coverage(lake, commit).share),
+        Gauge("ecr_audit.repositories", commit.rows[REPOSITORIES.name]),
+        Gauge("ecr_audit.api_calls", pc.sum(targets["api_calls"]).as_py() or 0),
+        Gauge("ecr_audit.retries", pc.sum(targets["retries"]).as_py() or 0),
+        Gauge("ecr_audit.snapshot_committed_at_seconds", commit.committed_at.timestamp()),
+    ]
+
+
+def of_compliance(lake: Lake) -> list[Gauge]:
+    """Of the newest judged snapshot: verdicts by status, and compliance, of each policy. Empty when none was judged.
+
+    A policy that judged nothing compliant or incompliant has no compliance, rather than one of 0.
+    """
+    commit = _newest(lake, "compliance")
+    if commit is None:
+        return []
+    gauges = []
+    for run in lake.open_table(commit, POLICY_RUN).read().to_pylist():
+        policy = {"policy": run["policy_id"].rpartition("/")[2]}
+        gauges += [
+            Gauge("ecr_audit.verdicts", run[status], {**policy, "status": status.upper()})
+            for status, _ in STATUS_COUNTS
+        ]
+        if judged := run["compliant"] + run["incompliant"]:
+            gauges.append(Gauge("ecr_audit.compliance_percent", 100 * run["compliant"] / judged, policy))
+    return gauges
+
+
+def _newest(lake: Lake, stage: str) -> Commit | None:
+    dates = lake.snapshot_dates(stage)
+    return lake.read_commit(stage, dates[-1]) if dates else None

@@ -1,0 +1,128 @@
+"""What the tasks tell those who watch Airflow: the run in each log line, metrics, and lineage.
+
+Both hooks are among the DAGs' default arguments. Nothing is read or sent unless Airflow is configured to, and nothing
+here fails a task: a night that nobody watched is still a night. docs/observability.md has it from the watchers' side.
+Light to import: DAG files do so at every parse.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecr_audit.lake import Lake
+    from ecr_audit.metrics import Gauge
+    from ecr_audit.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What a task says when it is done: its gauges, and the names of the datasets that it read and wrote."""
+
+    gauges: Callable[[Lake], Iterable[Gauge]] = lambda lake: ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+def name_the_run(context: Mapping[str, Any]) -> None:
+    """Put the run into every log line of the task, from whichever module.
+
+    A worker of Airflow does so, but not `dag.test`, with which `make audit` runs the DAGs in its own process.
+    """
+    from structlog.contextvars import bind_contextvars
+
+    instance = context["ti"]
+    bind_contextvars(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        task_id=instance.task_id,
+        map_index=instance.map_index,
+        try_number=instance.try_number,
+    )
+
+
+def report(context: Mapping[str, Any], result: Any = None) -> None:
+    """Say what a task that succeeded has to say. Never raises."""
+    try:
+        said = _reports().get(context["ti"].task_id)
+        if said is not None:
+            _send_gauges(said)
+            _note_lineage(said)
+    except Exception:
+        log.warning("The task is done, but its metrics or its lineage could not be told", exc_info=True)
+
+
+def _reports() -> dict[str, _Report]:
+    """By task id. A task that only hands on a plan, or parts of a scan, has nothing to say."""
+    from ecr_audit import metrics
+    from ecr_audit.publication import DATABASE
+    from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+
+    inventory = tuple(table.name for table in STAGES["inventory"])
+    verdicts, rolled_up = (POLICY_OUTPUT.name,), tuple(table.name for table in ROLLED_UP)
+    return {
+        "commit_snapshot": _Report(metrics.of_inventory, writes=inventory),
+        "evaluate_policies": _Report(reads=inventory, writes=verdicts),
+        "roll_up_frameworks": _Report(metrics.of_compliance, reads=inventory + verdicts, writes=rolled_up),
+        "publish": _Report(_published_now, reads=inventory + verdicts + rolled_up, writes=(DATABASE,)),
+        "announce": _Report(reads=(DATABASE,)),
+    }
+
+
+def _published_now(lake: Lake) -> list[Gauge]:
+    from ecr_audit.metrics import Gauge
+
+    return [Gauge("ecr_audit.published_at_seconds", time.time())]
+
+
+def _send_gauges(said: _Report) -> None:
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.observability import stats
+
+    from ecr_audit.lake import open_lake
+    from ecr_audit.settings import load_settings
+
+    def is_on(*options: str) -> bool:
+        return any(conf.getboolean("metrics", option) for option in options)
+
+    if not is_on("statsd_on", "otel_on", "statsd_datadog_enabled"):
+        return
+    # A plain StatsD server has no tags: one gauge's values would overwrite each other there.
+    is_plain = is_on("statsd_on") and not is_on("statsd_datadog_enabled", "statsd_influxdb_enabled")
+    for gauge in said.gauges(open_lake(load_settings())):
+        name = ".".join((gauge.name, *gauge.tags.values())) if is_plain else gauge.name
+        stats.gauge(name, gauge.value, tags=dict(gauge.tags))
+
+
+def _note_lineage(said: _Report) -> None:
+    """Leave the datasets with Airflow's collector, whose content OpenLineage sends with the end of the task.
+
+    Without OpenLineage the collector is one that drops everything.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.lineage import get_hook_lineage_collector
+
+    from ecr_audit.settings import load_settings
+
+    settings, collector, context = load_settings(), get_hook_lineage_collector(), BaseHook()
+    for names, add in ((said.reads, collector.add_input_asset), (said.writes, collector.add_output_asset)):
+        for name in names:
+            add(context, uri=_uri(settings, name))
+
+
+def _uri(settings: Settings, name: str) -> str:
+    """Where a table of the lake, or the published database, is: s3://bucket/prefix/name, or file:///folder/name.
+
+    The same for all nights and versions of it, since it is the dataset that a lineage follows, not the file.
+    """
+    from ecr_audit.publication import DATABASE
+
+    root = settings.publish_root if name == DATABASE else settings.lake_root
+    return f"{root.rstrip('/') if '://' in root else Path(root).absolute().as_uri()}/{name}"

@@ -1,0 +1,55 @@
+"""The numbers of the newest night, from a lake filled by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from ecr_audit import metrics
+
+OLD, NEW = date(2026, 11, 1), date(2026, 11, 2)
+
+
+def values(gauges: list[metrics.Gauge]) -> dict[tuple[str, ...], float]:
+    return {(gauge.name.removeprefix("ecr_audit."), *gauge.tags.values()): gauge.value for gauge in gauges}
+
+
+def test_before_the_first_night_there_is_nothing_to_say(small_lake: Any) -> None:
+    assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
+
+
+def test_an_older_night_that_is_judged_anew_does_not_pass_for_the_newest(small_lake: Any) -> None:
+    for day, value in ((OLD, "MUTABLE"), (NEW, "IMMUTABLE"), (OLD, "MUTABLE")):
+        small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
+        small_lake.judge(day)
+    found = values(metrics.of_compliance(small_lake.lake))
+    assert found["verdicts", "repository-image-tag-mutability", "COMPLIANT"] == 1
+    assert found["verdicts", "repository-image-tag-mutability", "INCOMPLIANT"] == 0
+    assert found["compliance_percent", "repository-image-tag-mutability"] == 100
+
+
+def test_costs_and_coverage_are_of_all_targets(small_lake: Any) -> None:
+    """Two of three targets count for coverage, one was collected: 50 %. A target without a scan has no costs."""
+    small_lake.scan(
+        NEW,
+        scan_targets=[
+            {"account_id": "111111111111", "region": "eu-west-1", "api_calls": 3, "retries": 0},
+            {"account_id": "111111111111", "region": "eu-west-2", "outcome": "THROTTLED", "api_calls": 9, "retries": 8},
+            {"account_id": "111111111111", "region": "eu-south-1", "outcome": "REGION_DISABLED"},
+        ],
+    )
+    found = values(metrics.of_inventory(small_lake.lake))
+    assert (found["api_calls",], found["retries",], found["coverage_percent",]) == (12, 8, 50)
+    assert {key[1]: value for key, value in found.items() if key[0] == "targets" and value} == {
+        "COLLECTED": 1,
+        "THROTTLED": 1,
+        "REGION_DISABLED": 1,
+    }
+
+
+def test_where_nothing_is_judged_there_is_no_compliance(small_lake: Any) -> None:
+    small_lake.scan(NEW)
+    small_lake.judge(NEW)
+    found = values(metrics.of_compliance(small_lake.lake))
+    assert found["verdicts", "repository-image-tag-mutability", "UNDETERMINED"] == 0
+    assert not [key for key in found if key[0] == "compliance_percent"]
