@@ -34,7 +34,10 @@ from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
 from ecr_audit.settings import Settings
 
+# Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
+# before can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
 SCHEMA_VERSION = 2
+OLDEST_READABLE = 2
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 
@@ -67,6 +70,8 @@ class Commit:
     rows: Mapping[str, int]
     # What the writer wants remembered: the run, the inventory commit that was judged, and the like.
     details: Mapping[str, Any]
+    # The version of the schema that its files were written with.
+    schema_version: int
 
     @property
     def is_whole(self) -> bool:
@@ -120,11 +125,7 @@ class Lake:
             return None
         try:
             document = json.loads(self._read_bytes(path))
-            if document["schema_version"] != SCHEMA_VERSION:
-                raise LakeError(
-                    f"{path}: written with lake schema version {document['schema_version']}, "
-                    f"this program reads version {SCHEMA_VERSION}"
-                )
+            _require_readable(path, document["schema_version"])
             return Commit(
                 stage=stage,
                 snapshot_date=snapshot_date,
@@ -133,6 +134,7 @@ class Lake:
                 files=document["files"],
                 rows=document["rows"],
                 details=document["details"],
+                schema_version=document["schema_version"],
             )
         except (ValueError, KeyError, TypeError) as fault:
             raise LakeError(
@@ -161,8 +163,11 @@ class Lake:
         return self._fs
 
     def open_table(self, commit: Commit, table: LakeTable) -> pq.ParquetFile:
-        """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns."""
-        return self.open_parquet(self.location(commit, table), table.schema)
+        """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns.
+
+        One of an older version has the columns of that version.
+        """
+        return self.open_parquet(self.location(commit, table), table.schema_of(commit.schema_version))
 
     def open_parquet(self, location: str, schema: pa.Schema) -> pq.ParquetFile:
         """Any Parquet file of the lake whose columns must be those of `schema`."""
@@ -330,6 +335,7 @@ class Lake:
             files={table.name: f"{table.name}/{partition}/{commit_id}.parquet" for table in tables},
             rows=rows,
             details=dict(details),
+            schema_version=SCHEMA_VERSION,
         )
         with self._exclusive():
             for table in tables:
@@ -347,9 +353,8 @@ class Lake:
         return int(file.metadata.num_rows)
 
     def _write_commit_file(self, commit: Commit, folder: Path) -> None:
-        document = asdict(commit) | {"schema_version": SCHEMA_VERSION}
         local = folder / "commit.json"
-        local.write_text(json.dumps(document, default=str, indent=1), encoding="utf-8")
+        local.write_text(json.dumps(asdict(commit), default=str, indent=1), encoding="utf-8")
         self.move_in(local, _commit_name(commit.stage, commit.snapshot_date))
         self._committed.add((commit.stage, commit.snapshot_date))
 
@@ -404,6 +409,20 @@ class SnapshotWriter:
         if missing:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
         return self.lake._commit(self, details)
+
+
+def _require_readable(path: str, version: object) -> None:
+    if isinstance(version, int) and OLDEST_READABLE <= version <= SCHEMA_VERSION:
+        return
+    remedy = (
+        "A newer version of the audit wrote it: bring this one up to date, for an older one cannot read it"
+        if isinstance(version, int) and version > SCHEMA_VERSION
+        else "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE to a place for a new one"
+    )
+    raise LakeError(
+        f"{path}: of lake schema version {version!r}; this program reads {OLDEST_READABLE} to {SCHEMA_VERSION}."
+        f" {remedy}"
+    )
 
 
 def _commit_name(stage: str, snapshot_date: date) -> str:

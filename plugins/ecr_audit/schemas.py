@@ -6,7 +6,8 @@ All timestamps are UTC. No table holds an e-mail address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -22,6 +23,17 @@ class LakeTable:
     name: str
     schema: pa.Schema
     sort_by: tuple[str, ...]
+    # Columns that files of older versions lack, and the version of the lake's schema that brought each.
+    added: Mapping[str, int] = field(default_factory=dict)
+
+    def lacking(self, version: int) -> list[str]:
+        """The columns that a file of that version does not have."""
+        return [name for name, since in self.added.items() if since > version]
+
+    def schema_of(self, version: int) -> pa.Schema:
+        """The columns of a file of that version."""
+        lacking = self.lacking(version)
+        return pa.schema([column for column in self.schema if column.name not in lacking])
 
 
 ACCOUNTS = LakeTable(

@@ -27,7 +27,7 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import AT_ONCE, Commit, Lake, LakeError
+from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, LakeError
 from ecr_audit.schemas import STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 
@@ -89,12 +89,18 @@ class Warehouse:
             if commit is None:
                 self._add_empty(f"{prefix}{table.name}", table)
             else:
-                self.add_file(f"{prefix}{table.name}", table, commit.files[table.name], commit.snapshot_date)
+                relative, version = commit.files[table.name], commit.schema_version
+                self.add_file(f"{prefix}{table.name}", table, relative, commit.snapshot_date, version)
 
-    def add_file(self, name: str, table: LakeTable, relative: str, snapshot_date: date) -> None:
-        """Show a Parquet file of the lake as `lake.<name>`. Raises LakeError if it is missing, truncated, misshapen."""
+    def add_file(
+        self, name: str, table: LakeTable, relative: str, snapshot_date: date, version: int = SCHEMA_VERSION
+    ) -> None:
+        """Show a Parquet file of the lake as `lake.<name>`; what a file of an older version lacks is NULL.
+
+        Raises LakeError if it is missing, truncated or has other columns than its version.
+        """
         location = self._lake.absolute(relative)
-        self._lake.open_parquet(location, table.schema).close()
+        self._lake.open_parquet(location, table.schema_of(version)).close()
         if not self._lake.is_local:
             # DuckDB reads only local files without an extension, which would have to be downloaded.
             location = str(self._folder / f"{name}.parquet")
@@ -107,7 +113,7 @@ class Warehouse:
         self.connection.execute(
             f"""
             CREATE VIEW lake.{name} AS
-            SELECT *, getvariable('{name}_date') AS snapshot_date
+            SELECT {", ".join(_columns(table, version))}, getvariable('{name}_date') AS snapshot_date
             FROM read_parquet(getvariable('{name}_file'), hive_partitioning = FALSE)
             {slice_of_accounts if name in SLICED else ""}
             """
@@ -116,7 +122,7 @@ class Warehouse:
     def add_history(self, table: LakeTable, commits: Sequence[Commit]) -> None:
         """Show a table of one or more commits, all together, as `lake.<table>_history`.
 
-        Raises LakeError as `add_file` does.
+        What files of older versions lack is NULL. Raises LakeError as `add_file` does.
         """
         name = f"{table.name}_history"
 
@@ -133,13 +139,17 @@ class Warehouse:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             locations = list(pool.map(locate, commits))
         self.set_variable(f"{name}_files", locations, "VARCHAR[]")
+        versions = {commit.schema_version for commit in commits}
         # Columns by name: a folder above the lake may look like a partition, too.
         self.connection.execute(
             f"""
             CREATE VIEW lake.{name} AS
-            SELECT snapshot_date, {", ".join(table.schema.names)}
+            SELECT snapshot_date, {", ".join(_columns(table, max(versions)))}
             FROM read_parquet(
-                getvariable('{name}_files'), hive_partitioning = TRUE, hive_types = {{'snapshot_date': DATE}}
+                getvariable('{name}_files'),
+                hive_partitioning = TRUE,
+                hive_types = {{'snapshot_date': DATE}},
+                union_by_name = {len(versions) > 1}
             )
             """
         )
@@ -217,6 +227,14 @@ class Warehouse:
         """Set what SQL reads with `getvariable`: views cannot have parameters."""
         cast = f"::{kind}" if kind else ""
         self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
+
+
+def _columns(table: LakeTable, version: int) -> list[str]:
+    """What to select of files of that version: NULL for the columns that they lack."""
+    # An empty file of pyarrow's knows the type of a column as DuckDB calls it.
+    kinds = dict(zip(table.schema.names, duckdb.from_arrow(table.schema.empty_table()).types, strict=True))
+    lacking = table.lacking(version)
+    return [f"NULL::{kinds[name]} AS {name}" if name in lacking else name for name in table.schema.names]
 
 
 def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import subprocess
 import threading
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecr_audit.lake import Commit, Lake, LakeError
+from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake, LakeError
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
@@ -214,11 +215,21 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
             lake.read_commit("inventory", DAY)
 
 
-def test_another_version_of_the_schema_is_told(lake):
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (SCHEMA_VERSION + 1, "A newer version of the audit wrote it: bring this one up to date"),
+        (1, "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE"),
+        ("two", "No release of the audit wrote it"),
+        (None, "No release of the audit wrote it"),
+    ],
+)
+def test_a_version_of_the_schema_that_cannot_be_read_is_told_with_what_to_do(lake, version, remedy):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    with pytest.raises(LakeError, match=f"{path}: written with lake schema version 99, this program reads version 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
+    told = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
+    with pytest.raises(LakeError, match=re.escape(told)):
         lake.read_commit("inventory", DAY)
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import Lake
+from ecr_audit.lake import SCHEMA_VERSION, Lake
 from ecr_audit.schemas import POLICY_OUTPUT
 
 _NOTE = "evaluation.json"
@@ -30,6 +30,8 @@ class Evaluation:
     owner_tags: list[str]
     # The date of the previous commit, which retention may have removed since.
     previous_date: str | None
+    # Of the lake's schema: verdicts of an older version lack columns. Version 2 did not note its own.
+    schema_version: int = 2
 
     @classmethod
     def of(
@@ -46,6 +48,7 @@ class Evaluation:
             policies={policy.id: policy.hash for policy in catalog.policies},
             owner_tags=list(owner_tags),
             previous_date=previous.snapshot_date.isoformat() if previous else None,
+            schema_version=SCHEMA_VERSION,
         )
 
 
