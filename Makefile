@@ -86,7 +86,7 @@ bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard 
 	@$(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
 
 test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 test-cluster: $(VENV)/.dev ## A night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
 	@$(BIN)/python -m pytest -m cluster

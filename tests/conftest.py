@@ -29,6 +29,7 @@ from ecr_audit.publish import HISTORIES
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
+from support import distribution
 
 Rows = Sequence[dict[str, Any]]
 
@@ -39,15 +40,13 @@ COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that run two at a time end at about the same time: the slow ones begin, and one process takes a file.
+    """What takes longest begins, so that processes that share the tests end together."""
+    items.sort(key=lambda item: distribution.place(item.path))
 
-    The tests of a folder that starts a server of its own stay together, so that it is started once.
-    """
-    slow = ("scheduler", "browser", "bi")
-    items.sort(key=lambda item: item.path.parent.name not in slow)
-    for item in items:
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(folder.name if folder.name in slow else str(item.path)))
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """See `support.distribution`."""
+    return distribution.ByServer(config, log)
 
 
 class SmallLake:
