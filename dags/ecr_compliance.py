@@ -15,6 +15,7 @@ import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
 from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
+from ecr_audit_alerts import tell_failed_run, tell_night
 
 
 @dag(
@@ -33,6 +34,7 @@ from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
         )
     },
     default_args=DEFAULT_ARGS,
+    on_failure_callback=tell_failed_run,
     tags=["ecr", "compliance"],
     doc_md=__doc__,
 )
@@ -62,10 +64,12 @@ def ecr_compliance():
 
     @task
     def announce(published: str) -> str:
-        """Say what changed since the snapshot before."""
+        """Say what changed since the snapshot before, also over the channels of alerts."""
         from ecr_audit.compliance import steps
 
-        return steps.announce()
+        told = steps.announce()
+        tell_night()
+        return told
 
     announce(publish(roll_up_frameworks(evaluate_policies())))
 

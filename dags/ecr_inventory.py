@@ -20,6 +20,7 @@ import pendulum
 from airflow.sdk import Metadata, Param, TriggerRule, dag, get_current_context, task
 
 from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, connect_hub
+from ecr_audit_alerts import tell_failed_run
 
 
 def _list_of(what: str, pattern: str | None = None) -> Param:
@@ -39,6 +40,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
         "regions": _list_of("Regions"),
     },
     default_args=DEFAULT_ARGS,
+    on_failure_callback=tell_failed_run,
     tags=["ecr", "inventory"],
     doc_md=__doc__,
 )

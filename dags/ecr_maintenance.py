@@ -15,6 +15,7 @@ import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
 from ecr_audit_airflow import DEFAULT_ARGS
+from ecr_audit_alerts import tell_failed_run
 
 
 @dag(
@@ -33,6 +34,7 @@ from ecr_audit_airflow import DEFAULT_ARGS
         )
     },
     default_args=DEFAULT_ARGS,
+    on_failure_callback=tell_failed_run,
     tags=["ecr", "maintenance"],
     doc_md=__doc__,
 )

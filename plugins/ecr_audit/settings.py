@@ -27,6 +27,9 @@ ACCOUNT_ID = re.compile(r"[0-9]{12}")
 # How objects on S3 are encrypted: with S3's own keys, the account's KMS key for S3, or a KMS key (or alias) by its ARN.
 S3_ENCRYPTION = re.compile(r"AES256|aws:kms|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[^ ]+")
 REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
+# A standard topic: a FIFO one, whose name ends with .fifo, takes only messages with a group.
+SNS_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 
 
 class SettingsError(FinalError):
@@ -132,6 +135,19 @@ class Settings(BaseSettings):
     waiver_max_days: int = Field(
         default=365, ge=1, le=3650, json_schema_extra=_valid("days that a waiver may last, 1 to 3650")
     )
+    alert_slack_conn_id: str | None = Field(
+        default=None,
+        json_schema_extra=_valid("the id of an Airflow connection of type slackwebhook; unset: no Slack"),
+    )
+    alert_email_to: Names = Field(
+        default=(),
+        json_schema_extra=_valid("a list of addresses: security@example.com,owner@example.com; unset: no e-mail"),
+    )
+    alert_sns_topic_arn: str | None = Field(
+        default=None,
+        pattern=rf"^{SNS_TOPIC.pattern}$",
+        json_schema_extra=_valid("the ARN of a standard topic, arn:aws:sns:<region>:<account>:<name>; unset: no SNS"),
+    )
     snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )
@@ -161,6 +177,13 @@ class Settings(BaseSettings):
     def _region_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [region for region in value if not REGION_NAME.fullmatch(region)]:
             raise ValueError(f"holds what is no name of a region: {', '.join(wrong)}")
+        return value
+
+    @field_validator("alert_email_to")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [address for address in value if not EMAIL.fullmatch(address)]:
+            raise ValueError(f"holds what is no e-mail address: {', '.join(wrong)}")
         return value
 
     @property

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 def test_each_file_is_one_dag_of_its_name(dags: Any) -> None:
     assert dags.import_errors == {}
-    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_inventory", "ecr_maintenance"]
+    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_freshness", "ecr_inventory", "ecr_maintenance"]
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -56,7 +56,20 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
         "check_coverage",
     ]
     assert order("ecr_compliance") == ["evaluate_policies", "roll_up_frameworks", "publish", "announce"]
+    assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]
+
+
+def test_freshness_is_looked_at_when_the_night_is_due(dags: Any) -> None:
+    from ecr_audit.freshness import DUE
+
+    assert dags.get_dag("ecr_freshness").schedule == f"{DUE.minute} {DUE.hour} * * *"
+
+
+def test_a_run_that_fails_is_told_of(dags: Any) -> None:
+    for dag_id in DAG_IDS:
+        told = dags.get_dag(dag_id).on_failure_callback.__name__
+        assert told == ("tell_missed_night" if dag_id == "ecr_freshness" else "tell_failed_run")
 
 
 def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:
@@ -103,4 +116,4 @@ def test_a_dag_file_imports_nothing_heavy(path: Path, airflow_database: None) ->
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     added = {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
-    assert not added & {"boto3", "botocore", "duckdb", "pandas", "pyarrow", "numpy"}
+    assert not added & {"boto3", "botocore", "duckdb", "pandas", "pyarrow", "numpy", "slack_sdk"}

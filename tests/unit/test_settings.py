@@ -48,6 +48,9 @@ def test_defaults():
         "retention_days": 400,
         "waivers": None,
         "waiver_max_days": 365,
+        "alert_slack_conn_id": None,
+        "alert_email_to": (),
+        "alert_sns_topic_arn": None,
         "snapshot_date": None,
     }
 
@@ -148,6 +151,11 @@ def test_what_is_taken(monkeypatch, name, given, taken):
         ("RETENTION_DAYS", "0", "1 to 36500"),
         ("RETENTION_DAYS", "36501", "1 to 36500"),
         ("RETENTION_DAYS", "a year", "1 to 36500"),
+        ("ALERT_EMAIL_TO", "a@example.com; b@example.com", "security@example.com,owner@example.com"),
+        ("ALERT_EMAIL_TO", "Security <security@example.com>", "security@example.com,owner@example.com"),
+        ("ALERT_EMAIL_TO", "a@example.com\nBcc:b@example.com", "security@example.com,owner@example.com"),
+        ("ALERT_SNS_TOPIC_ARN", "audit", "arn:aws:sns:<region>:<account>:<name>"),
+        ("ALERT_SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:111111111111:audit.fifo", "a standard topic"),
         ("SNAPSHOT_DATE", "2026-02-30", "YYYY-MM-DD"),
         ("SNAPSHOT_DATE", "01.02.2026", "YYYY-MM-DD"),
         ("SNAPSHOT_DATE", "yesterday", "YYYY-MM-DD"),

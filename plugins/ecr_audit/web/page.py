@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +13,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ecr_audit.freshness import nights_missed
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
 from ecr_audit.web.published import Busy, Publication, Row
@@ -47,6 +49,11 @@ class Page:
         """The first of those rows; None when there is none."""
         return next(iter(self.rows(query, **parameters)), None)
 
+    @property
+    def nights_missed(self) -> int:
+        """How many snapshots are due by now that the publication does not show."""
+        return nights_missed(self.publication.snapshot_date, datetime.now(UTC))
+
     def until_sent(self, resource: AbstractContextManager[T]) -> T:
         """Something that is closed when the answer has been sent, or could not be."""
         return self._until_sent.enter_context(resource)
@@ -60,7 +67,9 @@ class Page:
 
     def render(self, template: str, **context: Any) -> HTMLResponse:
         """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""
-        return render(self.request, template, snapshot=self.row("snapshot"), **context)
+        return render(
+            self.request, template, snapshot=self.row("snapshot"), nights_missed=self.nights_missed, **context
+        )
 
 
 def open_page(request: Request) -> Iterator[Page]:

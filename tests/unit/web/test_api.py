@@ -62,6 +62,7 @@ def nights(published: Callable[..., None], folder: Path) -> Callable[[str], list
 def test_models_have_the_columns_of_their_tables(nights: Callable[[str], list[dict[str, Any]]]) -> None:
     models = [each for each in vars(records).values() if isinstance(each, type) and issubclass(each, Record)]
     models.remove(Record)
+    models.remove(records.CurrentPublication)  # knows what time it is, too
     assert len(models) >= 12
     for model in models:
         columns = {row["column_name"] for row in nights(f"DESCRIBE {model.table}")}

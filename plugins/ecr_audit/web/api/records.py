@@ -21,7 +21,8 @@ def _describe(schema: dict[str, Any], model: type[Record]) -> None:
     """Put the dictionary's words into the OpenAPI document."""
     schema["description"] = f"{_dictionary().tables[model.table].row.removesuffix('.')}."
     for name, field in schema["properties"].items():
-        field.setdefault("description", str(_dictionary().column(model.table, name)))
+        if "description" not in field:
+            field["description"] = str(_dictionary().column(model.table, name))
 
 
 def _in_utc(value: Any) -> Any:
@@ -30,6 +31,11 @@ def _in_utc(value: Any) -> Any:
 
 
 Utc = Annotated[datetime, BeforeValidator(_in_utc)]
+
+
+NightsMissed = Annotated[
+    int, Field(description="Snapshots that are due by now and not published: unless it is 0, an old night is shown.")
+]
 
 
 class Record(BaseModel):
@@ -64,6 +70,12 @@ class Publication(Record):
     duckdb_version: str
     coverage_percent: float | None
     policy_hashes: dict[str, str]
+
+
+class CurrentPublication(Publication):
+    """The publication as it is at the time of the request."""
+
+    nights_missed: NightsMissed
 
 
 class Policy(Record):
@@ -296,6 +308,7 @@ class Overview(BaseModel):
     """How the organization stands."""
 
     snapshot_date: date
+    nights_missed: NightsMissed
     policy_id: str
     tonight: Night | None
     changes: dict[str, int] = Field(description="By kind of change: repositories whose verdict changed so tonight.")

@@ -143,9 +143,10 @@ class ChangesAsked(Asked):
 
 
 @router.get("/publication", tags=["Publication"])
-def publication(page: PageDep) -> records.Publication:
-    """What is published: of which night, when, made of what, by which versions of the policies."""
-    return _read(records.Publication, page.row("api/publication"))
+def publication(page: PageDep) -> records.CurrentPublication:
+    """What is published: of which night, whether later ones are missing, made of what, by which policies."""
+    row = page.row("api/publication") or {}
+    return _read(records.CurrentPublication, row | {"nights_missed": page.nights_missed})
 
 
 @router.get("/overview", tags=["Publication"])
@@ -159,6 +160,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
         records.Overview,
         {
             "snapshot_date": page.publication.snapshot_date,
+            "nights_missed": page.nights_missed,
             "policy_id": policy_id,
             "tonight": tonight[0] if tonight else None,
             "changes": {

@@ -1,0 +1,53 @@
+"""A message, and how it is written so that no name in it does more than be read.
+
+Names, units, owner tags and reasons are other people's text. In a message they stand on one line, without what a
+terminal or a reader would act on, and not longer than LONGEST; each channel then escapes what it would take for markup.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+# Characters of one name. ECR's and AWS's own are shorter; tags are not.
+LONGEST = 120
+
+# Of a subject: SNS takes no more (Publish, Amazon SNS API Reference).
+_SUBJECT = 100
+
+
+def plain(text: str | None) -> str:
+    """Other people's text on one line, without control, formatting and private characters; shortened if it is long."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text or "").split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A subject, and lines of plain text. Made with `plain` where the text is other people's."""
+
+    subject: str
+    lines: tuple[str, ...]
+
+    @property
+    def body(self) -> str:
+        """The text without the subject."""
+        return "\n".join(self.lines)
+
+    @property
+    def short_subject(self) -> str:
+        """The subject for headers: one line of at most 100 characters of ASCII, as SNS asks for."""
+        line = " ".join(self.subject.encode("ascii", "replace").decode().split())
+        return line if len(line) <= _SUBJECT else f"{line[: _SUBJECT - 3]}..."
+
+    def as_slack(self) -> str:
+        """As text for Slack, where `<!channel>` would call everybody.
+
+        Source: "Formatting text for app surfaces", docs.slack.dev: these three are its control characters.
+        """
+        text = f"{self.subject}\n{self.body}"
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+    def as_html(self) -> str:
+        """As HTML that looks as the plain text does, for e-mail."""
+        return f'<pre style="font: inherit; white-space: pre-wrap">{html.escape(self.body)}</pre>'

@@ -1,0 +1,135 @@
+"""What is worth telling of a published night: lost accounts and coverage, new findings, waivers that end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ecr_audit.alerts.message import Message, plain
+from ecr_audit.warehouse import read_statement
+
+# Rows of a list, and repositories named of each owner. What is left out is counted.
+SHOWN = 10
+EXAMPLES = 3
+
+Row = dict[str, Any]
+
+
+def night_messages(database: Path, min_coverage: float, pages: str) -> list[Message]:
+    """The messages of the night that a published file shows; the same file always gives the same.
+
+    `min_coverage`: the least share of targets that should have been read. `pages`: where the audit's pages are; empty
+    when not known. Raises duckdb.Error.
+    """
+    with duckdb.connect(database, read_only=True) as published:
+        night = _Night(published, pages)
+        return [*night.coverage(min_coverage), *night.new_findings(), *night.waivers()]
+
+
+class _Night:
+    def __init__(self, published: duckdb.DuckDBPyConnection, pages: str) -> None:
+        self._published = published
+        self._pages = pages
+        [(self._date,)] = published.execute("SELECT snapshot_date FROM publication").fetchall()
+
+    def coverage(self, min_coverage: float) -> Iterator[Message]:
+        """One when coverage is under the minimum, or accounts were lost."""
+        [seen] = self._rows("coverage")
+        lost = self._rows("lost_accounts", shown=SHOWN)
+        is_low = seen["countable"] > 0 and seen["collected"] / seen["countable"] < min_coverage
+        if not lost and not is_low:
+            return
+        subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight, wholly or in part"] if lost else []
+        if is_low:
+            subjects.append(f"coverage {_percent(seen['coverage_percent'])} is under the minimum")
+        before = (
+            f"; in the night of {seen['previous_snapshot_date']} it was {_percent(seen['previous_coverage_percent'])}"
+            if seen["previous_snapshot_date"]
+            else ""
+        )
+        lines = [
+            f"{seen['collected']:,} of {seen['countable']:,} account-regions were read:"
+            f" {_percent(seen['coverage_percent'])}{before}.",
+            f"The minimum is {_percent(100 * min_coverage)} (ECR_AUDIT_MIN_COVERAGE).",
+        ]
+        if lost:
+            lines += ["", "Read before, and now not, or in fewer regions:"]
+            lines += [
+                f"- {_account(row)}{_unit(row)}: {row['collected']} of {_count(row['countable'], 'region')} read;"
+                f" {plain(row['why'])}"
+                for row in lost
+            ]
+            lines += _and_more(lost[0]["accounts"] - len(lost), "account")
+        lines += ["", "Nothing is claimed of what was not read."]
+        yield self._message(", ".join(subjects), lines, "coverage")
+
+    def new_findings(self) -> Iterator[Message]:
+        """One for each policy with new findings."""
+        rows = self._rows("new_findings", shown=SHOWN, examples=EXAMPLES)
+        for _, group in groupby(rows, key=lambda row: row["policy_id"]):
+            owners = list(group)
+            findings = owners[0]["all_findings"]
+            lines = [f"{plain(owners[0]['policy_name'])}. Not waived, and new or back since the night before:"]
+            for row in owners:
+                lines += ["", f"{plain(row['owner'])}{_unit(row)}: {row['findings']:,}"]
+                lines += [
+                    f"- {plain(each['name'])}, {each['region']}, {_account(each)}" for each in row["repositories"]
+                ]
+                lines += _and_more(row["findings"] - len(row["repositories"]), "repository", "repositories")
+            if hidden := owners[0]["all_rows"] - len(owners):
+                left = findings - sum(row["findings"] for row in owners)
+                lines += ["", f"… and {_count(left, 'finding')} more, of {_count(hidden, 'other owner')}"]
+            yield self._message(_count(findings, "new finding"), lines, "findings")
+
+    def waivers(self) -> Iterator[Message]:
+        """One when waivers came near their end, or to it."""
+        rows = self._rows("waivers", shown=SHOWN)
+        if not rows:
+            return
+        lines = []
+        for row in rows:
+            ended = row["days_left"] <= 0
+            findings = _count(row["matched_findings"], "finding")
+            lines.append(
+                f"- {plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])}): "
+                + (
+                    f"ended on {row['expires']}; {findings} not accepted any more"
+                    if ended
+                    else f"ends on {row['expires']}, in {_count(row['days_left'], 'day')}; covers {findings}"
+                )
+            )
+        lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
+        yield self._message(f"{_count(rows[0]['all_waivers'], 'waiver')} ending or ended", lines, "")
+
+    def _message(self, subject: str, lines: list[str], page: str) -> Message:
+        link = ["", f"{self._pages}/{page}"] if self._pages else []
+        return Message(f"ECR audit, night of {self._date}: {subject}", (*lines, *link))
+
+    def _rows(self, name: str, **parameters: Any) -> list[Row]:
+        cursor = self._published.execute(read_statement(f"alerts/{name}").text, parameters or None)
+        columns = [column for column, *_ in cursor.description or ()]
+        return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+
+
+def _account(row: Row) -> str:
+    return f"{row['account_id']} {plain(row['account_name'])}".strip()
+
+
+def _unit(row: Row) -> str:
+    return f" ({plain(row['ou_path'])})" if row["ou_path"] else ""
+
+
+def _and_more(number: int, one: str, many: str | None = None) -> list[str]:
+    return [f"… and {_count(number, one, many).replace(' ', ' more ', 1)}"] if number > 0 else []
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _percent(value: float | None) -> str:
+    return "no data" if value is None else f"{value:.1f} %"

@@ -1,0 +1,48 @@
+"""Remembers what was sent: a small file in the lake for each message and channel, written after the channel took it.
+
+    <lake>/_alerts/snapshot_date=YYYY-MM-DD/<hash of channel and message>.json
+
+So the same message goes to a channel once, however often a task is retried or a day is judged again; it goes twice only
+if the process dies between the channel's answer and the file. A day that was judged again and came out otherwise makes
+another message, which is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, date, datetime
+
+from ecr_audit.alerts.message import Message
+from ecr_audit.lake import Lake
+
+_FOLDER = "_alerts"
+
+# Of so many nights it is kept; what is told of older ones is told no more.
+_NIGHTS = 30
+
+
+class Sent:
+    """What was sent of the night of a snapshot."""
+
+    def __init__(self, lake: Lake, snapshot_date: date) -> None:
+        self._lake = lake
+        self._folder = f"{_FOLDER}/snapshot_date={snapshot_date}"
+
+    def has(self, channel: str, message: Message) -> bool:
+        """Whether the message went to a channel. Raises LakeError."""
+        return self._lake.exists(self._name(channel, message))
+
+    def add(self, channel: str, message: Message) -> None:
+        """Remember that a channel took the message; what was remembered of long ago is forgotten. Raises LakeError."""
+        told = {"channel": channel, "subject": message.subject, "sent_at": datetime.now(UTC).isoformat()}
+        with self._lake.scratch("alerts") as folder:
+            file = folder / "sent.json"
+            file.write_text(json.dumps(told), encoding="utf-8")
+            self._lake.move_in(file, self._name(channel, message))
+        for old in self._lake.folders(_FOLDER)[:-_NIGHTS]:
+            self._lake.remove_folder(f"{_FOLDER}/{old}")
+
+    def _name(self, channel: str, message: Message) -> str:
+        content = "\0".join((channel, message.subject, message.body))
+        return f"{self._folder}/{hashlib.sha256(content.encode()).hexdigest()[:32]}.json"

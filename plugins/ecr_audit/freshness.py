@@ -1,0 +1,50 @@
+"""When the newest published snapshot is older than it should be: a night was missed, whatever the reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from ecr_audit.errors import FinalError
+from ecr_audit.lake import open_lake
+from ecr_audit.publication import newest
+from ecr_audit.settings import Settings
+
+# By when (UTC) the snapshot of a day is to be published. The night begins at 02:00 (dags/ecr_inventory.py); a task of
+# it may take an hour at most. dags/ecr_freshness.py looks at this time.
+DUE = time(6)
+
+
+class MissedNightError(FinalError):
+    """The newest published snapshot is too old; the message is for people."""
+
+
+def nights_missed(snapshot_date: date, now: datetime) -> int:
+    """How many snapshots are due after this one and are not there. `now` has a time zone."""
+    now = now.astimezone(UTC)
+    due = now.date() if now.time() >= DUE else now.date() - timedelta(days=1)
+    return max(0, (due - snapshot_date).days)
+
+
+def missed_night(settings: Settings, now: datetime) -> str | None:
+    """What is to be said of nights that were missed; None when there were none.
+
+    Before the first night, nothing has been missed: there is neither a snapshot in the lake nor a publication. Raises
+    PublicationError or LakeError when the places cannot be read.
+    """
+    try:
+        published = newest(settings)
+    except FileNotFoundError as fault:
+        if not open_lake(settings).snapshot_dates("inventory"):
+            return None
+        return f"The lake holds snapshots, and none is published. {fault}"
+    missed = nights_missed(published.snapshot_date, now)
+    if not missed:
+        return None
+    nights = "night was" if missed == 1 else "nights were"
+    return f"The newest published snapshot is of {published.snapshot_date}: {missed} {nights} missed since."
+
+
+def check_freshness(settings: Settings, now: datetime) -> None:
+    """Raise MissedNightError when the newest published snapshot is older than it should be at a time."""
+    if told := missed_night(settings, now):
+        raise MissedNightError(told)

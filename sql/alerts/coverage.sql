@@ -1,0 +1,25 @@
+-- coverage: the one row that says how much of the organization was seen, tonight and in the night published before.
+-- from: publication, compliance_daily, scan_targets.
+-- previous_snapshot_date and what is said of it are NULL on the first night.
+WITH previous AS (
+    SELECT max(snapshot_date) AS snapshot_date
+    FROM compliance_daily
+    WHERE snapshot_date < (SELECT snapshot_date FROM publication)
+)
+
+SELECT
+    p.snapshot_date,
+    p.coverage_percent,
+    previous.snapshot_date AS previous_snapshot_date,
+    (
+        SELECT any_value(d.coverage_percent)
+        FROM compliance_daily AS d
+        WHERE d.snapshot_date = previous.snapshot_date
+            AND d.scope_type = 'organization'
+    ) AS previous_coverage_percent,
+    count(*) FILTER (WHERE t.outcome = 'COLLECTED') AS collected,
+    count(*) FILTER (WHERE t.outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')) AS countable
+FROM publication AS p
+CROSS JOIN previous
+LEFT JOIN scan_targets AS t ON TRUE
+GROUP BY ALL

@@ -1,0 +1,45 @@
+-- new_findings: one row per owner and unit with findings that are new tonight, those with most of them first.
+-- key: policy_id, owner, ou_path.  from: changes, findings, policies, section_policies, publication.
+-- New is also what was fixed once and is back. Of policies that some framework section has; a finding that somebody has
+-- accepted (a waiver in force) is no news. At most $shown rows a policy, each with the names of $examples repositories;
+-- all_findings and all_rows count what there is of the policy.
+WITH new_findings AS (
+    SELECT
+        f.policy_id,
+        f.owner,
+        f.ou_path,
+        f.account_id,
+        f.account_name,
+        f.region,
+        f.repository_name
+    FROM changes AS c
+    JOIN findings AS f USING (policy_id, repository_arn)
+    WHERE c.snapshot_date = (SELECT snapshot_date FROM publication)
+        AND c.change IN ('new', 'reopened')
+        AND NOT f.waived
+        AND c.policy_id IN (SELECT policy_id FROM section_policies)
+),
+
+by_owner AS (
+    SELECT
+        policy_id,
+        owner,
+        ou_path,
+        count(*) AS findings,
+        list(
+            {name: repository_name, region: region, account_id: account_id, account_name: account_name}
+            ORDER BY repository_name, account_id, region
+        )[:$examples] AS repositories
+    FROM new_findings
+    GROUP BY policy_id, owner, ou_path
+)
+
+SELECT
+    o.*,
+    p.contextual_name AS policy_name,
+    sum(o.findings) OVER (PARTITION BY o.policy_id)::BIGINT AS all_findings,
+    count(*) OVER (PARTITION BY o.policy_id) AS all_rows
+FROM by_owner AS o
+JOIN policies AS p USING (policy_id)
+QUALIFY row_number() OVER (PARTITION BY o.policy_id ORDER BY o.findings DESC, o.owner, o.ou_path) <= $shown
+ORDER BY o.policy_id, o.findings DESC, o.owner, o.ou_path

@@ -1,0 +1,98 @@
+"""Servers of this machine that take what alerts send, over the real protocols: an HTTP one and an SMTP one."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import socketserver
+import threading
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+
+class Http:
+    """Takes what is posted, for Slack and for SNS, and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.bodies: list[bytes] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(receiver.status)
+                self.end_headers()
+                self.wfile.write(
+                    b"<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>"
+                )
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_address[1]
+
+    @property
+    def slack(self) -> list[dict[str, Any]]:
+        """The payloads, as Slack reads them."""
+        return [json.loads(body) for body in self.bodies]
+
+    @property
+    def sns(self) -> list[dict[str, str]]:
+        """The parameters of each Publish, as SNS reads them."""
+        return [{name: values[0] for name, values in parse_qs(body.decode()).items()} for body in self.bodies]
+
+    def __enter__(self) -> Http:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Smtp:
+    """Takes mail as a mail server does (RFC 5321), without TLS, which a connection has to switch off."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.recipients: list[list[str]] = []
+        receiver = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.say("220 here")
+                to: list[str] = []
+                while command := self.rfile.readline().decode().strip():
+                    verb = command.upper().partition(":")[0]
+                    if verb == "RCPT TO":
+                        to.append(command[8:].strip("<>"))
+                    if verb == "DATA":
+                        self.say("354 go on")
+                        lines = iter(self.rfile.readline, b".\r\n")
+                        content = b"".join(line.removeprefix(b".") for line in lines)
+                        receiver.recipients.append(to)
+                        receiver.mails.append(email.message_from_bytes(content, policy=email.policy.default))
+                    if verb == "QUIT":
+                        self.say("221 bye")
+                        return
+                    self.say("250 ok")
+
+            def say(self, line: str) -> None:
+                self.wfile.write(f"{line}\r\n".encode())
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+
+    def __enter__(self) -> Smtp:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

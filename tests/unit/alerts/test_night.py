@@ -1,0 +1,170 @@
+"""What a published night gives reason to tell, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ecr_audit.alerts.message import Message
+from ecr_audit.alerts.night import night_messages
+from ecr_audit.publish import publish
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.waivers import SCHEMA as WAIVERS
+
+QUERIES = sorted((SQL_ROOT / "alerts").glob("*.sql"))
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
+
+Night = Callable[..., list[Message]]
+
+
+@pytest.fixture
+def night(small_lake: Any, tmp_path: Path) -> Night:
+    """Scans, judges and publishes a night of the given rows; returns its messages."""
+
+    def messages(day: date, *, min_coverage: float = 0, **rows: Any) -> list[Message]:
+        small_lake.scan(day, **rows)
+        small_lake.judge(day)
+        published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",))
+        return night_messages(published.database, min_coverage, "https://airflow/ecr-audit")
+
+    return messages
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_a_query_says_what_its_rows_are(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith(f"-- {path.stem}: ")
+    assert any("from: " in line for line in lines if line.startswith("--"))
+
+
+def test_a_quiet_night_is_not_told(night: Night) -> None:
+    """Nor the first one, which has nothing to be compared with."""
+    assert night(FIRST, repositories=[{}]) == []
+    assert night(SECOND, repositories=[{}]) == []
+
+
+def account(number: int, **more: Any) -> dict[str, Any]:
+    return {"account_id": f"{number:012}", "account_name": f"n{number}", "state": "ACTIVE", "ou_path": "Root/A"} | more
+
+
+def target(number: int, region: str, outcome: str, **more: Any) -> dict[str, Any]:
+    return {"account_id": f"{number:012}", "region": region, "outcome": outcome, "repository_count": None} | more
+
+
+def test_accounts_that_were_read_and_are_not_any_more(night: Night) -> None:
+    """Of five: 1 never could be entered, 2 is lost in one of two regions, 3 altogether, 4 is closed, 5 is new."""
+    regions = [target(1, region, "ACCESS_DENIED") for region in ("eu-west-1", "us-east-1")]
+    assert night(FIRST, accounts=[account(n) for n in (1, 2, 3, 4)], scan_targets=regions) == []
+    denied = "ASSUME_ROLE_DENIED"
+    [told] = night(
+        SECOND,
+        accounts=[*(account(n) for n in (1, 2, 3, 5)), account(4, state="SUSPENDED")],
+        scan_targets=[
+            *regions,
+            target(2, "us-east-1", "FAILED"),
+            *(target(3, region, denied, error_code="AccessDenied") for region in ("eu-west-1", "us-east-1")),
+            *(target(5, region, denied) for region in ("eu-west-1", "us-east-1")),
+        ],
+    )
+    assert told.subject == "ECR audit, night of 2026-11-02: 2 accounts lost from sight, wholly or in part"
+    assert [line for line in told.lines if line.startswith("- ")] == [
+        "- 000000000003 n3 (Root/A): 0 of 2 regions read; ASSUME_ROLE_DENIED (AccessDenied)",
+        "- 000000000002 n2 (Root/A): 1 of 2 regions read; FAILED",
+    ]
+    assert told.lines[0] == "1 of 8 account-regions were read: 12.5 %; in the night of 2026-11-01 it was 75.0 %."
+
+
+def test_coverage_under_the_minimum(night: Night) -> None:
+    rows = {"accounts": [account(1), account(2)], "scan_targets": [target(1, "eu-west-1", "ACCESS_DENIED")]}
+    assert night(FIRST, **rows, min_coverage=0.5) == []
+    [told] = night(SECOND, **rows, min_coverage=0.51)
+    assert told.subject == "ECR audit, night of 2026-11-02: coverage 50.0 % is under the minimum"
+    assert "The minimum is 51.0 % (ECR_AUDIT_MIN_COVERAGE)." in told.lines
+
+
+def test_many_lost_accounts_are_counted(night: Night) -> None:
+    accounts = [account(n) for n in range(1, 14)]
+    night(FIRST, accounts=accounts)
+    [told] = night(SECOND, accounts=accounts, scan_targets=[target(n, "eu-west-1", "FAILED") for n in range(1, 14)])
+    assert "13 accounts lost" in told.subject
+    assert len([line for line in told.lines if line.startswith("- ")]) == 10
+    assert "… and 3 more accounts" in told.lines
+
+
+def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Night) -> None:
+    """Owner 0 has five, the others one each: 12 owners, of whom 10 are told."""
+
+    def repository(name: str, owner: int) -> dict[str, Any]:
+        return {"repository_name": name, "tags": [("owner", f"team-{owner:02}")]}
+
+    old = [{"repository_name": "old"}, {"repository_name": "good", "image_tag_mutability": "IMMUTABLE"}]
+    night(FIRST, repositories=old)
+    new = [repository(f"r{n}", 0) for n in range(5)] + [repository(f"o{n}", n) for n in range(1, 12)]
+    [told] = night(SECOND, repositories=[*old, *new])
+    assert told.subject == "ECR audit, night of 2026-11-02: 16 new findings"
+    assert told.lines[1:7] == (
+        "",
+        "team-00 (Root/Prod): 5",
+        "- r0, eu-west-1, 111111111111 shop",
+        "- r1, eu-west-1, 111111111111 shop",
+        "- r2, eu-west-1, 111111111111 shop",
+        "… and 2 more repositories",
+    )
+    assert len([line for line in told.lines if re.fullmatch(r"team-\d\d \(.*\): \d", line)]) == 10
+    assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", "https://airflow/ecr-audit/findings")
+
+
+def test_what_came_back_is_new_and_what_is_waived_is_not(night: Night, small_lake: Any) -> None:
+    waiver = {"waiver_id": "W", "policy_id": POLICY, "repository": "*:repository/accepted", "reason": "r", "owner": "o"}
+    waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
+    small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
+    back = {"repository_name": "back"}
+    night(FIRST, repositories=[back])
+    night(SECOND, repositories=[back | {"image_tag_mutability": "IMMUTABLE"}])
+    [told] = night(date(2026, 11, 3), repositories=[back, {"repository_name": "accepted"}])
+    assert [line for line in told.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
+
+
+@pytest.mark.parametrize(
+    ("days_left", "told"),
+    [
+        (31, None),
+        (30, "ends on 2026-12-02, in 30 days; covers 1 finding"),
+        (29, None),  # told the night before
+        (8, None),
+        (7, "ends on 2026-11-09, in 7 days; covers 1 finding"),
+        (1, None),
+        (0, "ended on 2026-11-02; 1 finding not accepted any more"),
+        (-1, None),
+    ],
+)
+def test_a_waiver_is_told_three_times(days_left: int, told: str | None, night: Night, small_lake: Any) -> None:
+    expires = SECOND + timedelta(days=days_left)
+    waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
+    waiver |= {"created": date(2026, 1, 1), "expires": expires}
+    covers = waiver | {"waiver_id": "W", "repository": "*:repository/app"}
+    covers_nothing = waiver | {"waiver_id": "V", "repository": "*:repository/none"}
+    small_lake.waivers = pa.Table.from_pylist([covers, covers_nothing], schema=WAIVERS)
+    night(FIRST, repositories=[{}])
+    lines = [line for each in night(SECOND, repositories=[{}]) for line in each.lines if line.startswith("- ")]
+    assert lines == ([f"- W (RISK-1, o): {told}"] if told else [])
+
+
+def test_names_are_shown_and_do_nothing(night: Night) -> None:
+    """An owner's tag and an account's name, with a line break that would make a line of its own."""
+    night(FIRST, repositories=[])
+    hostile = {"account_name": "shop\n- 999999999999 forged", "ou_path": "Root/<!channel>\u202e"}
+    [told] = night(
+        SECOND,
+        accounts=[account(1, **hostile)],
+        repositories=[{"account_id": "000000000001", "tags": [("owner", "me\r\nSubject: forged")]}],
+    )
+    assert "me Subject: forged (Root/<!channel>): 1" in told.lines
+    assert "- app, eu-west-1, 000000000001 shop - 999999999999 forged" in told.lines
