@@ -133,6 +133,27 @@ def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
 
 
+@pytest.fixture(scope="module")
+def made_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `once` keeps what was made."""
+    return tmp_path_factory.mktemp("once")
+
+
+@pytest.fixture
+def once(made_before: Path, tmp_path: Path) -> Callable[[Callable[[], Any]], None]:
+    """Lets a function fill the test's folder: the first time in a module; from then on what it made is copied."""
+
+    def fill(make: Callable[[], Any]) -> None:
+        kept = made_before / make.__qualname__
+        if kept.exists():
+            shutil.copytree(kept, tmp_path, symlinks=True, dirs_exist_ok=True)
+        else:
+            make()
+            shutil.copytree(tmp_path, kept, symlinks=True)
+
+    return fill
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URI of an empty PostgreSQL, for this session alone."""

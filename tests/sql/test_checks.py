@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -101,22 +101,27 @@ DAMAGE = [
 
 
 @pytest.fixture
-def sound(small_lake: Any) -> Iterator[Warehouse]:
+def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
     """A judged snapshot of two accounts, of which the second is directly at the root, in no unit.
 
     The first one's repository is INCOMPLIANT and waived; the second one's was fixed since the day before.
     """
-    small_lake.waivers = pa.Table.from_pylist([WAIVER], schema=SCHEMA)
-    for day, mutability in ((DAY_BEFORE, "MUTABLE"), (DAY, "IMMUTABLE")):
-        small_lake.scan(
-            day,
-            accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
-            repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": mutability}],
-            scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
-        )
-    small_lake.judge(DAY_BEFORE)
-    commit, warnings = small_lake.judge(DAY)
-    assert warnings == []
+
+    def audit() -> None:
+        small_lake.waivers = pa.Table.from_pylist([WAIVER], schema=SCHEMA)
+        for day, mutability in ((DAY_BEFORE, "MUTABLE"), (DAY, "IMMUTABLE")):
+            small_lake.scan(
+                day,
+                accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
+                repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": mutability}],
+                scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
+            )
+        small_lake.judge(DAY_BEFORE)
+        _, warnings = small_lake.judge(DAY)
+        assert warnings == []
+
+    once(audit)
+    commit = small_lake.lake.read_commit("compliance", DAY)
     with open_warehouse(small_lake.lake, small_lake.catalog, DAY, purpose="test") as warehouse:
         warehouse.add_stage(commit, "compliance")
         for table in ROLLED_UP:

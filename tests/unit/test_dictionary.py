@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from ecr_audit.dictionary import Column, columns_of, load_dictionary, to_markdown
+from ecr_audit.publication import DATABASE
 from ecr_audit.publish import TABLES, publish
 from ecr_audit.schemas import STAGES
 
@@ -20,11 +21,14 @@ DICTIONARY = load_dictionary(TABLES)
 
 
 @pytest.fixture
-def published(small_lake: Any, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    small_lake.scan(date(2026, 11, 1), repositories=[{}])
-    small_lake.judge(date(2026, 11, 1))
-    path = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
-    with duckdb.connect(path, read_only=True) as database:
+def published(once: Callable[..., None], small_lake: Any, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def audit() -> None:
+        small_lake.scan(date(2026, 11, 1), repositories=[{}])
+        small_lake.judge(date(2026, 11, 1))
+        publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+
+    once(audit)
+    with duckdb.connect(tmp_path / "publish" / DATABASE, read_only=True) as database:
         yield database
 
 

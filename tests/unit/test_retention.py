@@ -28,12 +28,16 @@ KEPT = [day for day in NIGHTS if day not in THINNED]
 
 
 @pytest.fixture
-def nights(small_lake: Any) -> Any:
+def nights(once: Callable[..., None], small_lake: Any) -> Any:
     """A repository that is MUTABLE from the second night on."""
-    for day in NIGHTS:
-        value = "MUTABLE" if day >= STARTED else "IMMUTABLE"
-        small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-        small_lake.judge(day)
+
+    def audit() -> None:
+        for day in NIGHTS:
+            value = "MUTABLE" if day >= STARTED else "IMMUTABLE"
+            small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
+            small_lake.judge(day)
+
+    once(audit)
     return small_lake
 
 

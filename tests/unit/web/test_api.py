@@ -35,7 +35,9 @@ LISTS = {
 
 
 @pytest.fixture
-def nights(published: Callable[..., None], folder: Path) -> Callable[[str], list[dict[str, Any]]]:
+def nights(
+    once: Callable[..., None], published: Callable[..., None], folder: Path
+) -> Callable[[str], list[dict[str, Any]]]:
     """Two nights are published; asks the published tables."""
     accounts = [
         {"account_id": f"{n}" * 12, "account_name": f"name {n}", "ou_path": f"Root/Unit{n}"} for n in range(1, 4)
@@ -45,10 +47,13 @@ def nights(published: Callable[..., None], folder: Path) -> Callable[[str], list
         for n in range(1, 4)
         for k in range(5)
     ]
-    published(date(2026, 11, 1), accounts=accounts, repositories=rows)
-    rows[0] |= {"image_tag_mutability": "IMMUTABLE"}
-    rows[1] |= {"image_tag_mutability": "IMMUTABLE"}
-    published(date(2026, 11, 2), accounts=accounts, repositories=rows)
+
+    def audit() -> None:
+        published(date(2026, 11, 1), accounts=accounts, repositories=rows)
+        fixed = [row | {"image_tag_mutability": "IMMUTABLE"} for row in rows[:2]]
+        published(date(2026, 11, 2), accounts=accounts, repositories=[*fixed, *rows[2:]])
+
+    once(audit)
 
     def ask(query: str) -> list[dict[str, Any]]:
         with duckdb.connect() as database:

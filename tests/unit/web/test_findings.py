@@ -67,7 +67,9 @@ def repositories(day: int) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def night(small_lake: Any, published: Callable[..., None], folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def night(
+    once: Callable[..., None], small_lake: Any, published: Callable[..., None], folder: Path
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Two nights are published; a session that has the findings, for the truth."""
     waiver = {
         "waiver_id": "W-1",
@@ -80,9 +82,13 @@ def night(small_lake: Any, published: Callable[..., None], folder: Path) -> Iter
         "expires": date(2026, 12, 1),
     }
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=SCHEMA)
-    published(DAY_1, accounts=ACCOUNTS, repositories=list(repositories(1)))
-    lost = {"account_id": "333333333333", "region": "us-east-1", "outcome": "ACCESS_DENIED"}
-    published(DAY_2, accounts=ACCOUNTS, repositories=list(repositories(2)), scan_targets=[lost])
+
+    def audit() -> None:
+        published(DAY_1, accounts=ACCOUNTS, repositories=list(repositories(1)))
+        lost = {"account_id": "333333333333", "region": "us-east-1", "outcome": "ACCESS_DENIED"}
+        published(DAY_2, accounts=ACCOUNTS, repositories=list(repositories(2)), scan_targets=[lost])
+
+    once(audit)
     with duckdb.connect() as database:
         database.execute(f"CREATE TABLE findings AS FROM '{folder}/findings.parquet'")
         yield database

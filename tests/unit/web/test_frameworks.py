@@ -21,10 +21,16 @@ def text_of(client: TestClient, path: str) -> str:
 
 
 @pytest.fixture
-def two_repositories(published: Callable[..., None]) -> None:
-    published(
-        repositories=[{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}]
-    )
+def two_repositories(once: Callable[..., None], published: Callable[..., None]) -> None:
+    def audit() -> None:
+        published(
+            repositories=[
+                {"repository_name": "open"},
+                {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
+            ]
+        )
+
+    once(audit)
 
 
 @pytest.mark.usefixtures("two_repositories")

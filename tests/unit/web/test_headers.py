@@ -10,9 +10,13 @@ from fastapi.testclient import TestClient
 
 
 @pytest.fixture
-def all_pages(pages: FastAPI, published: Callable[..., None]) -> None:
+def all_pages(pages: FastAPI, once: Callable[..., None], published: Callable[..., None]) -> None:
     """A publication, and a page that breaks."""
-    published(repositories=[{}])
+
+    def audit() -> None:
+        published(repositories=[{}])
+
+    once(audit)
 
     @pages.get("/broken")
     def broken() -> None:

@@ -29,22 +29,29 @@ def text_of(page: Any) -> str:
 
 
 @pytest.fixture
-def two_accounts(published: Callable[..., None]) -> None:
+def two_accounts(once: Callable[..., None], published: Callable[..., None]) -> None:
     """`shop` in Root/Prod with one repository of two that complies; `dark` in Root/Lost that nobody could enter."""
-    published(
-        accounts=[{}, {"account_id": DARK, "account_name": "dark", "ou_path": "Root/Lost"}],
-        repositories=[{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}],
-        scan_targets=[
-            {
-                "account_id": DARK,
-                "region": "eu-west-1",
-                "outcome": "ASSUME_ROLE_DENIED",
-                "error_code": "AccessDenied",
-                "error_message": "not authorized to perform: sts:AssumeRole",
-                "repository_count": None,
-            }
-        ],
-    )
+
+    def audit() -> None:
+        published(
+            accounts=[{}, {"account_id": DARK, "account_name": "dark", "ou_path": "Root/Lost"}],
+            repositories=[
+                {"repository_name": "open"},
+                {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
+            ],
+            scan_targets=[
+                {
+                    "account_id": DARK,
+                    "region": "eu-west-1",
+                    "outcome": "ASSUME_ROLE_DENIED",
+                    "error_code": "AccessDenied",
+                    "error_message": "not authorized to perform: sts:AssumeRole",
+                    "repository_count": None,
+                }
+            ],
+        )
+
+    once(audit)
 
 
 @pytest.mark.usefixtures("two_accounts")

@@ -28,16 +28,20 @@ def text_of(client: TestClient, path: str) -> str:
 
 
 @pytest.fixture
-def four_repositories(published: Callable[..., None]) -> None:
+def four_repositories(once: Callable[..., None], published: Callable[..., None]) -> None:
     """Two that comply, one that does not, and one with a value that nobody knows."""
-    published(
-        repositories=[
-            {"repository_name": "open"},
-            {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
-            {"repository_name": "filtered", "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"},
-            {"repository_name": "odd", "image_tag_mutability": "SOMEHOW"},
-        ]
-    )
+
+    def audit() -> None:
+        published(
+            repositories=[
+                {"repository_name": "open"},
+                {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
+                {"repository_name": "filtered", "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"},
+                {"repository_name": "odd", "image_tag_mutability": "SOMEHOW"},
+            ]
+        )
+
+    once(audit)
 
 
 @pytest.fixture(autouse=True)
