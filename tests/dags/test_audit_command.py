@@ -91,7 +91,9 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
     [log] = re.findall(r"Log of everything: (\S+)", done.stdout)
-    lines = [line for line in Path(log).read_text(encoding="utf-8").splitlines() if "[ecr_audit." in line]
+    logged = Path(log).read_text(encoding="utf-8")
+    assert "lineage" not in logged.lower(), "nobody asked for it"
+    lines = [line for line in logged.splitlines() if "[ecr_audit." in line]
     runs = [dict(re.findall(r" (dag_id|run_id|task_id)=(\S+)", line)) for line in lines]
     assert all(run.keys() == {"dag_id", "run_id", "task_id"} for run in runs), lines
     # Two nights of two DAGs.

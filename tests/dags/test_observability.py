@@ -120,6 +120,25 @@ def test_what_cannot_be_told_fails_no_task(
     assert "could not be told" in record.message and "ECR_AUDIT_CONCURRENCY" in caplog.text
 
 
+def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As OpenLineage translates what the tasks leave with Airflow's collector."""
+    from airflow.providers.openlineage.utils.utils import translate_airflow_asset
+    from airflow.sdk import lineage
+
+    collector = lineage.HookLineageCollector()
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setenv("ECR_AUDIT_LAKE", "s3://audit-lake/night/")
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-publish")
+    ecr_audit_observability.report(after("publish"))
+    collected = collector.collected_assets
+    read, [written] = (
+        [translate_airflow_asset(each.asset, each.context) for each in side]
+        for side in (collected.inputs, collected.outputs)
+    )
+    assert ("s3://audit-lake", "night/repositories") in [(each.namespace, each.name) for each in read]
+    assert (written.namespace, written.name) == ("s3://audit-publish", "compliance.duckdb")
+
+
 def test_each_report_is_of_a_task(dags: Any) -> None:
     """The reports name their tasks by strings, which nothing else would check."""
     tasks = {task.task_id for dag in dags.dags.values() for task in dag.tasks}

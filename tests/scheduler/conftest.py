@@ -22,6 +22,8 @@ from ecr_audit.demo import identities
 from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.server import EmulatedAws
 
+from .watchers import Watchers
+
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = list((ROOT / "dags").glob("*.py"))
 
@@ -62,8 +64,11 @@ class Airflow:
         subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, env=self._environment
         )
-        for part in ("api-server", "scheduler", "dag-processor"):
-            self.start_part(part)
+        self.start_part("api-server")
+        # A task that cannot reach it would fail, and wait for its second try.
+        self.wait_for("the API", lambda: "scheduler" in self.get("monitor/health"))
+        self.start_part("scheduler")
+        self.start_part("dag-processor")
         self.wait_for("the scheduler", lambda: self.get("monitor/health")["scheduler"]["status"] == "healthy")
         self.wait_for("the DAGs", lambda: self.get("dags")["total_entries"] == len(DAG_FILES))
 
@@ -164,8 +169,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow(aws: EmulatedAws, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """Airflow, set up to audit the emulated AWS."""
+def watchers() -> Iterator[Watchers]:
+    """Where Airflow sends its metrics and its lineage."""
+    started = Watchers()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    aws: EmulatedAws, data: Path, watchers: Watchers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    """Airflow, set up to audit the emulated AWS, and watched."""
     started = Airflow(
         tmp_path_factory.mktemp("airflow"),
         {
@@ -177,6 +192,13 @@ def airflow(aws: EmulatedAws, data: Path, tmp_path_factory: pytest.TempPathFacto
             "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
             "ECR_AUDIT_MIN_COVERAGE": "0.85",
             "ECR_AUDIT_BATCH_ACCOUNTS": "9",
+            "AIRFLOW__METRICS__OTEL_ON": "True",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": watchers.url,
+            # As docs/observability.md says, so that no task waits for a watcher that is not there.
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "http", "url": watchers.url, "timeout": 2, "retry": {"total": 1}}
+            ),
         },
     )
     try:

@@ -1,0 +1,70 @@
+"""What a night tells an OpenTelemetry collector and an OpenLineage server, from real task processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+
+MUTABILITY = "repository-image-tag-mutability"
+
+
+@pytest.fixture
+def night(airflow: Any, watchers: Any) -> Any:
+    """The watchers, once they have seen a night to its end."""
+    airflow.wait_for("the end of a night", lambda: watchers.datasets("ecr_compliance.announce")["inputs"] != set())
+    return watchers
+
+
+def test_the_metrics_of_a_night(night: Any) -> None:
+    assert night.gauges["airflow.ecr_audit.targets", "COLLECTED"] > 100
+    assert night.gauges["airflow.ecr_audit.targets", "THROTTLED"] == 0
+    assert 85 < night.gauges["airflow.ecr_audit.coverage_percent",] < 100
+    assert night.gauges["airflow.ecr_audit.verdicts", MUTABILITY, "INCOMPLIANT"] > 100
+    assert night.gauges["airflow.ecr_audit.published_at_seconds",] > 1.7e9
+    assert night.timed >= {
+        ("ecr_inventory", "scan_accounts"),
+        ("ecr_inventory", "commit_snapshot"),
+        ("ecr_compliance", "evaluate_policies"),
+        ("ecr_compliance", "roll_up_frameworks"),
+        ("ecr_compliance", "publish"),
+    }
+
+
+def test_the_lineage_of_a_night(night: Any, data: Path) -> None:
+    def tables(*names: str) -> set[tuple[str, str]]:
+        return {("file", f"{data}/lake/{name}") for name in names}
+
+    inventory = tables(*(table.name for table in STAGES["inventory"]))
+    verdicts, rolled_up = tables(POLICY_OUTPUT.name), tables(*(table.name for table in ROLLED_UP))
+    database = {("file", f"{data}/publish/compliance.duckdb")}
+    assert night.datasets("ecr_inventory.commit_snapshot") == {"inputs": set(), "outputs": inventory}
+    assert night.datasets("ecr_compliance.evaluate_policies") == {"inputs": inventory, "outputs": verdicts}
+    assert night.datasets("ecr_compliance.roll_up_frameworks") == {"inputs": inventory | verdicts, "outputs": rolled_up}
+    assert night.datasets("ecr_compliance.publish") == {"inputs": inventory | verdicts | rolled_up, "outputs": database}
+    assert night.datasets("ecr_compliance.announce") == {"inputs": database, "outputs": set()}
+
+
+def test_the_run_is_in_every_line_of_a_workers_log(night: Any, airflow: Any) -> None:
+    """In the files that the UI shows, a JSON document a line; remote logging sends the same."""
+    lines = [
+        json.loads(line)
+        for path in (airflow.home / "logs").rglob("*.log")
+        if "dag_id=ecr_" in str(path)
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    ours = [line for line in lines if line.get("logger", "").startswith("ecr_audit")]
+    assert ours
+    for line in ours:
+        assert line.keys() >= {"dag_id", "run_id", "task_id", "map_index", "try_number"}, line
+
+
+def test_a_run_that_nobody_watches_is_a_run(night: Any, airflow: Any) -> None:
+    with night.away():
+        assert airflow.finish("ecr_compliance", airflow.trigger("ecr_compliance")) == "success"
