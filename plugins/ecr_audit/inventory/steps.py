@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
@@ -23,9 +23,12 @@ class CoverageError(FinalError):
 
 
 def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime, run_id: str) -> str:
-    """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id."""
+    """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id.
+
+    Raises PlanError for a run of a day that is over: AWS shows only what is there now.
+    """
     settings = load_settings()
-    snapshot_date = settings.snapshot_date or run_after.astimezone(UTC).date()
+    snapshot_date = settings.snapshot_date or _day_of(run_after)
     plan = planning.discover(
         open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
     )
@@ -75,6 +78,21 @@ def check_coverage(plan_id: str) -> None:
             "the table scan_targets says why each target could not be read."
         )
     log.info("%s", told)
+
+
+def _day_of(run_after: datetime) -> date:
+    day = run_after.astimezone(UTC).date()
+    # A run may begin before midnight, and end or be cleared after it.
+    if day < _today() - timedelta(days=1):
+        raise planning.PlanError(
+            f"The run is of {day}, but AWS shows only what is there now: it would be recorded as found on that day. "
+            "A missed night stays missed: trigger a new run, which is of today."
+        )
+    return day
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _limits(params: Mapping[str, Sequence[str]]) -> Limits:
