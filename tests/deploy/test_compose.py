@@ -158,3 +158,13 @@ def test_the_image_is_of_the_airflow_that_is_locked() -> None:
     [tag] = re.findall(r"^FROM apache/airflow:(\S+)$", image, flags=re.MULTILINE)
     [version] = re.findall(r"^apache-airflow==(\S+)", lock, flags=re.MULTILINE)
     assert tag == f"{version}-python3.11"
+
+
+def test_every_part_but_the_demos_is_watched_where_the_environment_says() -> None:
+    """And waits for no watcher that is away, see docs/observability.md."""
+    watched = {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+    for name in AIRFLOW:
+        environment = SERVICES[name]["environment"]
+        assert ("AIRFLOW__METRICS__OTEL_ON" in environment) == (name in watched)
+        assert ("AIRFLOW__OPENLINEAGE__TRANSPORT" in environment) == (name in watched)
+    assert SERVICES["worker"]["environment"]["OTEL_EXPORTER_OTLP_TIMEOUT"] == "${OTEL_EXPORTER_OTLP_TIMEOUT:-2}"

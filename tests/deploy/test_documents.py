@@ -20,7 +20,7 @@ from ecr_audit.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Of these every path that is named has to be there, too.
-OURS = [ROOT / "docs" / "deploy.md", ROOT / "docs" / "security.md"]
+OURS = [ROOT / "docs" / name for name in ("deploy.md", "observability.md", "security.md")]
 
 
 def code(document: Path) -> str:

@@ -1,0 +1,56 @@
+"""The alert rules, the chart's mappings and the document know the metrics that are sent, by their names and tags."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import ecr_audit_observability
+from ecr_audit.metrics import Gauge
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def gauges(small_lake: Any) -> list[Gauge]:
+    """All that a night with a finding says."""
+    small_lake.scan(date(2026, 11, 1), repositories=[{}])
+    small_lake.judge(date(2026, 11, 1))
+    return [each for said in ecr_audit_observability._reports().values() for each in said.gauges(small_lake.lake)]
+
+
+def test_the_alert_rules_ask_for_what_is_sent(gauges: list[Gauge]) -> None:
+    rules = (ROOT / "deploy/prometheus/ecr-audit.rules.yaml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\bairflow_ecr_audit_\w+", rules))
+    assert asked and asked <= {f"airflow_{gauge.name.replace('.', '_')}" for gauge in gauges}
+    values = {value for gauge in gauges for value in gauge.tags.values()}
+    for pattern in re.findall(r'="([^"]+)"|=~"([^"]+)"', rules):
+        assert [value for value in values if re.fullmatch("|".join(filter(None, pattern)), value)], pattern
+    document = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    for rule in yaml.safe_load(rules)["groups"][0]["rules"]:
+        assert f"`{rule['alert']}`" in document
+
+
+def test_the_chart_turns_names_into_labels(gauges: list[Gauge]) -> None:
+    values = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text(encoding="utf-8"))
+    mapped = {each["match"]: (each["name"], each["labels"]) for each in values["statsd"]["extraMappings"]}
+    assert mapped == {
+        f"airflow.{gauge.name}{'.*' * len(gauge.tags)}": (
+            f"airflow_{gauge.name.replace('.', '_')}",
+            {tag: f"${number}" for number, tag in enumerate(gauge.tags, start=1)},
+        )
+        for gauge in gauges
+        if gauge.tags
+    }
+
+
+def test_the_document_names_each_metric_and_its_tags(gauges: list[Gauge]) -> None:
+    document = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(ecr_audit\.\w+)` \|(.*)$", document, flags=re.MULTILINE))
+    assert rows.keys() == {gauge.name for gauge in gauges}
+    assert all(f"`{tag}`" in rows[gauge.name] for gauge in gauges for tag in gauge.tags)
