@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import open_lake
-from ecr_audit.publication import newest
+from ecr_audit.publication import newest_date
 from ecr_audit.settings import Settings
 
 # By when (UTC) the snapshot of a day is to be published. The night begins at 02:00 (dags/ecr_inventory.py); a task of
@@ -28,20 +28,19 @@ def nights_missed(snapshot_date: date, now: datetime) -> int:
 def missed_night(settings: Settings, now: datetime) -> str | None:
     """What is to be said of nights that were missed; None when there were none.
 
-    Before the first night, nothing has been missed: there is neither a snapshot in the lake nor a publication. Raises
-    PublicationError or LakeError when the places cannot be read.
+    While the first night is under way, nothing has been missed: there is no publication, and no older snapshot in the
+    lake. Raises PublicationError or LakeError when the places cannot be read.
     """
-    try:
-        published = newest(settings)
-    except FileNotFoundError as fault:
-        if not open_lake(settings).snapshot_dates("inventory"):
-            return None
-        return f"The lake holds snapshots, and none is published. {fault}"
-    missed = nights_missed(published.snapshot_date, now)
+    published = newest_date(settings)
+    if published is None:
+        dates = open_lake(settings).snapshot_dates("inventory")
+        is_old = bool(dates) and nights_missed(dates[0], now) > 0
+        return f"The lake holds snapshots since {dates[0]}, and none is published." if is_old else None
+    missed = nights_missed(published, now)
     if not missed:
         return None
     nights = "night was" if missed == 1 else "nights were"
-    return f"The newest published snapshot is of {published.snapshot_date}: {missed} {nights} missed since."
+    return f"The newest published snapshot is of {published}: {missed} {nights} missed since."
 
 
 def check_freshness(settings: Settings, now: datetime) -> None:

@@ -71,6 +71,15 @@ def newest(settings: Settings) -> Published:
     return publications(settings).newest()
 
 
+def newest_date(settings: Settings) -> date | None:
+    """The date of the newest publication's snapshot, which downloads nothing; None when nothing has been published.
+
+    Raises PublicationError when S3 cannot be read.
+    """
+    latest = publications(settings)._latest()
+    return None if latest is None else date.fromisoformat(latest["snapshot_date"])
+
+
 def publications(settings: Settings) -> Publications | S3Publications:
     """The publications of the audit that the settings name."""
     root = settings.publish_root

@@ -12,12 +12,11 @@ import pytest
 
 from ecr_audit.alerts.message import Message
 from ecr_audit.publish import publish
-from support.receivers import Http, Smtp
+from support.receivers import WEBHOOK, Http, Smtp
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 TOPIC = "arn:aws:sns:eu-west-1:111111111111:audit"
-TOKEN = "T000/B000/the-secret-of-the-webhook"
 
 FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -26,10 +25,7 @@ FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
 def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Http]:
     """A channel of Slack's."""
     with Http() as receiver:
-        monkeypatch.setenv(
-            "AIRFLOW_CONN_SLACK_ALERTS",
-            f'{{"conn_type": "slackwebhook", "host": "http://127.0.0.1:{receiver.port}", "password": "{TOKEN}"}}',
-        )
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", receiver.connection)
         monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
         yield receiver
 
@@ -166,14 +162,14 @@ def test_an_error_does_not_tell_the_webhook(
 ) -> None:
     from ecr_audit_alerts import AlertError
 
-    connection = f'{{"conn_type": "slackwebhook", "host": "{address}", "password": "{TOKEN}"}}'
+    connection = f'{{"conn_type": "slackwebhook", "host": "{address}", "password": "{WEBHOOK}"}}'
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
     monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
     with pytest.raises(AlertError) as told:
         tell_night()
     written = "".join([*capfd.readouterr(), caplog.text, str(told.value)])
     assert "Not sent over Slack connection slack_alerts" in written
-    assert TOKEN not in written
+    assert WEBHOOK not in written
 
 
 def test_without_channels_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

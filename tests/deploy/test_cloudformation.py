@@ -106,6 +106,14 @@ def test_the_key_of_the_lake(deploy: Deploy) -> None:
     assert set(statement["Action"]) == {"kms:GenerateDataKey", "kms:Decrypt"}
 
 
+def test_the_topic_of_alerts(deploy: Deploy) -> None:
+    """Unset, nothing may be published: test_least_privilege.py has the role without it."""
+    topic = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
+    role = deploy("hub-role", TrustedService="ec2.amazonaws.com", AlertTopicArn=topic)
+    [statement] = [each for each in role.statements if any("sns:" in action for action in _actions(each))]
+    assert (_actions(statement), statement["Resource"]) == (["sns:Publish"], topic)
+
+
 @pytest.mark.parametrize("template", ["audit-role", "hub-role"])
 def test_nothing_is_allowed_by_wildcard(deploy: Deploy, template: str) -> None:
     given = {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID}
@@ -148,6 +156,7 @@ def test_parameters_take_what_the_settings_take() -> None:
         ("hub-role", "AuditRoleName", "*"),
         ("hub-role", "LakeBucket", "*"),
         ("hub-role", "LakeKeyArn", "*"),
+        ("hub-role", "AlertTopicArn", "arn:aws:sns:*:111111111111:*"),
     ],
 )
 def test_a_parameter_that_would_open_more_is_refused(template: str, parameter: str, bad: str) -> None:

@@ -141,6 +141,14 @@ def test_every_setting_of_the_audit_can_be_given() -> None:
     assert {name for name in environment if name.startswith("ECR_AUDIT_")} == known
 
 
+def test_the_dag_processor_can_send_alerts() -> None:
+    """It runs the callbacks: with the settings and credentials of a worker, on data that it can only read."""
+    processor, worker = SERVICES["dag-processor"], SERVICES["worker"]
+    needed = {name for name in worker["environment"] if name.startswith(("AWS_", "ECR_AUDIT_"))}
+    assert needed <= processor["environment"].keys()
+    assert "data:/opt/airflow/data:ro" in processor["volumes"]
+
+
 def test_the_demo_knows_nothing_of_the_environment() -> None:
     """Its worker can reach the emulated AWS only, whatever credentials .env holds."""
     environment = SERVICES["worker-demo"]["environment"]

@@ -118,12 +118,18 @@ def _without_length(pattern: str) -> str:
 
 POLICIES = {
     "audit-role": ["list_repositories"],
-    "hub-role": ["audit", "lake", "lake_key"],
+    "hub-role": ["audit", "lake", "lake_key", "alerts"],
 }
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 GIVEN = {
     "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID},
-    "hub-role": {"TrustedService": "ecs-tasks.amazonaws.com", "LakeBucket": "the-lake", "LakeKeyArn": KEY},
+    "hub-role": {
+        "TrustedService": "ecs-tasks.amazonaws.com",
+        "LakeBucket": "the-lake",
+        "LakeKeyArn": KEY,
+        "AlertTopicArn": TOPIC,
+    },
 }
 
 
@@ -186,6 +192,7 @@ REFERENCES = {
     "var.audit_role_name": "ecr-audit",
     "var.lake_bucket": "the-lake",
     "var.lake_key_arn": KEY,
+    "var.alert_topic_arn": TOPIC,
     "var.hub_role_arn": HUB_ROLE_ARN,
     "var.external_id": EXTERNAL_ID,
 }

@@ -21,6 +21,7 @@ import pytest
 from ecr_audit.demo import identities
 from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.server import EmulatedAws
+from support.receivers import Http
 
 from .watchers import Watchers
 
@@ -177,10 +178,17 @@ def watchers() -> Iterator[Watchers]:
 
 
 @pytest.fixture(scope="session")
+def slack() -> Iterator[Http]:
+    """Takes the alerts."""
+    with Http() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
 def airflow(
-    aws: EmulatedAws, data: Path, watchers: Watchers, tmp_path_factory: pytest.TempPathFactory
+    aws: EmulatedAws, data: Path, watchers: Watchers, slack: Http, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
-    """Airflow, set up to audit the emulated AWS, and watched."""
+    """Airflow, set up to audit the emulated AWS, watched, and sending alerts."""
     started = Airflow(
         tmp_path_factory.mktemp("airflow"),
         {
@@ -199,6 +207,8 @@ def airflow(
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
                 {"type": "http", "url": watchers.url, "timeout": 2, "retry": {"total": 1}}
             ),
+            "ECR_AUDIT_ALERT_SLACK_CONN_ID": "alerts",
+            "AIRFLOW_CONN_ALERTS": slack.connection,
         },
     )
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 
 from ecr_audit.demo.faults import Delay, Fault, Faults
 from ecr_audit.demo.server import EmulatedAws
+from ecr_audit.freshness import nights_missed
+from support.receivers import WEBHOOK, Http
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
 
@@ -134,3 +138,30 @@ def test_two_runs_at_once_for_one_date(airflow: Any, aws: EmulatedAws, data: Pat
 
     airflow.wait_for("the compliance runs", all_judged)
     assert_published_is_the_truth(data, aws)
+
+
+@pytest.fixture
+def nights_ago(data: Path) -> Any:
+    """What is published, as it would be now, had there been no night since."""
+    latest = data / "publish/latest.json"
+    before = json.loads(latest.read_text())
+    old = str(date.fromisoformat(before["snapshot_date"]) - timedelta(days=3))
+    latest.write_text(json.dumps(before | {"snapshot_date": old}))
+    yield old
+    latest.write_text(json.dumps(before))
+
+
+def test_a_missed_night_is_told(airflow: Any, slack: Http, data: Path, nights_ago: str) -> None:
+    """By the DAG processor, which runs the callbacks of DAGs. Nothing has been told so far: no run failed."""
+    [(first, state)] = airflow.runs("ecr_freshness").items()
+    assert first.startswith("scheduled__") and state == "success"
+    assert slack.bodies == []
+    assert airflow.finish("ecr_freshness", airflow.trigger("ecr_freshness")) == "failed"
+    airflow.wait_for("the alert", lambda: slack.bodies != [])
+    [payload] = slack.slack
+    missed = nights_missed(date.fromisoformat(nights_ago), datetime.now(UTC))
+    assert payload["text"].startswith(
+        "ECR audit: no snapshot of last night\n"
+        f"The newest published snapshot is of {nights_ago}: {missed} nights were missed since.\n"
+    )
+    assert not [path for path in airflow.home.rglob("*") if path.is_file() and WEBHOOK.encode() in path.read_bytes()]

@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+# The secret part of the webhook's address.
+WEBHOOK = "T000/B000/the-secret-of-the-webhook"
+
 
 class Http:
     """Takes what is posted, for Slack and for SNS, and answers with `status`."""
@@ -35,6 +38,11 @@ class Http:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port: int = self._server.server_address[1]
+
+    @property
+    def connection(self) -> str:
+        """An Airflow connection to it, as a webhook of Slack's."""
+        return json.dumps({"conn_type": "slackwebhook", "host": f"http://127.0.0.1:{self.port}", "password": WEBHOOK})
 
     @property
     def slack(self) -> list[dict[str, Any]]:

@@ -107,6 +107,15 @@ data "aws_iam_policy_document" "lake_key" {
   }
 }
 
+data "aws_iam_policy_document" "alerts" {
+  statement {
+    sid       = "SendAlerts"
+    effect    = "Allow"
+    actions   = ["sns:Publish"]
+    resources = [var.alert_topic_arn]
+  }
+}
+
 resource "aws_iam_role" "hub" {
   name               = var.role_name
   description        = "The ECR audit runs as this role"
@@ -140,6 +149,14 @@ resource "aws_iam_role_policy" "lake_key" {
   name   = "lake-key"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.lake_key.json
+}
+
+resource "aws_iam_role_policy" "alerts" {
+  count = var.alert_topic_arn == "" ? 0 : 1
+
+  name   = "alerts"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.alerts.json
 }
 
 resource "aws_iam_instance_profile" "hub" {

@@ -66,3 +66,14 @@ variable "lake_key_arn" {
     error_message = "Give the ARN of a KMS key, or nothing."
   }
 }
+
+variable "alert_topic_arn" {
+  type        = string
+  description = "ARN of the SNS topic that alerts go to (ECR_AUDIT_ALERT_SNS_TOPIC_ARN)."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256})?$", var.alert_topic_arn))
+    error_message = "Give the ARN of a standard topic, or nothing."
+  }
+}
