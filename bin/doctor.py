@@ -39,7 +39,7 @@ def main() -> int:
     with _demo() if where == "demo" else contextlib.nullcontext(), console.status("Checking …"):
         from ecr_audit.doctor import examine
 
-        for result in examine(_connect_hub, _postgres_uri):
+        for result in examine(_connect_hub, _postgres_uri, _alert_channels):
             statuses[result.status] += 1
             _print(console, result)
     console.print()
@@ -77,6 +77,18 @@ def _postgres_uri() -> str | None:
     import ecr_audit_airflow
 
     return ecr_audit_airflow.postgres_uri()
+
+
+def _alert_channels() -> dict[str, str]:
+    """Airflow is asked only when there are any."""
+    from ecr_audit.settings import load_settings
+
+    settings = load_settings()
+    if not (settings.alert_slack_conn_id or settings.alert_email_to or settings.alert_sns_topic_arn):
+        return {}
+    import ecr_audit_alerts
+
+    return ecr_audit_alerts.check_channels()
 
 
 def _print(console: Console, result: Any) -> None:

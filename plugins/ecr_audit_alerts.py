@@ -13,17 +13,19 @@ files do so at every parse.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow.sdk import BaseNotifier
 
     from ecr_audit.alerts.message import Message
     from ecr_audit.alerts.sent import Sent
-    from ecr_audit.settings import Settings
+    from ecr_audit.settings import AlertSettings
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,6 @@ def tell_failed_run(context: Any) -> None:
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import run_failed
-    from ecr_audit.settings import load_settings
 
     task = context.get("task")
     message = run_failed(
@@ -74,7 +75,7 @@ def tell_failed_run(context: Any) -> None:
         datetime.now(UTC),
         _airflow_address(),
     )
-    _send(load_settings(), [message])
+    _send(_settings(), [message])
 
 
 def tell_missed_night(context: Any) -> None:
@@ -85,54 +86,99 @@ def tell_missed_night(context: Any) -> None:
     from ecr_audit.freshness import missed_night as look
     from ecr_audit.settings import load_settings
 
-    settings = load_settings()
     try:
-        told = look(settings, datetime.now(UTC))
-    except Exception as error:  # whatever it is, it must not cost the message
+        told = look(load_settings(), datetime.now(UTC))
+    except Exception as error:  # whatever it is, it must not cost the message; its text is for the log
         log.exception("What is published cannot be looked at")
-        told = f"What is published cannot be looked at: {error}"
+        told = f"What is published cannot be looked at ({type(error).__name__}); the log says why."
     # None: it came since, or the check failed of something else.
     told = told or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
-    _send(settings, [missed_night(told, _airflow_address())])
+    _send(_settings(), [missed_night(told, _airflow_address())])
 
 
-def _send(settings: Settings, messages: Iterable[Message], sent: Sent | None = None) -> list[str]:
+def check_channels() -> dict[str, str]:
+    """Each channel that the settings name, and what its connection lacks, empty when nothing does. Nothing is sent."""
+    from ecr_audit.settings import load_settings
+
+    return {channel.name: channel.lacks() for channel in _channels(load_settings())}
+
+
+def _settings() -> AlertSettings:
+    """What sending takes, also when another setting is what a run failed of."""
+    from ecr_audit.settings import AlertSettings, SettingsError, load_settings
+
+    try:
+        return load_settings()
+    except SettingsError:
+        return AlertSettings()
+
+
+def _send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:
     """Send over every channel, whatever becomes of the others. Returns the names of the channels that failed."""
     from airflow.sdk.log import redact
 
-    messages = list(messages)
-    failed: dict[str, None] = {}
-    for channel, make in _channels(settings):
-        for message in messages:
-            try:
-                if sent and sent.has(channel, message):
-                    log.info("Sent before over %s: %s", channel, message.subject)
-                    continue
-                # Not called, as Airflow calls a notifier: that would render templates, and other people's names with
-                # them.
-                make(message).notify({})
-                log.info("Sent over %s: %s", channel, message.subject)
-                if sent:
-                    sent.add(channel, message)
-            except Exception as error:  # any channel's
-                # Airflow knows the secrets of the connections that it has read, such as a webhook's address.
-                why = redact(f"{type(error).__name__}: {error}")
-                log.error("Not sent over %s: %s: %s", channel, message.subject, why)
-                failed[channel] = None
-    return list(failed)
+    failed = []
+    for channel, message in product(_channels(settings), messages):
+        try:
+            if sent and sent.has(channel.name, message):
+                log.info("Sent before over %s: %s", channel.name, message.subject)
+                continue
+            # Not called, as Airflow calls a notifier: that would render templates, and other people's names with them.
+            channel.notifier(message).notify({})
+            log.info("Sent over %s: %s", channel.name, message.subject)
+            if sent:
+                sent.add(channel.name, message)
+        except Exception as error:  # any channel's
+            # Airflow knows the secrets of the connections that it has read, such as a webhook's address.
+            why = redact(f"{type(error).__name__}: {error}")
+            log.error("Not sent over %s: %s: %s", channel.name, message.subject, why)
+            failed.append(channel.name)
+    return sorted(set(failed))
 
 
-def _channels(settings: Settings) -> Iterator[tuple[str, Callable[[Message], BaseNotifier]]]:
-    """The channels that are set: a name, and what makes Airflow's notifier of a message.
+@dataclass(frozen=True)
+class _Channel:
+    """A channel: its name, the Airflow connection that it takes, and what makes Airflow's notifier of a message."""
 
-    The quickest to give up comes first.
-    """
+    name: str
+    conn_type: str
+    conn_id: str | None
+    notifier: Callable[[Message], BaseNotifier]
+
+    def lacks(self) -> str:
+        """What the connection lacks; empty when nothing does."""
+        from airflow.sdk import BaseHook
+
+        if self.conn_id is None:
+            return ""
+        try:
+            connection = BaseHook.get_connection(self.conn_id)
+        except Exception as error:  # Airflow's, of an unknown connection, or of one that cannot be read
+            return f"Airflow has no connection '{self.conn_id}' ({type(error).__name__})"
+        if connection.conn_type != self.conn_type:
+            return f"connection '{self.conn_id}' is of type {connection.conn_type}, not {self.conn_type}"
+        if self.conn_type == "slackwebhook" and not connection.password:
+            return f"connection '{self.conn_id}' has no password, which is the secret part of the webhook's address"
+        if self.conn_type == "smtp" and not connection.extra_dejson.get("from_email"):
+            return f"connection '{self.conn_id}' has no from_email among its extras"
+        return ""
+
+
+def _channels(settings: AlertSettings) -> Iterator[_Channel]:
+    """The channels that are set. The quickest to give up comes first."""
     if conn_id := settings.alert_slack_conn_id:
-        yield f"Slack connection {conn_id}", lambda message: _slack(conn_id, message)
-    if settings.alert_email_to:
-        yield "e-mail", lambda message: _email(settings.alert_email_to, message)
+        yield _Channel(f"Slack connection {conn_id}", "slackwebhook", conn_id, partial(_slack, conn_id))
+    if to := settings.alert_email_to:
+        yield _Channel(f"e-mail to {', '.join(to)}", "smtp", _smtp_conn_id(), partial(_email, to))
     if topic := settings.alert_sns_topic_arn:
-        yield f"SNS topic {topic}", lambda message: _sns(topic, settings.aws_conn_id, message)
+        yield _Channel(f"SNS topic {topic}", "aws", settings.aws_conn_id, partial(_sns, topic, settings.aws_conn_id))
+
+
+def _smtp_conn_id() -> str:
+    """The connection by which Airflow sends mail: smtp_default, unless it is told otherwise."""
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("email", "email_conn_id", fallback="smtp_default"))
 
 
 def _airflow_address() -> str:
@@ -156,10 +202,12 @@ def _slack(conn_id: str, message: Message) -> BaseNotifier:
     )
 
 
-def _email(to: Iterable[str], message: Message) -> BaseNotifier:
+def _email(to: Sequence[str], message: Message) -> BaseNotifier:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-    return SmtpNotifier(to=list(to), subject=message.subject, html_content=message.as_html())
+    return SmtpNotifier(
+        smtp_conn_id=_smtp_conn_id(), to=list(to), subject=message.subject, html_content=message.as_html()
+    )
 
 
 def _sns(topic_arn: str, conn_id: str | None, message: Message) -> BaseNotifier:

@@ -59,10 +59,44 @@ def _valid(text: str) -> dict[str, Any]:
     return {"valid": text}
 
 
-class Settings(BaseSettings):
-    """What a run of the audit is told. Read it with `load_settings`, whose errors are made for people."""
+class AlertSettings(BaseSettings):
+    """What sending an alert takes. It is read apart when another setting is wrong, for of that people are told, too."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    aws_conn_id: str | None = Field(
+        default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
+    )
+    alert_slack_conn_id: str | None = Field(
+        default=None,
+        json_schema_extra=_valid("the id of an Airflow connection of type slackwebhook; unset: no Slack"),
+    )
+    alert_email_to: Names = Field(
+        default=(),
+        json_schema_extra=_valid("a list of addresses: security@example.com,owner@example.com; unset: no e-mail"),
+    )
+    alert_sns_topic_arn: str | None = Field(
+        default=None,
+        pattern=rf"^{SNS_TOPIC.pattern}$",
+        json_schema_extra=_valid("the ARN of a standard topic, arn:aws:sns:<region>:<account>:<name>; unset: no SNS"),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
+        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
+
+    @field_validator("alert_email_to")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [address for address in value if not EMAIL.fullmatch(address)]:
+            raise ValueError(f"holds what is no e-mail address: {', '.join(wrong)}")
+        return value
+
+
+class Settings(AlertSettings):
+    """What a run of the audit is told. Read it with `load_settings`, whose errors are made for people."""
 
     data: Path = Field(default=Path("data"), json_schema_extra=_valid("a folder, such as ./data"))
     lake: str | None = Field(
@@ -94,9 +128,6 @@ class Settings(BaseSettings):
         json_schema_extra=_valid("'all', or a list such as 'us-east-1,eu-west-1' (unknown to AWS is told at planning)"),
     )
     accounts: NamesOrAll = Field(default=(), json_schema_extra=_valid("'all', or a list of 12-digit account ids"))
-    aws_conn_id: str | None = Field(
-        default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
-    )
     postgres_conn_id: str | None = Field(
         default=None,
         json_schema_extra=_valid("the id of an Airflow connection of type postgres; unset: no PostgreSQL"),
@@ -135,28 +166,9 @@ class Settings(BaseSettings):
     waiver_max_days: int = Field(
         default=365, ge=1, le=3650, json_schema_extra=_valid("days that a waiver may last, 1 to 3650")
     )
-    alert_slack_conn_id: str | None = Field(
-        default=None,
-        json_schema_extra=_valid("the id of an Airflow connection of type slackwebhook; unset: no Slack"),
-    )
-    alert_email_to: Names = Field(
-        default=(),
-        json_schema_extra=_valid("a list of addresses: security@example.com,owner@example.com; unset: no e-mail"),
-    )
-    alert_sns_topic_arn: str | None = Field(
-        default=None,
-        pattern=rf"^{SNS_TOPIC.pattern}$",
-        json_schema_extra=_valid("the ARN of a standard topic, arn:aws:sns:<region>:<account>:<name>; unset: no SNS"),
-    )
     snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
-        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
     @field_validator("lake", "publish")
     @classmethod
@@ -177,13 +189,6 @@ class Settings(BaseSettings):
     def _region_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [region for region in value if not REGION_NAME.fullmatch(region)]:
             raise ValueError(f"holds what is no name of a region: {', '.join(wrong)}")
-        return value
-
-    @field_validator("alert_email_to")
-    @classmethod
-    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [address for address in value if not EMAIL.fullmatch(address)]:
-            raise ValueError(f"holds what is no e-mail address: {', '.join(wrong)}")
         return value
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -61,7 +62,7 @@ def send(*messages: Message) -> list[str]:
     import ecr_audit_alerts
     from ecr_audit.settings import load_settings
 
-    return list(ecr_audit_alerts._send(load_settings(), messages))
+    return ecr_audit_alerts._send(load_settings(), messages)
 
 
 def test_slack_is_sent_text_in_which_nothing_is_markup(slack: Http) -> None:
@@ -210,4 +211,49 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
     ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "The newest published snapshot is of 2026-11-02: " in first
-    assert "What is published cannot be looked at: ECR_AUDIT_PUBLISH: 's3://no-such-bucket-here" in second
+    assert "What is published cannot be looked at (PublicationError); the log says why" in second
+
+
+def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ecr_audit_alerts
+
+    monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "lots")
+    ecr_audit_alerts.tell_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
+    ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    assert "ecr_inventory failed" in slack.slack[0]["text"]
+    assert "cannot be looked at (SettingsError); the log says why" in slack.slack[1]["text"]
+
+
+LACKING = {
+    "no connection": ("SLACK_ALERTS", None, "Airflow has no connection 'slack_alerts'"),
+    "another type": ("SLACK_ALERTS", {"conn_type": "slack", "password": "p"}, "is of type slack, not slackwebhook"),
+    "no webhook": ("SLACK_ALERTS", {"conn_type": "slackwebhook"}, "has no password"),
+    "no sender": ("SMTP_DEFAULT", {"conn_type": "smtp", "host": "127.0.0.1"}, "has no from_email among its extras"),
+    "no credentials": ("HUB", None, "Airflow has no connection 'hub'"),
+}
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_the_doctor_names_what_a_connection_lacks(
+    case: str,
+    slack: Http,
+    mail: Smtp,
+    sns: Http,
+    airflow_database: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ecr_audit_alerts
+
+    monkeypatch.setenv("AIRFLOW_CONN_HUB", '{"conn_type": "aws"}')
+    monkeypatch.setenv("ECR_AUDIT_AWS_CONN_ID", "hub")
+    channels = ecr_audit_alerts.check_channels()
+    assert [name.split()[0] for name in channels] == ["Slack", "e-mail", "SNS"]
+    assert set(channels.values()) == {""}
+    name, connection, told = LACKING[case]
+    if connection is None:
+        monkeypatch.delenv(f"AIRFLOW_CONN_{name}")
+    else:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
+    [lacks] = [lacks for lacks in ecr_audit_alerts.check_channels().values() if lacks]
+    assert told in lacks
+    assert (slack.bodies, mail.mails, sns.bodies) == ([], [], [])

@@ -13,6 +13,7 @@ import pytest
 
 from ecr_audit.demo.organization import demo_world
 from ecr_audit.demo.server import EmulatedAws
+from support.receivers import Http
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
@@ -158,11 +159,17 @@ def test_too_little_coverage_is_red_and_published_all_the_same(
     demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.95")
-    state, faults = run_dag("ecr_inventory")
-    assert state == "failed"
-    assert list(faults) == ["check_coverage"]
-    assert "ECR_AUDIT_MIN_COVERAGE" in faults["check_coverage"]
-    assert run_dag("ecr_compliance") == ("success", {})
+    with Http() as slack:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", slack.connection)
+        monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
+        state, faults = run_dag("ecr_inventory")
+        assert state == "failed"
+        assert list(faults) == ["check_coverage"]
+        assert "ECR_AUDIT_MIN_COVERAGE" in faults["check_coverage"]
+        assert run_dag("ecr_compliance") == ("success", {})
+    failed, coverage = (payload["text"] for payload in slack.slack)
+    assert failed.startswith("ECR audit: ecr_inventory failed\n") and "failed in task check_coverage" in failed
+    assert "coverage 93.0 % is under the minimum" in coverage
     assert published("SELECT count(*) > 1000 FROM repositories") == [(True,)]
 
 

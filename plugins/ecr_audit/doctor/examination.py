@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ecr_audit.doctor.accounts import ROLE, check_accounts
 from ecr_audit.doctor.hub import (
@@ -14,18 +14,22 @@ from ecr_audit.doctor.hub import (
     check_organization,
     check_regions,
 )
-from ecr_audit.doctor.places import check_lake, check_postgres, check_published, check_waivers
+from ecr_audit.doctor.places import check_alerts, check_lake, check_postgres, check_published, check_waivers
 from ecr_audit.doctor.results import Result, fail, ok, skipped
 from ecr_audit.settings import SettingsError, load_settings
 
 SETTINGS = "Settings"
 
 
-def examine(connect: Connect, postgres_uri: Callable[[], str | None]) -> Iterator[Result]:
+def examine(
+    connect: Connect,
+    postgres_uri: Callable[[], str | None],
+    alert_channels: Callable[[], Mapping[str, str]] = dict,
+) -> Iterator[Result]:
     """Check the settings of the environment and all that they name; yields each result as it comes.
 
-    `connect`: to the hub, as the DAGs do. `postgres_uri`: the libpq URI of the connection that the settings name. Both
-    are called only when the settings are right.
+    `connect`: to the hub, as the DAGs do. `postgres_uri`: the libpq URI of the connection that the settings name.
+    `alert_channels`: those that the settings name, and what each lacks. All are called only with right settings.
     """
     try:
         settings = load_settings()
@@ -54,3 +58,4 @@ def examine(connect: Connect, postgres_uri: Callable[[], str | None]) -> Iterato
         yield check_waivers(settings)
     if settings.postgres_conn_id:
         yield check_postgres(settings, postgres_uri)
+    yield from check_alerts(alert_channels())

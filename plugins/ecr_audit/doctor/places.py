@@ -1,10 +1,10 @@
-"""The places that the audit reads and writes beside AWS: the lake, the published files, waivers, PostgreSQL."""
+"""The places that the audit reads and writes beside AWS: the lake, published files, waivers, PostgreSQL, alerts."""
 
 from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,6 +23,7 @@ LAKE = "Lake"
 PUBLISHED = "Published files"
 WAIVERS = "Waivers"
 POSTGRESQL = "PostgreSQL"
+ALERTS = "Alerts"
 
 # A folder of the lake that no snapshot uses.
 _PROBES = "_doctor"
@@ -134,3 +135,9 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
         found = f"{user} may not create tables in schema {schema} of database {database}"
         return fail(POSTGRESQL, found, f'GRANT CREATE ON SCHEMA {schema} TO "{user}", or on the database if it is new.')
     return ok(POSTGRESQL, f"{user} may write schema {schema} of database {database} ({version.partition(' on ')[0]})")
+
+
+def check_alerts(channels: Mapping[str, str]) -> Iterator[Result]:
+    """One result a channel, of what it lacks: its name, and nothing when it has all. Nothing is sent."""
+    for channel, lacks in channels.items():
+        yield fail(ALERTS, f"{channel}: {lacks}", "docs/alerts.md has the set-up.") if lacks else ok(ALERTS, channel)

@@ -295,6 +295,12 @@ def test_a_connection_that_is_not_there(aws, monkeypatch):
     assert "`bi` isn't defined" in result.found and "ECR_AUDIT_POSTGRES_CONN_ID" in result.fix
 
 
+def test_a_channel_of_alerts_that_lacks_something(aws):
+    results = list(examine(connect_hub, lambda: None, lambda: {"e-mail": "", "Slack": "no such connection"}))[-2:]
+    assert [(result.title, result.status) for result in results] == [("Alerts", Status.OK), ("Alerts", Status.FAIL)]
+    assert "Slack: no such connection" in results[1].found and "docs/alerts.md" in results[1].fix
+
+
 def test_a_hub_connection_that_is_not_there(aws):
     def unknown():
         raise LookupError("The conn_id `aws_hub` isn't defined")

@@ -1,0 +1,37 @@
+"""An old night says so, on every page and in the JSON API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from ecr_audit.freshness import nights_missed
+
+PAGES = ("/", "/findings", "/organization", "/coverage", "/policies", "/frameworks", "/api/v1/docs")
+
+
+def test_tonight_is_not_old(client: TestClient, published: Callable[..., None]) -> None:
+    published(datetime.now(UTC).date(), repositories=[{}])
+    assert [page for page in PAGES if "missed" in client.get(page).text.replace("nights_missed", "")] == []
+    assert client.get("/api/v1/publication").json()["nights_missed"] == 0
+    assert client.get("/api/v1/overview").json()["nights_missed"] == 0
+
+
+def test_every_page_of_an_old_night_says_so(client: TestClient, published: Callable[..., None]) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=5)
+    published(day, repositories=[{}])
+    missed = nights_missed(day, datetime.now(UTC))
+    assert missed in (4, 5)
+    told = f"<strong>{missed} nights missed.</strong> This is not what is so today: no snapshot newer than {day} is"
+    assert [page for page in PAGES if told not in client.get(page).text] == []
+    assert client.get("/api/v1/publication").json()["nights_missed"] == missed
+    assert client.get("/api/v1/overview").json()["nights_missed"] == missed
+
+
+def test_the_openapi_document_explains_it(client: TestClient) -> None:
+    schemas: dict[str, Any] = client.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    for name in ("CurrentPublication", "Overview"):
+        assert "an old night is shown" in schemas[name]["properties"]["nights_missed"]["description"]
