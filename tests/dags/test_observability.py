@@ -111,6 +111,17 @@ def test_a_server_that_knows_tags_gets_tags(snapshot: None, monkeypatch: pytest.
         assert received(server)["ecr_audit.targets,outcome=COLLECTED"] == 1
 
 
+def test_a_server_that_is_away_is_no_fault(
+    snapshot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        port = str(server.getsockname()[1])
+    with configured(monkeypatch, STATSD_ON="True", STATSD_PORT=port):
+        ecr_audit_observability.report(after("commit_snapshot"))
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
 def test_what_cannot_be_told_fails_no_task(
     snapshot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
