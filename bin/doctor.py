@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -86,6 +87,8 @@ def _alert_channels() -> dict[str, str]:
     settings = load_settings()
     if not (settings.alert_slack_conn_id or settings.alert_email_to or settings.alert_sns_topic_arn):
         return {}
+    # Outside of a task, Airflow would not look for connections in its database.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     import ecr_audit_alerts
 
     return ecr_audit_alerts.check_channels()

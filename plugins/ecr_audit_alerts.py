@@ -191,7 +191,7 @@ def _airflow_address() -> str:
 def _slack(conn_id: str, message: Message) -> BaseNotifier:
     from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-    return SlackWebhookNotifier(
+    notifier = SlackWebhookNotifier(
         slack_webhook_conn_id=conn_id,
         text=message.as_slack(),
         unfurl_links=False,
@@ -200,6 +200,11 @@ def _slack(conn_id: str, message: Message) -> BaseNotifier:
         # Slack's own would log the webhook's address, a secret, when it tries again.
         retry_handlers=[],
     )
+    # And with errors, too; what went wrong is in the exception.
+    quiet = logging.getLogger(f"{__name__}.slack_sdk")
+    quiet.setLevel(logging.CRITICAL)
+    notifier.hook.extra_client_args["logger"] = quiet
+    return notifier
 
 
 def _email(to: Sequence[str], message: Message) -> BaseNotifier:

@@ -157,7 +157,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     assert (len(slack.bodies), len(mail.mails)) == (2, 1)
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "no address/"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ftp://127.0.0.1/"])
 def test_an_error_does_not_tell_the_webhook(
     address: str, a_finding: None, monkeypatch: pytest.MonkeyPatch, capfd: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

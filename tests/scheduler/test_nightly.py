@@ -164,4 +164,6 @@ def test_a_missed_night_is_told(airflow: Any, slack: Http, data: Path, nights_ag
         "ECR audit: no snapshot of last night\n"
         f"The newest published snapshot is of {nights_ago}: {missed} nights were missed since.\n"
     )
-    assert not [path for path in airflow.home.rglob("*") if path.is_file() and WEBHOOK.encode() in path.read_bytes()]
+    logs = [path for path in airflow.home.rglob("*.log") if path.is_file()]
+    assert any(b"Sent over Slack connection alerts" in path.read_bytes() for path in logs)
+    assert not [path for path in logs if WEBHOOK.encode() in path.read_bytes()]

@@ -43,7 +43,7 @@ class _Night:
         is_low = seen["countable"] > 0 and seen["collected"] / seen["countable"] < min_coverage
         if not lost and not is_low:
             return
-        subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight, wholly or in part"] if lost else []
+        subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
         if is_low:
             subjects.append(f"coverage {_percent(seen['coverage_percent'])} is under the minimum")
         before = (
