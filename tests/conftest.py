@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,8 @@ from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, 
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
 from support import distribution
+from support.airflow import migrated_database
+from support.processes import free_port
 
 Rows = Sequence[dict[str, Any]]
 
@@ -155,6 +156,13 @@ def once(made_before: Path, tmp_path: Path) -> Callable[[Callable[[], Any]], Non
 
 
 @pytest.fixture(scope="session")
+def airflow_tables(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A SQLite file with Airflow's tables, to be copied; all processes of the run share it."""
+    base = tmp_path_factory.getbasetemp()
+    return migrated_database(base if worker_id == "master" else base.parent)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URI of an empty PostgreSQL, for this session alone."""
     if not POSTGRES_BINARIES:
@@ -164,9 +172,7 @@ def postgres() -> Iterator[str]:
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
     if as_user:
         shutil.chown(folder, "postgres", "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         command = [*as_user, str(POSTGRES_BINARIES[-1] / program), "-D", str(folder / "data"), *arguments]

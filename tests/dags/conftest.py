@@ -6,8 +6,7 @@ Airflow reads its settings when it is first imported. So they are set here, befo
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,11 +32,9 @@ os.environ.update(
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Airflow's tables, in a fresh SQLite file."""
-    subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, cwd=ROOT, env=os.environ
-    )
+def airflow_database(airflow_tables: Path) -> None:
+    """Airflow's tables, in a SQLite file of this process's."""
+    shutil.copy(airflow_tables, Path(_HOME.name, "airflow.db"))
 
 
 @pytest.fixture(scope="session")

@@ -1,143 +1,68 @@
-"""The night under a real scheduler: it runs, and it survives what happens to schedulers and workers."""
+"""The night under a real scheduler on one machine: it runs, and it survives what happens to the scheduler."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ecr_audit.demo.faults import Delay, Fault, Faults
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.freshness import nights_missed
 from support.receivers import WEBHOOK, Http
+from support.truth import assert_published_is_the_truth
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
 
 BATCHES = 3
 
 
-@pytest.fixture
-def audit(airflow: Any, data: Path) -> Any:
-    """Follows a run of the inventory, and the compliance run that its snapshot starts, to their end."""
-
-    def follow(run_id: str) -> None:
-        assert airflow.finish("ecr_inventory", run_id) == "success", airflow.tasks("ecr_inventory", run_id)
-        airflow.wait_for("the compliance run", lambda: started_by(run_id) != [])
-        for started in started_by(run_id):
-            assert airflow.finish("ecr_compliance", started) == "success", airflow.tasks("ecr_compliance", started)
-
-    def started_by(run_id: str) -> list[str]:
-        events = airflow.get("assets/events")["asset_events"]
-        return [
-            run["run_id"] for event in events if event["source_run_id"] == run_id for run in event["created_dagruns"]
-        ]
-
-    return follow
-
-
-def in_the_middle_of_scanning(airflow: Any, aws: EmulatedAws, run_id: str) -> None:
-    """Wait until a batch is being scanned."""
-
-    def scanning() -> bool:
-        running = [task for task in airflow.tasks("ecr_inventory", run_id) if task["state"] == "running"]
-        return any(task["task_id"] == "scan_accounts" for task in running) and aws.counters.in_flight > 0
-
-    airflow.wait_for("a batch under way", scanning)
-
-
-def assert_published_is_the_truth(data: Path, aws: EmulatedAws) -> None:
-    """Every target with its outcome, every repository once, one file for each table."""
-    with duckdb.connect(str(data / "publish/compliance.duckdb"), read_only=True) as published:
-        outcomes = {
-            (row[0], row[1]): row[2:]
-            for row in published.sql(
-                "FROM scan_targets SELECT account_id, region, outcome, repository_count"
-            ).fetchall()
-        }
-        names = published.sql("FROM repositories SELECT account_id, region, repository_name").fetchall()
-        [(snapshot_date,)] = published.sql("FROM publication SELECT snapshot_date::VARCHAR").fetchall()
-    expected_names = []
-    for target in aws.world.targets():
-        outcome, count = outcomes.pop(target)
-        assert outcome == aws.world.outcome(*target), target
-        if outcome == "COLLECTED":
-            found = [each.name for each in aws.world.repositories(*target)]
-            assert count == len(found), target
-            expected_names += [(*target, name) for name in found]
-    assert outcomes == {}
-    assert sorted(names) == sorted(expected_names)
+def assert_audited(data: Path, aws: EmulatedAws) -> None:
+    """The truth is published, of a lake that has one file for each table of the night."""
+    assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
+    [commit] = (data / "lake/_commits/inventory").glob("*.json")
     for table in ("accounts", "scan_targets", "repositories", "policy_output", "policy_run", "section_compliance"):
-        assert len(list((data / "lake" / table / f"snapshot_date={snapshot_date}").iterdir())) == 1
+        assert len(list((data / "lake" / table / f"snapshot_date={commit.stem}").iterdir())) == 1
 
 
-def slow(aws: EmulatedAws) -> None:
-    """Every call of ECR takes a second, so that a scan can be met in the middle."""
-    aws.faults = Faults([Fault(Delay(1.0), service="ecr")])
-
-
-@pytest.fixture(autouse=True)
-def no_faults_left(aws: EmulatedAws) -> Any:
-    yield
-    aws.faults = Faults()
-
-
-def test_a_night(airflow: Any, aws: EmulatedAws, audit: Any, data: Path) -> None:
-    """The last night's run is due as soon as the scheduler starts; nobody triggers it."""
-    airflow.wait_for("the nightly run", lambda: len(airflow.runs("ecr_inventory")) > 0)
-    [run_id] = airflow.runs("ecr_inventory")
-    assert run_id.startswith("scheduled__")
-    audit(run_id)
-    assert_published_is_the_truth(data, aws)
-    scans = [task for task in airflow.tasks("ecr_inventory", run_id) if task["task_id"] == "scan_accounts"]
-    assert sorted(task["rendered_map_index"] for task in scans) == [f"batch {n}" for n in range(BATCHES)]
+def test_a_night(airflow: Any, aws: EmulatedAws, data: Path) -> None:
+    run_id = airflow.scheduled_night()
+    airflow.finish_night(run_id)
+    assert_audited(data, aws)
+    batches = airflow.batches(run_id)
+    assert sorted(task["rendered_map_index"] for task in batches) == [f"batch {n}" for n in range(BATCHES)]
     [commit] = (data / "lake/_commits/inventory").glob("*.json")
     [event] = airflow.get("assets/events")["asset_events"]
     assert event["extra"]["snapshot_date"] == commit.stem
 
 
-def test_a_killed_worker_loses_and_doubles_nothing(airflow: Any, aws: EmulatedAws, audit: Any, data: Path) -> None:
-    slow(aws)
-    run_id = airflow.trigger("ecr_inventory")
-    in_the_middle_of_scanning(airflow, aws, run_id)
-    [pid, *_] = [task["pid"] for task in airflow.tasks("ecr_inventory", run_id) if task["state"] == "running"]
-    os.kill(pid, signal.SIGKILL)
-    aws.faults = Faults()
-    audit(run_id)
-    tries = [
-        task["try_number"] for task in airflow.tasks("ecr_inventory", run_id) if task["task_id"] == "scan_accounts"
-    ]
-    assert max(tries) == 2
-    assert_published_is_the_truth(data, aws)
+def test_two_runs_at_once_of_which_one_is_killed_with_the_scheduler(airflow: Any, aws: EmulatedAws, data: Path) -> None:
+    """For one date. The scheduler is killed while batches are scanned, and they, its children, with it."""
+    aws.faults = Faults([Fault(Delay(1.0), service="ecr")])
+    runs = [airflow.trigger("ecr_inventory"), airflow.trigger("ecr_inventory")]
 
+    def at_work() -> list[str]:
+        return [run for run in runs for task in airflow.batches(run) if task["state"] == "running"]
 
-def test_a_restarted_scheduler_goes_on_where_it_was(airflow: Any, aws: EmulatedAws, audit: Any, data: Path) -> None:
-    slow(aws)
-    run_id = airflow.trigger("ecr_inventory")
-    in_the_middle_of_scanning(airflow, aws, run_id)
-    airflow.kill_part("scheduler")
+    airflow.wait_for("a batch under way", lambda: at_work() != [] and aws.counters.in_flight > 0)
+    [disturbed] = set(at_work())
+    airflow.processes.kill("scheduler")
     aws.faults = Faults()
     airflow.start_part("scheduler")
-    audit(run_id)
-    assert_published_is_the_truth(data, aws)
-
-
-def test_two_runs_at_once_for_one_date(airflow: Any, aws: EmulatedAws, data: Path) -> None:
-    first, second = airflow.trigger("ecr_inventory"), airflow.trigger("ecr_inventory")
-    assert airflow.finish("ecr_inventory", first) == airflow.finish("ecr_inventory", second) == "success"
+    for run_id in runs:
+        assert airflow.finish("ecr_inventory", run_id) == "success"
+    # What was under way was run again.
+    assert max(task["try_number"] for task in airflow.batches(disturbed)) == 2
 
     def all_judged() -> bool:
-        states = airflow.runs("ecr_compliance").values()
         queued = airflow.get("dags/ecr_compliance/assets/queuedEvents")["total_entries"]
-        return queued == 0 and set(states) == {"success"}
+        return queued == 0 and set(airflow.runs("ecr_compliance").values()) == {"success"}
 
     airflow.wait_for("the compliance runs", all_judged)
-    assert_published_is_the_truth(data, aws)
+    assert_audited(data, aws)
 
 
 @pytest.fixture

@@ -1,0 +1,171 @@
+"""An Airflow whose parts are processes of this machine, and its REST API."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ecr_audit.demo import identities
+from ecr_audit.demo.organization import EXTERNAL_ID
+from support.processes import Processes, clean_environment, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = list((ROOT / "dags").glob("*.py"))
+
+SETTINGS = {
+    "AIRFLOW__API__HOST": "127.0.0.1",
+    "AIRFLOW__API__WORKERS": "1",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "of-this-test-only-0123456789abcdef",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    # The DAG files do not change meanwhile.
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+    # A worker that is gone is noticed within seconds rather than minutes.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+}
+
+
+def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
+    """What the audit needs to know of a demo organization's AWS; small batches, so that there are several."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": identities.HUB_ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": identities.HUB_SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
+        "ECR_AUDIT_BATCH_ACCOUNTS": "9",
+        "ECR_AUDIT_MIN_COVERAGE": "0.85",
+    }
+
+
+def migrated_database(folder: Path) -> Path:
+    """A SQLite file with Airflow's tables, to be copied. `folder` may be shared: the first one who comes makes it."""
+    database = folder / "migrated" / "airflow.db"
+    with (folder / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database.exists():
+            making = folder / "migrating"
+            making.mkdir()
+            environment = clean_environment() | SETTINGS | {"AIRFLOW_HOME": str(making)}
+            subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, env=environment
+            )
+            making.rename(database.parent)
+    return database
+
+
+class Airflow:
+    """The parts, and the REST API as a user sees it who may do everything."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+        port = free_port()
+        self.home = home
+        self.url = f"http://127.0.0.1:{port}"
+        self.processes = Processes(home)
+        self.wait_for = self.processes.wait_for
+        self._settings = {
+            **SETTINGS,
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            **settings,
+        }
+        self._token = ""
+
+    def environment(self, part: str) -> dict[str, str]:
+        """What a part is told."""
+        return clean_environment() | self._settings | {"AIRFLOW_HOME": str(self.home)}
+
+    def command(self, part: str) -> list[str]:
+        """The arguments of Airflow's command that make a part run."""
+        return [part]
+
+    def run(self, *arguments: str) -> None:
+        """Run Airflow's command to its end."""
+        command = [sys.executable, "-m", "airflow", *arguments]
+        done = subprocess.run(command, env=self.environment("init"), capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
+
+    def start_part(self, part: str, **settings: str) -> None:
+        """Start a part; `settings` are added to its environment."""
+        command = [sys.executable, "-m", "airflow", *self.command(part)]
+        self.processes.start(part, command, self.environment(part) | settings)
+
+    def log_in(self, credentials: Mapping[str, str] | None = None) -> bool:
+        """Ask for the token that the other calls need; none need credentials where everybody is an admin."""
+        self._token = self._call("auth/token", credentials)["access_token"]
+        return bool(self._token)
+
+    def wait_for_the_dags(self) -> None:
+        """Wait until the scheduler is at work and every DAG is known."""
+        self.wait_for("the scheduler", lambda: self.get("monitor/health")["scheduler"]["status"] == "healthy")
+        self.wait_for("the DAGs", lambda: self.get("dags")["total_entries"] == len(DAG_FILES))
+
+    def get(self, path: str) -> Any:
+        """GET of the public API."""
+        return self._call(f"api/v2/{path}", None)
+
+    def trigger(self, dag_id: str) -> str:
+        """Start a run; returns its id."""
+        return str(self._call(f"api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+
+    def connect(self, conn_id: str, **fields: str) -> None:
+        """Make a connection, in Airflow's database."""
+        self._call("api/v2/connections", {"connection_id": conn_id} | fields)
+
+    def runs(self, dag_id: str) -> dict[str, str]:
+        """State by run id."""
+        return {run["dag_run_id"]: run["state"] for run in self.get(f"dags/{dag_id}/dagRuns?limit=100")["dag_runs"]}
+
+    def batches(self, run_id: str) -> list[dict[str, Any]]:
+        """The task instances of a run of the inventory that scan."""
+        tasks = self.get(f"dags/ecr_inventory/dagRuns/{run_id}/taskInstances?limit=1000")["task_instances"]
+        return [task for task in tasks if task["task_id"] == "scan_accounts"]
+
+    def scheduled_night(self) -> str:
+        """The id of the run that is due as soon as the scheduler starts; nobody triggers it."""
+        self.wait_for("the nightly run", lambda: len(self.runs("ecr_inventory")) > 0)
+        [run_id] = self.runs("ecr_inventory")
+        assert run_id.startswith("scheduled__")
+        return run_id
+
+    def finish_night(self, run_id: str) -> None:
+        """Wait for the end of a run of the inventory and of the compliance run that it starts; both must succeed."""
+        assert self.finish("ecr_inventory", run_id) == "success", self.batches(run_id)
+        self.wait_for("the compliance run", lambda: len(self._started_by(run_id)) == 1)
+        assert self.finish("ecr_compliance", *self._started_by(run_id)) == "success"
+
+    def finish(self, dag_id: str, run_id: str) -> str:
+        """Wait for the end of a run; returns its state."""
+        self.wait_for(f"the end of {run_id}", lambda: self.runs(dag_id).get(run_id) in ("success", "failed"))
+        return self.runs(dag_id)[run_id]
+
+    def _started_by(self, run_id: str) -> list[str]:
+        events = self.get("assets/events")["asset_events"]
+        return [run["run_id"] for each in events if each["source_run_id"] == run_id for run in each["created_dagruns"]]
+
+    def _call(self, path: str, body: Any) -> Any:
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"Content-Type": "application/json"})
+        if self._token:
+            request.add_header("Authorization", f"Bearer {self._token}")
+        request.data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+def on_sqlite(airflow: Airflow, migrated: Path) -> Airflow:
+    """Give an Airflow a database of its own, a copy of a migrated one."""
+    shutil.copy(migrated, airflow.home / "airflow.db")
+    return airflow
