@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from ecr_audit.demo.story import NIGHTS
 from ecr_audit.lake import Lake
 from ecr_audit.publish import publish
 from ecr_audit.schemas import STAGES
+from support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "bi" / "superset" / "export"
@@ -91,9 +91,7 @@ def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     if not PYTHON.exists():
         pytest.skip("Superset is not installed: `make test` does it")
     home = tmp_path_factory.mktemp("superset") / "home"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [PYTHON, ROOT / "bi" / "superset" / "serve.py", published, "--port", str(port)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(

@@ -5,14 +5,10 @@ SCREENSHOTS=docs/pages makes the tests photograph each page into that folder, ov
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,8 +26,7 @@ from ecr_audit.demo.story import NIGHTS
 from ecr_audit.lake import Lake
 from ecr_audit.publish import publish
 from ecr_audit.web.urls import PREFIX
-
-ROOT = Path(__file__).resolve().parents[2]
+from support.airflow import Airflow, on_sqlite
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
@@ -44,9 +39,6 @@ PASSWORDS = {VIEWER: "a-password-of-this-test", NOBODY: "another-password-of-thi
 
 OWNER_TAGS = ("owner", "team")
 TODAY = date(2026, 11, 23)
-
-# Seconds; far more than any step takes. A wait ends as soon as what it waits for is there.
-PATIENCE = 120
 
 
 @dataclass(frozen=True)
@@ -81,48 +73,30 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def airflow(chromium: str, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an Airflow api-server that has just been started; `site` is one that answers."""
+def airflow(
+    chromium: str, data: Path, airflow_tables: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    """An Airflow whose api-server has just been started; `site` is one that answers."""
     home = tmp_path_factory.mktemp("airflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps(PASSWORDS))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "ECR_"))}
-    environment = kept | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    settings = {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         # A user without a role may log in, and no more.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{VIEWER}:viewer,{NOBODY}:",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-this-test-only-0123456789abcdef",
         "ECR_AUDIT_DATA": str(data),
     }
-    start = "airflow db migrate && airflow dags reserialize && exec airflow api-server"
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            ["bash", "-c", start],
-            env=environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    airflow = on_sqlite(Airflow(home, settings), airflow_tables)
     try:
-        yield f"http://127.0.0.1:{port}"
+        airflow.run("dags", "reserialize")
+        airflow.start_part("api-server")
+        yield airflow
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        airflow.processes.kill_all()
 
 
 @pytest.fixture(scope="session")
-def demo(airflow: str, data: Path, catalog: Catalog) -> Demo:
+def demo(airflow: Airflow, data: Path, catalog: Catalog) -> Demo:
     """The demo, published while Airflow starts."""
     demo = Demo(data, catalog)
     demo.audit(*(range(0, NIGHTS - 2, 6) if SCREENSHOTS else (0, 43, 60)), NIGHTS - 2)
@@ -130,28 +104,16 @@ def demo(airflow: str, data: Path, catalog: Catalog) -> Demo:
 
 
 @pytest.fixture(scope="session")
-def site(airflow: str, demo: Demo) -> str:
+def site(airflow: Airflow, demo: Demo) -> str:
     """The address of Airflow, which answers, and has the demo's pages."""
-    wait_for(lambda: _answers(f"{airflow}{PREFIX}/"), "the api-server")
-    return airflow
-
-
-def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not there after {patience} s")
-        time.sleep(0.1)
+    airflow.wait_for("the api-server", lambda: _answers(f"{airflow.url}{PREFIX}/"))
+    return airflow.url
 
 
 def _answers(address: str) -> bool:
-    try:
+    # Refused, for want of a login, is an answer.
+    with contextlib.suppress(urllib.error.HTTPError):
         urllib.request.urlopen(address, timeout=10).close()
-    except urllib.error.HTTPError:
-        return True  # for want of a login
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
     return True
 
 
