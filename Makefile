@@ -85,10 +85,11 @@ docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and 
 bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
 	@$(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
 
-test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test
-	@$(BIN)/python -m pytest -n 2
+# One process more than the cores of a small machine: those that wait for servers leave them to the others.
+test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test, those of test-cluster among them
+	@$(BIN)/python -m pytest -n 3
 
-test-cluster: $(VENV)/.dev ## A night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
+test-cluster: $(VENV)/.dev ## Of them, a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
 	@$(BIN)/python -m pytest -m cluster
 
 secrets: ## Write .env with fresh secrets, for docker-compose.yaml

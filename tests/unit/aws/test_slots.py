@@ -115,7 +115,11 @@ def test_at_most_as_many_are_lent_as_there_are(hang_soon):
         for number in range(10):
             holders.come(str(number))
         await holders.until(4)
-        await asyncio.sleep(0.1)  # ten times as long as it takes to hang
+        # A timer set now goes off after those of all who hold a slot.
+        all_hang = asyncio.Event()
+        asyncio.get_running_loop().call_later(slots.HANGING_SECONDS, all_hang.set)
+        await all_hang.wait()
+        await holders.settle()
         assert holders.held == ["0", "1", "2", "3"]
         for task in holders.tasks.values():
             task.cancel()
