@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from ecr_audit.s3 import S3
 
 BUCKET, REGION = "audit-store", "eu-south-1"
 KEY = "arn:aws:kms:eu-south-1:111111111111:key/11111111-2222-3333-4444-555555555555"
@@ -68,6 +71,27 @@ class EmulatedS3:
     def list_again(self) -> None:
         """Listings show what there is."""
         self._listed = None
+
+
+class Killed(BaseException):
+    """Ends the program at a point of the test's choosing."""
+
+
+class DyingPuts:
+    """S3's puts, of which only so many as are `left` take place: at the next one the program dies."""
+
+    left = 0
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        put = S3.put
+
+        def dying(place: S3, local: Path, name: str) -> None:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            put(place, local, name)
+
+        monkeypatch.setattr(S3, "put", dying)
 
 
 class _Silent(WSGIRequestHandler):

@@ -17,7 +17,7 @@ from ecr_audit.publish import publish
 from ecr_audit.s3 import S3
 from ecr_audit.schemas import ACCOUNTS, STAGES
 
-from .conftest import BUCKET, KEY, EmulatedS3
+from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
 DAY, NEXT_DAY, LATER = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
 INVENTORY = STAGES["inventory"]
@@ -110,32 +110,19 @@ def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Pat
     assert publication.rows["policy_run"] == 6
 
 
-class Killed(BaseException):
-    """Ends the program at a point of the test's choosing."""
-
-
 def test_a_writer_that_dies_between_two_puts_costs_no_earlier_snapshot(
     open_on_s3: Opener, s3: EmulatedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three tables and the commit file: what was there is seen until the last is put, then what is new."""
     commit(open_on_s3(), "1")
     before = s3.all_keys()
-    put, allowed = S3.put, 0
-
-    def dying(place: S3, local: Path, name: str) -> None:
-        nonlocal left
-        if left == 0:
-            raise Killed
-        left -= 1
-        put(place, local, name)
-
-    monkeypatch.setattr(S3, "put", dying)
+    puts = DyingPuts(monkeypatch)
     for allowed in range(4):
-        left = allowed
+        puts.left = allowed
         with pytest.raises(Killed):
             commit(open_on_s3(), "2")
         assert seen(open_on_s3()) == [["1"]] * 3
-    left = allowed + 1
+    puts.left = 4
     commit(open_on_s3(), "2")
     assert seen(open_on_s3()) == [["2"]] * 3
     assert len(s3.all_keys()) == len(before), "what the dead left is gone"

@@ -24,7 +24,7 @@ from ecr_audit.publication import (
 from ecr_audit.s3 import S3
 from ecr_audit.settings import Settings, load_settings
 
-from .conftest import BUCKET, KEY, EmulatedS3
+from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
 DAY = date(2026, 11, 1)
 ROOT = f"s3://{BUCKET}/audit/reports"
@@ -85,32 +85,19 @@ def test_the_cache_forgets_all_but_two(settings: Settings, elsewhere: Settings) 
     assert sorted(folder.name for folder in (elsewhere.data / "cache").iterdir()) == versions[1:]
 
 
-class Killed(BaseException):
-    """Ends the program at a point of the test's choosing."""
-
-
 def test_a_publisher_that_dies_between_two_puts_leaves_the_old_version(
     settings: Settings, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two files and latest.json: readers see the old version, whole, until the last is put."""
     publish(settings, "one", at=NOW - timedelta(days=9))
-    put, left = S3.put, 0
-
-    def dying(place: S3, local: Path, name: str) -> None:
-        nonlocal left
-        if left == 0:
-            raise Killed
-        left -= 1
-        put(place, local, name)
-
-    monkeypatch.setattr(S3, "put", dying)
+    puts = DyingPuts(monkeypatch)
     for allowed in range(3):
-        left = allowed
+        puts.left = allowed
         with pytest.raises(Killed):
             publish(settings, "two", at=NOW - timedelta(days=3, seconds=allowed))
         assert newest(elsewhere).database.read_text() == "one"
         assert newest(settings).database.read_text() == "one"
-    left = 3
+    puts.left = 3
     third = publish(settings, "three", at=NOW)
     assert newest(elsewhere).database.read_text() == "three"
     place = S3(ROOT)

@@ -5,19 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from html import unescape
 
 import pytest
 from fastapi.testclient import TestClient
 
+from support.pages import text_at
+
 CM_2 = "/sections/nist-sp-800-53-r5/cm/02"
-
-
-def text_of(client: TestClient, path: str) -> str:
-    """What a reader of the page sees, on one line."""
-    page = client.get(path)
-    assert page.status_code == 200
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 @pytest.fixture
@@ -35,19 +29,19 @@ def two_repositories(once: Callable[..., None], published: Callable[..., None]) 
 
 @pytest.mark.usefixtures("two_repositories")
 def test_a_policy_counts_once_in_a_framework(client: TestClient) -> None:
-    text = text_of(client, "/frameworks")
+    text = text_at(client, "/frameworks")
     assert "NIST SP 800-53 Revision 5 50.0 % 1 of 2 1 7 35" in text
     assert "FedRAMP Low Security Controls 50.0 % 1 of 2 1 2 3" in text
 
 
 @pytest.mark.usefixtures("two_repositories")
 def test_the_tree_rolls_up_and_says_where_there_is_no_data(client: TestClient) -> None:
-    text = text_of(client, "/frameworks/aws-fsbp-v1.0.0")
+    text = text_at(client, "/frameworks/aws-fsbp-v1.0.0")
     assert "Amazon Elastic Container Registry (ECR) 4 1 1 production 50.0 % 1 of 2" in text
     assert "[ECR.1] ECR private repositories should have image scanning configured 0 0 0 no data" in text
     assert "immutability configured 0 1 1 production 50.0 % 1 of 2" in text
     assert "Sections with data 2 of 5" in text
-    assert "_ Reviews and Updates withdrawn 0 0 0 no data" in text_of(client, "/frameworks/nist-sp-800-53-r5")
+    assert "_ Reviews and Updates withdrawn 0 0 0 no data" in text_at(client, "/frameworks/nist-sp-800-53-r5")
 
 
 @pytest.mark.usefixtures("two_repositories")
@@ -62,13 +56,13 @@ def test_every_section_of_every_framework_has_a_page(client: TestClient) -> None
 
 @pytest.mark.usefixtures("two_repositories")
 def test_a_section_says_which_policy_decides_it_and_by_what_way(client: TestClient) -> None:
-    text = text_of(client, CM_2)
+    text = text_at(client, CM_2)
     assert "Frameworks / NIST SP 800-53 Revision 5 / CM Configuration Management CM-2 Baseline Configuration" in text
     assert "this section [ECR.2] ECR private repositories should have tag immutability configured production" in text
     assert "1 of 2 verdicts comply." in text
-    above = text_of(client, "/sections/nist-sp-800-53-r5/cm")
+    above = text_at(client, "/sections/nist-sp-800-53-r5/cm")
     assert "Repository Image Tag Mutability is set to Mutable CM-2 Baseline Configuration [ECR.2]" in above
-    assert "this section mapped directly production" in text_of(client, "/sections/aws-fsbp-v1.0.0/ecr/02")
+    assert "this section mapped directly production" in text_at(client, "/sections/aws-fsbp-v1.0.0/ecr/02")
 
 
 @pytest.mark.usefixtures("two_repositories")
@@ -76,21 +70,21 @@ def test_a_section_has_its_findings_units_and_sections_below(client: TestClient)
     page = client.get(CM_2).text
     assert "/ecr-audit/repositories/arn:aws:ecr:eu-west-1:111111111111:repository/open" in page
     assert "/ecr-audit/findings?policy=%2Fce%2Fca%2Faws%2Fecr%2Frepository-image-tag-mutability" in page
-    text = text_of(client, CM_2)
+    text = text_at(client, CM_2)
     assert "Prod 50.0 % 1 of 2 100.0 %" in text
     assert len(set(re.findall(r'href="/ecr-audit(/sections/nist-sp-800-53-r5/cm/02/[^"]+)"', page))) == 7
 
 
 @pytest.mark.usefixtures("two_repositories")
 def test_a_section_that_nothing_reaches_claims_nothing(client: TestClient) -> None:
-    text = text_of(client, "/sections/fedramp-low/cm/08")
+    text = text_at(client, "/sections/fedramp-low/cm/08")
     assert "no data No policy of this audit reaches the section" in text
     assert "Oldest findings" not in text
 
 
 def test_a_section_has_a_history(client: TestClient, published: Callable[..., None]) -> None:
     published(date(2026, 11, 1), repositories=[{}])
-    assert "The trend begins with the second night." in text_of(client, CM_2)
+    assert "The trend begins with the second night." in text_at(client, CM_2)
     published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     assert "2026-11-01, Compliance 0.0 %, Coverage 100.0 %" in client.get(CM_2).text
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from support.pages import text_of
+
 DARK = "222222222222"
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -21,11 +23,6 @@ HOSTILE = [
     "%00{{ 7 * 7 }}{% raise %}",
     "x" * 10_000,
 ]
-
-
-def text_of(page: Any) -> str:
-    """What a reader sees, on one line."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 @pytest.fixture

@@ -5,20 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from html import unescape
 from typing import Any
 
 from fastapi.testclient import TestClient
 
 from ecr_audit import waivers
+from support.pages import text_of
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
-
-
-def text_of(page: Any) -> str:
-    """What a reader sees, on one line."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def test_it_says_how_much_complies_and_what_changed(client: TestClient, published: Callable[..., None]) -> None:

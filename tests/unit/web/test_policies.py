@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,10 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.policies import RESERVED
 from ecr_audit.web import policy_texts
 from ecr_audit.web.pages.policy import ENGINE_CONDITIONS
+from support.pages import text_at
 
 MUTABILITY = "/policies/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/policies/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
-
-
-def text_of(client: TestClient, path: str) -> str:
-    """What a reader of the page sees, on one line."""
-    page = client.get(path)
-    assert page.status_code == 200
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 @pytest.fixture
@@ -51,7 +44,7 @@ def _read_anew() -> None:
 
 @pytest.mark.usefixtures("four_repositories")
 def test_the_list_says_how_each_fares(client: TestClient) -> None:
-    text = text_of(client, "/policies")
+    text = text_at(client, "/policies")
     assert "Repository Image Tag Mutability is set to Mutable" in text
     assert "66.7 % 2 of 3 1 10 Medium production" in text
     assert "33.3 % 1 of 3 2 0 Medium production" in text
@@ -59,7 +52,7 @@ def test_the_list_says_how_each_fares(client: TestClient) -> None:
 
 @pytest.mark.usefixtures("four_repositories")
 def test_it_says_what_the_policy_is(client: TestClient, catalog: Catalog) -> None:
-    text = text_of(client, MUTABILITY)
+    text = text_at(client, MUTABILITY)
     assert "Policies / Compliance Engine / Cloudaware / AWS / ECR AWS ECR Repository Image Tag Mutability" in text
     for told in (
         "Contextual name Repository Image Tag Mutability is set to Mutable",
@@ -76,7 +69,7 @@ def test_it_says_what_the_policy_is(client: TestClient, catalog: Catalog) -> Non
 
 @pytest.mark.usefixtures("four_repositories")
 def test_each_condition_says_of_how_many_it_held(client: TestClient) -> None:
-    text = text_of(client, MUTABILITY)
+    text = text_at(client, MUTABILITY)
     assert "399 Its account is not active, or has left the organization. Inapplicable 0" in text
     assert "199 The setting is MUTABLE: every tag can be overwritten. Incompliant 1" in text
     assert "299 The setting is IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION. Compliant 2" in text
@@ -91,9 +84,9 @@ def test_the_conditions_of_the_engine_are_those_that_policies_may_not_use() -> N
 def test_the_ten_linked_sections_carry_the_result(client: TestClient) -> None:
     page = client.get(MUTABILITY)
     assert len(set(re.findall(r'href="/ecr-audit(/sections/[^"]+)"', page.text))) == 10
-    text = text_of(client, MUTABILITY)
+    text = text_at(client, MUTABILITY)
     assert "CM-2 Baseline Configuration 7 1 1 production 66.7 % 2 of 3" in text
-    assert "This policy is mapped to no section." in text_of(client, STRICT)
+    assert "This policy is mapped to no section." in text_at(client, STRICT)
 
 
 @pytest.mark.usefixtures("four_repositories")
@@ -110,7 +103,7 @@ def test_its_texts_are_rendered_and_its_files_can_be_opened(client: TestClient, 
 
 @pytest.mark.usefixtures("four_repositories")
 def test_it_says_when_the_files_are_of_another_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "has been changed since this night was judged" not in text_of(client, MUTABILITY)
+    assert "has been changed since this night was judged" not in text_at(client, MUTABILITY)
     found = policy_texts.find_policy
 
     def changed(*asked: object) -> object:
@@ -118,8 +111,8 @@ def test_it_says_when_the_files_are_of_another_version(client: TestClient, monke
         return policy and policy.model_copy(update={"hash": "0" * 64})
 
     monkeypatch.setattr("ecr_audit.web.pages.policy.find_policy", changed)
-    assert "has been changed since this night was judged" in text_of(client, MUTABILITY)
-    assert "version 000000000000" in text_of(client, MUTABILITY)
+    assert "has been changed since this night was judged" in text_at(client, MUTABILITY)
+    assert "version 000000000000" in text_at(client, MUTABILITY)
 
 
 @pytest.mark.usefixtures("four_repositories")
@@ -127,7 +120,7 @@ def test_without_usable_files_it_shows_what_was_published(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(policy_texts, "SQL_ROOT", tmp_path)
-    text = text_of(client, MUTABILITY)
+    text = text_at(client, MUTABILITY)
     assert "its texts are missing here" in text
     assert "66.7 %" in text
     assert "A condition that the policy's files do not have any more. Incompliant 1" in text
