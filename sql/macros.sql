@@ -3,16 +3,20 @@
 -- tagged_owner: the owner that a repository's tags name; NULL when they name none, or were not collected.
 -- variable: owner_tags (VARCHAR[]), the keys of the tags that name an owner, best first. Keys are matched without regard
 -- to case, since `Owner` and `owner` are both common; an empty value names nobody.
-CREATE MACRO tagged_owner(tags) AS list_filter(
-    flatten(list_transform(
-        getvariable('owner_tags'),
-        lambda owner_tag: list_transform(
-            list_filter(map_entries(tags), lambda tag: lower(tag.key) = lower(owner_tag)),
-            lambda tag: trim(tag.value)
-        )
-    )),
-    lambda owner: owner <> ''
-)[1];
+CREATE MACRO tagged_owner(tags) AS coalesce(
+    -- Most are spelt as in the setting, and the first key is there: much cheaper than looking at all of them.
+    nullif(trim(tags[getvariable('owner_tags')[1]]), ''),
+    list_filter(
+        flatten(list_transform(
+            getvariable('owner_tags'),
+            lambda owner_tag: list_transform(
+                list_filter(map_entries(tags), lambda tag: lower(tag.key) = lower(owner_tag)),
+                lambda tag: trim(tag.value)
+            )
+        )),
+        lambda owner: owner <> ''
+    )[1]
+);
 
 -- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS

@@ -104,6 +104,8 @@ POLICY_OUTPUT = LakeTable(
             ("object_id", pa.string()),
             ("account_id", pa.string()),
             ("region", pa.string()),
+            # Of the day: whom the repository's tags name, else its account's name.
+            ("owner", pa.string()),
             ("status", pa.string()),
             ("status_date", pa.date32()),
             ("incompliant_start_date", pa.date32()),
@@ -118,6 +120,7 @@ POLICY_OUTPUT = LakeTable(
     ),
     # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than judging.
     ("policy_id",),
+    added={"owner": 3},
 )
 
 STATUS_COUNTS: list[tuple[str, pa.DataType]] = [

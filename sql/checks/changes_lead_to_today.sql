@@ -38,9 +38,10 @@ today AS (
     SELECT
         policy_id,
         status,
-        count(*) AS objects,
-        sum(hash(object_id)) AS fingerprint
-    FROM lake.policy_output
+        sum(verdicts) AS objects,
+        sum(fingerprint) AS fingerprint
+    FROM staging.verdict_counts
+    WHERE account_id IS NOT NULL
     GROUP BY ALL
 ),
 

@@ -6,9 +6,9 @@ WITH verdicts AS (
     SELECT
         policy_id,
         account_id,
-        count(*) AS verdicts,
-        sum(hash(object_id)) AS fingerprint
-    FROM lake.policy_output
+        sum(verdicts) AS verdicts,
+        sum(fingerprint) AS fingerprint
+    FROM staging.verdict_counts
     WHERE observed
         AND status IS DISTINCT FROM 'DISAPPEARED'
     GROUP BY ALL

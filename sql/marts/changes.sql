@@ -1,6 +1,6 @@
 -- changes: one row per policy and repository whose verdict changed since the previous evaluated snapshot.
--- key: policy_id, repository_arn.  from: staging.new_verdicts, lake.previous_policy_output, lake.previous_policy_run,
--- staging.recreated, staging.owners, lake.accounts, lake.previous_accounts.
+-- key: policy_id, repository_arn.  from: staging.new_verdicts, staging.previous_verdicts, lake.previous_policy_run,
+-- lake.accounts, lake.previous_accounts.
 --   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
 --   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days nobody could see
@@ -10,20 +10,7 @@
 --   seen_again   had no verdict and has one now, which is none of the above
 -- A repository that was deleted and created anew counts as seen for the first time. Without a previous snapshot, or for
 -- a policy that did not exist then, nothing has changed: there is nothing to compare with.
-WITH previous AS (
-    SELECT *
-    FROM lake.previous_policy_output
-    ANTI JOIN staging.recreated USING (object_id)
-    WHERE status <> 'DISAPPEARED'
-),
-
-today AS (
-    SELECT *
-    FROM staging.new_verdicts
-    SEMI JOIN lake.previous_policy_run USING (policy_id)
-),
-
-compared AS (
+WITH compared AS (
     SELECT
         o.*,
         (SELECT any_value(snapshot_date) FROM lake.previous_policy_run) AS previous_snapshot_date,
@@ -39,8 +26,11 @@ compared AS (
             WHEN o.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'seen_again'
             WHEN p.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'lost_sight'
         END AS change
-    FROM today AS o
-    LEFT JOIN previous AS p USING (policy_id, object_id)
+    FROM staging.new_verdicts AS o
+    LEFT JOIN staging.previous_verdicts AS p
+        ON p.policy_id = o.policy_id
+        AND p.object_id = o.object_id
+        AND NOT p.was_another
 )
 
 SELECT
@@ -52,7 +42,7 @@ SELECT
     coalesce(a.ou_path, b.ou_path) AS ou_path,
     c.region,
     split_part(c.object_id, ':repository/', 2) AS repository_name,
-    coalesce(w.owner, a.account_name, b.account_name, c.account_id) AS owner,
+    c.owner,
     c.change,
     c.previous_status,
     c.status,
@@ -62,5 +52,4 @@ SELECT
 FROM compared AS c
 LEFT JOIN lake.accounts AS a ON a.account_id = c.account_id
 LEFT JOIN lake.previous_accounts AS b ON b.account_id = c.account_id
-LEFT JOIN staging.owners AS w ON w.object_id = c.object_id
 WHERE c.change IS NOT NULL

@@ -1,5 +1,5 @@
 -- ended_findings: one row per incompliant stretch that ended on the snapshot's date, as it was the snapshot before.
--- key: policy_id, object_id.  from: lake.policy_output, staging.recreated, staging.previous_owners, lake.previous_*.
+-- key: policy_id, object_id.  from: staging.new_verdicts, staging.previous_verdicts, lake.previous_accounts.
 -- ended_by:
 --   fixed           it complies now, or the policy does not apply to it any more
 --   disappeared     it was deleted, even if another one has its name today
@@ -7,29 +7,16 @@
 -- Account, unit and owner are those of the snapshot before: of whoever had the finding.
 WITH ended AS (
     SELECT
-        policy_id,
-        object_id,
-        account_id,
-        region,
-        incompliant_start_date,
+        p.*,
         CASE
-            WHEN status = 'DISAPPEARED' THEN 'disappeared'
-            WHEN condition_index = 399 THEN 'account_closed'
+            WHEN p.was_another OR o.status = 'DISAPPEARED' THEN 'disappeared'
+            WHEN o.condition_index = 399 THEN 'account_closed'
             ELSE 'fixed'
         END AS ended_by
-    FROM lake.policy_output
-    WHERE incompliant_end_date = $snapshot_date
-    UNION ALL
-    SELECT
-        policy_id,
-        object_id,
-        account_id,
-        region,
-        incompliant_start_date,
-        'disappeared' AS ended_by
-    FROM lake.previous_policy_output
-    SEMI JOIN staging.recreated USING (object_id)
-    WHERE is_finding(status, incompliant_start_date, incompliant_end_date)
+    FROM staging.previous_verdicts AS p
+    LEFT JOIN staging.new_verdicts AS o USING (policy_id, object_id)
+    WHERE is_finding(p.status, p.incompliant_start_date, p.incompliant_end_date)
+        AND (p.was_another OR o.incompliant_end_date = $snapshot_date)
 )
 
 SELECT
@@ -39,9 +26,8 @@ SELECT
     a.account_name,
     a.ou_path,
     e.region,
-    coalesce(w.owner, a.account_name, e.account_id) AS owner,
+    e.owner,
     e.incompliant_start_date,
     e.ended_by
 FROM ended AS e
-LEFT JOIN staging.previous_owners AS w ON w.object_id = e.object_id
 LEFT JOIN lake.previous_accounts AS a ON a.account_id = e.account_id

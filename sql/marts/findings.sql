@@ -13,7 +13,7 @@ SELECT
     a.ou_path,
     o.region,
     split_part(o.object_id, ':repository/', 2) AS repository_name,
-    coalesce(r.owner, a.account_name, o.account_id) AS owner,
+    o.owner,
     o.status,
     o.observed,
     o.incompliant_start_date,

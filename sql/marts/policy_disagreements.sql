@@ -22,7 +22,7 @@ SELECT
     a.ou_path,
     o.region,
     r.repository_name,
-    r.owner,
+    o.owner,
     r.image_tag_mutability,
     r.exclusion_filters,
     r.overwritable_tags,

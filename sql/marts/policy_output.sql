@@ -9,6 +9,9 @@
 WITH previous AS (
     SELECT
         object_id,
+        account_id,
+        region,
+        owner,
         status,
         status_date,
         incompliant_start_date,
@@ -30,6 +33,10 @@ unseen AS (
 objects AS (
     SELECT
         coalesce(v.object_id, p.object_id) AS object_id,
+        -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
+        coalesce(p.account_id, split_part(v.object_id, ':', 5)) AS account_id,
+        coalesce(p.region, split_part(v.object_id, ':', 4)) AS region,
+        CASE WHEN v.object_id IS NULL THEN p.owner ELSE v.owner END AS known_owner,
         v.condition_index,
         v.status,
         v.current_state_message,
@@ -44,18 +51,10 @@ objects AS (
     FULL JOIN previous AS p USING (object_id)
 ),
 
-located AS (
-    -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
-    SELECT
-        *,
-        split_part(object_id, ':', 5) AS account_id,
-        split_part(object_id, ':', 4) AS region
-    FROM objects
-),
-
 judged AS (
     SELECT
         o.*,
+        coalesce(o.known_owner, a.account_name, o.account_id) AS owner,
         u.last_seen,
         t.error_code,
         coalesce(t.outcome, 'not scanned') AS outcome,
@@ -66,7 +65,7 @@ judged AS (
             WHEN t.outcome IS DISTINCT FROM 'COLLECTED' THEN 599
             WHEN o.is_gone THEN 99
         END AS engine_condition
-    FROM located AS o
+    FROM objects AS o
     LEFT JOIN lake.accounts AS a USING (account_id)
     LEFT JOIN lake.scan_targets AS t USING (account_id, region)
     LEFT JOIN unseen AS u USING (object_id)
@@ -99,6 +98,7 @@ SELECT
     object_id,
     account_id,
     region,
+    owner,
     status,
     CASE WHEN status = previous_status THEN previous_status_date ELSE $snapshot_date END AS status_date,
     CASE

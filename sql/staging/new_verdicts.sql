@@ -1,6 +1,8 @@
--- new_verdicts: one row per verdict whose status holds since today: whatever changed is among them.
--- key: policy_id, object_id.  from: lake.policy_output.
+-- new_verdicts: one row per verdict whose status holds since today, of policies that have judged before: whatever changed
+-- is among them.
+-- key: policy_id, object_id.  from: lake.policy_output, lake.previous_policy_run.
 -- A night of history changes little: what is asked only of changes reads these few rows, and not all verdicts again.
 SELECT *
 FROM lake.policy_output
+SEMI JOIN lake.previous_policy_run USING (policy_id)
 WHERE status_date = $snapshot_date

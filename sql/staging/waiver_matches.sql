@@ -5,7 +5,11 @@ SELECT
     w.waiver_id,
     w.expires,
     o.policy_id,
-    o.object_id
+    o.object_id,
+    o.account_id,
+    o.region,
+    o.owner,
+    o.status
 FROM catalog.waivers AS w
 JOIN lake.policy_output AS o USING (policy_id)
 LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id

@@ -17,6 +17,7 @@ from botocore.validate import ParamValidator
 POLICIES = Path(__file__).parents[2] / "sql" / "policies"
 COLUMNS = (
     "object_id",
+    "owner",
     "condition_index",
     "status",
     "current_state_message",

@@ -47,20 +47,22 @@ def test_overwritable_tags(
         ({"Team": " search "}, "search"),
         ({"owner": "", "team": "search"}, "search"),
         ({"Owner": "a", "OWNER": "a"}, "a"),
-        ({"cost-center": "42"}, 'Payments "prod"'),
-        ({}, 'Payments "prod"'),
-        (None, 'Payments "prod"'),  # tags not collected
+        ({"cost-center": "42"}, None),
+        ({}, None),
+        (None, None),  # tags not collected
     ],
 )
-def test_owner(tags: dict[str, str] | None, owner: str, stage: Stage, session: duckdb.DuckDBPyConnection) -> None:
-    stage([{"tags": tags}], accounts=[{"account_id": "111111111111", "account_name": 'Payments "prod"'}])
+def test_owner(
+    tags: dict[str, str] | None, owner: str | None, stage: Stage, session: duckdb.DuckDBPyConnection
+) -> None:
+    stage([{"tags": tags}])
     assert session.sql("SELECT owner FROM staging.repositories").fetchall() == [(owner,)]
 
 
 def test_owner_without_owner_tags_configured(stage: Stage, session: duckdb.DuckDBPyConnection) -> None:
     session.execute("SET VARIABLE owner_tags = []::VARCHAR[]")
-    stage([{"tags": {"owner": "someone"}}], accounts=[{"account_id": "111111111111", "account_name": "Payments"}])
-    assert session.sql("SELECT owner FROM staging.repositories").fetchall() == [("Payments",)]
+    stage([{"tags": {"owner": "someone"}}])
+    assert session.sql("SELECT owner FROM staging.repositories").fetchall() == [(None,)]
 
 
 def test_a_repository_of_an_account_that_left_the_organization_stays(
@@ -68,4 +70,4 @@ def test_a_repository_of_an_account_that_left_the_organization_stays(
 ) -> None:
     stage([{"observed": False}], accounts=[])
     rows = session.sql("SELECT account_id, owner, observed FROM staging.repositories").fetchall()
-    assert rows == [("111111111111", "111111111111", False)]
+    assert rows == [("111111111111", None, False)]

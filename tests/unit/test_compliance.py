@@ -45,6 +45,13 @@ def history(small_lake: Any, day: date) -> Any:
     return row["status"], row["status_date"], row["incompliant_start_date"], row["incompliant_end_date"]
 
 
+def test_a_policy_that_does_not_pass_on_owners(small_lake: Any) -> None:
+    small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "web"}}])
+    small_lake.catalog = with_logic(small_lake.catalog, VERDICT)
+    small_lake.judge(DAY_1)
+    assert {row["owner"] for row in small_lake.rows("policy_output", DAY_1)} == {"web"}
+
+
 @pytest.mark.parametrize(
     ("logic", "told"),
     [

@@ -155,7 +155,7 @@ def test_a_column_that_a_version_added_is_null_in_what_was_written_before(older:
     lake: Lake = older.lake
     since = SCHEMA_VERSION + 1
     output, runs = (
-        LakeTable(table.name, table.schema.append(pa.field("note", pa.date32())), (), {"note": since})
+        LakeTable(table.name, table.schema.append(pa.field("note", pa.date32())), (), {**table.added, "note": since})
         for table in (POLICY_OUTPUT, POLICY_RUN)
     )
     old, present = (lake.read_commit("compliance", day) for day in (FIRST, LAST))

@@ -15,6 +15,15 @@ COLUMNS = {
     "remediation_command": "VARCHAR",
 }
 
+# A policy may pass on the owner of what it judges, which spares looking it up for every object.
+OWNER = {"owner": "VARCHAR"}
+
+_OWNER_LOOKED_UP = """
+SELECT a.*, r.owner
+FROM staging.given_answers AS a
+LEFT JOIN staging.repositories AS r ON r.repository_arn = a.object_id
+"""
+
 # DISAPPEARED, and these indexes, are the engine's: see sql/marts/policy_output.sql.
 STATUSES = ("COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE")
 RESERVED = (99, 399, 599)
@@ -31,10 +40,12 @@ FROM staging.answers
 """
 
 # The answers of logic.sql, each looked at on the way to where it is used: to compute them only for that costs as much
-# again. This, too, tells only whether something is wrong; what it is, _INVALID.
+# again. This, too, tells only whether something is wrong; what it is, _INVALID. A view takes no parameters, so that the
+# constants above are written into it.
 _CHECKED = f"""
 SELECT
     object_id,
+    owner,
     CASE WHEN condition_index NOT IN {RESERVED} THEN condition_index ELSE error('contract')::INTEGER END
         AS condition_index,
     CASE WHEN status IN {STATUSES} THEN status ELSE error('contract')::VARCHAR END AS status,
@@ -89,12 +100,16 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
     """
     path = _path(policy)
     try:
-        warehouse.create_view("staging.answers", parse_statement(path, policy.logic_sql))
-        columns = warehouse.connection.execute("DESCRIBE staging.answers").fetchall()
-        if (found := {name: kind for name, kind, *_ in columns}) != COLUMNS:
+        logic = parse_statement(path, policy.logic_sql)
+        warehouse.create_view("staging.given_answers", logic)
+        columns = warehouse.connection.execute("DESCRIBE staging.given_answers").fetchall()
+        found = {name: kind for name, kind, *_ in columns}
+        if found not in (COLUMNS, COLUMNS | OWNER):
             raise PolicyError(
-                f"{policy.id} ({path}): returns the columns {_listed(found)}; it must return {_listed(COLUMNS)}"
+                f"{policy.id} ({path}): returns the columns {_listed(found)}; it must return {_listed(COLUMNS)},"
+                f" and may return {_listed(OWNER)}"
             )
+        warehouse.create_view("staging.answers", logic if "owner" in found else parse_statement(path, _OWNER_LOOKED_UP))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
         if not warehouse.query(Statement(path, _SAME_OBJECTS, frozenset())).column(0)[0].as_py():
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset()))

@@ -17,7 +17,7 @@ from ecr_audit.waivers import SCHEMA as WAIVERS_SCHEMA
 from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, open_warehouse, read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
-_STAGED = ("account_scopes", "previous_owners", "new_verdicts", "waiver_matches")
+_STAGED = ("account_scopes", "verdict_counts", "new_verdicts", "previous_verdicts", "waiver_matches")
 
 
 class ComplianceError(FinalError):
@@ -58,7 +58,6 @@ def roll_up(
         for name in _STAGED:
             statement = read_statement(f"staging/{name}")
             warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
-        warehouse.create_view("staging.owners", read_statement("staging/owners"))
         for table in ROLLED_UP:
             statement = read_statement(f"marts/{table.name}")
             warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)

@@ -16,6 +16,7 @@ WITH conditions AS (
 
 SELECT
     repository_arn AS object_id,
+    owner,
     condition_index,
     CASE condition_index
         WHEN 199 THEN 'INCOMPLIANT'

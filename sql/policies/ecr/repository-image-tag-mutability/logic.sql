@@ -34,6 +34,7 @@ phrases AS (
 
 SELECT
     repository_arn AS object_id,
+    owner,
     condition_index,
     CASE condition_index
         WHEN 199 THEN 'INCOMPLIANT'

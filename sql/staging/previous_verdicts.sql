@@ -1,0 +1,25 @@
+-- previous_verdicts: one row per verdict of the evaluated snapshot before that holds no more: what today's new verdicts
+-- came from, and those on repositories that are others today (was_another), under the same name.
+-- key: policy_id, object_id.  from: lake.previous_policy_output, staging.new_verdicts, staging.recreated.
+WITH wanted AS (
+    SELECT
+        policy_id,
+        object_id,
+        FALSE AS was_another
+    FROM staging.new_verdicts
+    ANTI JOIN staging.recreated USING (object_id)
+    UNION ALL
+    SELECT
+        p.policy_id,
+        r.object_id,
+        TRUE AS was_another
+    FROM staging.recreated AS r
+    CROSS JOIN lake.previous_policy_run AS p
+)
+
+SELECT
+    p.*,
+    w.was_another
+FROM lake.previous_policy_output AS p
+JOIN wanted AS w USING (policy_id, object_id)
+WHERE p.status <> 'DISAPPEARED'
