@@ -9,7 +9,7 @@ SELECT
     status_date,
     verdict.observed,
     image_tag_mutability,
-    owner
+    verdict.owner
 FROM policy_output AS verdict
 LEFT JOIN (FROM repositories WHERE account_id = $account_id) ON repository_arn = object_id
 WHERE policy_id = $policy_id

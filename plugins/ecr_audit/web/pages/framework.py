@@ -23,4 +23,5 @@ def framework(page: PageDep, name: str) -> HTMLResponse:
     found = next((row for row in page.rows("framework/list") if row["framework_id"] == framework_id), None)
     if found is None:
         raise HTTPException(404)
-    return page.render("framework.html", framework=found, tree=page.rows("framework/tree", framework_id=framework_id))
+    tree = page.rows("sections_below", framework_id=framework_id, section_id=None)
+    return page.render("framework.html", framework=found, tree=tree)

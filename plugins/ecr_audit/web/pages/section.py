@@ -25,7 +25,7 @@ def section(page: PageDep, path: str) -> HTMLResponse:
     return page.render(
         "section.html",
         section=found,
-        below=page.rows("section/below", **of_section),
+        below=page.rows("sections_below", framework_id=found["framework_id"], **of_section),
         held=held,
         policies=list(policies.values()),
         units=page.rows("section/units", **of_section),

@@ -1,11 +1,13 @@
--- below: one row per section below a section, at any depth, in the order of the tree, with the organization's result.
+-- sections_below: one row per section below a section at any depth, or of the whole framework ($section_id is NULL), in the
+-- order of the tree, with the organization's result.
 -- key: section_id.  from: sections, section_compliance.
 WITH RECURSIVE tree AS (
     SELECT
         section_id,
         0 AS depth
     FROM sections
-    WHERE parent_id = $section_id
+    WHERE framework_id = $framework_id
+        AND parent_id IS NOT DISTINCT FROM $section_id
     UNION ALL
     SELECT
         child.section_id,
@@ -30,7 +32,8 @@ FROM tree
 JOIN sections AS section USING (section_id)
 LEFT JOIN (
     FROM section_compliance
-    WHERE scope_type = 'organization'
+    WHERE framework_id = $framework_id
+        AND scope_type = 'organization'
         AND snapshot_date = (SELECT snapshot_date FROM publication)
 ) AS result USING (section_id)
 ORDER BY section.position
