@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from ecr_audit.errors import FinalError
 from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
 from ecr_audit.settings import Settings
@@ -53,6 +54,10 @@ _TABLES = tuple(table for tables in STAGES.values() for table in tables)
 
 class LakeError(RuntimeError):
     """The lake cannot be read or written; the message names the file and what is wrong with it."""
+
+
+class LakeVersionError(LakeError, FinalError):
+    """Another version of the audit wrote the lake, which this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -419,7 +424,7 @@ def _require_readable(path: str, version: object) -> None:
         if isinstance(version, int) and version > SCHEMA_VERSION
         else "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE to a place for a new one"
     )
-    raise LakeError(
+    raise LakeVersionError(
         f"{path}: of lake schema version {version!r}; this program reads {OLDEST_READABLE} to {SCHEMA_VERSION}."
         f" {remedy}"
     )

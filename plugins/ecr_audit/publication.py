@@ -85,7 +85,8 @@ def publications(settings: Settings) -> Publications | S3Publications:
     root = settings.publish_root
     if root.startswith(SCHEME):
         return S3Publications(S3(root, settings.s3_encryption), settings.data.absolute() / "cache")
-    return Publications(Path(root.removeprefix("file://")).absolute())
+    setting = "ECR_AUDIT_PUBLISH" if settings.publish else "ECR_AUDIT_DATA"
+    return Publications(Path(root.removeprefix("file://")).absolute(), setting)
 
 
 def version_of(published_at: datetime, commit_id: str) -> str:
@@ -94,17 +95,18 @@ def version_of(published_at: datetime, commit_id: str) -> str:
 
 
 class Publications:
-    """The publications in a folder of this machine."""
+    """The publications in a folder of this machine. `setting` is the one that names it, for errors to say."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, setting: str = "ECR_AUDIT_DATA") -> None:
         self._folder = folder
+        self._setting = setting
         self._versions = folder / "versions"
 
     def newest(self) -> Published:
         """See `newest`."""
         if (latest := self._latest()) is None:
             raise FileNotFoundError(
-                f"ECR_AUDIT_DATA: '{self._folder / DATABASE}' is not there. Run make audit, or name the audit's folder."
+                f"{self._setting}: '{self._folder / DATABASE}' is not there. Run make audit, or name the audit's folder."
             )
         return _published(latest, self._versions)
 
@@ -123,7 +125,7 @@ class Publications:
             self._versions.mkdir(parents=True, exist_ok=True)
             lock = (self._folder / ".lock").open("w")
         except OSError as fault:
-            raise PublicationError(f"ECR_AUDIT_DATA: '{self._folder}' cannot be written ({fault})") from fault
+            raise PublicationError(f"{self._setting}: '{self._folder}' cannot be written ({fault})") from fault
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in self._folder.glob(f"{_BUILDING}*"):

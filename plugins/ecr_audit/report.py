@@ -29,6 +29,7 @@ REMEDIES = {
     "FAILED": "see the error; a run limited to these accounts reads them again",
 }
 
+# How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS = {
     "new": "new findings",
     "reopened": "reopened",

@@ -22,7 +22,7 @@ WITH waived AS (
 counts AS (
     SELECT * EXCLUDE (observed, fingerprint)
     FROM staging.verdict_counts
-    UNION ALL
+    UNION ALL BY NAME
     FROM waived
 ),
 

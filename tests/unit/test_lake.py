@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake, LakeError
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
 
@@ -229,7 +230,8 @@ def test_a_version_of_the_schema_that_cannot_be_read_is_told_with_what_to_do(lak
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
     told = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
-    with pytest.raises(LakeError, match=re.escape(told)):
+    # Final, too: trying again would not mend it.
+    with pytest.raises(FinalError, match=re.escape(told)):
         lake.read_commit("inventory", DAY)
 
 

@@ -82,3 +82,5 @@ def test_others_may_read_what_is_published(tmp_path: Path) -> None:
 def test_without_a_publication_the_error_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_DATA: '.*/publish/compliance.duckdb' is not there"):
         newest(Settings(data=tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_PUBLISH: '.*/elsewhere/compliance.duckdb' is not there"):
+        newest(Settings(data=tmp_path, publish=str(tmp_path / "elsewhere")))

@@ -28,7 +28,7 @@ class Evaluation:
     policies: dict[str, str]
     # Keys of the tags that name an owner, best first.
     owner_tags: list[str]
-    # The date of the previous commit, which retention may have removed since.
+    # The date of that commit, for people: commits are found by date.
     previous_date: str | None
     # Of the lake's schema: verdicts of an older version lack columns. Version 2 did not note its own.
     schema_version: int = 2

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ecr_audit.report import CHANGE_WORDS
 from ecr_audit.web.outcomes import OUTCOMES
 
 NO_DATA = "no data"
@@ -28,17 +29,6 @@ OVERWRITABLE_WORDS = {
     "listed": "only those listed",
     "none": "no tag",
     "unknown": "not known",
-}
-
-# How a list of changes is headed, in the order in which people care.
-CHANGE_WORDS = {
-    "new": "new findings",
-    "reopened": "reopened",
-    "fixed": "fixed",
-    "appeared": "new repositories that comply",
-    "disappeared": "gone",
-    "lost_sight": "lost from sight",
-    "seen_again": "seen again",
 }
 
 # An event in a repository's history: a change, or what only its incompliant stretches tell.
