@@ -106,7 +106,8 @@ class Publications:
         """See `newest`."""
         if (latest := self._latest()) is None:
             raise FileNotFoundError(
-                f"{self._setting}: '{self._folder / DATABASE}' is not there. Run make audit, or name the audit's folder."
+                f"{self._setting}: '{self._folder / DATABASE}' is not there. "
+                "Run make audit, or name the audit's folder."
             )
         return _published(latest, self._versions)
 
