@@ -41,8 +41,6 @@ def evaluate(
         ) as warehouse,
         lake.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
-        # Within a slice verdicts stand in any order: so both threads write without waiting for each other.
-        warehouse.connection.execute("SET preserve_insertion_order = FALSE")
         verdicts = scratch / f"{POLICY_OUTPUT.name}.parquet"
         join_parts(list(_parts(warehouse, catalog, run_time, scratch)), verdicts)
         stage(lake, evaluation, verdicts)
