@@ -34,6 +34,8 @@ def main() -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=110)
+    # Outside of a task, Airflow would not look for connections in its database.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     # What the library warns of is told by the checks.
     logging.getLogger("ecr_audit").setLevel(logging.ERROR)
     statuses: Counter[str] = Counter()
@@ -87,8 +89,6 @@ def _alert_channels() -> dict[str, str]:
     settings = load_settings()
     if not (settings.alert_slack_conn_id or settings.alert_email_to or settings.alert_sns_topic_arn):
         return {}
-    # Outside of a task, Airflow would not look for connections in its database.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     import ecr_audit_alerts
 
     return ecr_audit_alerts.check_channels()

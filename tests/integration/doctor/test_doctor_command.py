@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -78,3 +83,35 @@ def test_an_unknown_airflow_connection(aws, doctor: Doctor, tmp_path: Path) -> N
     done = doctor("aws", ECR_AUDIT_AWS_CONN_ID="nowhere", AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False")
     assert done.returncode == 1
     assert "nowhere" in done.stdout
+
+
+def test_connections_of_airflows_database_are_found(aws, doctor: Doctor, tmp_path: Path, airflow_tables: Path) -> None:
+    """Where people keep them: the hub's, PostgreSQL's, which nobody listens for, and Slack's, which lacks its secret."""
+    home = tmp_path / "airflow"
+    home.mkdir()
+    shutil.copy(airflow_tables, home)
+    with closing(sqlite3.connect(home / "airflow.db")) as database, database:
+        database.executemany(
+            "INSERT INTO connection (conn_id, conn_type, host, port, login, password, is_encrypted, is_extra_encrypted)"
+            " VALUES (?, ?, ?, ?, ?, ?, FALSE, FALSE)",
+            [
+                ("hub", "aws", None, None, HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY),
+                ("bi", "postgres", "127.0.0.1", 1, "audit", "unused"),
+                ("slack_alerts", "slackwebhook", None, None, None, None),
+            ],
+        )
+    done = doctor(
+        "aws",
+        AIRFLOW_HOME=str(home),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AWS_ACCESS_KEY_ID=None,
+        AWS_SECRET_ACCESS_KEY=None,
+        ECR_AUDIT_AWS_CONN_ID="hub",
+        ECR_AUDIT_POSTGRES_CONN_ID="bi",
+        ECR_AUDIT_ALERT_SLACK_CONN_ID="slack_alerts",
+    )
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert "ok Role in the accounts" in told, done.stdout + done.stderr
+    assert "FAIL PostgreSQL" in told and "127.0.0.1" in told and "FAIL Alerts" in told and "has no password" in told
+    assert "isn't defined" not in told and "2 to fix" in told
