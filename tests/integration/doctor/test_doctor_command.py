@@ -86,7 +86,7 @@ def test_an_unknown_airflow_connection(aws, doctor: Doctor, tmp_path: Path) -> N
 
 
 def test_connections_of_airflows_database_are_found(aws, doctor: Doctor, tmp_path: Path, airflow_tables: Path) -> None:
-    """Where people keep them: the hub's, PostgreSQL's, which nobody listens for, and Slack's, which lacks its secret."""
+    """Where people keep them: the hub's, PostgreSQL's, which nobody listens for, and Slack's, with no secret."""
     home = tmp_path / "airflow"
     home.mkdir()
     shutil.copy(airflow_tables, home)
