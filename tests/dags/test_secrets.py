@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,6 +50,22 @@ def secrets(demo: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
     yield found
 
 
+@pytest.fixture
+def log(
+    airflow_database: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], bytes]:
+    """Reads what was logged, by Airflow and by what it runs.
+
+    Its handler of Python's logging goes on writing to the output that there was when Airflow was first imported.
+    """
+    import airflow.settings  # noqa: F401 - it is what sets the handler up
+
+    [handler] = [each for each in logging.getLogger().handlers if type(each) is logging.StreamHandler]
+    stream = io.StringIO()
+    monkeypatch.setattr(handler, "stream", stream)
+    return lambda: "".join([*capfd.readouterr(), stream.getvalue()]).encode()
+
+
 def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database: None, tmp_path: Path) -> None:
     """The command of `make audit-aws`, with a log of all there is (DEBUG)."""
     environment = {"PYTHONPATH": str(ROOT / "plugins"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
@@ -63,7 +81,7 @@ def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database:
 def test_a_run_that_fails_tells_its_error_without_a_password(
     secrets: dict[str, str],
     run_dag: Any,
-    capfd: pytest.CaptureFixture[str],
+    log: Callable[[], bytes],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -73,7 +91,11 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     state, faults = run_dag("ecr_compliance")
     assert state == "failed" and list(faults) == ["publish"]
     assert "127.0.0.1" in faults["publish"]
-    written = [each.encode() for each in (*capfd.readouterr(), *faults.values())] + files(tmp_path)
+    logged = log()
+    # Lines of the library, by Python's logging, and what Airflow itself tells of the task that failed.
+    assert b"[ecr_audit.inventory.steps]" in logged and b"Task failed with exception" in logged
+    assert b"127.0.0.1" in logged
+    written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
     assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
 
 
