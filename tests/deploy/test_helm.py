@@ -31,3 +31,9 @@ def test_no_secret_is_made_up_or_written_down() -> None:
     assert all(VALUES[name] == "ecr-audit-keys" for name in names)
     assert VALUES["data"] == {"metadataSecretName": "ecr-audit-keys"}
     assert VALUES["createUserJob"] == {"enabled": False}
+
+
+def test_all_that_reads_or_sends_on_aws_has_the_hub_role() -> None:
+    """Tasks, pages, and the callbacks that send alerts."""
+    for part in (VALUES["workers"]["kubernetes"], VALUES["apiServer"], VALUES["dagProcessor"]):
+        assert part["serviceAccount"]["annotations"] == {"eks.amazonaws.com/role-arn": "<hub role ARN>"}
