@@ -37,3 +37,5 @@ def test_all_that_reads_or_sends_on_aws_has_the_hub_role() -> None:
     """Tasks, pages, and the callbacks that send alerts."""
     for part in (VALUES["workers"]["kubernetes"], VALUES["apiServer"], VALUES["dagProcessor"]):
         assert part["serviceAccount"]["annotations"] == {"eks.amazonaws.com/role-arn": "<hub role ARN>"}
+    # Without it the chart leaves what `workers.kubernetes.serviceAccount` says unread.
+    assert VALUES["workers"]["useWorkerDedicatedServiceAccounts"] is True
