@@ -59,6 +59,8 @@ def _value(shape: Any, words: list[str]) -> Any:
     """Words of the command line as a value of the API: the CLI's shorthand syntax, as far as documents use it."""
     if shape.type_name == "list":
         return [_value(shape.member, [word]) for word in words]
+    if shape.type_name == "boolean" and not words:
+        return True
     [word] = words
     if shape.type_name == "structure":
         pairs = dict(pair.split("=", 1) for pair in word.split(","))

@@ -42,6 +42,7 @@ HOW = {
     r"make (help|test|test-cluster|lint|types)$": "the gate: it is how the tests themselves are run",
     r"make audit-aws": "needs a real AWS; tests/dags/test_audit_command.py runs the same on the emulated one",
     r"aws (cloudformation|organizations) ": "tests/deploy/test_documents.py",
+    r"aws eks ": "needs a cluster; its options are checked below",
     r"aws s3 sync": "needs the AWS CLI, which is not among the requirements",
     r"python3? -c .*secrets": "tests/deploy/test_documents.py",
     r"\S*duckdb ": "tests/published/test_analyses.py",
@@ -83,14 +84,14 @@ def commands(block: str) -> Iterator[list[str]]:
             if set(word) <= set("<>"):
                 redirected = True
             elif set(word) <= set("();|&"):
-                if words:
+                if words and words[0] not in ("for", "done"):
                     yield words
                 words = []
             elif redirected:
                 redirected = False
             elif re.fullmatch(r"\w+=\$", word):
                 continue  # what the parentheses after it hold is a command of its own
-            else:
+            elif word != "do":
                 words.append(word)
 
 
