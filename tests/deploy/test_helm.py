@@ -34,7 +34,7 @@ def test_no_secret_is_made_up_or_written_down() -> None:
 
 
 def test_all_that_reads_or_sends_on_aws_has_the_hub_role() -> None:
-    """Tasks, pages, and the callbacks that send alerts: the document associates the role with each of their accounts."""
+    """Tasks, pages, and the callbacks that send alerts: the document associates it with each of them."""
     parts = (VALUES["workers"]["kubernetes"], VALUES["apiServer"], VALUES["dagProcessor"])
     [associated] = re.findall(
         r"for account in ([^;]+); do\n +aws eks", (ROOT / "docs/scale-out.md").read_text(encoding="utf-8")
