@@ -72,11 +72,12 @@ def airflow(
         airflow.start_part("api-server")
         # A task that cannot reach it would fail, and wait for its second try.
         airflow.wait_for("the API", airflow.log_in)
+        # As people do in the UI, so that every part of Airflow has to ask for it; before the others start, since
+        # they write to the same SQLite, which answers whoever comes second with an error.
+        airflow.connect("alerts", **json.loads(slack.connection))
         airflow.start_part("scheduler")
         airflow.start_part("dag-processor")
         airflow.wait_for_the_dags()
-        # As people do in the UI, so that every part of Airflow has to ask for it.
-        airflow.connect("alerts", **json.loads(slack.connection))
         yield airflow
     finally:
         airflow.processes.kill_all()
