@@ -37,6 +37,7 @@ HOW = {
     r"make bi": "tests/bi/test_superset.py",
     r"make sql": "tests/published/test_query.py",
     r"make (doctor|doctor-demo)$": "tests/integration/doctor/test_doctor_command.py",
+    r"promtool test rules": "tests/deploy/test_metrics.py",
     r"make sbom": "tests/deploy/test_sbom.py",
     r"make secrets": "tests/deploy/test_compose.py",
     r"make (help|test|test-cluster|lint|types)$": "the gate: it is how the tests themselves are run",
@@ -187,6 +188,10 @@ def _duckdb(words: list[str]) -> str | None:
     return next((f"duckdb: there is no {file}" for file in files if not (ROOT / file).is_file()), None)
 
 
+def _named_files(words: list[str]) -> str | None:
+    return next((f"there is no {word}" for word in words if "/" in word and not (ROOT / word).is_file()), None)
+
+
 def _after_dashes(words: list[str]) -> str | None:
     """`kubectl exec … -- command`: the command."""
     return fault_of(words[words.index("--") + 1 :]) if "--" in words else None
@@ -210,6 +215,7 @@ CHECKS: dict[str, Any] = {
     "duckdb": _duckdb,
     "kubectl": _after_dashes,
     **dict.fromkeys(("export", "cd", "cp", "mv", "rm", "helm", "uvx", "pip", "harlequin", "umask", "psql"), _others),
+    "promtool": _named_files,
     **dict.fromkeys(("pg_dump", "pg_restore", "createdb", "dropdb"), _others),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,22 @@ def test_the_document_names_each_metric_and_its_tags(gauges: list[Gauge]) -> Non
     rows = dict(re.findall(r"^\| `(ecr_audit\.\w+)` \|(.*)$", document, flags=re.MULTILINE))
     assert rows.keys() == {gauge.name for gauge in gauges}
     assert all(f"`{tag}`" in rows[gauge.name] for gauge in gauges for tag in gauge.tags)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool (Debian's package prometheus has it)")
+def test_the_alerts_fire_when_they_should_and_only_then() -> None:
+    """On the nights of ecr-audit.rules.test.yaml, by Prometheus's own tool."""
+    tested = subprocess.run(
+        ["promtool", "test", "rules", "ecr-audit.rules.test.yaml"],
+        cwd=ROOT / "deploy/prometheus",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    tried = yaml.safe_load((ROOT / "deploy/prometheus/ecr-audit.rules.test.yaml").read_text(encoding="utf-8"))
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/ecr-audit.rules.yaml").read_text(encoding="utf-8"))
+    cases = [case for night in tried["tests"] for case in night["alert_rule_test"]]
+    for name in (rule["alert"] for rule in rules["groups"][0]["rules"]):
+        # Each is seen to fire, and not to.
+        assert {"exp_alerts" in case for case in cases if case["alertname"] == name} == {True, False}, name
