@@ -31,6 +31,12 @@ os.environ.update(
 )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def airflow_logging() -> None:
+    """Set up before any test captures output: its handler goes on writing to the output that there is by then."""
+    import airflow.settings  # noqa: F401
+
+
 @pytest.fixture(scope="session")
 def airflow_database(airflow_tables: Path) -> None:
     """Airflow's tables, in a SQLite file of this process's."""

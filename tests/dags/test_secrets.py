@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -15,12 +16,14 @@ from urllib.parse import quote
 import pytest
 
 from ecr_audit.demo.server import EmulatedAws
+from support.receivers import WEBHOOK, Http, Smtp
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PASSWORD = "pa55-w0rd-of-the-reports"
+MAIL_PASSWORD = "pa55-w0rd-of-the-mail-server"
 
 
 @pytest.fixture
@@ -54,12 +57,7 @@ def secrets(demo: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 def log(
     airflow_database: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], bytes]:
-    """Reads what was logged, by Airflow and by what it runs.
-
-    Its handler of Python's logging goes on writing to the output that there was when Airflow was first imported.
-    """
-    import airflow.settings  # noqa: F401 - it is what sets the handler up
-
+    """Reads what was logged, by Airflow and by what it runs."""
     [handler] = [each for each in logging.getLogger().handlers if type(each) is logging.StreamHandler]
     stream = io.StringIO()
     monkeypatch.setattr(handler, "stream", stream)
@@ -97,6 +95,45 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     assert b"127.0.0.1" in logged
     written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
     assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_a_night_that_is_told_over_every_channel_writes_no_secret(
+    secrets: dict[str, str],
+    run_dag: Any,
+    log: Callable[[], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    answer: int,
+) -> None:
+    """Also when a channel answers with an error."""
+    secrets |= {"webhook": WEBHOOK, "password of the mail server": MAIL_PASSWORD}
+    # More than the demo's accounts let be read: there is something to tell.
+    monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.99")
+    with Http() as slack, Http() as sns, Smtp() as mail:
+        slack.status = sns.status = answer
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", slack.connection)
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mail_connection(mail))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", f"http://127.0.0.1:{sns.port}")
+        monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
+        monkeypatch.setenv("ECR_AUDIT_ALERT_EMAIL_TO", "security@example.com")
+        monkeypatch.setenv("ECR_AUDIT_ALERT_SNS_TOPIC_ARN", "arn:aws:sns:eu-west-1:100000000000:audit")
+        assert run_dag("ecr_inventory")[0] == "failed"
+        state, faults = run_dag("ecr_compliance")
+    assert state == ("success" if answer == 200 else "failed")
+    assert slack.bodies and sns.bodies and mail.mails
+    assert mail.logins and set(mail.logins) == {("ecr-audit", MAIL_PASSWORD)}
+    logged = log()
+    assert (b"Sent over Slack" if answer == 200 else b"Not sent over Slack") in logged
+    written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
+    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+
+
+def mail_connection(server: Smtp) -> str:
+    """An Airflow connection to it that logs in."""
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "ecr-audit@example.com"}
+    login = {"login": "ecr-audit", "password": MAIL_PASSWORD}
+    return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": server.port, **login, "extra": extra})
 
 
 def files(data: Path) -> list[bytes]:

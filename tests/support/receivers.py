@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import json
@@ -9,14 +10,32 @@ import socketserver
 import threading
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 # The secret part of the webhook's address.
 WEBHOOK = "T000/B000/the-secret-of-the-webhook"
 
 
-class Http:
+class _Receiver:
+    """A server that runs while its block does."""
+
+    _server: socketserver.TCPServer
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Http(_Receiver):
     """Takes what is posted, for Slack and for SNS, and answers with `status`."""
 
     def __init__(self) -> None:
@@ -37,7 +56,6 @@ class Http:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
 
     @property
     def connection(self) -> str:
@@ -54,19 +72,13 @@ class Http:
         """The parameters of each Publish, as SNS reads them."""
         return [{name: values[0] for name, values in parse_qs(body.decode()).items()} for body in self.bodies]
 
-    def __enter__(self) -> Http:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Smtp:
-    """Takes mail as a mail server does (RFC 5321), without TLS, which a connection has to switch off."""
+class Smtp(_Receiver):
+    """Takes mail as a mail server does (RFC 5321, 4954), without TLS, which a connection has to switch off."""
 
     def __init__(self) -> None:
+        # Of those who logged in, by AUTH PLAIN: name and password.
+        self.logins: list[tuple[str, str]] = []
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         receiver = self
@@ -77,6 +89,14 @@ class Smtp:
                 to: list[str] = []
                 while command := self.rfile.readline().decode().strip():
                     verb = command.upper().partition(":")[0]
+                    if verb.startswith("EHLO"):
+                        self.say("250-here\r\n250 AUTH PLAIN")
+                        continue
+                    if verb.startswith("AUTH PLAIN"):
+                        _, name, password = base64.b64decode(command[len("AUTH PLAIN ") :]).decode().split("\0")
+                        receiver.logins.append((name, password))
+                        self.say("235 welcome")
+                        continue
                     if verb == "RCPT TO":
                         to.append(command[8:].strip("<>"))
                     if verb == "DATA":
@@ -95,12 +115,3 @@ class Smtp:
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-
-    def __enter__(self) -> Smtp:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
