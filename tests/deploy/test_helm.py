@@ -41,7 +41,7 @@ def test_settings_are_known_and_secret_where_they_have_to_be() -> None:
     ours = {name.removeprefix("ECR_AUDIT_").lower() for name in plain | secret if name.startswith("ECR_AUDIT_")}
     assert ours <= Settings.model_fields.keys()
     assert secret == {"ECR_AUDIT_EXTERNAL_ID"}
-    # All that the chart hands on of an entry: of others, such as valueFrom, it makes an empty value.
+    # The chart's schema refuses other keys, such as valueFrom.
     assert all(each.keys() == {"name", "value"} for each in VALUES["env"])
 
 
@@ -70,5 +70,5 @@ def test_all_that_reads_or_sends_on_aws_has_the_hub_role() -> None:
         r"for account in ([^;]+); do\n +aws eks", (ROOT / "docs/scale-out.md").read_text(encoding="utf-8")
     )
     assert [part["serviceAccount"]["name"] for part in parts] == associated.split()
-    # Without it the chart leaves what `workers.kubernetes.serviceAccount` says unread.
-    assert VALUES["workers"]["useWorkerDedicatedServiceAccounts"] is True
+    # Without it the chart leaves the name unread: its default there is to make none.
+    assert VALUES["workers"]["kubernetes"]["serviceAccount"]["create"] is True
