@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ecr_audit.demo import identities
 from ecr_audit.demo.organization import EXTERNAL_ID
@@ -125,6 +126,11 @@ class Airflow:
         """Make a connection, in Airflow's database."""
         self._call("api/v2/connections", {"connection_id": conn_id} | fields)
 
+    def fail_batch(self, run_id: str, number: int) -> None:
+        """Mark a batch of a run of the inventory as failed, as people do in the UI: its process is ended."""
+        path = f"dags/ecr_inventory/dagRuns/{quote(run_id)}/taskInstances/scan_accounts/{number}"
+        self._call(f"api/v2/{path}", {"new_state": "failed"}, method="PATCH")
+
     def runs(self, dag_id: str) -> dict[str, str]:
         """State by run id."""
         return {run["dag_run_id"]: run["state"] for run in self.get(f"dags/{dag_id}/dagRuns?limit=100")["dag_runs"]}
@@ -156,8 +162,9 @@ class Airflow:
         events = self.get("assets/events")["asset_events"]
         return [run["run_id"] for each in events if each["source_run_id"] == run_id for run in each["created_dagruns"]]
 
-    def _call(self, path: str, body: Any) -> Any:
-        request = urllib.request.Request(f"{self.url}/{path}", headers={"Content-Type": "application/json"})
+    def _call(self, path: str, body: Any, method: str | None = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/{path}", headers=headers, method=method)
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         request.data = None if body is None else json.dumps(body).encode()
