@@ -214,15 +214,18 @@ class Warehouse:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
 
     def examples(self, statement: Statement, shown: int, **parameters: Any) -> tuple[int, list[dict[str, Any]]]:
-        """How many rows a statement has, and the first of them. However many there are, few are in memory at once."""
-        count, first = 0, list[dict[str, Any]]()
+        """How many rows a statement has, and the first of them. However many there are, few are in memory at once.
+
+        Counted first: mostly there are none, and to count reads only the columns that decide on a row.
+        """
         try:
-            for batch in self._run("", statement, parameters).to_arrow_reader():
-                first += batch.slice(0, shown - len(first)).to_pylist()
-                count += batch.num_rows
-        except (duckdb.Error, pa.ArrowException) as fault:
+            [(count,)] = self._run("SELECT count(*) FROM (\n", statement, parameters, "\n)").fetchall()
+            if not count:
+                return 0, []
+            first = self._run("FROM (\n", statement, parameters, f"\n) LIMIT {shown}").to_arrow_table()
+        except duckdb.Error as fault:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
-        return count, first
+        return count, first.to_pylist()
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table or view of the session."""

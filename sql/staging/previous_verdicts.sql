@@ -18,7 +18,7 @@ WITH wanted AS (
 )
 
 SELECT
-    p.*,
+    p.* EXCLUDE (current_state_message, remediation_message, remediation_command),
     w.was_another
 FROM lake.previous_policy_output AS p
 JOIN wanted AS w USING (policy_id, object_id)
