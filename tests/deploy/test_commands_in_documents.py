@@ -48,7 +48,7 @@ HOW = {
     r"python3? -c .*secrets": "tests/deploy/test_documents.py",
     r"\S*duckdb ": "tests/published/test_analyses.py",
     r"(cp|mv|rm) .*lake|\S*python -c .*sqlite3": "tests/deploy/test_operations.py",
-    r"docker compose ": "tried by hand: it needs a Docker engine and images; tests/deploy/test_compose.py checks the file",
+    r"docker compose ": "tried by hand, with a Docker engine; tests/deploy/test_compose.py checks the file",
     r"airflow tasks clear": "tests/cluster/test_night.py",
     r"airflow ": "tried by hand, on SQLite and PostgreSQL; Airflow's own parser takes it below",
     r"(kubectl|helm|docker build|docker push) ?": "needs a cluster and a registry; values: tests/deploy/test_helm.py",
