@@ -37,6 +37,7 @@ Rows = Sequence[dict[str, Any]]
 ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIVE", "ou_path": "Root/Prod"}
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+OLDER_LAKES = sorted((Path(__file__).parent / "fixtures").glob("lake-v*"))
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
@@ -132,6 +133,13 @@ def catalog() -> Catalog:
 @pytest.fixture
 def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
+
+
+@pytest.fixture(params=OLDER_LAKES, ids=lambda path: path.name)
+def older(request: pytest.FixtureRequest, small_lake: SmallLake) -> SmallLake:
+    """A copy of a lake that an older version wrote, of tests/fixtures."""
+    shutil.copytree(request.param, small_lake.lake.root)
+    return small_lake
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 -- previous_verdicts: one row per verdict of the evaluated snapshot before that holds no more: what today's new verdicts
--- came from, and those on repositories that are others today (was_another), under the same name.
+-- came from, and those on repositories that are others today (was_another), under the same name. Without their texts,
+-- which nothing asks for and which are the most to read.
 -- key: policy_id, object_id.  from: lake.previous_policy_output, staging.new_verdicts, staging.recreated.
 WITH wanted AS (
     SELECT

@@ -71,7 +71,7 @@ def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
 
     aws.counters.targets.clear()
     follow_document(cluster, night)
-    cluster.wait_for("the run again", lambda: cluster.finish("ecr_inventory", run_id) == "success")
+    assert cluster.finish("ecr_inventory", run_id) == "success"
     cluster.wait_for("the compliance run", lambda: _judged(cluster, judged + 2))
     assert_published_is_the_truth(newest_publication(s3, "demo/publish", tmp_path), aws.world)
     # Only the accounts of that batch were read again.

@@ -73,7 +73,7 @@ def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database:
     written = [done.stdout, done.stderr, *files(tmp_path)]
     assert any(b"[debug" in each and b"Snapshot" in each for each in written)
     assert len(secrets) > 60  # three of each account
-    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+    assert leaked(secrets, written) == []
 
 
 def test_a_run_that_fails_tells_its_error_without_a_password(
@@ -94,7 +94,7 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     assert b"[ecr_audit.inventory.steps]" in logged and b"Task failed with exception" in logged
     assert b"127.0.0.1" in logged
     written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
-    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+    assert leaked(secrets, written) == []
 
 
 @pytest.mark.parametrize("answer", [200, 500])
@@ -126,7 +126,7 @@ def test_a_night_that_is_told_over_every_channel_writes_no_secret(
     logged = log()
     assert (b"Sent over Slack" if answer == 200 else b"Not sent over Slack") in logged
     written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
-    assert [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)] == []
+    assert leaked(secrets, written) == []
 
 
 def mail_connection(server: Smtp) -> str:
@@ -140,6 +140,11 @@ def files(data: Path) -> list[bytes]:
     """All that a run leaves: its data, and what Airflow keeps, its log files and its database among it."""
     folders = (Path(os.environ["AIRFLOW_HOME"]), data)
     return [path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def leaked(secrets: dict[str, str], written: list[bytes]) -> list[str]:
+    """The names of the secrets that stand in what was written."""
+    return [name for name, secret in secrets.items() if any(is_in(secret, each) for each in written)]
 
 
 def is_in(secret: str, written: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -28,13 +27,6 @@ THINNED, FIRST, LAST = (date(2026, 10, day) for day in (29, 30, 31))
 NEXT = date(2026, 11, 1)
 SHOP, LEDGER, LAB = "111111111111", "222222222222", "333333333333"
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-
-
-@pytest.fixture(params=LAKES, ids=lambda path: path.name)
-def older(request: pytest.FixtureRequest, small_lake: Any) -> Any:
-    """A copy of an older lake, that the steps of tests/conftest.py work on."""
-    shutil.copytree(request.param, small_lake.lake.root)
-    return small_lake
 
 
 def next_night(older: Any) -> None:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish import publish
 from ecr_audit.web.urls import PREFIX
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 NEXT = date(2026, 11, 1)
 # Those of the older lakes.
 ACCOUNTS = [{"account_id": digit * 12, "account_name": f"account {digit}"} for digit in "123"]
-
-
-@pytest.fixture(params=[path.name for path in sorted(FIXTURES.glob("lake-v*"))])
-def old_lake(request: pytest.FixtureRequest, small_lake: Any) -> Any:
-    """A small lake that has the nights of an older version."""
-    shutil.copytree(FIXTURES / request.param, small_lake.lake.root)
-    return small_lake
 
 
 def crawl(client: TestClient) -> dict[str, int]:
@@ -55,11 +45,11 @@ def assert_all_there(client: TestClient) -> None:
     assert {path: status for path, status in found.items() if status != 200} == {}
 
 
-def test_before_a_night_of_this_version(old_lake: Any, folder: Path, client: TestClient) -> None:
-    publish(old_lake.lake, old_lake.catalog, folder, owner_tags=old_lake.owner_tags)
+def test_before_a_night_of_this_version(older: Any, folder: Path, client: TestClient) -> None:
+    publish(older.lake, older.catalog, folder, owner_tags=older.owner_tags)
     assert_all_there(client)
 
 
-def test_after_one(old_lake: Any, published: Callable[..., None], client: TestClient) -> None:
+def test_after_one(older: Any, published: Callable[..., None], client: TestClient) -> None:
     published(NEXT, accounts=ACCOUNTS, repositories=[{"repository_name": "web"}, {"repository_name": "new"}])
     assert_all_there(client)
