@@ -55,6 +55,7 @@ SELECT
     getvariable('per_region')::BIGINT AS repository_count,
     1::BIGINT AS api_calls,
     0::BIGINT AS retries,
+    0::BIGINT AS throttles,
     TIMESTAMPTZ '2026-11-01 02:00' AS started_at,
     100::BIGINT AS duration_ms
 FROM accounts

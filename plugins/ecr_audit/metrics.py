@@ -18,6 +18,9 @@ from ecr_audit.inventory.commit import coverage
 from ecr_audit.lake import Commit, Lake
 from ecr_audit.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
 
+# Columns of scan_targets, each a gauge of its sum.
+COSTS = ("api_calls", "retries", "throttles")
+
 
 @dataclass(frozen=True)
 class Gauge:
@@ -36,14 +39,13 @@ def of_inventory(lake: Lake) -> list[Gauge]:
     commit = _newest(lake, "inventory")
     if commit is None:
         return []
-    targets = lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome", "api_calls", "retries"])
+    targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
     outcomes = Counter(targets["outcome"].to_pylist())
     return [
         *(Gauge("ecr_audit.targets", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
         Gauge("ecr_audit.coverage_percent", 100 * coverage(lake, commit).share),
         Gauge("ecr_audit.repositories", commit.rows[REPOSITORIES.name]),
-        Gauge("ecr_audit.api_calls", pc.sum(targets["api_calls"]).as_py() or 0),
-        Gauge("ecr_audit.retries", pc.sum(targets["retries"]).as_py() or 0),
+        *(Gauge(f"ecr_audit.{cost}", pc.sum(targets[cost]).as_py() or 0) for cost in COSTS),
         Gauge("ecr_audit.snapshot_committed_at_seconds", commit.committed_at.timestamp()),
     ]
 

@@ -35,6 +35,10 @@ class LakeTable:
         lacking = self.lacking(version)
         return pa.schema([column for column in self.schema if column.name not in lacking])
 
+    def completed(self, rows: pa.Table) -> pa.Table:
+        """Rows of a file of an older version, with NULL in the columns that it lacks."""
+        return pa.concat_tables([self.schema.empty_table(), rows], promote_options="default")
+
 
 ACCOUNTS = LakeTable(
     "accounts",
@@ -64,11 +68,13 @@ SCAN_TARGETS = LakeTable(
             ("repository_count", pa.int64()),
             ("api_calls", pa.int64()),
             ("retries", pa.int64()),
+            ("throttles", pa.int64()),
             ("started_at", TIMESTAMP),
             ("duration_ms", pa.int64()),
         ]
     ),
     ("account_id", "region"),
+    added={"throttles": 4},
 )
 
 REPOSITORIES = LakeTable(

@@ -79,13 +79,13 @@ def test_a_night_seen_from_outside(
 
     with duckdb.connect(str(tmp_path / "data/publish/compliance.duckdb"), read_only=True) as published:
         outcomes = dict(published.sql("FROM scan_targets SELECT outcome, count(*) GROUP BY ALL").fetchall())
-        [costs] = published.sql("FROM scan_targets SELECT sum(api_calls), sum(retries)").fetchall()
+        [costs] = published.sql("FROM scan_targets SELECT sum(api_calls), sum(retries), sum(throttles)").fetchall()
         [(repositories,)] = published.sql("FROM repositories SELECT count(*)").fetchall()
         verdicts = published.sql("FROM policy_output SELECT policy_id, status, count(*) GROUP BY ALL").fetchall()
     targets = {name.rpartition(".")[2]: value for name, value in scanned.items() if ".targets." in name}
     assert {outcome: number for outcome, number in targets.items() if number} == outcomes
     assert targets["THROTTLED"] == 0, "what did not happen is said as well"
-    assert (scanned["ecr_audit.api_calls"], scanned["ecr_audit.retries"]) == costs
+    assert tuple(scanned[f"ecr_audit.{cost}"] for cost in ("api_calls", "retries", "throttles")) == costs
     assert scanned["ecr_audit.repositories"] == repositories > 100
     countable = sum(outcomes.values()) - outcomes["ACCOUNT_INACTIVE"]
     assert scanned["ecr_audit.coverage_percent"] == pytest.approx(100 * outcomes["COLLECTED"] / countable)

@@ -33,13 +33,21 @@ def test_costs_and_coverage_are_of_all_targets(small_lake: Any) -> None:
     small_lake.scan(
         NEW,
         scan_targets=[
-            {"account_id": "111111111111", "region": "eu-west-1", "api_calls": 3, "retries": 0},
-            {"account_id": "111111111111", "region": "eu-west-2", "outcome": "THROTTLED", "api_calls": 9, "retries": 8},
+            {"account_id": "111111111111", "region": "eu-west-1", "api_calls": 3, "retries": 1},
+            {
+                "account_id": "111111111111",
+                "region": "eu-west-2",
+                "outcome": "THROTTLED",
+                "api_calls": 9,
+                "retries": 8,
+                "throttles": 7,
+            },
             {"account_id": "111111111111", "region": "eu-south-1", "outcome": "REGION_DISABLED"},
         ],
     )
     found = values(metrics.of_inventory(small_lake.lake))
-    assert (found["api_calls",], found["retries",], found["coverage_percent",]) == (12, 8, 50)
+    costs = tuple(found[cost,] for cost in ("api_calls", "retries", "throttles"))
+    assert (costs, found["coverage_percent",]) == ((12, 9, 7), 50)
     assert {key[1]: value for key, value in found.items() if key[0] == "targets" and value} == {
         "COLLECTED": 1,
         "THROTTLED": 1,

@@ -71,7 +71,14 @@ class Effort:
     duration_ms: int = 0
     calls: int = 0
     retries: int = 0
+    # Refused for their rate, whether they were made again or not.
     throttles: int = 0
+
+    def include(self, other: Effort) -> None:
+        """Count another flow's calls among this one's, not its time."""
+        self.calls += other.calls
+        self.retries += other.retries
+        self.throttles += other.throttles
 
     def end(self) -> Effort:
         """The result is there."""

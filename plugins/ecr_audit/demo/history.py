@@ -149,6 +149,7 @@ def _scan(
                 "repository_count": len(known[target]) if outcome is Outcome.COLLECTED else None,
                 "api_calls": 0 if outcome in NOT_COUNTABLE else 2,
                 "retries": 0,
+                "throttles": 0,
                 "started_at": started_at,
                 "duration_ms": 0 if outcome in NOT_COUNTABLE else 150,
             }

@@ -109,7 +109,7 @@ class _Base:
             return cls(None, SCAN_TARGETS.schema.empty_table(), False)
         lake.open_table(commit, REPOSITORIES)  # verified, so that a damaged file is named
         repositories = ds.dataset(lake.location(commit, REPOSITORIES), filesystem=lake.filesystem, format="parquet")
-        targets = lake.open_table(commit, SCAN_TARGETS).read()
+        targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
         return cls(repositories, targets, plan.limited and same_day is not None)
 
     def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
@@ -187,7 +187,7 @@ def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.
 
 
 def _outcome_without_scan(batch: int | None) -> dict[str, object]:
-    costs = {"api_calls": 0, "retries": 0}
+    costs = {"api_calls": 0, "retries": 0, "throttles": 0}
     if batch is None:
         return {"outcome": Outcome.ACCOUNT_INACTIVE.value, **costs}
     message = f"Batch {batch} ended without writing what it had; its log in the scan_accounts task says why"

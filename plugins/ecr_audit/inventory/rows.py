@@ -28,6 +28,7 @@ def target_rows(ended: Sequence[tuple[TargetScan, Effort]]) -> pa.Table:
         ],
         "api_calls": [effort.calls for _, effort in ended],
         "retries": [effort.retries for _, effort in ended],
+        "throttles": [effort.throttles for _, effort in ended],
         "started_at": [datetime.fromtimestamp(effort.started_at, UTC) for _, effort in ended],
         "duration_ms": [effort.duration_ms for _, effort in ended],
     }

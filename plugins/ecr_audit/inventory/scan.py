@@ -95,7 +95,7 @@ def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] |
         return None
     targets = staged_table(lake, plan, targets_name(batch))
     repositories_file = targets.schema.metadata[REPOSITORIES_FILE].decode()
-    return targets.replace_schema_metadata(None), staged_table(lake, plan, repositories_file)
+    return SCAN_TARGETS.completed(targets.replace_schema_metadata(None)), staged_table(lake, plan, repositories_file)
 
 
 class _PartWriter:
@@ -235,8 +235,7 @@ class _AccountScan:
                 self._submit(flow, partial(self._scanned, region, cost), priority=-_last_duration(target))
 
     def _scanned(self, region: str, entry_cost: Effort, scan: TargetScan | Exception, effort: Effort) -> None:
-        effort.calls += entry_cost.calls
-        effort.retries += entry_cost.retries
+        effort.include(entry_cost)
         if isinstance(scan, Exception):
             scan = self._unread(region, Outcome.FAILED, scan)
         self._on_end((scan, effort))

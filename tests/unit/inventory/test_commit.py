@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ecr_audit.aws.outcomes import Outcome
@@ -203,6 +206,30 @@ def test_a_limited_run_changes_only_what_it_planned(night, limits):
     for name, table in (("scan_targets", SCAN_TARGETS), ("repositories", REPOSITORIES)):
         unplanned = [row for row in before[name] if row["account_id"] != A]
         assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
+
+
+def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(night, limits):
+    """The parts of its batches, and its snapshot, lack the columns that came since."""
+    plan_id = run(night, FIRST).details["plan_id"]
+
+    def lack(path):
+        metadata = pq.read_schema(path).metadata
+        rows = pq.read_table(path, partitioning=None).drop_columns(list(SCAN_TARGETS.added))
+        pq.write_table(rows.replace_schema_metadata(metadata), path)
+
+    root = Path(night.lake.root)
+    for part in root.glob(f"_staging/{plan_id}/scan_targets-*.parquet"):
+        lack(part)
+    commit = commit_snapshot(night.lake, plan_id)
+    assert {row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)} == {None}
+
+    lack(night.lake.location(commit, SCAN_TARGETS))
+    file = root / f"_commits/inventory/{FIRST}.json"
+    before = min(SCAN_TARGETS.added.values()) - 1
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": before}), "utf-8")
+    run(night, FIRST, limits=limits(accounts=[A]))
+    throttles = {row["account_id"]: row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)}
+    assert throttles == {HUB: None, A: 0, B: None, C: None}
 
 
 def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, limits):

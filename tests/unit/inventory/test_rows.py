@@ -97,7 +97,7 @@ def test_no_scans_are_no_target_rows_of_the_same_shape():
 
 
 def test_a_target_tells_its_outcome_and_what_it_cost():
-    effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=3, retries=1)
+    effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=4, retries=2, throttles=1)
     found = target_row(scan(WHOLE, WHOLE), effort)
     assert found == {
         "account_id": "111111111111",
@@ -106,8 +106,9 @@ def test_a_target_tells_its_outcome_and_what_it_cost():
         "error_code": None,
         "error_message": None,
         "repository_count": 2,
-        "api_calls": 3,
-        "retries": 1,
+        "api_calls": 4,
+        "retries": 2,
+        "throttles": 1,
         "started_at": COLLECTED_AT,
         "duration_ms": 250,
     }

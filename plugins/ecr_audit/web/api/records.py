@@ -222,6 +222,7 @@ class Target(Record):
     repository_count: int | None
     api_calls: int | None
     retries: int | None
+    throttles: int | None
     started_at: Utc | None
     duration_ms: int | None
     snapshot_date: date
