@@ -59,8 +59,9 @@ def ecr_compliance():
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot, all of it at once. Returns where people find it."""
         from ecr_audit.compliance import steps
+        from ecr_audit.own_process import in_own_process
 
-        return steps.publish(snapshot_date, postgres_uri())
+        return in_own_process(steps.publish, snapshot_date, postgres_uri())
 
     @task
     def announce(published: str) -> str:

@@ -4,29 +4,33 @@
 -- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
 -- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
 -- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
-SELECT
-    o.snapshot_date,
-    o.policy_id,
-    o.object_id AS repository_arn,
-    o.account_id,
-    a.account_name,
-    a.ou_path,
-    o.region,
-    split_part(o.object_id, ':repository/', 2) AS repository_name,
-    o.owner,
-    o.status,
-    o.observed,
-    o.incompliant_start_date,
-    date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,
-    r.overwritable_tags,
-    r.exclusion_filters,
-    o.current_state_message,
-    o.remediation_command,
-    w.waiver_id IS NOT NULL AS waived,
-    w.waiver_id
-FROM lake.policy_output AS o
-LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
-LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
-LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
-WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
-ORDER BY o.policy_id, o.incompliant_start_date, o.object_id
+WITH findings AS MATERIALIZED (
+    SELECT
+        o.snapshot_date,
+        o.policy_id,
+        o.object_id AS repository_arn,
+        o.account_id,
+        a.account_name,
+        a.ou_path,
+        o.region,
+        split_part(o.object_id, ':repository/', 2) AS repository_name,
+        o.owner,
+        o.status,
+        o.observed,
+        o.incompliant_start_date,
+        date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,
+        r.overwritable_tags,
+        r.exclusion_filters,
+        o.current_state_message,
+        o.remediation_command,
+        w.waiver_id IS NOT NULL AS waived,
+        w.waiver_id
+    FROM lake.policy_output AS o
+    LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
+    LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
+    LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
+    WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
+)
+
+FROM findings
+ORDER BY policy_id, incompliant_start_date, repository_arn

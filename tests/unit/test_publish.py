@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from ecr_audit import publish as publishing
 from ecr_audit.publication import PublicationError
 from ecr_audit.publish import Publication, PublishError, publish
+from ecr_audit.warehouse import Limits, WarehouseError
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -188,6 +190,38 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     with pytest.raises(KeyboardInterrupt):
         published(DAY_2)
     assert files(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("lean_up_to", "told"), [(1, ["DuckDB cannot publish this within 1MB: again with 2GB"]), (0, [])]
+)
+def test_what_takes_more_memory_is_given_more(
+    published: Callable[..., Publication],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lean_up_to: int,
+    told: list[str],
+) -> None:
+    """At once, if the number of repositories says so."""
+    expected = published(DAY_1, repositories=[{}])
+    names = {path.name for path in expected.published.folder.iterdir()}
+    monkeypatch.setattr(publishing, "LEAN", Limits("1MB", threads=1))
+    monkeypatch.setattr(publishing, "LEAN_UP_TO", lean_up_to)
+    caplog.set_level(logging.INFO, publishing.__name__)
+    again = published()
+    assert again.rows == expected.rows
+    assert {path.name for path in again.published.folder.iterdir()} == names
+    assert [record.getMessage() for record in caplog.records] == told
+
+
+def test_another_fault_is_not_met_twice(
+    published: Callable[..., Publication], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(publishing.TABLES, "findings", "FROM nowhere")
+    caplog.set_level(logging.INFO, publishing.__name__)
+    with pytest.raises(WarehouseError, match="nowhere"):
+        published(DAY_1)
+    assert not caplog.records
 
 
 def test_what_a_killed_run_left_is_removed(published: Callable[..., Publication], folder: Path) -> None:
