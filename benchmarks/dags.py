@@ -2,7 +2,7 @@
 
 Starts an api-server, a scheduler and a DAG processor on a fresh SQLite database. The scheduler at once begins the run
 of `ecr_inventory` that was due last night; its asset starts `ecr_compliance`. The emulated AWS is on the same cores.
-Memory is the peak of the largest process of each kind.
+Memory is the peak of the largest process of each kind; the processes that a task starts are of its kind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -103,21 +103,28 @@ class Airflow:
         return runs[0] if runs and runs[0]["state"] in ("success", "failed") else None
 
     def _look_after_memory(self) -> None:
+        try:
+            running = self.call("dags/~/dagRuns/~/taskInstances?state=running&limit=100")["task_instances"]
+        except OSError:
+            return
+        tasks = {each["pid"]: f"task {each['task_id']}" for each in running}
         for part, process in self._processes.items():
-            for pid, kind in [(process.pid, part), *((each, "tasks") for each in _descendants(process.pid))]:
-                kind = kind if part == "scheduler" or pid == process.pid else part
+            below = "executor" if part == "scheduler" else part
+            for pid, kind in [(process.pid, part), *_descendants(process.pid, below, tasks)]:
                 self.peaks[kind] = max(self.peaks.get(kind, 0.0), peak_mb(pid))
 
 
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+def _descendants(pid: int, kind: str, tasks: Mapping[int, str]) -> Iterator[tuple[int, str]]:
+    """The processes that one has started, each with its kind: a task's name also for those that the task starts."""
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            children = [int(child) for child in task.read_text().split()]
+            children = [int(child) for child in thread.read_text().split()]
         except OSError:
             continue
-        found += [each for child in children for each in (child, *_descendants(child))]
-    return found
+        for child in children:
+            its_kind = tasks.get(child, kind)
+            yield child, its_kind
+            yield from _descendants(child, its_kind, tasks)
 
 
 def main() -> None:

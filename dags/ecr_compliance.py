@@ -17,6 +17,9 @@ from airflow.sdk import Param, dag, get_current_context, task
 from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
 from ecr_audit_alerts import tell_failed_run, tell_night
 
+# Those that take memory run in a process of their own, which does not have Airflow in it as well.
+STEPS = "ecr_audit.compliance.steps"
+
 
 @dag(
     schedule=[INVENTORY],
@@ -42,26 +45,25 @@ def ecr_compliance():
     @task
     def evaluate_policies() -> str:
         """Judge the repositories of a snapshot. Returns the snapshot's date."""
-        from ecr_audit.compliance import steps
+        from ecr_audit.own_process import in_own_process
 
         context = get_current_context()
-        events = context["triggering_asset_events"].get(INVENTORY, [])
-        return steps.evaluate(context["params"]["snapshot_date"], [event.extra["snapshot_date"] for event in events])
+        wanted, events = context["params"]["snapshot_date"], context["triggering_asset_events"].get(INVENTORY, [])
+        return in_own_process(f"{STEPS}:evaluate", wanted, [event.extra["snapshot_date"] for event in events])
 
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
-        from ecr_audit.compliance import steps
+        from ecr_audit.own_process import in_own_process
 
-        return steps.roll_up(snapshot_date)
+        return in_own_process(f"{STEPS}:roll_up", snapshot_date)
 
     @task
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot, all of it at once. Returns where people find it."""
-        from ecr_audit.compliance import steps
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(steps.publish, snapshot_date, postgres_uri())
+        return in_own_process(f"{STEPS}:publish", snapshot_date, postgres_uri())
 
     @task
     def announce(published: str) -> str:

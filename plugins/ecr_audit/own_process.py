@@ -1,4 +1,4 @@
-"""Runs a step in a process of its own, which holds nothing of its caller's: not the 190 MB of an Airflow task.
+"""Runs a step in a process of its own, which holds nothing of its caller's: not the 170 MB of an Airflow task.
 
 `multiprocessing` does not serve: of a program that it is told to spawn it first imports the main module, which in a
 task is all of Airflow.
@@ -14,23 +14,22 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from logging.handlers import QueueHandler
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from pkgutil import resolve_name
+from typing import Any
 
 
 class ProcessEndedError(RuntimeError):
     """The process has ended without a result: something has killed it."""
 
 
-def in_own_process(function: Callable[..., T], *arguments: Any) -> T:
-    """The result of a function of a module, run in a new process. Its log lines become the caller's.
+def in_own_process(function: str, *arguments: Any) -> Any:
+    """The result of a function, run in a new process. Its log lines become the caller's.
 
-    Raises what the function raises, or ProcessEndedError. Whatever ends the caller ends the process, too.
+    `function` is named, `package.module:function`: only the new process has to import it. Raises what the function
+    raises, or ProcessEndedError. Whatever ends the caller ends the process, too.
     """
     ours, theirs = Pipe()
     command = [sys.executable, "-m", __name__, str(theirs.fileno())]
@@ -49,13 +48,13 @@ def in_own_process(function: Callable[..., T], *arguments: Any) -> T:
             while isinstance(said := ours.recv(), logging.LogRecord):
                 logging.getLogger(said.name).handle(said)
         except (EOFError, ConnectionError):
-            raise ProcessEndedError(f"{function.__name__} was ended by {_name(process.wait())}") from None
+            raise ProcessEndedError(f"{function} was ended by {_name(process.wait())}") from None
         finally:
             process.kill()
     result, fault = said
     if fault is not None:
         raise fault
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _name(exit_code: int) -> str:
@@ -76,7 +75,7 @@ def _main(pipe: Connection) -> None:
     logging.getLogger().addHandler(_Relay(pipe))  # type: ignore[arg-type]
     threading.Thread(target=_end_with_caller, args=(pipe,), daemon=True).start()
     try:
-        pipe.send((function(*arguments), None))
+        pipe.send((resolve_name(function)(*arguments), None))
     except Exception as fault:
         pipe.send((None, _sendable(fault)))
 

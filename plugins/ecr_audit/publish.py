@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -39,10 +39,11 @@ from ecr_audit.schemas import (
     WAIVERS,
 )
 from ecr_audit.warehouse import (
-    DEFAULT_LIMITS,
+    FEW_REPOSITORIES,
     Limits,
     Warehouse,
     WarehouseError,
+    limits_for,
     open_warehouse,
     parse_statement,
     read_statement,
@@ -56,9 +57,8 @@ LAKE_VIEWS = "lake.sql"
 
 _SPILL = ".spill"
 
-# So that the process stays under 500 MB, if the organization has no more than so many repositories. Of more, joins and
-# sorts need more; and the second thread, which takes 200 MB, pays.
-LEAN, LEAN_UP_TO = Limits("200MB", threads=1), 1_000_000
+# Tried first, if there are few repositories: DuckDB fills what it may, and with 2 GB a process has one.
+LEAN_MEMORY = "200MB"
 
 # DuckDB 1.2's format: drivers of the whole 1.x line open it.
 STORAGE_VERSION = "v1.2.0"
@@ -189,14 +189,15 @@ def _read_history(lake: Lake, rolled_up: date | None) -> list[Commit]:
 
 def _within_memory(build: Callable[[Limits], dict[str, int]], repositories: int) -> dict[str, int]:
     """Build with little memory if that may do. How wide rows are, and so what it takes, only shows on the way."""
-    if repositories <= LEAN_UP_TO:
+    limits = limits_for(repositories)
+    if repositories <= FEW_REPOSITORIES:
         try:
-            return build(LEAN)
+            return build(replace(limits, memory=LEAN_MEMORY))
         except (WarehouseError, duckdb.OutOfMemoryException) as fault:
             if not isinstance(fault.__cause__ or fault, duckdb.OutOfMemoryException):
                 raise
-            log.info("DuckDB cannot publish this within %s: again with %s", LEAN.memory, DEFAULT_LIMITS.memory)
-    return build(DEFAULT_LIMITS)
+            log.info("DuckDB cannot publish this within %s: again with %s", LEAN_MEMORY, limits.memory)
+    return build(limits)
 
 
 def _build(

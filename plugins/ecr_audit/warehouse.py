@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, LakeError
-from ecr_audit.schemas import POLICY_OUTPUT, STAGES, LakeTable
+from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 
 STAGING_VIEWS = ("repositories",)
@@ -38,6 +38,8 @@ STAGING_TABLES = ("recreated",)
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
 SLICED = ("repositories", "previous_repositories", "previous_policy_output")
+
+FEW_REPOSITORIES = 500_000
 
 
 class WarehouseError(RuntimeError):
@@ -52,7 +54,12 @@ class Limits:
     threads: int = 2
 
 
-DEFAULT_LIMITS = Limits()
+def limits_for(repositories: int) -> Limits:
+    """What judging so many repositories may use.
+
+    Of few it takes seconds in any case; there the second thread, which is 100 MB more of memory, does not pay.
+    """
+    return Limits(threads=1) if repositories <= FEW_REPOSITORIES else Limits()
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,11 @@ class Warehouse:
             "\n) TO (getvariable('path')) (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
         )
 
+    def write_table(self, name: str, table: LakeTable, path: Path) -> None:
+        """Write a table of the session to a new Parquet file as the lake wants it: its columns, in its order."""
+        columns, order = ", ".join(table.schema.names), ", ".join(table.sort_by)
+        self.write(parse_statement(name, f"SELECT {columns} FROM {name} ORDER BY {order}"), path)
+
     def query(self, statement: Statement, **parameters: Any) -> pa.Table:
         """The rows of a statement."""
         try:
@@ -286,11 +298,11 @@ def open_warehouse(
     *,
     purpose: str,
     owner_tags: tuple[str, ...] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> Iterator[Warehouse]:
     """A session over the inventory of a date and the evaluated snapshot before it, with all staging views.
 
-    `purpose` names the folder that it spills to; two sessions open at once need two.
+    `purpose` names the folder that it spills to; two sessions open at once need two. `limits`: default `limits_for`.
     Raises LakeError when the date has no inventory, or a file of it is damaged.
     """
     inventory = lake.read_commit("inventory", snapshot_date)
@@ -299,7 +311,7 @@ def open_warehouse(
         raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
     previous = lake.previous_commit("compliance", snapshot_date)
     with lake.scratch(f"{purpose}-{snapshot_date}") as folder:
-        warehouse = Warehouse(lake, snapshot_date, folder, limits)
+        warehouse = Warehouse(lake, snapshot_date, folder, limits or limits_for(inventory.rows[REPOSITORIES.name]))
         try:
             warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
             warehouse.add_stage(inventory, "inventory")

@@ -54,18 +54,18 @@ def wait_for_ever(place: str) -> None:
 
 
 def test_its_result_is_the_callers():
-    (values, process) = in_own_process(give, "2026-11-01", None)
+    (values, process) = in_own_process(f"{__name__}:give", "2026-11-01", None)
     assert values == ("2026-11-01", None)
     assert process != os.getpid()
 
 
 def test_it_holds_nothing_of_its_caller():
-    assert in_own_process(eval, "'pytest' in __import__('sys').modules") is False
+    assert in_own_process("builtins:eval", "'pytest' in __import__('sys').modules") is False
 
 
 def test_its_log_is_the_callers(caplog):
     caplog.set_level(logging.INFO)
-    in_own_process(log_some)
+    in_own_process(f"{__name__}:log_some")
     assert [(each.name, each.levelname, each.getMessage()) for each in caplog.records] == [
         ("ecr_audit.some", "WARNING", "3 nights are left out"),
         ("ecr_audit.other", "INFO", "Published"),
@@ -74,7 +74,7 @@ def test_its_log_is_the_callers(caplog):
 
 def test_its_fault_is_the_callers_and_says_where_it_comes_from():
     with pytest.raises(FinalError) as raised:
-        in_own_process(fail)
+        in_own_process(f"{__name__}:fail")
     assert str(raised.value) == "no snapshot"
     [note] = raised.value.__notes__
     assert "in fail" in note
@@ -83,19 +83,21 @@ def test_its_fault_is_the_callers_and_says_where_it_comes_from():
 
 def test_a_fault_that_cannot_be_sent_is_told():
     with pytest.raises(RuntimeError) as raised:
-        in_own_process(fail_as_a_driver)
+        in_own_process(f"{__name__}:fail_as_a_driver")
     assert str(raised.value) == "DriverError: refused"
 
 
 def test_one_that_is_killed_is_told():
-    with pytest.raises(ProcessEndedError, match=r"^be_killed was ended by signal 9$"):
-        in_own_process(be_killed)
+    with pytest.raises(ProcessEndedError, match=r":be_killed was ended by signal 9$"):
+        in_own_process(f"{__name__}:be_killed")
 
 
 def test_it_does_not_outlive_a_caller_that_is_killed(tmp_path):
     """As the task's time-out, or somebody who clears it, kills it."""
     place = tmp_path / "its process"
-    program = f"from {__name__} import *; in_own_process(wait_for_ever, {str(place)!r})"
+    program = (
+        f"from ecr_audit.own_process import in_own_process; in_own_process('{__name__}:wait_for_ever', {str(place)!r})"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as caller:
         process = int(wait_for(lambda: place.exists() and place.read_text("utf-8")))

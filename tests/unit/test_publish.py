@@ -15,7 +15,7 @@ import pytest
 from ecr_audit import publish as publishing
 from ecr_audit.publication import PublicationError
 from ecr_audit.publish import Publication, PublishError, publish
-from ecr_audit.warehouse import Limits, WarehouseError
+from ecr_audit.warehouse import WarehouseError
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -192,21 +192,19 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     assert files(folder) == before
 
 
-@pytest.mark.parametrize(
-    ("lean_up_to", "told"), [(1, ["DuckDB cannot publish this within 1MB: again with 2GB"]), (0, [])]
-)
+@pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: again with 2GB"]), (0, [])])
 def test_what_takes_more_memory_is_given_more(
     published: Callable[..., Publication],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    lean_up_to: int,
+    few: int,
     told: list[str],
 ) -> None:
     """At once, if the number of repositories says so."""
     expected = published(DAY_1, repositories=[{}])
     names = {path.name for path in expected.published.folder.iterdir()}
-    monkeypatch.setattr(publishing, "LEAN", Limits("1MB", threads=1))
-    monkeypatch.setattr(publishing, "LEAN_UP_TO", lean_up_to)
+    monkeypatch.setattr(publishing, "LEAN_MEMORY", "1MB")
+    monkeypatch.setattr(publishing, "FEW_REPOSITORIES", few)
     caplog.set_level(logging.INFO, publishing.__name__)
     again = published()
     assert again.rows == expected.rows

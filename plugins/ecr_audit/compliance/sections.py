@@ -14,7 +14,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake import Commit, Lake
 from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP
 from ecr_audit.waivers import SCHEMA as WAIVERS_SCHEMA
-from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, open_warehouse, read_statement
+from ecr_audit.warehouse import open_warehouse, read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
 _STAGED = ("account_scopes", "verdict_counts", "new_verdicts", "previous_verdicts", "waiver_matches")
@@ -30,7 +30,6 @@ def roll_up(
     snapshot_date: date,
     *,
     waivers: pa.Table | None = None,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Commit, list[Finding]]:
     """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
 
@@ -50,9 +49,7 @@ def roll_up(
             f"{snapshot_date}: {', '.join(changed)} changed since its repositories were judged."
             " Evaluate that date again"
         )
-    with open_warehouse(
-        lake, catalog, snapshot_date, purpose="roll-up", owner_tags=owner_tags, limits=limits
-    ) as warehouse:
+    with open_warehouse(lake, catalog, snapshot_date, purpose="roll-up", owner_tags=owner_tags) as warehouse:
         warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
         warehouse.add_arrow("catalog.waivers", WAIVERS_SCHEMA.empty_table() if waivers is None else waivers)
         for name in _STAGED:
@@ -65,8 +62,7 @@ def roll_up(
         with lake.writer("compliance", snapshot_date) as writer:
             lake.fetch(verdicts, writer.path(POLICY_OUTPUT))
             for table in ROLLED_UP:
-                rows = warehouse.table(f"marts.{table.name}").select(table.schema.names)
-                writer.write(table, rows)
+                warehouse.write_table(f"marts.{table.name}", table, writer.path(table))
             commit = writer.commit(asdict(evaluation))
     unstage(lake, evaluation.snapshot_date)
     return commit, warnings

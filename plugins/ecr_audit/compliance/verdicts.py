@@ -12,7 +12,7 @@ from ecr_audit.compliance.policies import refuse_invalid, show_verdicts
 from ecr_audit.lake import Lake
 from ecr_audit.parquet_parts import join_parts
 from ecr_audit.schemas import POLICY_OUTPUT
-from ecr_audit.warehouse import DEFAULT_LIMITS, Limits, Warehouse, WarehouseError, open_warehouse, read_statement
+from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, read_statement
 
 # Repositories that are judged at a time: it bounds memory, since what is joined with its history is held there.
 SLICE_REPOSITORIES = 1_000_000
@@ -24,7 +24,6 @@ def evaluate(
     snapshot_date: date,
     *,
     owner_tags: tuple[str, ...],
-    limits: Limits = DEFAULT_LIMITS,
     run_time: datetime | None = None,
 ) -> Evaluation:
     """Judge every repository of a snapshot under every policy, and stage the verdicts for `roll_up`.
@@ -36,9 +35,7 @@ def evaluate(
     # Before anything is read: what is committed from here on makes the verdicts outdated.
     evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags)
     with (
-        open_warehouse(
-            lake, catalog, snapshot_date, purpose="evaluate", owner_tags=owner_tags, limits=limits
-        ) as warehouse,
+        open_warehouse(lake, catalog, snapshot_date, purpose="evaluate", owner_tags=owner_tags) as warehouse,
         lake.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
         verdicts = scratch / f"{POLICY_OUTPUT.name}.parquet"
