@@ -15,7 +15,7 @@ from ecr_audit.schemas import POLICY_OUTPUT
 from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, read_statement
 
 # Repositories that are judged at a time: it bounds memory, since what is joined with its history is held there.
-SLICE_REPOSITORIES = 1_000_000
+SLICE_REPOSITORIES = 2_000_000
 
 
 def evaluate(
