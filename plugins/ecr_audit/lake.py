@@ -11,12 +11,7 @@ the next.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,9 +26,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ecr_audit.errors import FinalError
-from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
 from ecr_audit.settings import Settings
+from ecr_audit.storage import LakeError, Storage
 
 # Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
 # before can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
@@ -45,15 +40,10 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 # Rows of a row group, the unit that DuckDB shares out to its threads: its own writer makes as large ones.
 ROW_GROUP_ROWS = 122_880
 
-
 # Small files that are read at once: each takes a few round trips to S3.
 AT_ONCE = 16
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
-
-
-class LakeError(RuntimeError):
-    """The lake cannot be read or written; the message names the file and what is wrong with it."""
 
 
 class LakeVersionError(LakeError, FinalError):
@@ -89,29 +79,14 @@ def open_lake(settings: Settings) -> Lake:
     return Lake(settings.lake_root, settings.s3_encryption)
 
 
-class Lake:
+class Lake(Storage):
     """A lake at a local folder or an `s3://bucket/prefix`."""
 
     def __init__(self, root: str, encryption: str | None = None) -> None:
         """`encryption`: see `S3`; a folder knows nothing of it."""
-        self.root = root
+        super().__init__(root, encryption)
         # What this process committed, which a store may be late to list.
         self._committed: set[tuple[str, date]] = set()
-        self._s3 = S3(root, encryption) if root.startswith(SCHEME) else None
-        if self._s3:
-            try:
-                region = f"?region={self._s3.region}" if self._s3.region else ""
-            except S3_ERRORS as fault:
-                raise LakeError(f"ECR_AUDIT_LAKE: '{root}' cannot be reached ({fault})") from fault
-            self._fs, self._base = fs.FileSystem.from_uri(f"{self._s3.url}{region}")
-        else:
-            path = Path(root.removeprefix("file://")).absolute()
-            self._fs, self._base = fs.LocalFileSystem(), str(path)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the lake is a folder of this machine."""
-        return self._s3 is None
 
     # Reading
 
@@ -162,11 +137,6 @@ class Lake:
         """Where the committed file of a table is: a local path, or bucket/key on S3 (see `filesystem`)."""
         return f"{self._base}/{commit.files[table.name]}"
 
-    @property
-    def filesystem(self) -> fs.FileSystem:
-        """The file system that `location` and the staging paths belong to."""
-        return self._fs
-
     def open_table(self, commit: Commit, table: LakeTable) -> pq.ParquetFile:
         """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns.
 
@@ -192,101 +162,6 @@ class Lake:
         """A writer of all tables of a stage. What was not committed when the block ends is thrown away."""
         with self.scratch(f"{stage}-{snapshot_date}") as folder:
             yield SnapshotWriter(self, stage, snapshot_date, folder)
-
-    @contextmanager
-    def scratch(self, name: str) -> Iterator[Path]:
-        """A local folder for files that are to be moved into the lake. Removed when the block ends.
-
-        Beside a local lake, so that moving is a rename. One that a killed writer of this name left is removed first.
-        """
-        try:
-            if self.is_local:
-                parent = Path(self._base, "_scratch")
-                parent.mkdir(parents=True, exist_ok=True)
-                for leftover in parent.glob(f"{name}.*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-                folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
-            else:
-                folder = Path(tempfile.mkdtemp(prefix=f"{name}."))
-        except OSError as fault:
-            raise LakeError(f"ECR_AUDIT_LAKE: '{self.root}' cannot be written ({fault})") from fault
-        try:
-            yield folder
-        except OSError as fault:
-            if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise LakeError(f"ECR_AUDIT_LAKE: no space left at '{folder}' ({fault})") from fault
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def move_in(self, local: Path, relative: str) -> None:
-        """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
-        target = f"{self._base}/{relative}"
-        try:
-            if self._s3:
-                self._s3.put(local, relative)
-                local.unlink()
-            else:
-                Path(target).parent.mkdir(parents=True, exist_ok=True)
-                with local.open("rb+") as file:
-                    os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
-                local.replace(target)
-        except (OSError, *S3_ERRORS) as fault:
-            raise LakeError(f"{target}: cannot be written ({fault})") from fault
-
-    def fetch(self, relative: str, local: Path) -> None:
-        """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing."""
-        source = self.absolute(relative)
-        try:
-            if self.is_local:
-                try:
-                    os.link(source, local)
-                except OSError:  # another disk, or a file system without links
-                    shutil.copyfile(source, local)
-            else:
-                with self._fs.open_input_stream(source) as stream, local.open("wb") as sink:
-                    shutil.copyfileobj(stream, sink, 1 << 20)
-        except OSError as fault:
-            raise LakeError(f"{source}: cannot be read ({fault})") from fault
-
-    def exists(self, relative: str) -> bool:
-        """Whether there is such a file. It is asked for by name, not looked for in a listing, which may be late."""
-        return bool(self._fs.get_file_info(self.absolute(relative)).type == fs.FileType.File)
-
-    def staged(self, relative: str) -> list[str]:
-        """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)
-        infos = self._fs.get_file_info(selector)
-        return sorted(info.path.removeprefix(f"{self._base}/") for info in infos if info.type == fs.FileType.File)
-
-    def folders(self, relative: str) -> list[str]:
-        """Names of the folders directly under a folder of the lake."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", allow_not_found=True)
-        return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.Directory)
-
-    def absolute(self, relative: str) -> str:
-        """The location, within `filesystem`, of a name relative to the lake."""
-        return f"{self._base}/{relative}"
-
-    def remove_folder(self, relative: str) -> None:
-        """Remove a folder of the lake and all that is in it."""
-        if self._s3:
-            try:
-                self._s3.delete(self._s3.names(f"{relative}/"))
-            except S3_ERRORS as fault:
-                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
-        else:
-            shutil.rmtree(self.absolute(relative))
-
-    def remove_file(self, relative: str) -> None:
-        """Remove a file of the lake."""
-        if self._s3:
-            try:
-                self._s3.delete([relative])
-            except S3_ERRORS as fault:
-                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
-        else:
-            Path(self.absolute(relative)).unlink()
 
     def thick_dates(self) -> list[date]:
         """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
@@ -315,17 +190,6 @@ class Lake:
                 is_kept = compliance is not None and table in ROLLED_UP
                 if not is_kept and _partition(snapshot_date) in self.folders(table.name):
                     self.remove_folder(f"{table.name}/{_partition(snapshot_date)}")
-
-    def remove_scratch(self, before: datetime) -> int:
-        """Remove the scratch folders that killed writers left: those last changed before a time. Returns how many.
-
-        On S3 they are in the temporary folder of the machine, which is not the lake's to clean.
-        """
-        folders = [path for path in Path(self._base, "_scratch").glob("*") if self.is_local]
-        old = [path for path in folders if path.stat().st_mtime < before.timestamp()]
-        for path in old:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(old)
 
     def _commit(self, writer: SnapshotWriter, details: Mapping[str, Any]) -> Commit:
         tables = STAGES[writer.stage]
@@ -369,25 +233,6 @@ class Lake:
             for name in self.staged(f"{table}/{partition}"):
                 if name != kept:
                     self.remove_file(name)
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """One committing process at a time on a local lake; the lock falls with the process that holds it.
-
-        S3 has no lock: there the DAGs' `max_active_runs=1` keeps committers apart.
-        """
-        if not self.is_local:
-            yield
-            return
-        lock = Path(self._base, "_commits", ".lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def _read_bytes(self, location: str) -> bytes:
-        with self._fs.open_input_stream(location) as stream:
-            return bytes(stream.read())
 
 
 @dataclass(frozen=True)

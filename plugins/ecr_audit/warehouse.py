@@ -27,9 +27,10 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, LakeError
+from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake
 from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.storage import LakeError
 
 STAGING_VIEWS = ("repositories",)
 

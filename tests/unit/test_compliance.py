@@ -10,7 +10,8 @@ import pytest
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import CheckError, ComplianceError, PolicyError, evaluate, later_dates, roll_up, verdicts
-from ecr_audit.lake import Lake, LakeError
+from ecr_audit.lake import Lake
+from ecr_audit.storage import LakeError
 
 DAY_1, DAY_2, DAY_3 = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake, LakeError
+from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
+from ecr_audit.storage import LakeError
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 INVENTORY = STAGES["inventory"]

@@ -13,9 +13,10 @@ import duckdb
 import pytest
 
 from ecr_audit import retention
-from ecr_audit.lake import Lake, LakeError
+from ecr_audit.lake import Lake
 from ecr_audit.publish import PublishError, publish
 from ecr_audit.schemas import STAGES
+from ecr_audit.storage import LakeError
 
 TODAY = date(2026, 3, 10)
 # Under 30 days the cutoff is 2026-02-08, in the middle of a month.

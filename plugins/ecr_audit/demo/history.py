@@ -23,11 +23,12 @@ from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGIO
 from ecr_audit.demo.waivers import write_waivers
 from ecr_audit.demo.world import Repository, World
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import Lake, LakeError
+from ecr_audit.lake import Lake
 from ecr_audit.publication import publications
 from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.storage import LakeError
 from ecr_audit.waivers import load_waivers
 
 RUN_ID = "demo-history"

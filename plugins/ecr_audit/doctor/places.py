@@ -14,9 +14,10 @@ from ecr_audit.dictionary import quoted
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.doctor.results import Result, fail, ok
-from ecr_audit.lake import LakeError, open_lake
+from ecr_audit.lake import open_lake
 from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
 from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.storage import LakeError
 from ecr_audit.waivers import WaiverError, load_waivers
 
 LAKE = "Lake"

@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from ecr_audit.lake import Lake, LakeError
+from ecr_audit.lake import Lake
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.storage import LakeError
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 TABLES = (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit import retention
-from ecr_audit.lake import Commit, Lake, LakeError
+from ecr_audit.lake import Commit, Lake
 from ecr_audit.publish import publish
 from ecr_audit.s3 import S3
 from ecr_audit.schemas import ACCOUNTS, STAGES
+from ecr_audit.storage import LakeError
 
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 

@@ -12,9 +12,9 @@ import pytest
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import LakeError
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import Settings
+from ecr_audit.storage import LakeError
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD = DAYS[:3]
