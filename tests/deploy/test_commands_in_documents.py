@@ -51,7 +51,8 @@ HOW = {
     r"docker compose ": "tried by hand, with a Docker engine; tests/deploy/test_compose.py checks the file",
     r"airflow tasks clear": "tests/cluster/test_night.py",
     r"airflow ": "tried by hand, on SQLite and PostgreSQL; Airflow's own parser takes it below",
-    r"(kubectl|helm|docker build|docker push) ?": "needs a cluster and a registry; values: tests/deploy/test_helm.py",
+    r"kubectl create ": "needs a cluster; tried by hand with --dry-run=client",
+    r"docker (build|push) ": "needs a registry; tried by hand, with a local one",
     r"uvx pip-audit": "needs the advisories of PyPI",
     r"python3 -m venv ~/harlequin|~/harlequin/bin/": "fetches packages; what it showed stands below it",
 }
@@ -147,7 +148,7 @@ def _compose(words: list[str]) -> str | None:
 # Those of Compose's commands that documents use, with their options.
 _COMPOSE: dict[str, set[str]] = {
     "up": {"-d", "--build", "--scale", "--no-recreate", "--wait"},
-    "build": {"--pull"},
+    "build": set(),
     "down": {"--volumes"},
     "logs": {"--follow"},
     "ps": set(),
@@ -193,11 +194,6 @@ def _named_files(words: list[str]) -> str | None:
     return next((f"there is no {word}" for word in words if "/" in word and not (ROOT / word).is_file()), None)
 
 
-def _after_dashes(words: list[str]) -> str | None:
-    """`kubectl exec … -- command`: the command."""
-    return fault_of(words[words.index("--") + 1 :]) if "--" in words else None
-
-
 def _airflow(words: list[str]) -> str | None:
     return _airflow_faults((tuple(words),), ())[0]
 
@@ -214,8 +210,7 @@ CHECKS: dict[str, Any] = {
     "python": _python,
     "python3": _python,
     "duckdb": _duckdb,
-    "kubectl": _after_dashes,
-    **dict.fromkeys(("export", "cd", "cp", "mv", "rm", "helm", "uvx", "pip", "harlequin", "umask", "psql"), _others),
+    **dict.fromkeys(("export", "cd", "cp", "mv", "rm", "kubectl", "uvx", "pip", "harlequin", "umask", "psql"), _others),
     "promtool": _named_files,
     **dict.fromkeys(("pg_dump", "pg_restore", "createdb", "dropdb"), _others),
 }
@@ -271,9 +266,9 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def airflow_words(words: list[str]) -> tuple[str, ...] | None:
-    """What the command gives to Airflow, also within `docker compose exec` and `kubectl exec`."""
+    """What the command gives to Airflow, also within `docker compose exec`."""
     at = next((at for at, word in enumerate(words) if Path(word).name == "airflow"), None)
-    return None if at is None or words[0] == "helm" or "pg_dump" in words else tuple(words[at + 1 :])
+    return None if at is None or "pg_dump" in words else tuple(words[at + 1 :])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
