@@ -1,0 +1,63 @@
+"""Judging and publishing have processes of their own: what happens to them is as if it had happened to their tasks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.demo.server import EmulatedAws
+from support.truth import assert_published_is_the_truth
+
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def judged(airflow: Any) -> Any:
+    """Airflow, once it has judged a night."""
+    airflow.wait_for("the end of a night", lambda: "success" in airflow.runs("ecr_compliance").values())
+    return airflow
+
+
+def tries(airflow: Any, run_id: str) -> dict[str, int]:
+    tasks = airflow.get(f"dags/ecr_compliance/dagRuns/{run_id}/taskInstances")["task_instances"]
+    return {task["task_id"]: task["try_number"] for task in tasks}
+
+
+def logged(airflow: Any, run_id: str) -> str:
+    return "".join(
+        path.read_text("utf-8") for path in airflow.home.glob(f"logs/dag_id=ecr_compliance/run_id={run_id}/**/*.log")
+    )
+
+
+def test_one_that_is_killed_is_tried_again(judged: Any, aws: EmulatedAws, data: Path) -> None:
+    run_id = judged.trigger("ecr_compliance")
+
+    def killed() -> bool:
+        for pid in judged.processes.pids("scheduler"):
+            if b"ecr_audit.own_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    judged.wait_for("a process of its own", killed)
+    assert judged.finish("ecr_compliance", run_id) == "success"
+    assert sorted(tries(judged, run_id).values()) == [1, 1, 1, 2]
+    assert "was ended by signal 9" in logged(judged, run_id)
+    assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
+
+
+def test_what_no_retry_mends_is_not_tried_again(judged: Any) -> None:
+    judged.processes.kill("scheduler")
+    judged.start_part("scheduler", ECR_AUDIT_WAIVERS="/nowhere/waivers.yaml")
+    try:
+        run_id = judged.trigger("ecr_compliance")
+        assert judged.finish("ecr_compliance", run_id) == "failed"
+        assert tries(judged, run_id)["evaluate_policies"] == 1
+        assert "ECR_AUDIT_WAIVERS: '/nowhere/waivers.yaml'" in logged(judged, run_id)
+    finally:
+        judged.processes.kill("scheduler")
+        judged.start_part("scheduler")
