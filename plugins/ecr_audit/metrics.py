@@ -39,13 +39,14 @@ def of_inventory(lake: Lake) -> list[Gauge]:
     commit = _newest(lake, "inventory")
     if commit is None:
         return []
-    targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
+    targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome", *COSTS]))
     outcomes = Counter(targets["outcome"].to_pylist())
     return [
         *(Gauge("ecr_audit.targets", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
         Gauge("ecr_audit.coverage_percent", 100 * coverage(lake, commit).share),
         Gauge("ecr_audit.repositories", commit.rows[REPOSITORIES.name]),
-        *(Gauge(f"ecr_audit.{cost}", pc.sum(targets[cost]).as_py() or 0) for cost in COSTS),
+        # Of a version that did not count one of them, nothing is known: that is not 0.
+        *(Gauge(f"ecr_audit.{cost}", total) for cost in COSTS if (total := pc.sum(targets[cost]).as_py()) is not None),
         Gauge("ecr_audit.snapshot_committed_at_seconds", commit.committed_at.timestamp()),
     ]
 

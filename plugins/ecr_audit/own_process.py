@@ -48,7 +48,7 @@ def in_own_process(function: str, *arguments: Any) -> Any:
             while isinstance(said := ours.recv(), logging.LogRecord):
                 logging.getLogger(said.name).handle(said)
         except (EOFError, ConnectionError):
-            raise ProcessEndedError(f"{function} was ended by {_name(process.wait())}") from None
+            raise ProcessEndedError(f"{function} was ended by {_what_ended_it(process.wait())}") from None
         finally:
             process.kill()
     result, fault = said
@@ -57,7 +57,7 @@ def in_own_process(function: str, *arguments: Any) -> Any:
     return result
 
 
-def _name(exit_code: int) -> str:
+def _what_ended_it(exit_code: int) -> str:
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 

@@ -5,6 +5,7 @@
 -- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
 -- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
 WITH findings AS MATERIALIZED (
+    -- Joined first and then sorted, since both at once take more memory than publishing has.
     SELECT
         o.snapshot_date,
         o.policy_id,
