@@ -118,6 +118,10 @@ def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[s
             "region": region,
             "outcome": "COLLECTED" if account["state"] == "ACTIVE" else "ACCOUNT_INACTIVE",
             "repository_count": seen[account["account_id"], region],
+            # A scan counts what every target cost, also the one that it asked nothing.
+            "api_calls": 0,
+            "retries": 0,
+            "throttles": 0,
         }
         | given.get((account["account_id"], region), {})
         for account in accounts
