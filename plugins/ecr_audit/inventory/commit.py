@@ -187,11 +187,11 @@ def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.
 
 
 def _outcome_without_scan(batch: int | None) -> dict[str, object]:
-    costs = {"api_calls": 0, "retries": 0, "throttles": 0}
     if batch is None:
-        return {"outcome": Outcome.ACCOUNT_INACTIVE.value, **costs}
+        return {"outcome": Outcome.ACCOUNT_INACTIVE.value, "api_calls": 0, "retries": 0, "throttles": 0}
+    # What the batch cost before it ended, nobody has counted: that is null, not 0.
     message = f"Batch {batch} ended without writing what it had; its log in the scan_accounts task says why"
-    return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message, **costs}
+    return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message}
 
 
 def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions, organization_id
@@ -245,7 +246,8 @@ def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:
 
 
 def _calls_by_account(last: pa.Table) -> dict[str, int]:
-    sums = last.group_by("account_id").aggregate([("api_calls", "sum")])
+    # The calls of a batch that was lost are not known; without any that are, the sum is 0.
+    sums = last.group_by("account_id").aggregate([("api_calls", "sum", pc.ScalarAggregateOptions(min_count=0))])
     return dict(zip(sums["account_id"].to_pylist(), sums["api_calls_sum"].to_pylist(), strict=True))
 
 

@@ -152,6 +152,12 @@ def test_batches_follow_the_calls_of_the_last_scan(company):
     assert batches(company, NEXT_DAY) == {HUB: 0, SHOP: 1, STOCK: 1, DEV: 1}
 
 
+def test_accounts_of_a_lost_batch_are_planned_as_if_they_had_not_been_scanned(company):
+    first = batches(company, DAY)
+    company.run(DAY, batch_accounts=2, lost=[first[HUB]])
+    assert batches(company, NEXT_DAY) == first
+
+
 def batches(company, day):
     plan, _ = company.plan(day, batch_accounts=2)
     rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
