@@ -91,6 +91,9 @@ class SmallLake:
             commits = [self.lake.read_commit("compliance", each) for each in self.lake.snapshot_dates("compliance")]
             for table in HISTORIES:
                 warehouse.add_history(table, [commit for commit in commits if commit and commit.snapshot_date <= day])
+            # One mart reads another, as published before it.
+            warehouse.connection.execute("ATTACH ':memory:' AS published")
+            warehouse.create_table("published.findings", read_statement("marts/findings"))
             return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day).to_pylist())
 
 

@@ -57,13 +57,14 @@ LAKE_VIEWS = "lake.sql"
 
 _SPILL = ".spill"
 
-# Tried first, if there are few repositories: DuckDB fills what it may, and with 2 GB a process has one.
+# Tried first, if there are few repositories. DuckDB fills what it may: with 2 GB, the process would reach one.
 LEAN_MEMORY = "200MB"
 
 # DuckDB 1.2's format: drivers of the whole 1.x line open it.
 STORAGE_VERSION = "v1.2.0"
 
-# The published tables, and the SQL that each is made of: a file of sql/, or a table of the session as it is.
+# The published tables, and the SQL that each is made of: a file of sql/, or a table of the session as it is. In this
+# order: one may read those before it, as `published.<table>`.
 TABLES = {
     "repositories": "marts/repositories",
     "accounts": "FROM lake.accounts",

@@ -6,6 +6,7 @@
     catalog.<table>         policies, frameworks, sections (see catalog/)
     staging.<name>          sql/staging
     marts.<table>           sql/marts
+    published.<table>       what publishing has made so far
 
 and the macros of sql/macros.sql.
 

@@ -1,5 +1,5 @@
 -- findings_history: one row per incompliant stretch of a policy and repository, ended or still open.
--- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, lake.policy_output, lake.accounts.
+-- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, published.findings.
 -- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it is not any more;
 -- days of UNDETERMINED neither end nor restart it. A repository that was deleted and created again has two.
 --   ended_by  fixed, disappeared (deleted), account_closed (or left the organization); NULL while it is open
@@ -20,18 +20,16 @@ SELECT
 FROM lake.ended_findings_history
 UNION ALL
 SELECT
-    o.policy_id,
-    o.object_id AS repository_arn,
-    o.account_id,
-    a.account_name,
-    a.ou_path,
-    o.region,
-    split_part(o.object_id, ':repository/', 2) AS repository_name,
-    o.owner,
-    o.incompliant_start_date AS started,
+    policy_id,
+    repository_arn,
+    account_id,
+    account_name,
+    ou_path,
+    region,
+    repository_name,
+    owner,
+    incompliant_start_date AS started,
     NULL AS ended,
-    date_diff('day', o.incompliant_start_date, o.snapshot_date) AS days,
+    age_days AS days,
     NULL AS ended_by
-FROM lake.policy_output AS o
-LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
-WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
+FROM published.findings
