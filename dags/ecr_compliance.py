@@ -17,7 +17,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
 from ecr_audit_alerts import tell_failed_run, tell_night
 
-# Those that take memory run in a process of their own, which does not have Airflow in it as well.
+# What takes memory runs in a process of its own, which does not have Airflow in it as well.
 STEPS = "ecr_audit.compliance.steps"
 
 
