@@ -43,6 +43,8 @@ ROW_GROUP_ROWS = 122_880
 # Small files that are read at once: each takes a few round trips to S3.
 AT_ONCE = 16
 
+_COMMIT_LOCK = "_commits/.lock"
+
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
 
 
@@ -178,7 +180,7 @@ class Lake(Storage):
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
         judged goes altogether.
         """
-        with self._exclusive():
+        with self._locked(_COMMIT_LOCK):
             # The later stage first: what was judged must not outlive what it was judged on.
             if compliance := self.read_commit("compliance", snapshot_date):
                 files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
@@ -206,7 +208,7 @@ class Lake(Storage):
             details=dict(details),
             schema_version=SCHEMA_VERSION,
         )
-        with self._exclusive():
+        with self._locked(_COMMIT_LOCK):
             for table in tables:
                 self.move_in(writer.path(table), commit.files[table.name])
             self._write_commit_file(commit, writer.folder)
@@ -230,7 +232,7 @@ class Lake(Storage):
     def _remove_superseded(self, commit: Commit, partition: str) -> None:
         """Remove what the partition still holds of earlier commits, and of writers that died before theirs."""
         for table, kept in commit.files.items():
-            for name in self.staged(f"{table}/{partition}"):
+            for name in self.files(f"{table}/{partition}"):
                 if name != kept:
                     self.remove_file(name)
 

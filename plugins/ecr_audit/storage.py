@@ -48,7 +48,7 @@ class Storage:
 
     @property
     def filesystem(self) -> fs.FileSystem:
-        """The file system that `location` and the staging paths belong to."""
+        """The file system that `absolute` names places in."""
         return self._fs
 
     # Reading
@@ -57,7 +57,7 @@ class Storage:
         """Whether there is such a file. It is asked for by name, not looked for in a listing, which may be late."""
         return bool(self._fs.get_file_info(self.absolute(relative)).type == fs.FileType.File)
 
-    def staged(self, relative: str) -> list[str]:
+    def files(self, relative: str) -> list[str]:
         """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
         selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)
         infos = self._fs.get_file_info(selector)
@@ -159,22 +159,23 @@ class Storage:
 
         On S3 they are in the temporary folder of the machine, which is not the lake's to clean.
         """
-        folders = [path for path in Path(self._base, "_scratch").glob("*") if self.is_local]
-        old = [path for path in folders if path.stat().st_mtime < before.timestamp()]
+        if not self.is_local:
+            return 0
+        old = [path for path in Path(self._base, "_scratch").glob("*") if path.stat().st_mtime < before.timestamp()]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """One committing process at a time on a local lake; the lock falls with the process that holds it.
+    def _locked(self, relative: str) -> Iterator[None]:
+        """One process at a time holds a lock file of a local lake; the lock falls with the process that holds it.
 
         S3 has no lock: there the DAGs' `max_active_runs=1` keeps committers apart.
         """
         if not self.is_local:
             yield
             return
-        lock = Path(self._base, "_commits", ".lock")
+        lock = Path(self.absolute(relative))
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -80,7 +80,7 @@ def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_la
     assert POLICY in str(caught.value)
     assert "sql/policies/ecr/repository-image-tag-mutability/logic.sql" in str(caught.value)
     assert told in str(caught.value)
-    assert small_lake.lake.staged("_staging") == []
+    assert small_lake.lake.files("_staging") == []
 
 
 def test_a_policy_that_keeps_its_contract_is_taken(small_lake: Any) -> None:
@@ -134,8 +134,8 @@ def test_repeating_a_step_changes_nothing(small_lake: Any) -> None:
     roll_up(small_lake.lake, small_lake.catalog, DAY_1)
     small_lake.judge(DAY_1)
     assert {table: small_lake.rows(table, DAY_1) for table in before} == before
-    assert len(small_lake.lake.staged("policy_output")) == 1
-    assert small_lake.lake.staged("_staging") == []
+    assert len(small_lake.lake.files("policy_output")) == 1
+    assert small_lake.lake.files("_staging") == []
 
 
 @pytest.mark.parametrize("survives", [0, 1])

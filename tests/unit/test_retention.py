@@ -51,7 +51,7 @@ def dates(lake: Lake) -> list[date]:
 
 
 def files(lake: Lake) -> set[str]:
-    return {name for name in lake.staged("") if not name.endswith(".lock")}
+    return {name for name in lake.files("") if not name.endswith(".lock")}
 
 
 def named(lake: Lake) -> set[str]:

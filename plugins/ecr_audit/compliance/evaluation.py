@@ -69,7 +69,7 @@ def unstage(lake: Lake, snapshot_date: str) -> None:
     # By its name: a listing may be late, and an old note must not vouch for new verdicts.
     if lake.exists(f"{folder}/{_NOTE}"):
         lake.remove_file(f"{folder}/{_NOTE}")
-    if lake.staged(folder):
+    if lake.files(folder):
         lake.remove_folder(folder)
 
 

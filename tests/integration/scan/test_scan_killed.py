@@ -127,8 +127,8 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
         for each in (step, *after):
             result = each(audit, result)
         for table in INVENTORY:
-            assert len(audit.lake.staged(f"{table.name}/snapshot_date={NEXT_DAY}")) == 1
-        assert audit.lake.staged("_scratch") == []
+            assert len(audit.lake.files(f"{table.name}/snapshot_date={NEXT_DAY}")) == 1
+        assert audit.lake.files("_scratch") == []
         return killed, rows(audit.lake, NEXT_DAY)
 
     _, undisturbed = end_the_night(0)

@@ -29,7 +29,7 @@ def rows_without_times(audit, day=DAY):
 
 def parquet_files(audit, day=DAY):
     return {
-        table.name: audit.lake.staged(f"{table.name}/snapshot_date={day}")
+        table.name: audit.lake.files(f"{table.name}/snapshot_date={day}")
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
     }
 

@@ -67,7 +67,7 @@ def test_a_second_commit_replaces_the_first_and_leaves_no_second_copy(open_lake:
     lake = open_lake()
     assert seen(lake) == [["2"]] * 3
     for table in INVENTORY:
-        assert len(lake.staged(f"{table.name}/snapshot_date={DAY}")) == 1
+        assert len(lake.files(f"{table.name}/snapshot_date={DAY}")) == 1
 
 
 def test_the_one_before_a_date(open_lake: Opener) -> None:
@@ -90,13 +90,13 @@ def test_files_come_back_as_they_were_and_go(open_lake: Opener, tmp_path: Path) 
     for name in ("a/b/one", "a/two"):
         (tmp_path / "file").write_text(name)
         lake.move_in(tmp_path / "file", name)
-    assert (lake.staged("a"), lake.folders("a")) == (["a/b/one", "a/two"], ["b"])
+    assert (lake.files("a"), lake.folders("a")) == (["a/b/one", "a/two"], ["b"])
     lake.fetch("a/two", tmp_path / "back")
     assert (tmp_path / "back").read_text() == "a/two"
     assert (lake.exists("a/two"), lake.exists("a/b"), lake.exists("a/three")) == (True, False, False)
     lake.remove_file("a/two")
     lake.remove_folder("a/b")
-    assert (lake.staged("a"), lake.exists("a/two")) == ([], False)
+    assert (lake.files("a"), lake.exists("a/two")) == ([], False)
 
 
 def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Path) -> None:
