@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from ecr_audit.demo.faults import Fault, Faults, Refuse
+from ecr_audit.demo.faults import Fault, Faults, Refuse, Throttle
 from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.world import Repository, stored
+from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
 from ecr_audit.inventory.plan import Limits
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 HUB, FIRST_MEMBER = "100000000000", "100000000001"
+PROGRESS = re.compile(
+    r"batch \d+: (\d+) of (\d+) targets, (\d+) repositories, (\d+) throttled calls, \d+ targets/s, (\d+) s left"
+)
 # What tells one run from another that saw the same.
 TIMES = ("started_at", "duration_ms", "collected_at")
 
@@ -100,6 +106,23 @@ def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(audit_of, organ
     collected = [target for target in world.targets() if world.outcome(*target) == "COLLECTED"]
     assert made["ecr:DescribeRepositories"] == len(collected)
     assert made["tagging:GetResources"] == sum(bool(world.repositories(*target)) for target in collected)
+
+
+def test_a_batch_says_how_far_it_is(audit_of, organization_of, monkeypatch, caplog):
+    monkeypatch.setattr(scanning, "PROGRESS_SECONDS", 0)
+    caplog.set_level(logging.INFO, scanning.__name__)
+    audit = audit_of(organization_of(24), Fault(Throttle(), operation="DescribeRepositories", probability=0.3))
+    plan_id, (batch,) = audit.plan()
+    audit.scan(plan_id, batch)
+    commit_snapshot(audit.lake, plan_id)
+    told = [found.groups() for line in caplog.messages if (found := PROGRESS.fullmatch(line))]
+    done = [int(targets) for targets, *_ in told]
+    assert done == sorted(done) and len(set(done)) > 1
+    rows = audit.scan_targets().values()
+    whole = len(rows), sum(row["repository_count"] or 0 for row in rows), sum(row["throttles"] for row in rows)
+    assert tuple(int(number) for number in (done[-1], *told[-1][2:4])) == whole
+    assert {int(planned) for _, planned, *_ in told} == {len(rows)}
+    assert told[-1][4:] == ("0",) and whole[2] > 0
 
 
 def test_connections_are_shared_by_all_accounts(audit_of, organization_of):
