@@ -14,8 +14,9 @@ from ecr_audit.aws.repositories import TargetScan
 from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 
 
-def target_rows(ended: Sequence[tuple[TargetScan, Effort]]) -> pa.Table:
-    """The rows of `scan_targets` for some scans and what each cost."""
+def target_rows(ended: Sequence[tuple[TargetScan, Effort | None]]) -> pa.Table:
+    """The rows of `scan_targets` for some scans and what each cost: null, not 0, where that is None, not known."""
+    efforts = [effort for _, effort in ended]
     columns = {
         "account_id": [scan.account_id for scan, _ in ended],
         "region": [scan.region for scan, _ in ended],
@@ -26,11 +27,11 @@ def target_rows(ended: Sequence[tuple[TargetScan, Effort]]) -> pa.Table:
         "repository_count": [
             len(scan.repositories) if scan.outcome is Outcome.COLLECTED else None for scan, _ in ended
         ],
-        "api_calls": [effort.calls for _, effort in ended],
-        "retries": [effort.retries for _, effort in ended],
-        "throttles": [effort.throttles for _, effort in ended],
-        "started_at": [datetime.fromtimestamp(effort.started_at, UTC) for _, effort in ended],
-        "duration_ms": [effort.duration_ms for _, effort in ended],
+        "api_calls": [each and each.calls for each in efforts],
+        "retries": [each and each.retries for each in efforts],
+        "throttles": [each and each.throttles for each in efforts],
+        "started_at": [each and datetime.fromtimestamp(each.started_at, UTC) for each in efforts],
+        "duration_ms": [each and each.duration_ms for each in efforts],
     }
     return pa.table(columns, schema=SCAN_TARGETS.schema)
 

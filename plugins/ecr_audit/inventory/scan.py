@@ -122,7 +122,7 @@ class _PartWriter:
         self.repositories += part_repositories.num_rows
         return targets.join(settled.select(["account_id", "region"]), ["account_id", "region"], join_type="left anti")
 
-    def add(self, ended: Sequence[_Ended]) -> None:
+    def add(self, ended: Sequence[tuple[TargetScan, Effort | None]]) -> None:
         self._targets.append(target_rows(ended))
         rows = repository_rows([scan for scan, _ in ended], datetime.now(UTC))
         self.repositories += rows.num_rows
@@ -180,7 +180,8 @@ async def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _
         TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
         for account_id, region in sorted(pending)
     ]
-    part.add([(scan, Effort()) for scan in unread])
+    # What those that were under way have cost, nobody has counted.
+    part.add([(scan, None) for scan in unread])
 
 
 class _AccountScan:

@@ -114,6 +114,11 @@ def test_a_target_tells_its_outcome_and_what_it_cost():
     }
 
 
+def test_what_nobody_counted_is_unknown_not_zero():
+    found = target_row(scan(outcome=Outcome.FAILED), None)
+    assert {found[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
+
+
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.COLLECTED])
 def test_where_nobody_could_look_the_count_is_unknown_not_zero(outcome):
     assert target_row(scan(outcome=outcome), Effort())["repository_count"] is None
