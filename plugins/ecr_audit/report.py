@@ -202,9 +202,7 @@ class _Summary:
         self._console.print(table)
 
     def _changes(self) -> None:
-        counts = changes_by_kind(self._published)
-        told = [f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts]
-        self._console.print(f"[bold]Since the night before[/]  {', '.join(told) or 'nothing changed'}")
+        self._console.print(f"[bold]Since the night before[/]  {changes_in_words(self._published)}")
 
     def _waivers(self) -> None:
         counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
@@ -238,7 +236,7 @@ class _Summary:
             self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
 
 
-def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def changes_in_words(published: duckdb.DuckDBPyConnection) -> str:
     """How many repositories changed, by kind of change, between the two newest snapshots."""
     sql = """
         SELECT change, count(*)
@@ -247,7 +245,11 @@ def changes_by_kind(published: duckdb.DuckDBPyConnection) -> dict[str, int]:
             AND snapshot_date = (SELECT snapshot_date FROM publication)
         GROUP BY change
     """
-    return dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
+    counts = dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
+    if counts:
+        return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
+    [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [POLICY]).fetchall()
+    return "nothing changed" if nights > 1 else "nothing to compare with, this is the first"
 
 
 def _table(title: str, first: str, *others: str) -> Table:

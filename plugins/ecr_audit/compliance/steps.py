@@ -20,7 +20,7 @@ from ecr_audit.publication import newest as newest_publication
 from ecr_audit.publication import publications
 from ecr_audit.publish import TABLES
 from ecr_audit.publish import publish as publish_newest
-from ecr_audit.report import CHANGE_WORDS, changes_by_kind
+from ecr_audit.report import changes_in_words
 from ecr_audit.settings import SQL_ROOT, load_settings
 from ecr_audit.waivers import load_waivers
 
@@ -93,7 +93,6 @@ def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> st
 def announce() -> str:
     """Say what changed since the snapshot before. Returns what it says."""
     with duckdb.connect(newest_publication(load_settings()).database, read_only=True) as published:
-        counts = changes_by_kind(published)
-    told = ", ".join(f"{counts[kind]:,} {words}" for kind, words in CHANGE_WORDS.items() if kind in counts)
-    log.info("Since the snapshot before: %s", told or "nothing changed")
+        told = changes_in_words(published)
+    log.info("Since the snapshot before: %s", told)
     return told

@@ -168,7 +168,7 @@ def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monk
     small_lake.judge(DAY)
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
-    assert steps.announce() == ""
+    assert steps.announce() == "nothing to compare with, this is the first"
     command = [sys.executable, "-m", "ecr_audit.publication"]
     plugins = Path(ecr_audit.__file__).parents[1]
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)

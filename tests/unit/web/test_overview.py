@@ -43,6 +43,9 @@ def test_a_night_without_repositories_has_no_data(client: TestClient, published:
     text = text_of(client.get("/"))
     assert "Compliance no data 0 of 0 judged repositories comply." in text
     assert "There is no open finding." in text
+    assert "Since the night before Nothing to compare with: this is the first night." in text
+    published(date(2026, 11, 3))
+    assert "Since the night before Nothing changed." in text_of(client.get("/"))
 
 
 def test_what_was_not_seen_is_said_with_its_reason(client: TestClient, published: Callable[..., None]) -> None:
