@@ -32,7 +32,7 @@ from ecr_audit.storage import LakeError, Storage
 
 # Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
 # before can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 OLDEST_READABLE = 2
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
