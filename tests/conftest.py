@@ -93,7 +93,8 @@ class SmallLake:
                 warehouse.add_history(table, [commit for commit in commits if commit and commit.snapshot_date <= day])
             # One mart reads another, as published before it.
             warehouse.connection.execute("ATTACH ':memory:' AS published")
-            warehouse.create_table("published.findings", read_statement("marts/findings"))
+            for published in ("findings", "findings_history"):
+                warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
             return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day).to_pylist())
 
 

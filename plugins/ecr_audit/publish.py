@@ -86,6 +86,7 @@ TABLES = {
     "owner_compliance": "marts/owner_compliance",
     "region_compliance": "marts/region_compliance",
     "time_to_fix": "marts/time_to_fix",
+    "findings_survival": "marts/findings_survival",
     "policy_disagreements": "marts/policy_disagreements",
     "waivers": "FROM lake.waivers",
     "publication": "marts/publication",

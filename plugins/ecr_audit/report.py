@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ecr_audit.publication import newest, publications
 from ecr_audit.settings import Settings
+from ecr_audit.text import age
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -215,7 +216,14 @@ class _Summary:
     def _accounts(self) -> None:
         rows = self._rows(
             """
-            SELECT account_id, any_value(account_name), any_value(ou_path), count(*), max(age_days)
+            SELECT
+                account_id,
+                any_value(account_name),
+                any_value(ou_path),
+                count(*),
+                max(age_days),
+                -- Of several that are as old, one that began before the audit looked is the oldest.
+                arg_max(started_known, (age_days, NOT started_known))
             FROM findings
             WHERE policy_id = $policy_id
             GROUP BY account_id
@@ -225,9 +233,8 @@ class _Summary:
             policy_id=POLICY,
         )
         table = _table("Accounts with most findings", "Account", "Unit", "Findings", "Oldest")
-        for account_id, name, ou_path, findings, age in rows:
-            oldest = "today" if age == 0 else f"{age} day{'s' * (age != 1)}"
-            table.add_row(_account(account_id, name), escape(ou_path or ""), f"{findings:,}", oldest)
+        for account_id, name, ou_path, findings, *oldest in rows:
+            table.add_row(_account(account_id, name), escape(ou_path or ""), f"{findings:,}", age(*oldest))
         self._console.print(table)
 
     def _show(self, table: Table, total: int) -> None:

@@ -116,6 +116,7 @@ POLICY_OUTPUT = LakeTable(
             ("status_date", pa.date32()),
             ("incompliant_start_date", pa.date32()),
             ("incompliant_end_date", pa.date32()),
+            ("started_known", pa.bool_()),
             ("condition_index", pa.int32()),
             ("current_state_message", pa.string()),
             ("remediation_message", pa.string()),
@@ -126,7 +127,7 @@ POLICY_OUTPUT = LakeTable(
     ),
     # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than judging.
     ("policy_id",),
-    added={"owner": 3},
+    added={"owner": 3, "started_known": 5},
 )
 
 STATUS_COUNTS: list[tuple[str, pa.DataType]] = [
@@ -230,10 +231,12 @@ ENDED_FINDINGS = LakeTable(
             ("region", pa.string()),
             ("owner", pa.string()),
             ("incompliant_start_date", pa.date32()),
+            ("started_known", pa.bool_()),
             ("ended_by", pa.string()),
         ]
     ),
     ("policy_id", "account_id", "region", "object_id"),
+    added={"started_known": 5},
 )
 
 COVERAGE = LakeTable(

@@ -36,7 +36,7 @@ from ecr_audit.storage import LakeError
 STAGING_VIEWS = ("repositories",)
 
 # Few rows, and DuckDB plans its joins by their number: of a view it would guess too many.
-STAGING_TABLES = ("recreated",)
+STAGING_TABLES = ("recreated", "young")
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
 SLICED = ("repositories", "previous_repositories", "previous_policy_output")

@@ -70,14 +70,14 @@ SHEETS = (
     Sheet(
         "Findings",
         "findings",
-        10,
+        11,
         "those that count in a framework first, then by severity, then by age",
         """
         SELECT
             split_part(policy_id, '/', -1) AS policy, account_id, account_name, ou_path, region, repository_name, owner,
-            status, incompliant_start_date, age_days, * EXCLUDE (
+            status, incompliant_start_date, age_days, started_known, * EXCLUDE (
                 snapshot_date, policy_id, account_id, account_name, ou_path, region, repository_name, owner,
-                status, incompliant_start_date, age_days
+                status, incompliant_start_date, age_days, started_known
             )
         FROM findings
         ORDER BY

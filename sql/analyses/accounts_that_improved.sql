@@ -1,23 +1,33 @@
--- Which accounts improved most, and which slipped, over the last 30 days?
-WITH ends AS (
+-- Which accounts improved most, and which slipped, over the last 30 days? Only accounts that were judged on both nights.
+WITH nights AS (
     SELECT
+        min(snapshot_date) AS first_night,
+        max(snapshot_date) AS last_night
+    FROM compliance_daily
+    WHERE snapshot_date >= (SELECT snapshot_date - 30 FROM publication)
+),
+
+accounts_on AS (
+    SELECT
+        snapshot_date,
         scope_id AS account_id,
-        arg_min(compliance_percent, snapshot_date) AS then_percent,
-        arg_max(compliance_percent, snapshot_date) AS now_percent
+        compliance_percent
     FROM compliance_daily
     WHERE scope_type = 'account'
         AND policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-        AND snapshot_date >= (SELECT snapshot_date - 30 FROM publication)
-    GROUP BY account_id
 )
 
 SELECT
-    account_id,
+    today.account_id,
     a.account_name,
-    round(then_percent, 1) AS then_percent,
-    round(now_percent, 1) AS now_percent,
-    round(now_percent - then_percent, 1) AS points
-FROM ends
-LEFT JOIN accounts AS a USING (account_id)
-WHERE now_percent IS NOT NULL
-ORDER BY points DESC NULLS LAST, account_id;
+    round(before.compliance_percent, 1) AS then_percent,
+    round(today.compliance_percent, 1) AS now_percent,
+    round(today.compliance_percent - before.compliance_percent, 1) AS points
+FROM nights
+JOIN accounts_on AS before ON before.snapshot_date = nights.first_night
+JOIN accounts_on AS today ON today.snapshot_date = nights.last_night AND today.account_id = before.account_id
+LEFT JOIN accounts AS a ON a.account_id = today.account_id
+-- NULL on either night is an account of which nothing was read: it neither improved nor slipped.
+WHERE before.compliance_percent IS NOT NULL
+    AND today.compliance_percent IS NOT NULL
+ORDER BY points DESC, today.account_id;

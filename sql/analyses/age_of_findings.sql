@@ -1,4 +1,4 @@
--- How old are the open findings?
+-- How old are the open findings? Of those whose start is unknown, that is the least that they can be.
 SELECT
     CASE
         WHEN age_days < 7 THEN '1: under a week'
@@ -7,6 +7,7 @@ SELECT
         ELSE '4: 90 days and more'
     END AS age,
     count(*) AS findings,
+    count(*) FILTER (WHERE NOT started_known) AS started_unknown,
     count(*) FILTER (WHERE NOT observed) AS not_seen_today
 FROM findings
 WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'

@@ -1,13 +1,22 @@
 -- Is it getting better? The organization's compliance at the end of each week, and how much of it was seen.
+WITH last_nights AS (
+    SELECT
+        date_trunc('week', snapshot_date)::DATE AS week,
+        max(snapshot_date) AS snapshot_date
+    FROM compliance_daily
+    WHERE scope_type = 'organization'
+    GROUP BY 1
+)
+
 SELECT
-    date_trunc('week', snapshot_date)::DATE AS week,
-    max(snapshot_date) AS snapshot_date,
-    round(arg_max(compliance_percent, snapshot_date), 1) AS compliance_percent,
-    round(arg_max(compliance_percent_with_waivers, snapshot_date), 1) AS compliance_percent_with_waivers,
-    round(arg_max(coverage_percent, snapshot_date), 1) AS coverage_percent,
-    arg_max(incompliant, snapshot_date) AS incompliant
-FROM compliance_daily
+    week,
+    snapshot_date,
+    round(compliance_percent, 1) AS compliance_percent,
+    round(compliance_percent_with_waivers, 1) AS compliance_percent_with_waivers,
+    round(coverage_percent, 1) AS coverage_percent,
+    incompliant
+FROM last_nights
+JOIN compliance_daily USING (snapshot_date)
 WHERE scope_type = 'organization'
     AND policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-GROUP BY week
 ORDER BY week;

@@ -1,7 +1,8 @@
--- Which findings have been open for longest, and what would mend them?
+-- Which findings have been open for longest, and what would fix them? Without a known start the days are at least so many.
 SELECT
     incompliant_start_date,
     age_days,
+    started_known,
     account_name,
     region,
     repository_name,

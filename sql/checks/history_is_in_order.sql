@@ -13,5 +13,5 @@ WHERE status_date IS NULL
     OR incompliant_start_date > $snapshot_date
     OR incompliant_end_date > $snapshot_date
     OR incompliant_end_date < incompliant_start_date
-    OR (incompliant_start_date IS NULL AND incompliant_end_date IS NOT NULL)
+    OR (incompliant_start_date IS NULL AND (incompliant_end_date IS NOT NULL OR started_known IS NOT NULL))
     OR (status = 'INCOMPLIANT' AND (incompliant_start_date IS NULL OR incompliant_end_date IS NOT NULL))

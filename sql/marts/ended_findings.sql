@@ -28,6 +28,7 @@ SELECT
     e.region,
     e.owner,
     e.incompliant_start_date,
+    e.started_known,
     e.ended_by
 FROM ended AS e
 LEFT JOIN lake.previous_accounts AS a ON a.account_id = e.account_id

@@ -3,6 +3,7 @@
 -- A repository that cannot be judged today stays here while its incompliant stretch is open: lost sight is not fixed.
 -- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
 -- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
+-- started_known = false: it was there when the audit first looked, and age_days is the least that it can be.
 -- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
 WITH findings AS MATERIALIZED (
     -- Joined first and then sorted, since both at once take more memory than publishing has.
@@ -20,6 +21,7 @@ WITH findings AS MATERIALIZED (
         o.observed,
         o.incompliant_start_date,
         date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,
+        coalesce(o.started_known, FALSE) AS started_known,
         r.overwritable_tags,
         r.exclusion_filters,
         o.current_state_message,

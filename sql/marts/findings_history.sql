@@ -2,6 +2,8 @@
 -- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, published.findings.
 -- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it is not any more;
 -- days of UNDETERMINED neither end nor restart it. A repository that was deleted and created again has two.
+--   started_known  false when it was there before the audit first looked: it began on that day or earlier, and `days` is the
+--                  least that it lasted
 --   ended_by  fixed, disappeared (deleted), account_closed (or left the organization); NULL while it is open
 -- Account, unit and owner of an ended stretch are those of its last day; `days` of an open one run to today.
 SELECT
@@ -14,6 +16,7 @@ SELECT
     split_part(object_id, ':repository/', 2) AS repository_name,
     owner,
     incompliant_start_date AS started,
+    coalesce(started_known, FALSE) AS started_known,
     snapshot_date AS ended,
     date_diff('day', started, ended) AS days,
     ended_by
@@ -29,6 +32,7 @@ SELECT
     repository_name,
     owner,
     incompliant_start_date AS started,
+    started_known,
     NULL AS ended,
     age_days AS days,
     NULL AS ended_by

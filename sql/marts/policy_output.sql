@@ -6,6 +6,8 @@
 --    99 DISAPPEARED   judged in the previous snapshot, its account x region was read today, and it is gone.
 -- Otherwise the policy's own verdict stands. DISAPPEARED is said once, on that day.
 -- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
+-- started_known: whether the stretch began between the previous evaluated snapshot and its incompliant_start_date, because
+-- the object was read and did not fail then, or was created since. Otherwise it may be much older than the audit knows.
 WITH previous AS (
     SELECT
         object_id,
@@ -15,7 +17,9 @@ WITH previous AS (
         status,
         status_date,
         incompliant_start_date,
-        incompliant_end_date
+        incompliant_end_date,
+        started_known,
+        observed
     FROM lake.previous_policy_output
     ANTI JOIN staging.recreated USING (object_id)
     WHERE policy_id = $policy_id
@@ -46,7 +50,9 @@ objects AS (
         p.status AS previous_status,
         p.status_date AS previous_status_date,
         p.incompliant_start_date AS previous_start,
-        p.incompliant_end_date AS previous_end
+        p.incompliant_end_date AS previous_end,
+        p.started_known AS previous_started_known,
+        coalesce(p.observed AND p.status IN ('COMPLIANT', 'INAPPLICABLE'), FALSE) AS passed_before
     FROM staging.verdicts AS v
     FULL JOIN previous AS p USING (object_id)
 ),
@@ -60,6 +66,7 @@ judged AS (
         coalesce(t.outcome, 'not scanned') AS outcome,
         coalesce(t.outcome = 'COLLECTED', FALSE) AS observed,
         coalesce(a.state, 'no longer in the organization') AS account_state,
+        y.object_id IS NOT NULL AS is_young,
         CASE
             WHEN a.state IS DISTINCT FROM 'ACTIVE' THEN 399
             WHEN t.outcome IS DISTINCT FROM 'COLLECTED' THEN 599
@@ -69,6 +76,7 @@ judged AS (
     LEFT JOIN lake.accounts AS a USING (account_id)
     LEFT JOIN lake.scan_targets AS t USING (account_id, region)
     LEFT JOIN unseen AS u USING (object_id)
+    LEFT JOIN staging.young AS y USING (object_id)
 ),
 
 stated AS (
@@ -110,6 +118,11 @@ SELECT
         WHEN status <> 'UNDETERMINED' AND previous_start IS NOT NULL AND previous_end IS NULL THEN $snapshot_date
         ELSE previous_end
     END AS incompliant_end_date,
+    CASE
+        WHEN status = 'INCOMPLIANT' AND (previous_start IS NULL OR previous_end IS NOT NULL)
+            THEN passed_before OR is_young
+        ELSE previous_started_known
+    END AS started_known,
     coalesce(engine_condition, condition_index)::INTEGER AS condition_index,
     current_state_message,
     CASE WHEN engine_condition IS NULL THEN remediation_message END AS remediation_message,

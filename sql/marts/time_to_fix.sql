@@ -1,33 +1,38 @@
--- time_to_fix: one row per policy, scope (the organization, or an OU with those below it) and month in which findings
--- were fixed: how long they had been open.
--- key: policy_id, scope_type, scope_id, month.  from: lake.ended_findings_history.
--- Only what was fixed counts, in the month of the fix and in the units that the account was in then: what disappeared
--- was not repaired. median_days and p90_days are interpolated between two findings where they fall between them.
+-- time_to_fix: one row per policy, scope (the organization, an OU with those below it, or an owner) and month in which
+-- findings were fixed: how long they had been open.
+-- key: policy_id, scope_type, scope_id, month.  from: published.findings_history.
+-- Only what was fixed counts, in the month of the fix, with the units and the owner of its last day: what disappeared was
+-- not repaired. The days are those of findings whose start is known; started_unknown counts the others, of which the
+-- audit knows only that they are older. What is still open is in findings_survival.
 WITH fixed AS (
     SELECT
         policy_id,
         ou_path,
-        date_trunc('month', snapshot_date)::DATE AS month,
-        date_diff('day', incompliant_start_date, snapshot_date) AS days
-    FROM lake.ended_findings_history
+        owner,
+        date_trunc('month', ended)::DATE AS month,
+        days,
+        started_known
+    FROM published.findings_history
     WHERE ended_by = 'fixed'
 ),
 
 scoped AS (
     SELECT
-        policy_id,
         'organization' AS scope_type,
         'organization' AS scope_id,
-        month,
-        days
+        * EXCLUDE (ou_path, owner)
     FROM fixed
     UNION ALL
     SELECT
-        policy_id,
         'ou' AS scope_type,
         unnest(units_of(ou_path)) AS scope_id,
-        month,
-        days
+        * EXCLUDE (ou_path, owner)
+    FROM fixed
+    UNION ALL
+    SELECT
+        'owner' AS scope_type,
+        owner AS scope_id,
+        * EXCLUDE (ou_path, owner)
     FROM fixed
 )
 
@@ -37,7 +42,9 @@ SELECT
     scope_id,
     month,
     count(*) AS fixed,
-    quantile_cont(days, 0.5) AS median_days,
-    quantile_cont(days, 0.9) AS p90_days
+    count(*) FILTER (WHERE NOT started_known) AS started_unknown,
+    -- Interpolated between two findings where they fall between them.
+    round(quantile_cont(days, 0.5) FILTER (WHERE started_known), 1) AS median_days,
+    round(quantile_cont(days, 0.9) FILTER (WHERE started_known), 1) AS p90_days
 FROM scoped
 GROUP BY ALL

@@ -6,11 +6,15 @@ import csv
 import io
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from ecr_audit.lake import Lake
+from ecr_audit.publish import publish
 
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
@@ -76,3 +80,62 @@ def test_what_is_not_committed_is_not_in_the_lake(demo: Path) -> None:
         assert ask("-init", demo / "publish" / "lake.sql", "-c", sql) == [{"twice": "0"}]
     finally:
         stray.unlink()
+
+
+def answer(name: str, database: Path) -> list[tuple[object, ...]]:
+    with duckdb.connect(database, read_only=True) as published:
+        return published.execute((ROOT / "sql/analyses" / f"{name}.sql").read_text("utf-8")).fetchall()
+
+
+def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, tmp_path: Path) -> None:
+    """`dark` and `suspended` had fixed half before they went out of sight; only `better` was judged on both nights."""
+    names = {"1" * 12: "better", "2" * 12: "dark", "3" * 12: "suspended"}
+    fixed_in = {"1" * 12: 3, "2" * 12: 2, "3" * 12: 2}
+
+    def state(name: str, night: int) -> str:
+        return "SUSPENDED" if (name, night) == ("suspended", 3) else "ACTIVE"
+
+    def scan(night: int) -> None:
+        unseen = {"2" * 12} if night == 3 else set()
+        small_lake.scan(
+            date(2026, 11, night),
+            accounts=[
+                {
+                    "account_id": id,
+                    "account_name": name,
+                    "state": "SUSPENDED" if night == 3 and id[0] == "3" else "ACTIVE",
+                }
+                for id, name in names.items()
+            ],
+            repositories=[
+                {
+                    "account_id": id,
+                    "repository_name": repository,
+                    "image_tag_mutability": "IMMUTABLE" if repository == "a" and night >= fixed_in[id] else "MUTABLE",
+                    "observed": id not in unseen and not (night == 3 and id[0] == "3"),
+                }
+                for id in names
+                for repository in ("a", "b")
+            ],
+            scan_targets=[{"account_id": id, "region": "eu-west-1", "outcome": "FAILED"} for id in unseen],
+        )
+        small_lake.judge(date(2026, 11, night))
+
+    for night in (1, 2, 3):
+        scan(night)
+    database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
+    assert answer("accounts_that_improved", database) == [("1" * 12, "better", 0.0, 50.0, 50.0)]
+
+
+def test_a_week_that_ends_dark_shows_no_compliance_of_an_earlier_night(small_lake: Any, tmp_path: Path) -> None:
+    """Monday and Tuesday of one week; on Tuesday nothing is read."""
+    monday, tuesday = date(2026, 11, 23), date(2026, 11, 24)
+    for day, outcome in ((monday, "COLLECTED"), (tuesday, "FAILED")):
+        small_lake.scan(
+            day,
+            repositories=[{"observed": outcome == "COLLECTED"}],
+            scan_targets=[{"account_id": "1" * 12, "region": "eu-west-1", "outcome": outcome}],
+        )
+        small_lake.judge(day)
+    database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
+    assert answer("compliance_by_week", database) == [(monday, tuesday, None, None, 0.0, 0)]

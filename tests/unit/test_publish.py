@@ -22,7 +22,8 @@ DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 TABLES = {
     *("accounts", "scan_targets", "repositories", "policy_output", "policy_run", "section_compliance"),
     *("policies", "frameworks", "sections", "section_policies"),
-    *("findings", "findings_history", "changes", "coverage", "time_to_fix", "policy_disagreements", "waivers"),
+    *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
+    *("policy_disagreements", "waivers"),
     *("compliance_daily", "account_compliance", "ou_compliance", "owner_compliance", "region_compliance"),
     "publication",
 }

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ecr_audit.report import CHANGE_WORDS
+from ecr_audit.text import age, plural
 from ecr_audit.web.outcomes import OUTCOMES
 
 NO_DATA = "no data"
@@ -66,18 +67,6 @@ def day(value: date | None) -> str:
 def moment(value: datetime | None) -> str:
     """2026-11-23 02:13 UTC; published times are UTC."""
     return NONE if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
-
-
-def age(days: int | None) -> str:
-    """0 -> today, 1 -> 1 day."""
-    if days is None:
-        return NONE
-    return "today" if days == 0 else plural(days, "day")
-
-
-def plural(count: float, noun: str, many: str | None = None) -> str:
-    """1, account -> 1 account; 2 -> 2 accounts."""
-    return f"{number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
 def short_policy(policy_id: str) -> str:

@@ -11,6 +11,7 @@ SELECT
     status,
     age_days,
     incompliant_start_date,
+    started_known,
     overwritable_tags,
     exclusion_filters,
     waived,

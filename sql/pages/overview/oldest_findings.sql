@@ -9,6 +9,7 @@ SELECT
     owner,
     incompliant_start_date,
     age_days,
+    started_known,
     observed
 FROM findings
 WHERE policy_id = $policy_id

@@ -9,7 +9,8 @@ SELECT
     region,
     owner,
     incompliant_start_date,
-    age_days
+    age_days,
+    started_known
 FROM findings
 WHERE list_contains($policy_ids, policy_id)
     AND NOT waived

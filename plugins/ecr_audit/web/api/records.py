@@ -109,6 +109,7 @@ class Finding(Record):
     observed: bool
     incompliant_start_date: date
     age_days: int
+    started_known: bool
     overwritable_tags: str | None
     exclusion_filters: list[str] | None
     current_state_message: str | None

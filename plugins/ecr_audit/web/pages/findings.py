@@ -68,7 +68,7 @@ def as_excel(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> FileRe
     sheet = Sheet(
         "Findings",
         "findings",
-        10,
+        11,
         "by policy, the oldest first",
         statement("findings/download"),
         query.parameters(page),
