@@ -21,7 +21,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql bi docs test test-cluster secrets lint format types sbom lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-cluster secrets lint format types sbom lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,9 @@ pages: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
 pages: export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS ?= True
 pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make audit published
 	@$(BIN)/airflow db migrate >/dev/null && $(BIN)/airflow api-server
+
+as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31, into data/as-of/
+	@$(BIN)/python bin/as_of.py $(DATE)
 
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }

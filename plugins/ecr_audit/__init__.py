@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+# The same as in pyproject.toml: the program is run from its folder, and not installed.
+__version__ = "0.1.0"
+
 
 def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:
     """The rows of a query on the published file of `ECR_AUDIT_DATA`, which is opened read-only and closed again.

@@ -9,6 +9,7 @@ old file open keeps reading it; a run that is killed leaves the old files whole.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import duckdb
 
+from ecr_audit import __version__
 from ecr_audit.catalog import Catalog
 from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
@@ -54,6 +56,8 @@ log = logging.getLogger(__name__)
 
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
+# As sha256sum writes it, and checks it with --check.
+CHECKSUMS = "SHA256SUMS"
 
 _SPILL = ".spill"
 
@@ -71,6 +75,7 @@ TABLES = {
     "scan_targets": "FROM lake.scan_targets",
     "policy_output": "FROM lake.policy_output",
     "policy_run": "FROM lake.policy_run_history",
+    "nights": "marts/nights",
     "policies": "FROM catalog.policies",
     "frameworks": "FROM catalog.frameworks",
     "sections": "FROM catalog.sections",
@@ -133,14 +138,17 @@ def publish(
     *,
     owner_tags: tuple[str, ...],
     rolled_up: date | None = None,
+    as_of: date | None = None,
 ) -> Publication:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
-    Raises PublishError when there is none, or when what it was judged on has been replaced since.
+    `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
+    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was judged on has
+    been replaced since.
     """
     publications = Publications(place) if isinstance(place, Path) else place
-    history = _read_history(lake, rolled_up)
+    history = _read_history(lake, rolled_up, as_of)
     compliance = history[-1]
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
     if inventory is None or inventory.commit_id != compliance.details["inventory_commit"]:
@@ -153,21 +161,31 @@ def publish(
         build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags)
         rows = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_lake_views(lake, aside / LAKE_VIEWS)
+        _write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
         published = publications.add(aside, version, compliance.snapshot_date)
     return Publication(published, publications.address, rows)
 
 
-def _read_history(lake: Lake, rolled_up: date | None) -> list[Commit]:
+def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> list[Commit]:
     """The compliance commits, oldest first. Each must continue the status history of the one before it.
 
     A thinned night cannot be judged anew. When one after it has been, which then continues from a whole one further
     back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
     """
     dates = {*lake.snapshot_dates("compliance"), *([rolled_up] if rolled_up else [])}
-    commits = lake.read_commits("compliance", dates)
+    commits = lake.read_commits("compliance", [day for day in dates if as_of is None or day <= as_of])
     if not commits:
-        raise PublishError(f"{lake.root}: no snapshot has been evaluated yet")
+        first = f"; the first is of {min(dates)}" if dates else ""
+        raise PublishError(f"{lake.root}: no snapshot has been evaluated{f' by {as_of}' if as_of else ' yet'}{first}")
+    if as_of and commits[-1].snapshot_date != as_of:
+        before = commits[-1].snapshot_date
+        raise PublishError(f"{lake.root}: no snapshot of {as_of} has been evaluated; the one before it is of {before}")
+    if as_of and not commits[-1].is_whole:
+        raise PublishError(
+            f"{as_of}: this night was thinned (ECR_AUDIT_RETENTION_DAYS): its repositories and verdicts are gone."
+            " The last night of each month is kept whole"
+        )
     history, left_out = [commits[-1]], list[date]()
     for earlier in reversed(commits[:-1]):
         if history[-1].details["previous_commit"] == earlier.commit_id:
@@ -250,6 +268,8 @@ def _build_database(
             published_at=published_at,
             inventory_commit=inventory.commit_id,
             inventory_run_id=inventory.details.get("run_id"),
+            organization_id=inventory.details.get("organization_id"),
+            program_version=__version__,
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
         )
@@ -283,6 +303,15 @@ def _export(database: duckdb.DuckDBPyConnection, table: str, folder: Path) -> No
     database.execute(
         f"COPY (SELECT {cells} FROM {table}) TO $path (FORMAT csv, HEADER)", {"path": str(folder / f"{table}.csv")}
     )
+
+
+def _write_checksums(folder: Path) -> None:
+    """Write the SHA-256 of each file beside them, so that a copy can be checked."""
+    lines = []
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def _harmless(column: str) -> str:

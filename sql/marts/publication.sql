@@ -1,12 +1,14 @@
--- publication: the one row that says what this file shows, and what it was made of.
+-- publication: the one row that says which organization and night this file shows, and what it was made from.
 -- from: lake.scan_targets, lake.policy_run.
 -- coverage_percent is the organization's: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE).
 SELECT
+    $organization_id::VARCHAR AS organization_id,
     $snapshot_date AS snapshot_date,
     $published_at AS published_at,
     $inventory_commit AS inventory_commit,
     $inventory_run_id::VARCHAR AS inventory_run_id,
     $compliance_commit AS compliance_commit,
+    $program_version AS program_version,
     $lake_schema_version AS lake_schema_version,
     version() AS duckdb_version,
     100.0 * count(*) FILTER (WHERE outcome = 'COLLECTED')

@@ -8,6 +8,7 @@ SELECT
     h.framework_id,
     s.framework_name,
     h.section_id,
+    s.section_number,
     s.title AS section_title,
     s.position,
     h.* EXCLUDE (snapshot_date, framework_id, section_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -21,7 +23,7 @@ DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
 TABLES = {
     *("accounts", "scan_targets", "repositories", "policy_output", "policy_run", "section_compliance"),
-    *("policies", "frameworks", "sections", "section_policies"),
+    *("policies", "frameworks", "sections", "section_policies", "nights"),
     *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
     *("policy_disagreements", "waivers"),
     *("compliance_daily", "account_compliance", "ou_compliance", "owner_compliance", "region_compliance"),
@@ -107,6 +109,45 @@ def test_the_publication_says_what_it_was_made_of(small_lake: Any, published: Ca
     commits = [small_lake.lake.read_commit(stage, DAY_1).commit_id for stage in ("inventory", "compliance")]
     hashes = {policy.id: policy.hash for policy in small_lake.catalog.policies}
     assert row == (DAY_1, *commits, 50.0, hashes)
+
+
+def test_a_past_night_is_published_as_it_was(
+    small_lake: Any, published: Callable[..., Publication], tmp_path: Path
+) -> None:
+    def contents(database: Path) -> dict[str, Any]:
+        columns = {"publication": "* EXCLUDE (published_at)"}
+        return {name: query(database, f"SELECT {columns.get(name, '*')} FROM {name} ORDER BY ALL") for name in TABLES}
+
+    then = contents(published(DAY_1, repositories=[{}, {"repository_name": "old"}]).database)
+    published(DAY_2, repositories=[{"image_tag_mutability": "IMMUTABLE"}])
+    lake, catalog = small_lake.lake, small_lake.catalog
+    assert contents(publish(lake, catalog, tmp_path / "as-of", owner_tags=("owner",), as_of=DAY_1).database) == then
+
+
+def test_a_past_night_that_is_not_there_is_refused_by_name(
+    small_lake: Any, published: Callable[..., Publication], tmp_path: Path
+) -> None:
+    for day in (DAY_1, DAY_2):
+        published(day, repositories=[{}])
+    faults = {
+        date(2026, 10, 31): "no snapshot has been evaluated by 2026-10-31; the first is of 2026-11-01",
+        date(2026, 11, 9): "no snapshot of 2026-11-09 has been evaluated; the one before it is of 2026-11-02",
+        DAY_1: "2026-11-01: this night was thinned",
+    }
+    small_lake.lake.thin_snapshot(DAY_1)
+    for day, fault in faults.items():
+        with pytest.raises(PublishError, match=re.escape(fault)):
+            publish(small_lake.lake, small_lake.catalog, tmp_path / "as-of", owner_tags=(), as_of=day)
+
+
+def test_a_copy_of_a_version_can_be_checked(published: Callable[..., Publication], folder: Path) -> None:
+    published(DAY_1, repositories=[{}])
+    command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    checked = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+    version = next((folder / "versions").iterdir())
+    named = {line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text("utf-8").splitlines()}
+    assert named == {path.name for path in version.iterdir()} - {"SHA256SUMS"}
 
 
 def test_the_file_opens_with_older_drivers(published: Callable[..., Publication]) -> None:

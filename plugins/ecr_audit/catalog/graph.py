@@ -34,6 +34,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "section_id": pa.string(),
             "framework_id": pa.string(),
             "framework_name": pa.string(),
+            "section_number": pa.string(),
             "title": pa.string(),
             "parent_id": pa.string(),
             "withdrawn": pa.bool_(),
@@ -118,6 +119,7 @@ class Catalog:
             section.model_dump(include={"framework_id", "title", "parent_id", "withdrawn", "position"})
             | {
                 "section_id": section.id,
+                "section_number": section.number,
                 "framework_name": framework.name,
                 "sub_sections": len(self.descendants(section.id)),
             }

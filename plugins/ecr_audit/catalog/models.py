@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationInfo
 from pydantic_core import PydanticCustomError
+
+# A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
+_NUMBER = re.compile(r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?)) ")
 
 Text = Annotated[str, Field(min_length=1)]
 PolicyId = Annotated[str, Field(pattern=r"^/ce(/[a-z0-9][a-z0-9.-]*)+$")]
@@ -95,6 +99,12 @@ class Section(_Model):
     similar: list[SectionId]
     withdrawn: bool
     position: int  # from 1, within the framework, depth first: sorting by it shows the tree
+
+    @property
+    def number(self) -> str | None:
+        """The framework's own number, with which the title begins: CM-2, CM-8(1), ECR.2; None without one."""
+        found = _NUMBER.match(self.title)
+        return found["number"] or found["control"] if found else None
 
 
 class Framework(_Model):

@@ -149,3 +149,18 @@ def test_the_tables_answer_in_sql(catalog: Catalog) -> None:
     ]
     assert rows[5] == (6, f"{cm}/08", cm, 4, 1)
     assert policies == [(STRICT, []), (MUTABILITY, ["dec-x-767cce1f"])]
+
+
+@pytest.mark.parametrize(
+    ("section_id", "number"),
+    [
+        ("/frameworks/aws-fsbp-v1.0.0/ecr", None),
+        ("/frameworks/aws-fsbp-v1.0.0/ecr/02", "ECR.2"),
+        ("/frameworks/nist-sp-800-53-r5/cm", "CM"),
+        ("/frameworks/nist-sp-800-53-r5/cm/02", "CM-2"),
+        ("/frameworks/fedramp-high/cm/08/01", "CM-8(1)"),
+        ("/frameworks/cloudaware/resource-reliability/system-configuration", None),
+    ],
+)
+def test_a_section_has_the_number_of_its_title(catalog: Catalog, section_id: str, number: str | None) -> None:
+    assert catalog.sections[section_id].number == number

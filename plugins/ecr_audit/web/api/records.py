@@ -61,11 +61,13 @@ class Counts(BaseModel):
 
 class Publication(Record):
     table = "publication"
+    organization_id: str | None
     snapshot_date: date
     published_at: Utc
     inventory_commit: str
     inventory_run_id: str | None
     compliance_commit: str
+    program_version: str
     lake_schema_version: int
     duckdb_version: str
     coverage_percent: float | None
@@ -174,6 +176,7 @@ class Section(Record, Counts):
     framework_id: str
     framework_name: str | None
     section_id: str
+    section_number: str | None
     section_title: str | None
     position: int | None
     scope_type: str

@@ -1,0 +1,49 @@
+"""Publishes a past night into a folder of its own, `<ECR_AUDIT_DATA>/as-of/<date>`, apart from every night's.
+
+The database, its files and the workbook are as they would have been that night, by the verdicts that the lake holds of
+it. `make as-of DATE=2026-10-31` calls this in the right environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+
+from ecr_audit.catalog import load_catalog
+from ecr_audit.errors import FinalError
+from ecr_audit.lake import open_lake
+from ecr_audit.publish import publish
+from ecr_audit.settings import SQL_ROOT, load_settings
+from ecr_audit.storage import LakeError
+
+
+def main() -> int:
+    """Publish the night; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="as_of", description=__doc__)
+    parser.add_argument("date", type=_date, help="the night, as 2026-10-31")
+    as_of = parser.parse_args().date
+    try:
+        settings = load_settings()
+        folder = settings.data.absolute() / "as-of" / as_of.isoformat()
+        lake = open_lake(settings)
+        publication = publish(lake, load_catalog(SQL_ROOT), folder, owner_tags=settings.owner_tags, as_of=as_of)
+    except (FinalError, LakeError) as fault:
+        sys.stderr.write(f"{fault}\n")
+        return 1
+    sys.stdout.write(
+        f"Published the night of {as_of}: {publication.address}\n"
+        f"Look at it: ECR_AUDIT_PUBLISH={folder} make pages, or make sql\n"
+    )
+    return 0
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a date. Give one as 2026-10-31") from fault
+
+
+if __name__ == "__main__":
+    sys.exit(main())

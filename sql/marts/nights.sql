@@ -1,0 +1,50 @@
+-- nights: one row per night from the first evaluated snapshot to the newest, also of those that were missed.
+-- key: snapshot_date.  from: lake.policy_run_history, lake.scope_compliance_history.
+-- A night is due every day. missed = true: there is no evaluated snapshot of it, and the other columns are NULL.
+-- policies_changed names the policies whose version differs from that of the evaluated night before, new ones among them:
+-- from there on a verdict may have changed because the policy did.
+WITH runs AS (
+    SELECT
+        snapshot_date,
+        max(run_time) AS run_time,
+        map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) AS policy_hashes
+    FROM lake.policy_run_history
+    GROUP BY snapshot_date
+),
+
+seen AS (
+    SELECT
+        snapshot_date,
+        any_value(coverage_percent) AS coverage_percent
+    FROM lake.scope_compliance_history
+    WHERE scope_type = 'organization'
+    GROUP BY snapshot_date
+),
+
+compared AS (
+    SELECT
+        *,
+        lag(policy_hashes) OVER (ORDER BY snapshot_date) AS previous_hashes
+    FROM runs
+),
+
+due AS (
+    SELECT unnest(generate_series(min(snapshot_date), max(snapshot_date), INTERVAL 1 DAY))::DATE AS snapshot_date
+    FROM runs
+)
+
+SELECT
+    d.snapshot_date,
+    r.snapshot_date IS NULL AS missed,
+    r.run_time,
+    s.coverage_percent,
+    r.policy_hashes,
+    list_filter(
+        map_keys(r.policy_hashes),
+        lambda policy_id: r.previous_hashes IS NOT NULL
+            AND r.policy_hashes[policy_id] IS DISTINCT FROM r.previous_hashes[policy_id]
+    ) AS policies_changed
+FROM due AS d
+LEFT JOIN compared AS r USING (snapshot_date)
+LEFT JOIN seen AS s USING (snapshot_date)
+ORDER BY d.snapshot_date
