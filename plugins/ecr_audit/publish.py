@@ -144,8 +144,8 @@ def publish(
 
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
-    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was judged on has
-    been replaced since.
+    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was judged
+    on has been replaced since.
     """
     publications = Publications(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)

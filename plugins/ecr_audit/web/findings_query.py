@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi.exceptions import RequestValidationError
@@ -101,20 +102,22 @@ class FindingsQuery(FindingsFilter):
 
 
 def must_exist(page: Page, name: str, value: str | None) -> None:
-    """Raise RequestValidationError for a policy, ou, account, region or owner that the publication does not have."""
+    """Raise RequestValidationError for a policy, ou, account, region, owner or framework that is not published."""
     if value is None or (name == "policy" and value == ALL_POLICIES):
         return
     nearest = [row["value"] for row in page.rows("findings/nearest", kind=name, value=value)]
     if nearest and nearest[0] == value:
         return
-    known = ", ".join(nearest) or "there are none"
-    raise RequestValidationError(
-        [
-            {
-                "type": "unknown",
-                "loc": ("query", name),
-                "msg": f"This night has none called so. Nearest: {known}",
-                "input": value,
-            }
-        ]
-    )
+    raise unknown_name(name, value, nearest)
+
+
+def unknown_name(parameter: str, value: str, nearest: Sequence[str]) -> RequestValidationError:
+    """The error for a parameter whose value is a name that the publication does not have; `nearest`: those like it."""
+    known = f"Nearest: {', '.join(nearest)}" if nearest else "There is none"
+    fault = {
+        "type": "unknown",
+        "loc": ("query", parameter),
+        "msg": f"No such name is published. {known}",
+        "input": value,
+    }
+    return RequestValidationError([fault])

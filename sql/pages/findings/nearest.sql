@@ -1,6 +1,6 @@
 -- nearest: one row per value that a filter may have, those first that are most like the given one; at most 5.
--- key: value.  from: policies, ou_compliance, region_compliance, account_compliance, owner_compliance.
--- kind: policy, ou, region, account or owner. A value that is there is the first row.
+-- key: value.  from: policies, ou_compliance, region_compliance, account_compliance, owner_compliance, frameworks.
+-- kind: policy, ou, region, account, owner or framework. A value that is there is the first row.
 SELECT DISTINCT value
 FROM (
     SELECT 'policy' AS kind, policy_id AS value FROM policies
@@ -12,6 +12,8 @@ FROM (
     SELECT 'account', account_id FROM account_compliance
     UNION ALL
     SELECT 'owner', owner FROM owner_compliance
+    UNION ALL
+    SELECT 'framework', framework_id FROM frameworks
 )
 WHERE kind = $kind
 ORDER BY value <> $value, jaro_winkler_similarity(lower(value), lower($value)) DESC, value

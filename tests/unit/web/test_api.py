@@ -31,6 +31,11 @@ LISTS = {
     "compliance": f"FROM compliance_daily WHERE scope_type = 'organization' AND policy_id = '{POLICY}'",
     "changes": f"FROM changes WHERE policy_id = '{POLICY}'",
     "waivers": "FROM waivers",
+    "owners": f"FROM owner_compliance WHERE policy_id = '{POLICY}'",
+    "regions": f"FROM region_compliance WHERE policy_id = '{POLICY}'",
+    "frameworks": "FROM frameworks",
+    "nights": "FROM nights",
+    "history": f"FROM findings_history WHERE policy_id = '{POLICY}'",
 }
 
 
@@ -97,6 +102,20 @@ def test_lists_have_what_was_published_and_come_in_pages(
         assert name in ("waivers",) or items, name
 
 
+def test_pages_of_two_publications_are_not_mixed(
+    client: TestClient, nights: Callable[[str], list[dict[str, Any]]], published: Callable[..., None]
+) -> None:
+    """Somebody who is at page 2 when the next night is published begins again, rather than miss or repeat rows."""
+    first = client.get("/api/v1/findings?size=10").json()
+    address = first["next"].removeprefix("/ecr-audit")
+    assert client.get(address).json()["version"] == first["version"]
+    published(date(2026, 11, 3))
+    gone = client.get(address)
+    assert gone.status_code == 410
+    assert first["version"] in gone.json()["detail"]
+    assert "Begin again" in gone.json()["detail"]
+
+
 def test_figures_of_the_overview(client: TestClient, nights: Callable[[str], list[dict[str, Any]]]) -> None:
     overview = client.get("/api/v1/overview").json()
     assert overview["snapshot_date"] == "2026-11-02"
@@ -126,7 +145,18 @@ def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list
     assert count("changes", change="fixed") == 2
     assert count("changes", change="new") == 0
     assert count("changes", since="2026-11-03") == 0
+    assert count("changes", until="2026-11-01") == 0
+    assert count("changes", since="2026-11-02", until="2026-11-02") == 2
     assert count("compliance", scope_type="account", scope_id="111111111111") == 2
+    assert count("compliance", scope_type="ou") == 8, "the root and three units, on two nights"
+    assert count("compliance", until="2026-11-01") == 1
+    assert count("sections", framework="/frameworks/aws-fsbp-v1.0.0", scope_type="ou") == 8, "ECR.2 and its group"
+    assert count("history") == 15
+    assert count("history", ended_by="open") == 13
+    assert count("history", ended_by="fixed", since="2026-11-03") == 0
+    assert count("history", since="2026-11-03", ou="Root/Unit2") == 5
+    assert count("history", until="2026-10-31") == 0
+    assert count("history", account="111111111111", owner="o", region="eu-west-1") == 5
     assert count("sections", linked=False) > count("sections") > 0
     assert count("sections", framework="/frameworks/aws-fsbp-v1.0.0", scope_type="ou", scope_id="Root/Unit1") > 0
 
@@ -140,6 +170,12 @@ def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list
         ("accounts?policy=/x", "policy", POLICY),
         ("accounts?ou=Root/Unit9", "ou", "Root/Unit1"),
         ("compliance?scope_type=planet", "scope_type", "'organization'"),
+        ("compliance?scope_type=ou&scope_id=Root/Unit9", "scope_id", "Root/Unit1"),
+        ("compliance?scope_id=everything", "scope_id", "organization"),
+        ("sections?framework=/frameworks/nist", "framework", "/frameworks/nist-sp-800-53-r5"),
+        ("sections?scope_type=account&scope_id=1", "scope_id", "111111111111"),
+        ("compliance?until=never", "until", "date"),
+        ("history?ended_by=magic", "ended_by", "'disappeared'"),
         ("repositories?size=1001", "size", "1000"),
         ("repositories?page=-1", "page", "1"),
         ("repositories?size=99999999999999999999", "size", "1000"),

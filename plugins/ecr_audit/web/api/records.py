@@ -187,7 +187,62 @@ class Section(Record, Counts):
     flags: list[str]
 
 
-class Night(Record, Counts):
+class Owner(Record):
+    table = "owner_compliance"
+    snapshot_date: date
+    owner: str
+    policy_id: str
+    compliant: int
+    incompliant: int
+    undetermined: int
+    inapplicable: int
+    disappeared: int
+    waived: int
+    compliance_percent: float | None
+    compliance_percent_with_waivers: float | None
+
+
+class Region(Record, Counts):
+    table = "region_compliance"
+    snapshot_date: date
+    region: str
+    policy_id: str
+
+
+class Framework(Record):
+    table = "frameworks"
+    framework_id: str
+    name: str
+
+
+class Night(Record):
+    table = "nights"
+    snapshot_date: date
+    missed: bool
+    run_time: Utc | None
+    coverage_percent: float | None
+    policy_hashes: dict[str, str] | None
+    policies_changed: list[str] | None
+
+
+class FindingHistory(Record):
+    table = "findings_history"
+    policy_id: str
+    repository_arn: str
+    account_id: str
+    account_name: str | None
+    ou_path: str | None
+    region: str
+    repository_name: str
+    owner: str | None
+    started: date
+    started_known: bool
+    ended: date | None
+    days: int
+    ended_by: str | None
+
+
+class DailyCompliance(Record, Counts):
     table = "compliance_daily"
     snapshot_date: date
     policy_id: str
@@ -315,7 +370,7 @@ class Overview(BaseModel):
     snapshot_date: date
     nights_missed: NightsMissed
     policy_id: str
-    tonight: Night | None
+    tonight: DailyCompliance | None
     changes: dict[str, int] = Field(description="By kind of change: repositories whose verdict changed so tonight.")
     outcomes: dict[str, int] = Field(description="By outcome: account-regions the reading of which ended so.")
     accounts: int

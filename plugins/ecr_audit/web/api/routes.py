@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.web.api import asked as parameters
 from ecr_audit.web.api import records
+from ecr_audit.web.api.asked import Asked
 from ecr_audit.web.aws_console import repository_address
-from ecr_audit.web.findings_query import FindingsFilter, OverwritableTags, Sort, must_exist, without_empty
+from ecr_audit.web.findings_query import must_exist, unknown_name
 from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
 from ecr_audit.web.published import Row, Unreadable
@@ -24,6 +25,7 @@ router = APIRouter(
     prefix=PREFIX,
     responses={
         404: {"description": "There is no such thing.", "content": _PROBLEM},
+        410: {"description": "The version that was asked for is no longer published.", "content": _PROBLEM},
         422: {
             "description": "A parameter is not understood; `detail` says which, and what is valid.",
             "content": _PROBLEM,
@@ -32,114 +34,8 @@ router = APIRouter(
     },
 )
 
-PolicyId = Annotated[
-    str | None, Field(max_length=200, description="Id of a policy. Without it: the one that decides most sections.")
-]
-AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
-RegionName = Annotated[str | None, Field(max_length=200, description="An AWS region, such as eu-west-1.")]
-UnitPath = Annotated[
-    str | None, Field(max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included.")
-]
-Search = Annotated[str | None, Field(max_length=200, description="Part of the name; case does not matter.")]
-ScopeType = Annotated[
-    Literal["organization", "ou", "account", "owner", "region"], Field(description="What kind of scope is looked at.")
-]
-ScopeId = Annotated[
-    str,
-    Field(max_length=1000, description="Which: `organization`, a unit's path, an account's id, an owner, a region."),
-]
-
 Item = TypeVar("Item", bound=records.Record)
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class Asked(BaseModel):
-    """What any list may be asked; parameters that it does not know are refused, and empty ones left out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    page: int = Field(1, ge=1, le=1_000_000, description="Which page, from 1.")
-    size: int = Field(100, ge=1, le=1000, description="Items a page.")
-
-    _without_empty = model_validator(mode="before")(without_empty)
-
-
-class FindingsAsked(FindingsFilter, Asked):
-    """Findings."""
-
-    sort: Sort = Field("-age", description="What they are sorted by; with `-` before it, the last or most first.")
-
-
-class RepositoriesAsked(Asked):
-    """Repositories."""
-
-    account: AccountId = None
-    region: RegionName = None
-    ou: UnitPath = None
-    owner: Annotated[str | None, Field(max_length=1000, description="Who answers for it.")] = None
-    tags: Annotated[OverwritableTags | None, Field(description="Which tags can be overwritten.")] = None
-    search: Search = None
-
-
-class UnitsAsked(Asked):
-    """Organizational units."""
-
-    policy: PolicyId = None
-
-
-class AccountsAsked(Asked):
-    """Accounts."""
-
-    policy: PolicyId = None
-    ou: UnitPath = None
-    account: AccountId = None
-    search: Search = None
-
-
-class CoverageAsked(Asked):
-    """Coverage of accounts."""
-
-    ou: UnitPath = None
-    account: AccountId = None
-
-
-class TargetsAsked(Asked):
-    """Account-regions."""
-
-    account: AccountId = None
-    region: RegionName = None
-    outcome: Annotated[Outcome | None, Field(description="How reading it ended.")] = None
-
-
-class SectionsAsked(Asked):
-    """Sections."""
-
-    framework: Annotated[str | None, Field(max_length=200, description="Id of a framework: /frameworks/…")] = None
-    linked: Annotated[bool, Field(description="Only sections that some policy reaches.")] = True
-    scope_type: Annotated[
-        Literal["organization", "ou", "account"], Field(description="What kind of scope is looked at.")
-    ] = "organization"
-    scope_id: ScopeId = "organization"
-
-
-class NightsAsked(Asked):
-    """Nights."""
-
-    policy: PolicyId = None
-    scope_type: ScopeType = "organization"
-    scope_id: ScopeId = "organization"
-
-
-class ChangesAsked(Asked):
-    """Changes."""
-
-    policy: PolicyId = None
-    since: Annotated[date | None, Field(description="The first night, as 2026-11-23.")] = None
-    change: Annotated[
-        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again"] | None,
-        Field(description="The kind of change."),
-    ] = None
-    account: AccountId = None
 
 
 @router.get("/publication", tags=["Publication"])
@@ -154,7 +50,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
     """The figures of the overview: compliance, coverage, what changed tonight."""
     policy_id = _policy_id(page, policy)
     tonight = page.publication.part(
-        "api/compliance", 1, 0, policy=policy_id, scope_type="organization", scope_id="organization"
+        "api/compliance", 1, 0, policy=policy_id, scope_type="organization", scope_id=None, since=None, until=None
     )
     return _read(
         records.Overview,
@@ -173,8 +69,9 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
 
 
 @router.get("/findings", tags=["Findings"])
-def findings(page: PageDep, asked: Annotated[FindingsAsked, Query()]) -> records.Part[records.Finding]:
+def findings(page: PageDep, asked: Annotated[parameters.FindingsAsked, Query()]) -> records.Part[records.Finding]:
     """Repositories that are incompliant, or were when last seen; the filters are those of the findings page."""
+    _require_version(page, asked)
     given = asked.parameters(page)
     count = page.rows("findings/count", **given)[0]["findings"]
     rows = page.rows(
@@ -184,7 +81,9 @@ def findings(page: PageDep, asked: Annotated[FindingsAsked, Query()]) -> records
 
 
 @router.get("/repositories", tags=["Repositories"])
-def repositories(page: PageDep, asked: Annotated[RepositoriesAsked, Query()]) -> records.Part[records.Repository]:
+def repositories(
+    page: PageDep, asked: Annotated[parameters.RepositoriesAsked, Query()]
+) -> records.Part[records.Repository]:
     """All repositories, by account, region and name."""
     given = _filters(page, asked)
     count = page.publication.count("api/repositories_matching", **given)
@@ -212,25 +111,37 @@ def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
 
 
 @router.get("/ous", tags=["Organization"])
-def ous(page: PageDep, asked: Annotated[UnitsAsked, Query()]) -> records.Part[records.Unit]:
+def ous(page: PageDep, asked: Annotated[parameters.UnitsAsked, Query()]) -> records.Part[records.Unit]:
     """Organizational units in the order of the tree; each counts those below it."""
     return _list(page, "api/ous", records.Unit, asked)
 
 
 @router.get("/accounts", tags=["Organization"])
-def accounts(page: PageDep, asked: Annotated[AccountsAsked, Query()]) -> records.Part[records.Account]:
+def accounts(page: PageDep, asked: Annotated[parameters.AccountsAsked, Query()]) -> records.Part[records.Account]:
     """Accounts and how they fare under a policy."""
     return _list(page, "api/accounts", records.Account, asked)
 
 
+@router.get("/owners", tags=["Organization"])
+def owners(page: PageDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> records.Part[records.Owner]:
+    """Owners and how their repositories fare under a policy, by name."""
+    return _list(page, "api/owners", records.Owner, asked)
+
+
+@router.get("/regions", tags=["Organization"])
+def regions(page: PageDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> records.Part[records.Region]:
+    """Regions and how the repositories in them fare under a policy, by name."""
+    return _list(page, "api/regions", records.Region, asked)
+
+
 @router.get("/coverage", tags=["Coverage"])
-def coverage(page: PageDep, asked: Annotated[CoverageAsked, Query()]) -> records.Part[records.Coverage]:
+def coverage(page: PageDep, asked: Annotated[parameters.CoverageAsked, Query()]) -> records.Part[records.Coverage]:
     """Accounts and how much of each was seen."""
     return _list(page, "api/coverage", records.Coverage, asked)
 
 
 @router.get("/targets", tags=["Coverage"])
-def targets(page: PageDep, asked: Annotated[TargetsAsked, Query()]) -> records.Part[records.Target]:
+def targets(page: PageDep, asked: Annotated[parameters.TargetsAsked, Query()]) -> records.Part[records.Target]:
     """Account-regions and how reading each of them ended, with AWS's error."""
     return _list(page, "api/targets", records.Target, asked)
 
@@ -241,20 +152,40 @@ def policies(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[re
     return _list(page, "api/policies", records.Policy, asked)
 
 
+@router.get("/frameworks", tags=["Policies and frameworks"])
+def frameworks(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Framework]:
+    """The frameworks, by name."""
+    return _list(page, "api/frameworks", records.Framework, asked)
+
+
 @router.get("/sections", tags=["Policies and frameworks"])
-def sections(page: PageDep, asked: Annotated[SectionsAsked, Query()]) -> records.Part[records.Section]:
-    """Sections of the frameworks and how they fare tonight in the organization, a unit or an account."""
+def sections(page: PageDep, asked: Annotated[parameters.SectionsAsked, Query()]) -> records.Part[records.Section]:
+    """Sections of the frameworks and how they fare tonight in the organization, its units or its accounts."""
     return _list(page, "api/sections", records.Section, asked)
 
 
 @router.get("/compliance", tags=["History"])
-def compliance(page: PageDep, asked: Annotated[NightsAsked, Query()]) -> records.Part[records.Night]:
-    """How the organization, a unit, an account, an owner or a region fared each night, the newest first."""
-    return _list(page, "api/compliance", records.Night, asked)
+def compliance(
+    page: PageDep, asked: Annotated[parameters.ComplianceAsked, Query()]
+) -> records.Part[records.DailyCompliance]:
+    """How the organization, its units, accounts, owners or regions fared each night, the newest first."""
+    return _list(page, "api/compliance", records.DailyCompliance, asked)
+
+
+@router.get("/nights", tags=["History"])
+def nights(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Night]:
+    """The nights that were due, the newest first: whether each was audited, how much was seen, by which policies."""
+    return _list(page, "api/nights", records.Night, asked)
+
+
+@router.get("/history", tags=["History"])
+def history(page: PageDep, asked: Annotated[parameters.HistoryAsked, Query()]) -> records.Part[records.FindingHistory]:
+    """Incompliant stretches of repositories, ended or open, the last to begin first."""
+    return _list(page, "api/history", records.FindingHistory, asked)
 
 
 @router.get("/changes", tags=["History"])
-def changes(page: PageDep, asked: Annotated[ChangesAsked, Query()]) -> records.Part[records.Change]:
+def changes(page: PageDep, asked: Annotated[parameters.ChangesAsked, Query()]) -> records.Part[records.Change]:
     """What changed, night by night, the newest first."""
     return _list(page, "api/changes", records.Change, asked)
 
@@ -270,14 +201,34 @@ def _policy_id(page: Page, policy: str | None) -> str:
     return choose_policy(page, policy).policy_id
 
 
+def _require_version(page: Page, asked: Asked) -> None:
+    """Refuse to go on in another publication than the one that the pages before were read from."""
+    if asked.version not in (None, page.publication.version):
+        raise HTTPException(
+            410,
+            f"version: {asked.version!r:.120} is no longer published; {page.publication.version} is. Begin again with"
+            " the first page, without version.",
+        )
+
+
 def _filters(page: Page, asked: Asked) -> dict[str, Any]:
     """What the query of a list is given: all that was asked but the page, names checked, the policy chosen."""
-    given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in ("page", "size")}
-    for name in ("ou", "account", "region", "owner"):
+    _require_version(page, asked)
+    given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in Asked.model_fields}
+    for name in ("ou", "account", "region", "owner", "framework"):
         must_exist(page, name, given.get(name))
+    if scope_id := given.get("scope_id"):
+        _require_scope(page, given["scope_type"], scope_id)
     if "policy" in given:
         given["policy"] = _policy_id(page, given["policy"])
     return {name: str(value) if isinstance(value, Outcome) else value for name, value in given.items()}
+
+
+def _require_scope(page: Page, scope_type: str, scope_id: str) -> None:
+    """As `must_exist`, for a scope that was judged on some night: it may be gone by now."""
+    nearest = [row["scope_id"] for row in page.rows("api/nearest_scopes", scope_type=scope_type, scope_id=scope_id)]
+    if scope_id not in nearest[:1]:
+        raise unknown_name("scope_id", scope_id, nearest)
 
 
 def _list(page: Page, query: str, record: type[Item], asked: Asked) -> records.Part[Item]:
@@ -291,7 +242,8 @@ def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[R
     """A page of a list. One after the last has no items: a script that counts up comes to an end."""
     pages = max(1, -(-count // asked.size))
     path = page.request.url.path.removeprefix(page.urls.root)
-    others = asked.model_dump(mode="json", exclude_defaults=True, exclude={"page"})
+    others = asked.model_dump(mode="json", exclude_defaults=True, exclude={"page", "version"})
+    following = others | {"page": asked.page + 1, "version": page.publication.version}
     return _read(
         records.Part[record],  # type: ignore[valid-type]
         {
@@ -300,7 +252,7 @@ def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[R
             "count": count,
             "page": asked.page,
             "pages": pages,
-            "next": page.urls.to(path, others | {"page": asked.page + 1}) if asked.page < pages else None,
+            "next": page.urls.to(path, following) if asked.page < pages else None,
             "items": rows,
         },
     )

@@ -1,0 +1,152 @@
+"""What each list may be asked: its parameters, checked and described for the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.web.findings_query import FindingsFilter, OverwritableTags, Sort, without_empty
+
+PolicyId = Annotated[
+    str | None, Field(max_length=200, description="Id of a policy. Without it: the one that decides most sections.")
+]
+AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
+RegionName = Annotated[str | None, Field(max_length=200, description="An AWS region, such as eu-west-1.")]
+UnitPath = Annotated[
+    str | None, Field(max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included.")
+]
+Search = Annotated[str | None, Field(max_length=200, description="Part of the name; case does not matter.")]
+ScopeType = Annotated[
+    Literal["organization", "ou", "account", "owner", "region"], Field(description="What kind of scope is looked at.")
+]
+ScopeId = Annotated[
+    str | None,
+    Field(
+        max_length=1000,
+        description="Which: `organization`, a unit's path, an account's id, an owner, a region. Without it: all.",
+    ),
+]
+Since = Annotated[date | None, Field(description="The first night, as 2026-11-23.")]
+Until = Annotated[date | None, Field(description="The last night, as 2026-11-23.")]
+
+
+class Asked(BaseModel):
+    """What any list may be asked; parameters that it does not know are refused, and empty ones left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: int = Field(1, ge=1, le=1_000_000, description="Which page, from 1.")
+    size: int = Field(100, ge=1, le=1000, description="Items a page.")
+    version: str | None = Field(
+        None,
+        max_length=100,
+        description="Only of this version of what is published, as `next` asks: 410 when another has taken its place.",
+    )
+
+    _without_empty = model_validator(mode="before")(without_empty)
+
+
+class FindingsAsked(FindingsFilter, Asked):
+    """Findings."""
+
+    sort: Sort = Field("-age", description="What they are sorted by; with `-` before it, the last or most first.")
+
+
+class RepositoriesAsked(Asked):
+    """Repositories."""
+
+    account: AccountId = None
+    region: RegionName = None
+    ou: UnitPath = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Who answers for it.")] = None
+    tags: Annotated[OverwritableTags | None, Field(description="Which tags can be overwritten.")] = None
+    search: Search = None
+
+
+class UnitsAsked(Asked):
+    """Organizational units."""
+
+    policy: PolicyId = None
+
+
+class AccountsAsked(Asked):
+    """Accounts."""
+
+    policy: PolicyId = None
+    ou: UnitPath = None
+    account: AccountId = None
+    search: Search = None
+
+
+class CoverageAsked(Asked):
+    """Coverage of accounts."""
+
+    ou: UnitPath = None
+    account: AccountId = None
+
+
+class TargetsAsked(Asked):
+    """Account-regions."""
+
+    account: AccountId = None
+    region: RegionName = None
+    outcome: Annotated[Outcome | None, Field(description="How reading it ended.")] = None
+
+
+class SectionsAsked(Asked):
+    """Sections."""
+
+    framework: Annotated[str | None, Field(max_length=200, description="Id of a framework: /frameworks/…")] = None
+    linked: Annotated[bool, Field(description="Only sections that some policy reaches.")] = True
+    scope_type: Annotated[
+        Literal["organization", "ou", "account"], Field(description="What kind of scope is looked at.")
+    ] = "organization"
+    scope_id: ScopeId = None
+
+
+class ComplianceAsked(Asked):
+    """Compliance of scopes, night by night."""
+
+    policy: PolicyId = None
+    since: Since = None
+    until: Until = None
+    scope_type: ScopeType = "organization"
+    scope_id: ScopeId = None
+
+
+class ChangesAsked(Asked):
+    """Changes."""
+
+    policy: PolicyId = None
+    since: Since = None
+    until: Until = None
+    change: Annotated[
+        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again"] | None,
+        Field(description="The kind of change."),
+    ] = None
+    account: AccountId = None
+
+
+class ScopesAsked(Asked):
+    """Owners, or regions, under a policy."""
+
+    policy: PolicyId = None
+
+
+class HistoryAsked(Asked):
+    """Incompliant stretches of repositories, ended or open."""
+
+    policy: PolicyId = None
+    account: AccountId = None
+    region: RegionName = None
+    ou: UnitPath = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Who answers, or answered, for it.")] = None
+    ended_by: Annotated[
+        Literal["fixed", "disappeared", "account_closed", "open"] | None,
+        Field(description="How it ended; `open`: it has not."),
+    ] = None
+    since: Annotated[date | None, Field(description="Only what was open on this day or later, as 2026-11-23.")] = None
+    until: Annotated[date | None, Field(description="Only what began by this day, as 2026-11-23.")] = None

@@ -1,0 +1,4 @@
+-- frameworks: one row per framework, by name.
+-- key: framework_id.  from: frameworks.
+FROM frameworks
+ORDER BY name

@@ -1,0 +1,4 @@
+-- nights: one row per night due, the newest first.
+-- key: snapshot_date.  from: nights.
+FROM nights
+ORDER BY snapshot_date DESC
