@@ -80,7 +80,7 @@ as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31,
 
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
-	@published=$$($(BIN)/python -m ecr_audit.publication) && $(BIN)/duckdb -readonly "$$published"
+	@published=$$($(BIN)/python -m ecr_audit.publication) && $(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and sentences of sql/
 	@$(BIN)/python bin/docs.py

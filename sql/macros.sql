@@ -18,6 +18,9 @@ CREATE MACRO tagged_owner(tags) AS coalesce(
     )[1]
 );
 
+-- comparable: a word of AWS's, such as a setting, without regard to case and surrounding blanks; '' for NULL.
+CREATE MACRO comparable(word) AS upper(trim(coalesce(word, ''), E' \t\r\n'));
+
 -- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'

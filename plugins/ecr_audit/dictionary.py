@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,13 @@ TITLE = """\
 
 Every table of `compliance.duckdb`, of the files beside it and of the PostgreSQL schema. Times are UTC.
 Made by `make docs` from the headers of `sql/marts` and from `sql/dictionary.yaml`: change those.
+"""
+
+VIEWS_TITLE = """
+# Views of the lake
+
+`lake.sql`, which is published beside the tables, makes a view of each table of the lake for DuckDB: the rows of all
+nights, by `snapshot_date`. A column means what the published column of that name means.
 """
 
 
@@ -98,19 +105,27 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def to_markdown(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary) -> str:
-    """The dictionary as a page, with the types of a published database."""
+def to_markdown(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary, views: Dictionary) -> str:
+    """The dictionary as a page: the tables of a published database, then the views of the lake.
+
+    The session has both; a view is called `lake_<table>`.
+    """
     parts = [TITLE, "\n".join(f"- [{table}](#{table}): {dictionary.tables[table].row}" for table in dictionary.tables)]
+    parts += _described(connection, dictionary, "")
+    parts += [VIEWS_TITLE, *_described(connection, views, "lake_")]
+    return "\n".join(parts) + "\n"
+
+
+def _described(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary, prefix: str) -> Iterator[str]:
     for table, described in dictionary.tables.items():
         key = f"Key: {', '.join(f'`{column}`' for column in described.key)}." if described.key else ""
-        parts.append(f"\n## {table}\n\n{_capitalized(described.row)} {key}".rstrip())
+        yield f"\n## {prefix}{table}\n\n{_capitalized(described.row)} {key}".rstrip()
         if described.notes:
-            parts.append(f"\n{described.notes}")
-        parts.append("\n| column | type | unit | meaning |\n|---|---|---|---|")
-        for name, kind in columns_of(connection, table):
+            yield f"\n{described.notes}"
+        yield "\n| column | type | unit | meaning |\n|---|---|---|---|"
+        for name, kind in columns_of(connection, f"{prefix}{table}"):
             column = dictionary.column(table, name)
-            parts.append(f"| `{name}` | {kind} | {column.unit} | {column.meaning} |")
-    return "\n".join(parts) + "\n"
+            yield f"| `{name}` | {kind} | {column.unit} | {column.meaning} |"
 
 
 def _column(entry: str | Mapping[str, Any]) -> Column:

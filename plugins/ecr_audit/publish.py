@@ -22,6 +22,7 @@ import duckdb
 
 from ecr_audit import __version__
 from ecr_audit.catalog import Catalog
+from ecr_audit.csv_files import write_csv
 from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
@@ -296,13 +297,8 @@ def _export(database: duckdb.DuckDBPyConnection, table: str, folder: Path) -> No
         f"COPY {table} TO $path (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)",
         {"path": str(folder / f"{table}.parquet")},
     )
-    if table in WITHOUT_CSV:
-        return
-    columns = database.execute(f"DESCRIBE {table}").fetchall()
-    cells = ", ".join(_harmless(name) if kind == "VARCHAR" else f'"{name}"' for name, kind, *_ in columns)
-    database.execute(
-        f"COPY (SELECT {cells} FROM {table}) TO $path (FORMAT csv, HEADER)", {"path": str(folder / f"{table}.csv")}
-    )
+    if table not in WITHOUT_CSV:
+        write_csv(database, table, folder / f"{table}.csv")
 
 
 def _write_checksums(folder: Path) -> None:
@@ -312,11 +308,3 @@ def _write_checksums(folder: Path) -> None:
         with path.open("rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def _harmless(column: str) -> str:
-    """A text cell that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection)."""
-    return (
-        f"""CASE WHEN left("{column}", 1) IN ('=', '+', '-', '@', chr(9), chr(10), chr(13))"""
-        f""" THEN '''' || "{column}" ELSE "{column}" END AS "{column}\""""
-    )

@@ -140,7 +140,7 @@ class Warehouse:
         self.connection.execute(
             f"""
             CREATE VIEW lake.{name} AS
-            SELECT {", ".join(_columns(table, version))}, getvariable('{name}_date') AS snapshot_date
+            SELECT {", ".join(select_list(table, version))}, getvariable('{name}_date') AS snapshot_date
             FROM read_parquet(getvariable('{name}_file'), hive_partitioning = FALSE)
             {slice_of_accounts if name in SLICED else ""}
             """
@@ -171,7 +171,7 @@ class Warehouse:
         self.connection.execute(
             f"""
             CREATE VIEW lake.{name} AS
-            SELECT snapshot_date, {", ".join(_columns(table, max(versions)))}
+            SELECT snapshot_date, {", ".join(select_list(table, max(versions)))}
             FROM read_parquet(
                 getvariable('{name}_files'),
                 hive_partitioning = TRUE,
@@ -262,8 +262,8 @@ class Warehouse:
         self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
 
 
-def _columns(table: LakeTable, version: int) -> list[str]:
-    """What to select of files of that version: NULL for the columns that they lack."""
+def select_list(table: LakeTable, version: int) -> list[str]:
+    """The columns to select from files of that version: typed NULLs for those that they lack."""
     # An empty file of pyarrow's knows the type of a column as DuckDB calls it.
     kinds = dict(zip(table.schema.names, duckdb.from_arrow(table.schema.empty_table()).types, strict=True))
     lacking = table.lacking(version)
@@ -277,6 +277,13 @@ def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:
         return parse_statement(f"sql/{relative}.sql", path.read_text(encoding="utf-8"))
     except OSError as fault:
         raise WarehouseError(f"{path}: cannot be read ({fault.strerror})") from fault
+
+
+def read_macro(name: str) -> str:
+    """The statement of sql/macros.sql that creates a macro, without its comment."""
+    statements = duckdb.extract_statements((SQL_ROOT / "macros.sql").read_text(encoding="utf-8"))
+    begin = f"CREATE MACRO {name}("
+    return next(each.query[each.query.index(begin) :].rstrip("; \n") for each in statements if begin in each.query)
 
 
 def parse_statement(path: str, text: str) -> Statement:

