@@ -15,7 +15,8 @@ import pytest
 
 from ecr_audit import workbook as writing
 from ecr_audit.publish import publish
-from ecr_audit.workbook import MAX_CHARACTERS, SHEETS, write_workbook
+from ecr_audit.workbook import DEFINITIONS, MAX_CHARACTERS, write_workbook
+from ecr_audit.workbook_sheets import SHEETS
 
 DAY = date(2026, 11, 1)
 
@@ -43,12 +44,52 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
 def test_the_cover_says_what_was_audited_when_and_by_which_policies(
     book: Any, database: duckdb.DuckDBPyConnection
 ) -> None:
-    cover = {name: value for name, value, *_ in book["Cover"].iter_rows(values_only=True) if name}
+    lines = list(book["Cover"].iter_rows(values_only=True))
+    cover = {name: value for name, value, *_ in lines if name}
     publication = database.table("publication").to_arrow_table().to_pylist()[0]
+    assert "ECR image-tag mutability: audit evidence" in cover
+    assert cover["Organization"] == publication["organization_id"]
     assert cover["Snapshot (UTC date)"].date() == publication["snapshot_date"]
     assert cover["Repositories judged on (commit)"] == publication["inventory_commit"]
-    assert cover["Coverage, % of account-regions read"] == pytest.approx(publication["coverage_percent"])
+    assert cover["Coverage of the organization, % of account-regions read"] == pytest.approx(
+        publication["coverage_percent"]
+    )
+    assert cover["Program version"] == publication["program_version"]
     assert dict(publication["policy_hashes"]).items() <= cover.items()
+    assert cover.keys() >= DEFINITIONS.keys()
+
+
+def test_the_cover_counts_each_policy_apart(book: Any, database: duckdb.DuckDBPyConnection) -> None:
+    shown = {row[0]: row[1:8] for row in book["Cover"].iter_rows(values_only=True) if row[7] is not None}
+    header = shown.pop("Policy")
+    assert header[:4] == ("Compliance, %", "With waivers, %", "Compliant", "Incompliant")
+    expected = database.execute(
+        """
+        SELECT policy_id, compliance_percent, compliant, incompliant, waived
+        FROM compliance_daily
+        WHERE scope_type = 'organization' AND snapshot_date = (SELECT snapshot_date FROM publication)
+        """
+    ).fetchall()
+    assert len(shown) == len(expected) == 2
+    for policy_id, percent, *counts in expected:
+        row = shown[policy_id.rpartition("/")[2]]
+        assert (row[0], [row[2], row[3], row[4]]) == (pytest.approx(percent), counts)
+
+
+def test_what_an_auditor_needs_is_on_paper(book: Any) -> None:
+    """Columns beyond the printed ones are for the screen; each page names its night and its number."""
+    needed = {
+        "Findings": {"policy", "repository_arn", "owner", "status", "waived", "waiver_id", "overwritable_tags"},
+        "Waivers": {"waiver_id", "status", "expires", "tag_key", "tag_value", "reason", "approved_by", "ticket"},
+        "Coverage": {"account_id", "coverage_percent", "repositories_unseen"},
+        "Linked sections": {"section_number", "compliance_percent", "waived", "coverage_percent"},
+    }
+    for sheet in SHEETS:
+        page = book[sheet.name]
+        printed = {page.cell(1, column).value for column in range(1, sheet.printed + 1)}
+        assert needed[sheet.name] <= printed, sheet.name
+        assert "2026-" in page.oddFooter.left.text, sheet.name
+        assert page.oddFooter.right.text == "Page &P of &N"
 
 
 def test_every_finding_section_account_and_waiver_is_there(book: Any, database: duckdb.DuckDBPyConnection) -> None:

@@ -24,6 +24,18 @@ Sort = Literal[
 # The oldest first.
 DEFAULT_SORT: Sort = "-age"
 
+FILTER_WORDS = {
+    "status": "status",
+    "ou": "unit, and those below",
+    "account": "account",
+    "region": "region",
+    "owner": "owner",
+    "age": "open for days at least",
+    "tags": "tags that can be overwritten",
+    "waived": "accepted by a waiver",
+    "search": "words in names",
+}
+
 # sql/pages/findings/matching.sql has as many.
 WORDS = 5
 
@@ -79,6 +91,10 @@ class FindingsFilter(BaseModel):
         """What an address has to say to get the same: nothing, of what is left out or usual."""
         given = self.model_dump(exclude_defaults=True)
         return {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+
+    def in_words(self) -> dict[str, str]:
+        """The filters that are given, but the policy: what each is, and its value."""
+        return {FILTER_WORDS[name]: str(value) for name, value in self.in_query().items() if name in FILTER_WORDS}
 
     def parameters(self, page: Page) -> dict[str, Any]:
         """The parameters of sql/pages/findings/matching.sql.

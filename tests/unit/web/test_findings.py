@@ -206,15 +206,33 @@ def test_the_address_is_the_whole_state(client: TestClient, night: duckdb.DuckDB
     }
 
 
-def test_excel_has_what_csv_has(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
+def test_excel_has_what_csv_has_and_both_say_which_part_they_are(
+    client: TestClient, night: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    """17 of the findings are under the policy, 8 of them in us-east-1, where one of three accounts was not read."""
     as_csv = client.get("/findings.csv", params={"region": "us-east-1"})
-    assert as_csv.headers["content-disposition"] == 'attachment; filename="findings-2026-11-09.csv"'
-    book = openpyxl.load_workbook(io.BytesIO(client.get("/findings.xlsx", params={"region": "us-east-1"}).content))
+    name = 'attachment; filename="findings-2026-11-09-by-region-8-of-17.'
+    assert as_csv.headers["content-disposition"] == f'{name}csv"'
+    as_excel = client.get("/findings.xlsx", params={"region": "us-east-1"})
+    assert as_excel.headers["content-disposition"] == f'{name}xlsx"'
+    book = openpyxl.load_workbook(io.BytesIO(as_excel.content))
     sheet = [[cell.value for cell in row] for row in book["Findings"].iter_rows()]
-    rows = list(csv.reader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
-    assert sheet[0] == rows[0]
-    assert [row[0] for row in sheet] == [row[0] for row in rows]
-    assert len(rows) == 9
+    rows = list(csv.DictReader(io.StringIO(as_csv.content.decode("utf-8-sig"))))
+    arn = sheet[0].index("repository_arn")
+    assert [row[arn] for row in sheet[1:]] == [row["repository_arn"] for row in rows]
+    assert len(rows) == 8
+    with (folder / "findings.csv").open(encoding="utf-8-sig", newline="") as published:
+        assert list(rows[0]) == next(csv.reader(published)), "the columns of the published file"
+
+    cover = dict(row[:2] for row in book["Cover"].iter_rows(values_only=True))
+    assert "ECR image-tag mutability: an excerpt of the findings" in cover
+    assert cover["This is a part of the findings"] == "8 of 17 under the policy"
+    assert (cover["Filter: Policy"], cover["Filter: region"]) == (POLICY, "us-east-1")
+    part = cover["Coverage of the accounts and regions in this part, %"]
+    assert (part, cover["Coverage of the organization, % of account-regions read"]) == (
+        pytest.approx(100 * 2 / 3),
+        pytest.approx(100 * 5 / 6),
+    )
 
 
 def test_excel_says_when_it_is_cut(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
@@ -16,7 +16,8 @@ from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.paging import paging
 from ecr_audit.web.policy_choice import choose_policy
 from ecr_audit.web.published import Row, statement
-from ecr_audit.workbook import MAX_ROWS, Sheet, write_workbook
+from ecr_audit.workbook import MAX_ROWS, Excerpt, write_workbook
+from ecr_audit.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, Sheet
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,26 +58,35 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
 def as_csv(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> StreamingResponse:
     """All that the filter leaves, as it is read."""
     given = query.parameters(page)
+    name = _file_name(page, query, _excerpt(page, query, given), "csv")
     answer = page.download().execute(statement("findings/download"), given)
-    headers = {"Content-Disposition": f'attachment; filename="{_file_name(page, "csv")}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(csv_lines(answer), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/findings.xlsx")
 def as_excel(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> FileResponse:
     """What the filter leaves, up to MAX_ROWS; the sheet and its cover say so when that is not all."""
-    sheet = Sheet(
-        "Findings",
-        "findings",
-        11,
-        "by policy, the oldest first",
-        statement("findings/download"),
-        query.parameters(page),
-    )
+    given = query.parameters(page)
+    excerpt = _excerpt(page, query, given)
+    columns = f"SELECT {FINDINGS_COLUMNS} FROM ({statement('findings/download')})"
+    sheet = Sheet("Findings", "findings", FINDINGS_PRINTED, "by policy, the oldest first", columns, given)
     database = page.download()
     path = Path(page.until_sent(tempfile.TemporaryDirectory(prefix="ecr-audit-")), "findings.xlsx")
-    write_workbook(database, path, [sheet])
-    return FileResponse(path, filename=_file_name(page, "xlsx"))
+    write_workbook(database, path, [sheet], excerpt)
+    return FileResponse(path, filename=_file_name(page, query, excerpt, "xlsx"))
+
+
+def _excerpt(page: Page, query: FindingsFilter, given: dict[str, Any]) -> Excerpt:
+    """Which part of the findings the filter leaves: the filter in words, and how much of the part was seen."""
+    nothing_else = dict.fromkeys(given) | {"policy": given["policy"]}
+    scope = {name: given[name] for name in ("ou", "account", "region")}
+    return Excerpt(
+        filters={"Policy": given["policy"] or "all policies"} | query.in_words(),
+        findings=page.rows("findings/count", **given)[0]["findings"],
+        all_findings=page.rows("findings/count", **nothing_else)[0]["findings"],
+        coverage_percent=page.rows("findings/coverage", **scope)[0]["coverage_percent"],
+    )
 
 
 def _choices(page: Page, policy_id: str) -> dict[str, list[Row]]:
@@ -86,5 +96,9 @@ def _choices(page: Page, policy_id: str) -> dict[str, list[Row]]:
     return choices
 
 
-def _file_name(page: Page, kind: str) -> str:
-    return f"findings-{page.publication.snapshot_date:%Y-%m-%d}.{kind}"
+def _file_name(page: Page, query: FindingsFilter, excerpt: Excerpt, kind: str) -> str:
+    """The name says what the file is not: findings-2026-11-23-by-ou-age-391-of-610.csv."""
+    filters = [name for name in query.in_query() if name in type(query).model_fields]
+    by = "-".join(("by", *filters, "")) if filters else ""
+    night = f"{page.publication.snapshot_date:%Y-%m-%d}"
+    return f"findings-{night}-{by}{excerpt.findings}-of-{excerpt.all_findings}.{kind}"

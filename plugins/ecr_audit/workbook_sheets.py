@@ -1,0 +1,111 @@
+"""The sheets of the auditors' workbook: what each shows, in which order, and which of its columns go on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet: its tab, the published table that has all of its rows, how many columns go on paper, its query.
+
+    `order` says in words how the query sorts: which rows are there when not all of them are. `parameters` are those
+    that the query names, as $name.
+    """
+
+    name: str
+    table: str
+    printed: int
+    order: str
+    query: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+# The columns of findings as the workbook has them, those first that an auditor needs on paper. The ARN names account,
+# region and repository; these have columns of their own after it, to filter by.
+FINDINGS_COLUMNS = """
+    split_part(policy_id, '/', -1) AS policy, repository_arn, account_name, ou_path, owner, status, observed,
+    incompliant_start_date, age_days, started_known, waived, waiver_id, overwritable_tags, exclusion_filters,
+    account_id, region, repository_name, * EXCLUDE (
+        snapshot_date, policy_id, repository_arn, account_name, ou_path, owner, status, observed,
+        incompliant_start_date, age_days, started_known, waived, waiver_id, overwritable_tags, exclusion_filters,
+        account_id, region, repository_name
+    )
+"""
+FINDINGS_PRINTED = 14
+
+SHEETS = (
+    Sheet(
+        "Findings",
+        "findings",
+        FINDINGS_PRINTED,
+        "those that count in a framework first, then by severity, then by age",
+        f"""
+        SELECT {FINDINGS_COLUMNS}
+        FROM findings
+        ORDER BY
+            policy_id IN (SELECT policy_id FROM section_policies) DESC,
+            (
+                SELECT list_position(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], severity)
+                FROM policies
+                WHERE policies.policy_id = findings.policy_id
+            ),
+            policy,
+            age_days DESC,
+            account_id,
+            region,
+            repository_name
+        """,
+    ),
+    Sheet(
+        "Linked sections",
+        "section_compliance",
+        14,
+        "by framework",
+        """
+        SELECT
+            framework_name, section_number, section_title, sub_sections, internal_rules, policies, flags,
+            compliance_percent, compliance_percent_with_waivers, compliant, incompliant, waived, undetermined,
+            coverage_percent, inapplicable, disappeared, section_id
+        FROM section_compliance
+        WHERE scope_type = 'organization'
+            AND snapshot_date = (SELECT snapshot_date FROM publication)
+            AND section_id IN (SELECT section_id FROM section_policies)
+        ORDER BY framework_name, position
+        """,
+    ),
+    Sheet(
+        "Coverage",
+        "coverage",
+        10,
+        "the least seen first",
+        """
+        SELECT
+            account_id, account_name, ou_path, state, coverage_percent, targets, collected, repositories_observed,
+            repositories_unseen, first_day_not_seen, * EXCLUDE (
+                snapshot_date, account_id, account_name, ou_path, state, coverage_percent, targets, collected,
+                repositories_observed, repositories_unseen, first_day_not_seen
+            )
+        FROM coverage
+        ORDER BY coverage_percent NULLS LAST, account_id
+        """,
+    ),
+    Sheet(
+        "Waivers",
+        "waivers",
+        16,
+        "by status",
+        """
+        SELECT
+            waiver_id, status, created, expires, days_left, matched_findings, split_part(policy_id, '/', -1) AS policy,
+            repository, account_id, ou_path, region, tag_key, tag_value, reason, approved_by, ticket, * EXCLUDE (
+                snapshot_date, waiver_id, status, created, expires, days_left, matched_findings, policy_id,
+                repository, account_id, ou_path, region, tag_key, tag_value, reason, approved_by, ticket
+            )
+        FROM waivers
+        ORDER BY status, expires, waiver_id
+        """,
+    ),
+)
