@@ -13,7 +13,7 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.dictionary import load_dictionary, to_markdown
 from ecr_audit.lake import Lake
 from ecr_audit.lake_views import view_dictionary
-from ecr_audit.publish import LAKE_VIEWS, TABLES, publish
+from ecr_audit.publish import LAKE_VIEWS, TABLES, VIEWS, publish
 from ecr_audit.schemas import STAGES
 from ecr_audit.settings import SQL_ROOT
 
@@ -34,7 +34,7 @@ def main() -> None:
         database = publish(lake, catalog, Path(folder, "publish"), owner_tags=()).database
         with duckdb.connect(database, read_only=True) as published:
             published.execute((database.parent / LAKE_VIEWS).read_text(encoding="utf-8"))
-            text = to_markdown(published, load_dictionary(TABLES), view_dictionary())
+            text = to_markdown(published, load_dictionary(TABLES | VIEWS), view_dictionary())
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(text, encoding="utf-8")
 

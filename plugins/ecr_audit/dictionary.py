@@ -86,10 +86,10 @@ def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Di
     return Dictionary(tables, columns)
 
 
-def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: Dictionary) -> None:
-    """Write the meanings into the tables of a schema (`published.main`), where DuckDB's tools show them."""
+def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: Dictionary, kind: str = "TABLE") -> None:
+    """Write the meanings into the tables (or, as `kind` says, views) of a schema, where DuckDB's tools show them."""
     for table, described in dictionary.tables.items():
-        connection.execute(f"COMMENT ON TABLE {schema}.{table} IS {quoted(described.row)}")
+        connection.execute(f"COMMENT ON {kind} {schema}.{table} IS {quoted(described.row)}")
         for name, _ in columns_of(connection, f"{schema}.{table}"):
             meaning = quoted(str(dictionary.column(table, name)))
             connection.execute(f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {meaning}')

@@ -98,6 +98,9 @@ TABLES = {
     "publication": "marts/publication",
 }
 
+# Views of published tables, which are in the databases and in no file beside them: the same rows once more.
+VIEWS = {"open_findings": "marts/open_findings"}
+
 # Too long for a spreadsheet, and with nothing in them to act on that `findings` has not.
 WITHOUT_CSV = ("repositories", "policy_output")
 
@@ -275,6 +278,12 @@ def _build_database(
             lake_schema_version=SCHEMA_VERSION,
         )
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))
+    # Within the database, so that a view names its tables whatever the file is called where it is opened.
+    warehouse.connection.execute("USE published")
+    for view, source in VIEWS.items():
+        warehouse.create_view(view, read_statement(source))
+    comment_on(warehouse.connection, "main", load_dictionary(VIEWS), "VIEW")
+    warehouse.connection.execute("USE memory")
     warehouse.connection.execute("DETACH published")
 
 

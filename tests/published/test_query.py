@@ -69,4 +69,4 @@ def test_the_example_notebook_runs() -> None:
     for number, cell in enumerate(cells):
         exec(compile(cell, f"{NOTEBOOK.name}[{number}]", "exec"), namespace)
     assert len(namespace["daily"]) == 6
-    assert namespace["by_owner"]["findings"].sum() == len(ecr_audit.query("SELECT 1 FROM findings"))
+    assert namespace["by_owner"]["findings"].sum() == len(ecr_audit.query("SELECT 1 FROM open_findings"))

@@ -106,7 +106,7 @@ def test_sheets_have_frozen_headers_filters_and_widths(book: Any) -> None:
         page = book[sheet.name]
         assert page.freeze_panes == "A2"
         assert page.auto_filter.ref == page.dimensions
-        assert all(page.column_dimensions[cell.column_letter].width >= 10 for cell in page[1])
+        assert all(page.column_dimensions[cell.column_letter].width >= 8 for cell in page[1])
 
 
 def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None:
