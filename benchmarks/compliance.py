@@ -42,7 +42,9 @@ SELECT
     'ACTIVE' AS state,
     'ou-ab12-' || (i % 50) AS ou_id,
     'Root/Unit' || (i % 10) || '/Team' || (i % 50) AS ou_path,
-    TIMESTAMPTZ '2020-01-01' AS joined_at
+    TIMESTAMPTZ '2020-01-01' AS joined_at,
+    TIMESTAMPTZ '2026-11-01 02:00' AS collected_at,
+    collected_at AS details_read_at
 FROM range(getvariable('accounts')) AS t(i);
 
 CREATE TABLE scan_targets AS
@@ -100,6 +102,7 @@ SELECT
     NULL::VARCHAR AS kms_key,
     MAP {'owner': 'team-' || k, 'env': 'prod'} AS tags,
     TIMESTAMPTZ '2026-11-01 02:00' + to_days(getvariable('night')::INTEGER - 1) AS collected_at,
+    collected_at AS tags_read_at,
     TRUE AS observed
 FROM named
 """

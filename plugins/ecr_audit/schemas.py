@@ -51,9 +51,14 @@ ACCOUNTS = LakeTable(
             # Names from the root down, `Root/Prod/Payments`: what people call the unit.
             ("ou_path", pa.string()),
             ("joined_at", TIMESTAMP),
+            ("collected_at", TIMESTAMP),
+            # When its name, unit and date of joining were read: before collected_at where one of them could not be read
+            # and is the last known one; null when it never was.
+            ("details_read_at", TIMESTAMP),
         ]
     ),
     ("account_id",),
+    added={"collected_at": 5, "details_read_at": 5},
 )
 
 SCAN_TARGETS = LakeTable(
@@ -92,14 +97,17 @@ REPOSITORIES = LakeTable(
             ("scan_on_push", pa.bool_()),
             ("encryption_type", pa.string()),
             ("kms_key", pa.string()),
-            # Null when tags were not collected (setting, or refused); an empty map when there are none.
+            # Null when they are not wanted (setting) or were never read; an empty map when there are none.
             ("tags", pa.map_(pa.string(), pa.string())),
+            # Before collected_at where they could not be read and are the last known ones; null with `tags`.
+            ("tags_read_at", TIMESTAMP),
             ("collected_at", TIMESTAMP),
             # False: its target could not be read in this snapshot, and the row is the last one known, carried over.
             ("observed", pa.bool_()),
         ]
     ),
     ("account_id", "region", "repository_name"),
+    added={"tags_read_at": 5},
 )
 
 POLICY_OUTPUT = LakeTable(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
@@ -87,22 +88,38 @@ def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
     )
 
 
-def list_regions(hub: Hub) -> list[Region]:
-    """The regions of the hub's partition in which ECR is offered, ordered by name.
+@dataclass(frozen=True)
+class OfferedRegions:
+    """The regions of a partition in which ECR is offered, ordered by name."""
+
+    regions: tuple[Region, ...]
+    # None: they are EC2's own, and no others exist. Else why EC2 would not say, so that they are those of botocore,
+    # which does not know regions that are newer than it is.
+    doubt: str | None = None
+
+
+def list_regions(hub: Hub) -> OfferedRegions:
+    """The regions of the hub's partition in which ECR is offered.
 
     EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions),
     botocore's own list serves.
     """
     try:
-        answer = hub.client("ec2").describe_regions(AllRegions=True)
-    except (ClientError, BotoCoreError) as error:
-        log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", error)
+        named = hub.client("ec2").describe_regions(AllRegions=True).get("Regions")
+        doubt = None if named else "the answer names no region"
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
+        named, doubt = [], str(error)
+    if doubt:
+        log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", doubt)
         names = hub.session.get_available_regions("ecr", hub.partition)
-        return [Region(name, hub.partition == "aws" and name not in ALWAYS_ENABLED) for name in sorted(names)]
-    return sorted(
-        (Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in answer["Regions"]),
-        key=lambda region: region.name,
-    )
+        return OfferedRegions(tuple(region_of(name, hub.partition) for name in sorted(names)), doubt)
+    regions = [Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in named]
+    return OfferedRegions(tuple(sorted(regions, key=lambda region: region.name)))
+
+
+def region_of(name: str, partition: str) -> Region:
+    """A region of which only the name is known."""
+    return Region(name, opt_in=partition == "aws" and name not in ALWAYS_ENABLED)
 
 
 class _Reader:

@@ -15,6 +15,8 @@ from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_o
 REPOSITORY_PAGE = 1000
 # The most that a page can hold (Resource Groups Tagging API Reference, GetResources).
 TAG_PAGE = 100
+# How the error_code of a target begins that was COLLECTED, but for its repositories' tags.
+TAGS_NOT_READ = "Tags."
 
 
 @dataclass
@@ -52,7 +54,7 @@ def scan_target(identity: Identity, account_id: str, region: str, *, opt_in_regi
         try:
             scan.tags = yield from _tags(identity, region)
         except AWS_FAULTS as error:
-            scan.error_code = f"Tags.{error_code(error)}"
+            scan.error_code = f"{TAGS_NOT_READ}{error_code(error)}"
             scan.error_message = f"Repository tags could not be read: {error_message(error)}"
     return scan
 

@@ -18,7 +18,7 @@ from rich.progress import track
 
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.catalog import Catalog, load_catalog
-from ecr_audit.compliance import evaluate, later_dates, roll_up
+from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
 from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
 from ecr_audit.demo.waivers import write_waivers
 from ecr_audit.demo.world import Repository, World
@@ -61,7 +61,8 @@ def write_history(
     _require_organization(lake, story.organization_id)
     # Two nights of `make audit` follow; the demo's day is that of the second.
     file = write_waivers(Path(lake.root).parent / "waivers.yaml", last + timedelta(days=2))
-    waivers = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
+    accepted = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
+    waivers = KnownWaivers(accepted, datetime.now(UTC))
     dates = list(_write_inventories(lake, story, nights))
     for day in track([dates[0], *later_dates(lake, dates[0])], "Judging the nights"):
         evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
@@ -100,9 +101,11 @@ def _write_inventories(lake: Lake, story: Story, nights: Iterable[int]) -> Itera
             continue
         day, world = story.first + timedelta(days=night), story.world(night)
         outage = OUTAGE_REGION if night == OUTAGE_NIGHT else None
-        targets, repositories = _scan(world, datetime.combine(day, time(2), UTC), known, outage)
+        started_at = datetime.combine(day, time(2), UTC)
+        targets, repositories = _scan(world, started_at, known, outage)
+        accounts = _accounts(world, started_at)
         with lake.writer("inventory", day) as writer:
-            for table, rows in ((ACCOUNTS, _accounts(world)), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)):
+            for table, rows in ((ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)):
                 writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
             writer.commit(
                 {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id}
@@ -110,7 +113,7 @@ def _write_inventories(lake: Lake, story: Story, nights: Iterable[int]) -> Itera
         yield day
 
 
-def _accounts(world: World) -> Iterator[Row]:
+def _accounts(world: World, collected_at: datetime) -> Iterator[Row]:
     for account in world.account_list:
         yield {
             "account_id": account.id,
@@ -119,6 +122,8 @@ def _accounts(world: World) -> Iterator[Row]:
             "ou_id": account.parent_id,
             "ou_path": world.ou_path(account.id),
             "joined_at": datetime.fromtimestamp(account.joined_at, UTC),
+            "collected_at": collected_at,
+            "details_read_at": collected_at,
         }
 
 
@@ -175,6 +180,7 @@ def _repository(target: Target, repository: Repository, collected_at: datetime) 
         "encryption_type": repository.encryption_type,
         "kms_key": repository.kms_key,
         "tags": list((repository.tags or {}).items()),
+        "tags_read_at": collected_at,
         "collected_at": collected_at,
         "observed": True,
     }

@@ -62,7 +62,7 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
 def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
     """Compare ECR_AUDIT_REGIONS with what the partition offers. Returns the wanted regions; none when it failed."""
     try:
-        regions = wanted_regions(list_regions(hub), settings, Limits(), hub.partition)
+        regions = wanted_regions(list_regions(hub).regions, settings, Limits(), hub.partition)
     except PlanError as error:
         return [], fail(REGIONS, str(error), "Mend ECR_AUDIT_REGIONS.")
     found = f"all {len(regions)} of partition {hub.partition}"

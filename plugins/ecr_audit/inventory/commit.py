@@ -17,7 +17,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.aws.repositories import TAGS_NOT_READ
 from ecr_audit.errors import FinalError
+from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.plan import Plan, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
 from ecr_audit.lake import PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
@@ -49,6 +51,7 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
 
     - Targets of a batch that left no part are FAILED.
     - Repositories of targets that were not collected are carried over, `observed` = false, from the newest snapshot.
+    - Tags that could not be read stay as they are in it, with when they were read.
     - A limited run changes only what it planned; the rest stays as an earlier snapshot of the same date has it.
 
     Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read.
@@ -66,6 +69,9 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "hub_account_id": plan.hub_account_id,
             "limited": plan.limited,
             "lost_batches": lost,
+            "regions": plan.regions,
+            "regions_read_at": plan.regions_read_at,
+            "regions_error": plan.regions_error,
         }
         commit = writer.commit(details)
     _remove_older_plans(lake, plan_id)
@@ -103,22 +109,22 @@ class _Base:
 
     @classmethod
     def of(cls, lake: Lake, plan: Plan) -> _Base:
-        same_day = lake.read_commit("inventory", plan.snapshot_date)
-        commit = same_day or lake.previous_commit("inventory", plan.snapshot_date)
+        commit = last_known_commit(lake, plan.snapshot_date)
         if commit is None:
             return cls(None, SCAN_TARGETS.schema.empty_table(), False)
         lake.open_table(commit, REPOSITORIES)  # verified, so that a damaged file is named
         repositories = ds.dataset(lake.location(commit, REPOSITORIES), filesystem=lake.filesystem, format="parquet")
         targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
-        return cls(repositories, targets, plan.limited and same_day is not None)
+        return cls(repositories, targets, plan.limited and commit.snapshot_date == plan.snapshot_date)
 
     def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
         """The targets and repositories of the accounts from `first` up to, but without, `following`."""
         within = pc.field("account_id") >= first
         if following is not None:
             within &= pc.field("account_id") < following
-        repositories = self.repositories.to_table(filter=within) if self.repositories else None
-        return self.targets.filter(within), REPOSITORIES.schema.empty_table() if repositories is None else repositories
+        if self.repositories is None:
+            return self.targets.filter(within), REPOSITORIES.schema.empty_table()
+        return self.targets.filter(within), completed_repositories(self.repositories.to_table(filter=within))
 
 
 def _write_targets_and_repositories(
@@ -136,6 +142,7 @@ def _write_targets_and_repositories(
             lost += lost_here
             outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
             old_targets, old_repositories = base.slice(first, following)
+            repositories = _with_last_known_tags(repositories, targets, old_repositories)
             if base.keeps_unplanned:
                 targets = pa.concat_tables([targets, _without(old_targets, planned)])
             repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
@@ -192,6 +199,20 @@ def _outcome_without_scan(batch: int | None) -> dict[str, object]:
     # What the batch cost before it ended, nobody has counted: that is null, not 0.
     message = f"Batch {batch} ended without writing what it had; its log in the scan_accounts task says why"
     return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message}
+
+
+def _with_last_known_tags(repositories: pa.Table, targets: pa.Table, old: pa.Table) -> pa.Table:
+    """The repositories that were read; those of targets whose tags could not be read, with the tags that are known.
+
+    Where tags are not wanted (ECR_AUDIT_COLLECT_TAGS) no target has that error, and none are kept.
+    """
+    is_collected = pc.field("outcome") == Outcome.COLLECTED.value
+    failed = targets.filter(is_collected & pc.starts_with(pc.field("error_code"), TAGS_NOT_READ))
+    if not failed.num_rows:
+        return repositories
+    is_unread = pc.and_(_among(repositories, failed), repositories[TAGS.read_at].is_null())
+    kept = keep_last_known(repositories.filter(is_unread), old, TAGS)
+    return pa.concat_tables([repositories.filter(pc.invert(is_unread)), kept])
 
 
 def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:

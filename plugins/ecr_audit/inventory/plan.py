@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, list_regions, organization_id
+from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, organization_id
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
+from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
+from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
@@ -75,6 +77,10 @@ class Plan:
     partition: str
     # The run reads a part of the organization: what it does not read stays as that day's snapshot has it.
     limited: bool
+    # The regions in which ECR is offered, and whether each is opt-in; see KnownRegions.
+    regions: Mapping[str, bool] = field(default_factory=dict)
+    regions_read_at: str | None = None
+    regions_error: str | None = None
 
     @property
     def folder(self) -> str:
@@ -83,7 +89,7 @@ class Plan:
 
 
 def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
-    """Read the organization's accounts and start a plan with them.
+    """Read the organization's accounts and regions, and start a plan with them.
 
     Raises HubError; and PlanError when the lake holds the snapshots of another organization, which this one would
     make look closed down.
@@ -98,22 +104,31 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
         limited=bool(limits),
     )
     _require_same_organization(lake, plan)
-    accounts = pa.Table.from_pylist(
-        [
-            {
-                "account_id": account.account_id,
-                "account_name": account.name,
-                "state": account.state,
-                "ou_id": account.ou_id,
-                "ou_path": account.ou_path,
-                "joined_at": account.joined_at,
-                "unit_ids": account.unit_ids,
-            }
-            for account in list_accounts(hub)
-        ],
-        schema=STAGED_ACCOUNTS,
+    listed = list_accounts(hub)
+    collected_at = datetime.now(UTC)
+    accounts = [
+        {
+            "account_id": account.account_id,
+            "account_name": account.name,
+            "state": account.state,
+            "ou_id": account.ou_id,
+            "ou_path": account.ou_path,
+            "joined_at": account.joined_at,
+            "unit_ids": account.unit_ids,
+            "collected_at": collected_at,
+        }
+        for account in listed
+    ]
+    accounts = keep_last_known_details(accounts, known_accounts(lake, snapshot_date))
+    stage_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=STAGED_ACCOUNTS))
+    # After the accounts: by that sql/marts/unread_values.sql knows which night read them.
+    known = known_regions(lake, hub, snapshot_date)
+    plan = replace(
+        plan,
+        regions={region.name: region.opt_in for region in known.regions},
+        regions_read_at=known.read_at.isoformat() if known.read_at else None,
+        regions_error=known.error,
     )
-    stage_table(lake, plan, "accounts.parquet", accounts)
     with lake.scratch(f"{plan.plan_id}-plan") as folder:
         local = folder / "plan.json"
         local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
@@ -128,7 +143,10 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     """
     plan = read_plan(lake, plan_id)
     accounts = staged_table(lake, plan, "accounts.parquet")
-    regions = wanted_regions(list_regions(hub), settings, limits, hub.partition)
+    offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
+    if plan.regions_error:
+        offered = with_named(offered, hub, [*settings.regions, *limits.regions])
+    regions = wanted_regions(offered, settings, limits, hub.partition)
     wanted = _wanted_accounts(accounts, settings, limits)
     active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
     last = _last_scan(lake, plan.snapshot_date)
@@ -186,7 +204,7 @@ def _require_same_organization(lake: Lake, plan: Plan) -> None:
         )
 
 
-def wanted_regions(offered: list[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
+def wanted_regions(offered: Sequence[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
     """The offered regions that the settings and the run ask for. Raises PlanError, naming what is not offered."""
     known = {region.name: region for region in offered}
     for source, names in (("ECR_AUDIT_REGIONS", settings.regions), ("the run's regions", limits.regions)):

@@ -61,6 +61,7 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
         "encryption_type": [(each.get("encryptionConfiguration") or {}).get("encryptionType") for _, each in found],
         "kms_key": [(each.get("encryptionConfiguration") or {}).get("kmsKey") for _, each in found],
         "tags": [_tags_of(scan, each) for scan, each in found],
+        "tags_read_at": [None if scan.tags is None else collected_at for scan, _ in found],
         "collected_at": [collected_at] * len(found),
         "observed": [True] * len(found),
     }

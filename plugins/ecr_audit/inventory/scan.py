@@ -25,6 +25,7 @@ from ecr_audit.aws.clients import Clients
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.repositories import TargetScan, scan_target
 from ecr_audit.aws.session import Hub
+from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.inventory.plan import Plan, read_plan, stage_table, staged_table
 from ecr_audit.inventory.rows import repository_rows, target_rows
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
@@ -95,7 +96,8 @@ def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] |
         return None
     targets = staged_table(lake, plan, targets_name(batch))
     repositories_file = targets.schema.metadata[REPOSITORIES_FILE].decode()
-    return SCAN_TARGETS.completed(targets.replace_schema_metadata(None)), staged_table(lake, plan, repositories_file)
+    repositories = completed_repositories(staged_table(lake, plan, repositories_file))
+    return SCAN_TARGETS.completed(targets.replace_schema_metadata(None)), repositories
 
 
 class _PartWriter:

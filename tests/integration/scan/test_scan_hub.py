@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ecr_audit.aws.organization import Region, list_accounts, list_regions, organization_id
+from ecr_audit.aws.organization import OfferedRegions, Region, list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import HubError, connect_hub
 from ecr_audit.demo import world as demo
 from ecr_audit.demo.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
@@ -132,17 +132,17 @@ def test_a_body_that_breaks_off_is_no_empty_organization(hub_of, organization_of
 
 
 def test_regions_are_those_that_ec2_names(hub_of, organization_of):
-    assert list_regions(hub_of(organization_of(1))) == [
-        Region("eu-west-1", opt_in=False),
-        Region("me-south-1", opt_in=True),
-        Region("us-east-1", opt_in=False),
-    ]
+    assert list_regions(hub_of(organization_of(1))) == OfferedRegions(
+        (Region("eu-west-1", opt_in=False), Region("me-south-1", opt_in=True), Region("us-east-1", opt_in=False))
+    )
 
 
 def test_without_leave_to_ask_ec2_the_list_of_botocore_serves(hub_of, organization_of, caplog):
     hub = hub_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2"))
     with caplog.at_level(logging.WARNING):
-        found = list_regions(hub)
+        offered = list_regions(hub)
+    found = offered.regions
+    assert "UnauthorizedOperation" in (offered.doubt or "")
     assert "ec2:DescribeRegions in the hub account" in caplog.text
     assert {"us-east-1", "eu-west-1", "me-south-1"} <= {region.name for region in found}
     assert not any(region.name.startswith(("us-gov-", "cn-")) for region in found)

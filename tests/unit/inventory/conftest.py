@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from ecr_audit.aws.calls import Effort
-from ecr_audit.aws.organization import Account, Region
+from ecr_audit.aws.organization import Account, OfferedRegions, Region
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import TargetScan
 from ecr_audit.inventory import plan as planning
+from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import Limits, Plan
@@ -37,7 +38,8 @@ def account(account_id: str, path: str = "Root", state: str = "ACTIVE") -> Accou
 class FakeOrganization:
     """Set `accounts`, `regions`, `repositories` and `outcomes`, then `run` a night.
 
-    Each account x region is COLLECTED unless `outcomes` says otherwise. `calls`: what each target costs.
+    Each account x region is COLLECTED unless `outcomes` says otherwise. `calls`: what each target costs. `tags` and
+    `created`: of repositories, by name. Tags of targets in `tags_denied` cannot be read, in `tags_odd` one is odd.
     """
 
     id = "o-1"
@@ -46,16 +48,23 @@ class FakeOrganization:
         self.lake = lake
         self.accounts: list[Account] = [account(HUB)]
         self.regions = [Region("eu-west-1", False), Region("us-east-1", False)]
+        # Why EC2 would not name the regions, so that these are botocore's.
+        self.regions_doubt: str | None = None
         self.repositories: dict[Target, list[str]] = {}
         self.outcomes: dict[Target, Outcome] = {}
         self.calls: dict[Target, int] = {}
-        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws")
+        self.tags: dict[str, dict[str, str]] = {}
+        self.tags_denied: set[Target] = set()
+        self.tags_odd: set[Target] = set()
+        self.created: dict[str, float | None] = {}
+        session = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
+        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", session=session)
         self.scanned: list[Target] = []
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
         monkeypatch.setattr(
             planning, "list_accounts", lambda _: sorted(self.accounts, key=lambda each: each.account_id)
         )
-        monkeypatch.setattr(planning, "list_regions", lambda _: self.regions)
+        monkeypatch.setattr(regions, "list_regions", lambda _: OfferedRegions(tuple(self.regions), self.regions_doubt))
         monkeypatch.setattr(scanning, "_scan_targets", self._scan)
 
     def add(self, *account_ids: str, path: str = "Root", state: str = "ACTIVE") -> None:
@@ -82,17 +91,41 @@ class FakeOrganization:
             outcome = self.outcomes.get(target, Outcome.COLLECTED)
             found = self.repositories.get(target, []) if outcome is Outcome.COLLECTED else []
             code = None if outcome is Outcome.COLLECTED else f"{outcome}Code"
+            arns = {name: f"arn:{'/'.join(target)}/{name}" for name in found}
             repositories = [
-                {"repositoryName": name, "repositoryArn": f"arn:{'/'.join(target)}/{name}", "createdAt": 1.0}
-                for name in found
+                {"repositoryName": name, "repositoryArn": arn, "createdAt": self.created.get(name, 1.0)}
+                for name, arn in arns.items()
             ]
-            scan = TargetScan(*target, outcome, repositories, {} if found else None, code)
+            tags = {arn: self.tags[name] for name, arn in arns.items() if name in self.tags} if found else None
+            if not settings.collect_tags:
+                tags = None
+            elif target in self.tags_denied and found:
+                tags, code = None, "Tags.AccessDeniedException"
+            elif target in self.tags_odd:
+                code = "Tags.Odd"
+            scan = TargetScan(*target, outcome, repositories, tags, code)
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
         commit = self.lake.read_commit("inventory", day)
         assert commit is not None
         return list(self.lake.open_table(commit, table).read().to_pylist())
+
+    def tags_of(self, day: date) -> dict[str, tuple[dict[str, str] | None, date | None]]:
+        """By repository name: its tags, and the night on which they were read."""
+        nights = {
+            row["collected_at"]: snapshot
+            for snapshot in self.lake.snapshot_dates("inventory")
+            for row in self.rows(snapshot, REPOSITORIES)
+            if row["observed"]
+        }
+        return {
+            row["repository_name"]: (
+                None if row["tags"] is None else dict(row["tags"]),
+                None if row["tags_read_at"] is None else nights[row["tags_read_at"]],
+            )
+            for row in self.rows(day, REPOSITORIES)
+        }
 
     def account_ids(self, day: date) -> list[str]:
         return [row["account_id"] for row in self.rows(day, ACCOUNTS)]

@@ -53,12 +53,15 @@ def test_every_planned_target_has_one_row_and_every_repository_is_there(night):
 def test_a_commit_remembers_the_run_it_is_of(night):
     details = dict(run(night, FIRST).details)
     assert details.pop("plan_id")
+    assert details.pop("regions_read_at")
     assert details == {
         "run_id": "run",
         "organization_id": "o-1",
         "hub_account_id": HUB,
         "limited": False,
         "lost_batches": [],
+        "regions": {EU: False, US: False},
+        "regions_error": None,
     }
 
 
@@ -213,24 +216,30 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(n
     """The parts of its batches, and its snapshot, lack the columns that came since."""
     plan_id = run(night, FIRST).details["plan_id"]
 
-    def lack(path):
+    def lack(path, table):
         metadata = pq.read_schema(path).metadata
-        rows = pq.read_table(path, partitioning=None).drop_columns(list(SCAN_TARGETS.added))
+        rows = pq.read_table(path, partitioning=None).drop_columns(list(table.added))
         pq.write_table(rows.replace_schema_metadata(metadata), path)
 
     root = Path(night.lake.root)
-    for part in root.glob(f"_staging/{plan_id}/scan_targets-*.parquet"):
-        lack(part)
+    for table in (SCAN_TARGETS, REPOSITORIES):
+        for part in root.glob(f"_staging/{plan_id}/{table.name}-*.parquet"):
+            lack(part, table)
     commit = commit_snapshot(night.lake, plan_id)
     assert {row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)} == {None}
 
-    lack(night.lake.location(commit, SCAN_TARGETS))
+    for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+        lack(night.lake.location(commit, table), table)
     file = root / f"_commits/inventory/{FIRST}.json"
     before = min(SCAN_TARGETS.added.values()) - 1
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": before}), "utf-8")
     run(night, FIRST, limits=limits(accounts=[A]))
     throttles = {row["account_id"]: row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)}
     assert throttles == {HUB: None, A: 0, B: None, C: None}
+    # Tags were read with their repositories then, and nothing else is known.
+    assert {name: read_on for name, (_, read_on) in night.tags_of(FIRST).items()} == dict.fromkeys(
+        ["a1", "a2", "a3", "b1", "c1"], FIRST
+    )
 
 
 def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, limits):

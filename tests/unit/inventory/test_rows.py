@@ -50,6 +50,7 @@ def test_a_whole_repository():
         "encryption_type": "KMS",
         "kms_key": "arn:aws:kms:us-east-1:111111111111:key/1",
         "tags": [("owner", "team")],
+        "tags_read_at": COLLECTED_AT,
         "collected_at": COLLECTED_AT,
         "observed": True,
     }
@@ -69,8 +70,9 @@ def test_an_unknown_mutability_is_kept_as_it_is(value):
 
 
 def test_tags_that_were_not_read_are_told_from_none_at_all():
-    assert row(WHOLE, None)["tags"] is None
-    assert row(WHOLE, {})["tags"] == []
+    unread, none_at_all = row(WHOLE, None), row(WHOLE, {})
+    assert (unread["tags"], unread["tags_read_at"]) == (None, None)
+    assert (none_at_all["tags"], none_at_all["tags_read_at"]) == ([], COLLECTED_AT)
     assert row(WHOLE, {"arn:another": {"owner": "x"}})["tags"] == []
 
 

@@ -1,0 +1,247 @@
+"""What could not be read tonight stays as it was last known, with when that was; what was read counts at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pytest
+
+from ecr_audit.aws.organization import Region
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.inventory.commit import commit_snapshot
+from ecr_audit.inventory.last_known import completed_repositories
+from ecr_audit.inventory.plan import Limits, PlanError
+from ecr_audit.inventory.scan import scan_batch
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.settings import Settings
+
+DAYS = [date(2026, 3, day) for day in range(1, 8)]
+FIRST, SECOND, THIRD, FOURTH = DAYS[:4]
+HUB, A, B = "100000000000", "200000000000", "300000000000"
+EU, US = "eu-west-1", "us-east-1"
+OWNED, SUNSET = {"owner": "team"}, {"owner": "team", "lifecycle": "sunset"}
+
+
+@pytest.fixture
+def night(organization):
+    """Two members beside the hub: `a1` and `a2` have tags, `b1` has none."""
+    organization.add(A, B)
+    organization.repositories = {(A, EU): ["a1", "a2"], (B, EU): ["b1"]}
+    organization.tags = {"a1": OWNED, "a2": SUNSET}
+    return organization
+
+
+# Tags
+
+
+def test_tags_that_cannot_be_read_stay_and_say_how_old_they_are(night):
+    night.run(FIRST)
+    night.tags_denied = {(A, EU)}
+    for day in DAYS[1:4]:
+        night.run(day)
+        assert night.tags_of(day) == {"a1": (OWNED, FIRST), "a2": (SUNSET, FIRST), "b1": ({}, day)}, day
+        assert set(night.observed(day).values()) == {True}
+
+
+def test_tags_that_can_be_read_again_count_at_once_and_so_does_their_removal(night):
+    night.run(FIRST)
+    night.tags_denied = {(A, EU)}
+    night.tags = {"a1": {"owner": "other"}, "b1": OWNED}
+    night.run(SECOND)
+    assert night.tags_of(SECOND) == {"a1": (OWNED, FIRST), "a2": (SUNSET, FIRST), "b1": (OWNED, SECOND)}
+    night.tags_denied = set()
+    night.run(THIRD)
+    assert night.tags_of(THIRD) == {"a1": ({"owner": "other"}, THIRD), "a2": ({}, THIRD), "b1": (OWNED, THIRD)}
+
+
+def test_a_repository_that_is_new_or_another_has_no_tags_and_one_that_is_gone_stays_gone(night):
+    night.run(FIRST)
+    night.tags_denied = {(A, EU)}
+    night.repositories[A, EU] = ["a1", "new"]
+    night.created = {"a1": 2.0}
+    night.run(SECOND)
+    assert night.tags_of(SECOND) == {"a1": (None, None), "new": (None, None), "b1": ({}, SECOND)}
+    night.run(THIRD)
+    assert night.tags_of(THIRD) == {"a1": (None, None), "new": (None, None), "b1": ({}, THIRD)}
+
+
+@pytest.mark.parametrize("created", [(None, 1.0), (1.0, None), (None, None)])
+def test_a_repository_without_a_time_of_creation_is_taken_for_the_one_of_before(night, created):
+    night.created = {"a1": created[0]}
+    night.run(FIRST)
+    night.tags_denied = {(A, EU)}
+    night.created = {"a1": created[1]}
+    night.run(SECOND)
+    assert night.tags_of(SECOND)["a1"] == (OWNED, FIRST)
+
+
+def test_tags_that_are_not_wanted_are_not_kept(night):
+    night.run(FIRST)
+    night.run(SECOND, collect_tags=False)
+    assert set(night.tags_of(SECOND).values()) == {(None, None)}
+    night.tags_denied = {(A, EU)}
+    night.run(THIRD)
+    assert night.tags_of(THIRD) == {"a1": (None, None), "a2": (None, None), "b1": ({}, THIRD)}
+
+
+def test_a_target_that_is_dark_and_then_without_tags_keeps_those_of_before(night):
+    night.run(FIRST)
+    night.outcomes[A, EU] = Outcome.FAILED
+    night.run(SECOND)
+    assert night.tags_of(SECOND)["a1"] == (OWNED, FIRST)
+    del night.outcomes[A, EU]
+    night.tags_denied = {(A, EU)}
+    night.run(THIRD)
+    assert night.tags_of(THIRD)["a1"] == (OWNED, FIRST)
+    night.outcomes[A, EU] = Outcome.FAILED
+    night.run(FOURTH)
+    assert night.tags_of(FOURTH)["a1"] == (OWNED, FIRST)
+
+
+def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night, limits):
+    night.run(FIRST)
+    night.tags_denied = {(A, EU)}
+    night.run(SECOND)
+    night.tags_denied = {(A, EU), (B, EU)}
+    night.run(SECOND, limits=limits(accounts=[B]))
+    [b1] = [row for row in night.rows(SECOND, REPOSITORIES) if row["repository_name"] == "b1"]
+    # They were read by the day's first run, whose rows the second one, which could not, replaced.
+    assert (b1["tags"], b1["tags_read_at"] < b1["collected_at"]) == ([], True)
+    night.tags_denied = set()
+    night.run(SECOND, limits=limits(accounts=[B]))
+    assert night.tags_of(SECOND) == {"a1": (OWNED, FIRST), "a2": (SUNSET, FIRST), "b1": ({}, SECOND)}
+
+
+def test_batches_that_are_lost_or_scanned_again_change_nothing_of_it(night):
+    night.run(FIRST, batch_accounts=1)
+    night.tags_denied = {(A, EU)}
+    night.run(SECOND, batch_accounts=1, lost=[1])
+    assert night.tags_of(SECOND)["a1"] == (OWNED, FIRST)
+    assert night.observed(SECOND)[A, EU, "a1"] is False
+    plan, batches = night.plan(THIRD)
+    for _ in range(2):
+        for batch in batches:
+            scan_batch(night.lake, night.hub, plan.plan_id, batch, Settings())
+    commit_snapshot(night.lake, plan.plan_id)
+    commit_snapshot(night.lake, plan.plan_id)
+    assert night.tags_of(THIRD)["a1"] == (OWNED, FIRST)
+
+
+def test_a_target_that_has_an_error_and_its_tags_keeps_what_was_read(night):
+    """Such as one with an odd tag, which was left out."""
+    night.run(FIRST)
+    night.tags_odd = {(A, EU)}
+    night.tags = {"a1": {"owner": "other"}}
+    night.run(SECOND)
+    assert night.tags_of(SECOND) == {"a1": ({"owner": "other"}, SECOND), "a2": ({}, SECOND), "b1": ({}, SECOND)}
+
+
+def test_what_an_older_version_wrote_has_tags_as_old_as_its_rows():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [{"tags": [("a", "b")], "collected_at": at}, {"tags": None, "collected_at": at}]
+    older = pa.Table.from_pylist(rows, schema=REPOSITORIES.schema_of(4))
+    assert completed_repositories(older)["tags_read_at"].to_pylist() == [at, None]
+
+
+# Accounts
+
+
+def unit_of(night, day, account_id=A):
+    """The account's name, unit and date of joining, and the night on which they were read."""
+    nights = {row["collected_at"]: each for each in DAYS if each <= day for row in night.rows(each, ACCOUNTS)}
+    [row] = [row for row in night.rows(day, ACCOUNTS) if row["account_id"] == account_id]
+    return row["account_name"], row["ou_id"], row["ou_path"], row["joined_at"], nights.get(row["details_read_at"])
+
+
+def without(night, **changes):
+    """The accounts, A as changed."""
+    return [replace(each, **changes) if each.account_id == A else each for each in night.accounts]
+
+
+@pytest.mark.parametrize(
+    "missing", [{"ou_id": None, "ou_path": None, "unit_ids": ()}, {"name": ""}, {"joined_at": None}]
+)
+def test_what_organizations_does_not_give_of_an_account_stays_until_it_does(night, missing):
+    night.run(FIRST)
+    name, *known, read_on = unit_of(night, FIRST)
+    assert (name, read_on) == (f"account {A}", FIRST)
+    there = night.accounts
+    night.accounts = without(night, **missing)
+    for day in (SECOND, THIRD):
+        night.run(day)
+        assert unit_of(night, day) == (name, *known, FIRST)
+        assert unit_of(night, day, B)[-1] == day
+    night.accounts = there
+    night.run(FOURTH)
+    assert unit_of(night, FOURTH) == (name, *known, FOURTH)
+
+
+def test_an_account_whose_unit_was_never_read_has_none(night):
+    night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
+    night.run(FIRST)
+    assert unit_of(night, FIRST)[1:] == (None, None, datetime(2020, 1, 1, tzinfo=UTC), None)
+
+
+def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night, limits):
+    night.run(FIRST)
+    night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
+    night.run(SECOND, limits=limits(ous=["Root"]))
+    assert {account_id for account_id, _ in night.outcomes_of(SECOND)} == {HUB, A, B}
+    night.run(THIRD, limits=limits(ous=[night.accounts[0].ou_id]))
+    assert {account_id for account_id, _ in night.outcomes_of(THIRD)} == {HUB, A, B}
+
+
+# Regions
+
+
+def regions_of(night, day):
+    return {region for _, region in night.outcomes_of(day)}
+
+
+def refuse(night, *botocore):
+    """EC2 no longer names the regions; botocore knows these."""
+    night.regions, night.regions_doubt = [Region(name, False) for name in botocore], "denied"
+
+
+def test_the_list_of_regions_stays_as_it_was_last_read(night):
+    """Neither one that botocore does not know yet is lost, nor one that only botocore knows is planned."""
+    night.regions = [Region("ap-new-1", True), Region(EU, False)]
+    read_at = night.run(FIRST).details["regions_read_at"]
+    refuse(night, EU, US)
+    for day in (SECOND, THIRD):
+        details = night.run(day).details
+        assert regions_of(night, day) == {"ap-new-1", EU}
+        assert details["regions"] == {"ap-new-1": True, EU: False}
+        assert (details["regions_read_at"], details["regions_error"]) == (read_at, "denied")
+
+
+def test_a_region_that_is_asked_for_may_have_opened_since(night):
+    night.regions = [Region(EU, False)]
+    night.run(FIRST)
+    refuse(night, EU, US)
+    night.run(SECOND, regions=(EU, US))
+    assert regions_of(night, SECOND) == {EU, US}
+    with pytest.raises(PlanError, match="'eu-west-9' is no region"):
+        night.run(THIRD, limits=Limits(regions=["eu-west-9"]))
+
+
+def test_a_list_that_never_was_read_is_botocores_and_what_was_scanned_before(night):
+    refuse(night, EU)
+    details = night.run(FIRST).details
+    assert regions_of(night, FIRST) == {EU}
+    assert (details["regions_read_at"], details["regions_error"]) == (None, "denied")
+    refuse(night, US)
+    night.run(SECOND)
+    assert regions_of(night, SECOND) == {EU, US}
+
+
+def test_a_list_that_can_be_read_again_counts_at_once(night):
+    night.run(FIRST)
+    refuse(night, EU)
+    night.run(SECOND)
+    night.regions, night.regions_doubt = [Region(US, False)], None
+    details = night.run(THIRD).details
+    assert regions_of(night, THIRD) == {US}
+    assert details["regions_error"] is None
