@@ -26,7 +26,7 @@ from compliance import NIGHTS, OWNER_TAGS, in_fresh_process, organization, scan
 from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import Catalog, load_catalog
-from ecr_audit.compliance import Evaluation, evaluate, roll_up
+from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake, SnapshotWriter
 from ecr_audit.publication import DATABASE
 from ecr_audit.publish import publish
@@ -192,7 +192,8 @@ def make(folder: str, nights: int) -> None:
 def judge(lake: Lake, catalog: Catalog, day: date) -> Commit:
     """Judge and roll up a night, as the library does."""
     evaluate(lake, catalog, day, owner_tags=OWNER_TAGS)
-    return roll_up(lake, catalog, day, waivers=pa.Table.from_pylist(WAIVERS, schema=SCHEMA))[0]
+    waivers = KnownWaivers(pa.Table.from_pylist(WAIVERS, schema=SCHEMA), datetime.now(UTC))
+    return roll_up(lake, catalog, day, waivers=waivers)[0]
 
 
 def write(database: duckdb.DuckDBPyConnection, writer: SnapshotWriter, queries: Mapping[str, str], night: int) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from types import FrameType
@@ -22,9 +22,9 @@ import pytest
 import ecr_audit
 from ecr_audit import waivers
 from ecr_audit.catalog import Catalog, load_catalog
-from ecr_audit.compliance import Finding, evaluate, roll_up
+from ecr_audit.compliance import Finding, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake
-from ecr_audit.publish import HISTORIES
+from ecr_audit.publish import HISTORIES, readings
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
@@ -59,9 +59,19 @@ class SmallLake:
         self.catalog = catalog
         self.owner_tags = ("owner",)
         self.waivers = waivers.SCHEMA.empty_table()
+        # Those of an earlier night, when the file cannot be read.
+        self.waivers_unread: KnownWaivers | None = None
 
-    def scan(self, day: date, *, repositories: Rows = (), accounts: Rows = (), scan_targets: Rows = ()) -> Commit:
-        """Commit an inventory. Rows name only the columns that matter.
+    def scan(
+        self,
+        day: date,
+        *,
+        repositories: Rows = (),
+        accounts: Rows = (),
+        scan_targets: Rows = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Commit an inventory. Rows name only the columns that matter; `details` are what the commit notes.
 
         Without accounts there is one, `shop`. Every account has every region that a row names; a target that no row
         describes was COLLECTED, or in an account that is not active, ACCOUNT_INACTIVE.
@@ -72,13 +82,14 @@ class SmallLake:
         with self.lake.writer("inventory", day) as writer:
             for table, rows in ((ACCOUNTS, account_rows), (SCAN_TARGETS, targets), (REPOSITORIES, repository_rows)):
                 writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
-            return writer.commit({})
+            return writer.commit(details or {})
 
     def judge(self, day: date) -> tuple[Commit, list[Finding]]:
         """Both judging tasks, one after the other."""
         run_time = datetime.combine(day, time(3), UTC)
+        waivers = KnownWaivers(self.waivers, run_time) if self.waivers_unread is None else self.waivers_unread
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
-        return roll_up(self.lake, self.catalog, day, waivers=self.waivers)
+        return roll_up(self.lake, self.catalog, day, waivers=waivers)
 
     def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
         """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
@@ -95,7 +106,10 @@ class SmallLake:
             warehouse.connection.execute("ATTACH ':memory:' AS published")
             for published in ("findings", "findings_history"):
                 warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
-            return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day).to_pylist())
+            inventory = self.lake.read_commit("inventory", day)
+            assert inventory is not None
+            noted = readings(inventory, commit)
+            return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day, **noted).to_pylist())
 
 
 def _repository(row: dict[str, Any], day: date) -> dict[str, Any]:

@@ -51,6 +51,10 @@ def _iso_date(value: Any) -> Any:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+class WaiversUnreadError(WaiverError):
+    """The file of waivers could not be read at all, which says nothing of what is in it."""
+
+
 Text = Annotated[str, Field(min_length=1)]
 Day = Annotated[date, Field(strict=True), BeforeValidator(_iso_date)]
 
@@ -101,7 +105,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     """The waivers of a file, a path or s3://bucket/key, as rows of `SCHEMA`; none without a location.
 
     A waiver may last `max_days` from the day it was created.
-    Raises WaiverError, which lists every fault found.
+    Raises WaiverError, which lists every fault found; WaiversUnreadError when there was nothing to look at.
     """
     if location is None:
         return SCHEMA.empty_table()
@@ -113,7 +117,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
                 _download(location, path)
             located = read_located(path, WaiversYaml, faults)
         except (OSError, *S3_ERRORS) as fault:
-            raise WaiverError(
+            raise WaiversUnreadError(
                 f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
                 " s3://bucket/key; unset: no waivers"
             ) from fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.compliance import steps
-from ecr_audit.waivers import WaiverError, load_waivers
+from ecr_audit.compliance import known_waivers, steps
+from ecr_audit.settings import Settings
+from ecr_audit.waivers import SCHEMA, WaiverError, load_waivers
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -160,3 +162,79 @@ def test_the_steps_take_the_waivers_of_the_setting(
     steps.roll_up(steps.evaluate(day.isoformat(), []))
     findings = [row for row in small_lake.rows("findings", day) if row["policy_id"] == POLICY]
     assert {row["repository_name"]: row["waiver_id"] for row in findings} == {"legacy/app": "W-1", "app": None}
+
+
+@pytest.fixture
+def judged(
+    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[date], dict[str, Any]]:
+    """Scans a night and judges it with the file as it is; returns the waiver of each finding."""
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
+
+    def night(day: date) -> dict[str, Any]:
+        small_lake.scan(day, repositories=[{"repository_name": "legacy/app", "tags": {"stage": "sandbox"}}, {}])
+        steps.roll_up(steps.evaluate(day.isoformat(), []))
+        rows = [row for row in small_lake.rows("findings", day) if row["policy_id"] == POLICY]
+        return {row["repository_name"]: row["waiver_id"] for row in rows}
+
+    return night
+
+
+def test_waivers_that_cannot_be_read_stay_until_they_can(
+    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+) -> None:
+    """Also those that begin or end meanwhile: each night takes those of its day."""
+    first, second, third, ended, back = (date(2026, *day) for day in ((2, 1), (2, 2), (2, 3), (4, 1), (4, 2)))
+    waived, not_waived = {"legacy/app": "W-1", "app": None}, {"legacy/app": None, "app": None}
+    assert judged(first) == waived
+    read_at = small_lake.lake.read_commit("compliance", first).details["waivers_read_at"]
+    kept = path.rename(path.with_suffix(".lost"))
+    for day in (second, third):
+        assert judged(day) == waived
+        details = small_lake.lake.read_commit("compliance", day).details
+        assert details["waivers_read_at"] == read_at
+        assert f"'{path}' cannot be read" in details["waivers_error"]
+        [unread] = small_lake.rows("unread_values", day)
+        assert (unread["kind"], unread["repositories"]) == ("waivers", 1)
+        assert unread["last_read_at"].isoformat() == read_at
+    assert judged(ended) == not_waived
+    kept.rename(path)
+    path.write_text(path.read_text().replace("2026-04-01", "2026-05-01"))
+    assert judged(back) == waived
+    assert small_lake.lake.read_commit("compliance", back).details["waivers_error"] is None
+    assert small_lake.rows("unread_values", back) == []
+
+
+def test_a_night_that_is_judged_again_takes_the_newest_waivers_that_are_known(
+    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+) -> None:
+    first, second = date(2026, 2, 1), date(2026, 2, 2)
+    text = path.read_text()
+    path.write_text("waivers: []")
+    judged(first)
+    path.write_text(text)
+    judged(second)
+    path.unlink()
+    steps.roll_up(steps.evaluate(first.isoformat(), []))
+    for day in (first, second):
+        assert {row["waiver_id"] for row in small_lake.rows("waived_findings", day)} == {"W-1"}, day
+
+
+def test_a_file_that_never_was_read_is_not_one_without_waivers(
+    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+) -> None:
+    path.unlink()
+    with pytest.raises(WaiverError, match="cannot be read"):
+        judged(date(2026, 2, 1))
+    small_lake.judge(date(2026, 2, 1))
+    with pytest.raises(WaiverError, match="cannot be read"):
+        judged(date(2026, 2, 2))
+
+
+def test_waivers_of_an_older_lake_count_when_the_file_cannot_be_read(older: Any, tmp_path: Path) -> None:
+    settings = Settings(waivers=str(tmp_path / "none.yaml"))
+    known = known_waivers(older.lake, older.catalog, settings)
+    assert known.rows["waiver_id"].to_pylist() == ["W-1"]
+    assert known.rows.schema.equals(SCHEMA)
+    assert known.read_at == older.lake.read_commit("compliance", date(2026, 10, 31)).committed_at

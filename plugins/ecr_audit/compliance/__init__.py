@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ecr_audit.compliance.checks import CheckError, Finding, run_checks
 from ecr_audit.compliance.evaluation import Evaluation
+from ecr_audit.compliance.known_waivers import KnownWaivers, known_waivers
 from ecr_audit.compliance.policies import PolicyError
 from ecr_audit.compliance.sections import ComplianceError, later_dates, roll_up
 from ecr_audit.compliance.verdicts import evaluate
@@ -17,8 +18,10 @@ __all__ = [
     "ComplianceError",
     "Evaluation",
     "Finding",
+    "KnownWaivers",
     "PolicyError",
     "evaluate",
+    "known_waivers",
     "later_dates",
     "roll_up",
     "run_checks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
 
@@ -80,7 +80,10 @@ def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | N
         with lake.filesystem.open_input_stream(lake.absolute(f"{folder}/{_NOTE}")) as stream:
             return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(stream.read()))
     commit = lake.read_commit("compliance", snapshot_date)
-    return None if commit is None else (commit.files[POLICY_OUTPUT.name], Evaluation(**commit.details))
+    if commit is None:
+        return None
+    names = {field.name for field in fields(Evaluation)}
+    return commit.files[POLICY_OUTPUT.name], Evaluation(**{n: v for n, v in commit.details.items() if n in names})
 
 
 def _folder(snapshot_date: str) -> str:

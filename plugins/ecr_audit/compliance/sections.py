@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import date, datetime
 
-import pyarrow as pa
-
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.checks import Finding, run_checks
 from ecr_audit.compliance.evaluation import Evaluation, read_verdicts, unstage
+from ecr_audit.compliance.known_waivers import KnownWaivers
 from ecr_audit.errors import FinalError
 from ecr_audit.lake import Commit, Lake
 from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP
-from ecr_audit.waivers import SCHEMA as WAIVERS_SCHEMA
 from ecr_audit.warehouse import open_warehouse, read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
@@ -29,14 +27,15 @@ def roll_up(
     catalog: Catalog,
     snapshot_date: date,
     *,
-    waivers: pa.Table | None = None,
+    waivers: KnownWaivers | None = None,
 ) -> tuple[Commit, list[Finding]]:
     """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
 
-    `waivers` are those of `load_waivers`, of which the ones in force on that date count (default: none).
+    Of `waivers`, see `known_waivers`, those in force on that date count (default: there are none).
     Takes the verdicts that `evaluate` staged, or else those that are committed already, so that it can be repeated.
     Raises ComplianceError when there are none or when what they depend on has changed, CheckError when a check fails.
     """
+    waivers = waivers or KnownWaivers.none()
     found = read_verdicts(lake, snapshot_date)
     if found is None:
         raise ComplianceError(f"{snapshot_date}: its repositories have not been judged yet. Evaluate that date first")
@@ -51,7 +50,7 @@ def roll_up(
         )
     with open_warehouse(lake, catalog, snapshot_date, purpose="roll-up", owner_tags=owner_tags) as warehouse:
         warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
-        warehouse.add_arrow("catalog.waivers", WAIVERS_SCHEMA.empty_table() if waivers is None else waivers)
+        warehouse.add_arrow("catalog.waivers", waivers.rows)
         for name in _STAGED:
             statement = read_statement(f"staging/{name}")
             warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
@@ -63,7 +62,9 @@ def roll_up(
             lake.fetch(verdicts, writer.path(POLICY_OUTPUT))
             for table in ROLLED_UP:
                 warehouse.write_table(f"marts.{table.name}", table, writer.path(table))
-            commit = writer.commit(asdict(evaluation))
+            commit = writer.commit(
+                asdict(evaluation) | {"waivers_read_at": waivers.read_at.isoformat(), "waivers_error": waivers.error}
+            )
     unstage(lake, evaluation.snapshot_date)
     return commit, warnings
 

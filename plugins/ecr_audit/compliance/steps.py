@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import date
 
 import duckdb
-import pyarrow as pa
 
 from ecr_audit.catalog import Catalog, load_catalog
-from ecr_audit.compliance import ComplianceError, later_dates
+from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
 from ecr_audit.dictionary import load_dictionary
@@ -22,7 +21,6 @@ from ecr_audit.publish import TABLES
 from ecr_audit.publish import publish as publish_newest
 from ecr_audit.report import changes_in_words
 from ecr_audit.settings import SQL_ROOT, load_settings
-from ecr_audit.waivers import load_waivers
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +36,8 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
         raise ComplianceError(f"{lake.root} holds no snapshot yet: run ecr_inventory first.")
     snapshot_date = dates[0]
     catalog = load_catalog(SQL_ROOT)
-    # Not needed for the verdicts: a faulty file is told before all the work, not after it.
-    load_waivers(settings.waivers, catalog, settings.waiver_max_days)
+    # Not needed for the verdicts: a faulty file is reported before all the work, not after it.
+    known_waivers(lake, catalog, settings)
     evaluate_snapshot(lake, catalog, date.fromisoformat(snapshot_date), owner_tags=settings.owner_tags)
     log.info("Snapshot %s judged", snapshot_date)
     return snapshot_date
@@ -49,7 +47,7 @@ def roll_up(snapshot_date: str) -> str:
     """Roll up and commit a snapshot's verdicts; then judge and roll up each one after it. Returns the newest's date."""
     settings = load_settings()
     lake, catalog = open_lake(settings), load_catalog(SQL_ROOT)
-    waivers = load_waivers(settings.waivers, catalog, settings.waiver_max_days)
+    waivers = known_waivers(lake, catalog, settings)
     newest = date.fromisoformat(snapshot_date)
     _roll_up(lake, catalog, newest, waivers)
     for later in later_dates(lake, newest):
@@ -59,7 +57,7 @@ def roll_up(snapshot_date: str) -> str:
     return newest.isoformat()
 
 
-def _roll_up(lake: Lake, catalog: Catalog, day: date, waivers: pa.Table) -> None:
+def _roll_up(lake: Lake, catalog: Catalog, day: date, waivers: KnownWaivers) -> None:
     commit, warnings = roll_up_snapshot(lake, catalog, day, waivers=waivers)
     log.info("Snapshot %s rolled up and checked: %s verdicts", day, f"{commit.rows['policy_output']:,}")
     for warning in warnings:
