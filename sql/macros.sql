@@ -21,6 +21,15 @@ CREATE MACRO tagged_owner(tags) AS coalesce(
 -- comparable: a word of AWS's, such as a setting, without regard to case and surrounding blanks; '' for NULL.
 CREATE MACRO comparable(word) AS upper(trim(coalesce(word, ''), E' \t\r\n'));
 
+-- known_reading_of_tags: when a repository's tags were read; NULL when they never were. Lakes before schema version 5 do
+-- not say, and have no tags but those of their night.
+CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
+    coalesce(tags_read_at, CASE WHEN tags IS NOT NULL THEN collected_at END);
+
+-- tags_are_unread: whether a repository was read and its tags were wanted, and could not be read with it.
+CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
+    observed AND error_code IS NOT NULL AND tags_read_at IS DISTINCT FROM collected_at;
+
 -- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'

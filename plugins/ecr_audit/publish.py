@@ -94,6 +94,7 @@ TABLES = {
     "time_to_fix": "marts/time_to_fix",
     "findings_survival": "marts/findings_survival",
     "policy_disagreements": "marts/policy_disagreements",
+    "unread_values": "marts/unread_values",
     "waivers": "FROM lake.waivers",
     "publication": "marts/publication",
 }
@@ -106,6 +107,9 @@ WITHOUT_CSV = ("repositories", "policy_output")
 
 # Of these every evaluated snapshot is read, not only the newest.
 HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS)
+
+# Noted in the commits; parameters of marts/unread_values.
+READINGS = ("regions_read_at", "regions_error", "waivers_read_at", "waivers_error")
 
 # Published tables that have all rows of a history, and those that have all of the newest snapshot's.
 _WHOLE_HISTORIES = {"policy_run": POLICY_RUN, "compliance_daily": SCOPE_COMPLIANCE, "changes": CHANGES}
@@ -276,6 +280,7 @@ def _build_database(
             program_version=__version__,
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
+            **readings(inventory, compliance),
         )
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))
     # Within the database, so that a view names its tables whatever the file is called where it is opened.
@@ -285,6 +290,12 @@ def _build_database(
     comment_on(warehouse.connection, "main", load_dictionary(VIEWS), "VIEW")
     warehouse.connection.execute("USE memory")
     warehouse.connection.execute("DETACH published")
+
+
+def readings(inventory: Commit, compliance: Commit) -> dict[str, str | None]:
+    """What commits note of the readings that no table has: when, and why they failed. An older version noted none."""
+    noted = {**inventory.details, **compliance.details}
+    return {name: noted.get(name) for name in READINGS}
 
 
 def _verified_rows(database: duckdb.DuckDBPyConnection, inventory: Commit, history: Sequence[Commit]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from rich.table import Table
 from ecr_audit.publication import newest, publications
 from ecr_audit.settings import Settings
 from ecr_audit.text import age
+from ecr_audit.unread_values import nothing_changed, unread_sentences
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -101,6 +102,8 @@ class _Summary:
             + (f", {unseen:,} of them not seen today" if unseen else "")
         )
         self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {share}")
+        for sentence in unread_sentences(self._published):
+            self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
 
     def _not_collected(self) -> None:
         rows = self._rows(
@@ -256,7 +259,10 @@ def changes_in_words(published: duckdb.DuckDBPyConnection) -> str:
     if counts:
         return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
     [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [POLICY]).fetchall()
-    return "nothing changed" if nights > 1 else "nothing to compare with, this is the first"
+    if nights < 2:
+        return "nothing to compare with, this is the first"
+    [(coverage,)] = published.execute("SELECT coverage_percent FROM publication").fetchall()
+    return nothing_changed(coverage, unread_sentences(published))
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import xlsxwriter
 
+from ecr_audit.unread_values import unread_sentences
 from ecr_audit.workbook_sheets import SHEETS, Sheet
 
 # Excel could open ten times as many (1,048,576); nobody reads them, and they take minutes to write.
@@ -186,6 +187,8 @@ class _Writer:
         yield "Accounts", f"{seen['accounts']:,}, {seen['active']:,} of them active"
         yield "Repositories", f"{seen['repositories']:,}, {seen['unseen']:,} of them not seen in this night"
         yield "Coverage of the organization, % of account-regions read", publication["coverage_percent"]
+        for sentence in unread_sentences(self._database):
+            yield "Last known, as it could not be read", sentence
         yield "Nights missed before this one", seen["nights_missed"]
         yield "Repositories judged on (commit)", publication["inventory_commit"]
         yield "Verdicts (commit)", publication["compliance_commit"]

@@ -17,6 +17,7 @@ WITH findings AS MATERIALIZED (
         o.region,
         split_part(o.object_id, ':repository/', 2) AS repository_name,
         o.owner,
+        r.tags_read_at::DATE AS tags_read_date,
         o.status,
         o.observed,
         o.incompliant_start_date,

@@ -40,6 +40,7 @@ SELECT
     encryption_type,
     kms_key,
     tags,
+    known_reading_of_tags(tags_read_at, tags, collected_at) AS tags_read_at,
     tagged_owner(tags) AS owner,
     collected_at,
     observed

@@ -43,6 +43,11 @@ DAMAGE = [
         "SELECT * REPLACE (repository_count + 1 AS repository_count) FROM original",
     ),
     (
+        "every_tag_read",
+        "lake.scan_targets",
+        "SELECT * REPLACE ('Tags.AccessDeniedException' AS error_code) FROM original",
+    ),
+    (
         "every_target_collected",
         "lake.scan_targets",
         "SELECT * REPLACE (if(region = 'us-east-1', 'FAILED', outcome) AS outcome) FROM original",

@@ -27,7 +27,7 @@ TABLES = {
     *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
     *("policy_disagreements", "waivers"),
     *("compliance_daily", "account_compliance", "ou_compliance", "owner_compliance", "region_compliance"),
-    "publication",
+    *("unread_values", "publication"),
 }
 
 

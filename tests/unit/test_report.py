@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pytest
 from rich.console import Console
@@ -53,3 +54,39 @@ def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
     assert "Waivers  1 in force, 1 that match nothing; findings waived: 1" in summary()
+
+
+def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_unchanged(
+    small_lake: Any, tmp_path: Path
+) -> None:
+    denied = {"account_id": "111111111111", "region": "eu-west-1", "error_code": "Tags.AccessDeniedException"}
+    first = {"repository_name": "a", "tags": {"owner": "team"}}
+    for day in DAYS[:2]:
+        unread = {"tags_read_at": datetime.combine(DAYS[0], time(2), UTC)} if day == DAYS[1] else {}
+        targets = [{**denied, "repository_count": 1}] if unread else []
+        small_lake.scan(day, repositories=[first | unread], scan_targets=targets)
+        _, warnings = small_lake.judge(day)
+        assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
+    settings = Settings(data=tmp_path)
+    published = publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=("owner",))
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=300))
+    assert (
+        "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
+        " waivers of 1 rest on tags last read on 2026-11-01." in told.getvalue()
+    )
+    assert "Since the night before  nothing changed in what was read" in told.getvalue()
+    cover = openpyxl.load_workbook(published.database.with_name("compliance.xlsx"))["Cover"]
+    assert any("rest on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
+
+
+def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: Any, tmp_path: Path) -> None:
+    dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
+    for day in DAYS[:2]:
+        small_lake.scan(day, repositories=[{}], scan_targets=[dark])
+        small_lake.judge(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=110))
+    assert "Since the night before  nothing changed in what was read" in told.getvalue()

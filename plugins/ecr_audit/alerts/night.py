@@ -1,4 +1,4 @@
-"""What is worth telling of a published night: lost accounts and coverage, new findings, waivers that end."""
+"""What is worth telling of a published night: lost accounts, unread values, new findings, waivers that end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from ecr_audit.alerts.message import Message, plain
+from ecr_audit.unread_values import unread_sentences
 from ecr_audit.warehouse import read_statement
 
 # Rows of a list, and repositories named of each owner. What is left out is counted.
@@ -27,7 +28,7 @@ def night_messages(database: Path, min_coverage: float, pages: str) -> list[Mess
     """
     with duckdb.connect(database, read_only=True) as published:
         night = _Night(published, pages)
-        return [*night.coverage(min_coverage), *night.new_findings(), *night.waivers()]
+        return [*night.coverage(min_coverage), *night.unread_values(), *night.new_findings(), *night.waivers()]
 
 
 class _Night:
@@ -66,6 +67,20 @@ class _Night:
             lines += _and_more(lost[0]["accounts"] - len(lost), "account")
         lines += ["", "Nothing is claimed of what was not read."]
         yield self._message(", ".join(subjects), lines, "coverage")
+
+    def unread_values(self) -> Iterator[Message]:
+        """One when something could not be read that could be the night before; with all that could not be."""
+        lost = self._rows("unread_values", shown=SHOWN)
+        if not lost:
+            return
+        lines = [*unread_sentences(self._published), "", "Read the night before, and now not:"]
+        for row in lost:
+            account = f"{_account(row)}{_unit(row)}: " if row["account_id"] else ""
+            why = f"; {plain(row['why'])}" if row["why"] else ""
+            lines.append(f"- {account}{', '.join(row['kinds'])}{why}")
+        lines += _and_more(lost[0]["all_rows"] - len(lost), "account")
+        lines += ["", "What was last known counts until it is read again."]
+        yield self._message("values that could not be read", lines, "coverage")
 
     def new_findings(self) -> Iterator[Message]:
         """One for each policy with new findings."""

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ecr_audit.freshness import nights_missed
+from ecr_audit.unread_values import QUERY, sentences
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
 from ecr_audit.web.published import Busy, Publication, Row
@@ -48,6 +49,10 @@ class Page:
     def row(self, query: str, **parameters: Any) -> Row | None:
         """The first of those rows; None when there is none."""
         return next(iter(self.rows(query, **parameters)), None)
+
+    def unread(self, account_id: str | None = None) -> list[str]:
+        """What could not be read for the night, of an account or anywhere, in sentences."""
+        return sentences(self.rows(QUERY, account_id=account_id))
 
     @property
     def nights_missed(self) -> int:

@@ -4,6 +4,7 @@
 SELECT
     * REPLACE (
         created_at AT TIME ZONE 'UTC' AS created_at,
+        tags_read_at AT TIME ZONE 'UTC' AS tags_read_at,
         collected_at AT TIME ZONE 'UTC' AS collected_at
     )
 FROM repositories

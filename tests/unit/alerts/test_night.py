@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from ecr_audit.alerts.message import Message
 from ecr_audit.alerts.night import night_messages
+from ecr_audit.compliance import KnownWaivers
 from ecr_audit.publish import publish
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.waivers import SCHEMA as WAIVERS
@@ -96,6 +97,80 @@ def test_many_lost_accounts_are_counted(night: Night) -> None:
     assert "13 accounts lost" in told.subject
     assert len([line for line in told.lines if line.startswith("- ")]) == 10
     assert "… and 3 more accounts" in told.lines
+
+
+TAGS_DENIED = {"error_code": "Tags.AccessDeniedException", "error_message": "denied"}
+
+
+def tagged(day: date, read_on: date | None = None) -> dict[str, Any]:
+    """A night of a repository in each of two accounts; the tags of the first, if unread, are those of `read_on`."""
+    tags = {"account_id": "000000000001", "tags": {"owner": "team"}}
+    unread = {"tags_read_at": datetime.combine(read_on, time(2), UTC)} if read_on else {}
+    return {
+        "accounts": [account(1), account(2)],
+        "repositories": [tags | unread, {"account_id": "000000000002", "tags": {}}],
+        "scan_targets": [target(1, "eu-west-1", "COLLECTED", repository_count=1, **TAGS_DENIED)] if read_on else [],
+    }
+
+
+def test_tags_that_could_be_read_and_cannot_be_any_more(night: Night) -> None:
+    """Reported when it begins, and not every night."""
+    third, fourth, fifth = (SECOND + timedelta(days=n) for n in (1, 2, 3))
+    assert night(FIRST, **tagged(FIRST)) == []
+    [told] = night(SECOND, **tagged(SECOND, FIRST))
+    assert told.subject == "ECR audit, night of 2026-11-02: values that could not be read"
+    assert told.lines == (
+        "The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and waivers of 1"
+        " rest on tags last read on 2026-11-01.",
+        "",
+        "Read the night before, and now not:",
+        "- 000000000001 n1 (Root/A): tags; Tags.AccessDeniedException",
+        "",
+        "What was last known counts until it is read again.",
+        "",
+        "https://airflow/ecr-audit/coverage",
+    )
+    assert night(third, **tagged(third, FIRST)) == []
+    assert night(fourth, **tagged(fourth)) == []
+    [told] = night(fifth, **tagged(fifth, fourth))
+    assert "last read on 2026-11-04." in told.lines[0]
+
+
+def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: Any) -> None:
+    waiver = {"waiver_id": "W", "policy_id": POLICY, "repository": "*:repository/app", "reason": "r", "owner": "o"}
+    waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
+    small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
+    read = {"regions_read_at": "2026-11-01T01:00:00+00:00", "regions_error": None}
+    assert night(FIRST, repositories=[{}], details=read) == []
+    read_at = datetime.combine(FIRST, time(4), UTC)
+    small_lake.waivers_unread = KnownWaivers(small_lake.waivers, read_at, "s3://bucket/waivers.yaml cannot be read")
+    [told] = night(SECOND, repositories=[{}], details=read | {"regions_error": "UnauthorizedOperation"})
+    assert told.lines[:6] == (
+        "The file of waivers (ECR_AUDIT_WAIVERS) could not be read: the waivers last read on 2026-11-01 count, for 1"
+        " repository.",
+        "EC2 did not name the regions (ec2:DescribeRegions in the hub account): those that it named on 2026-11-01 were"
+        " planned.",
+        "",
+        "Read the night before, and now not:",
+        "- file of waivers, list of regions; UnauthorizedOperation, s3://bucket/waivers.yaml cannot be read",
+        "",
+    )
+
+
+def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
+    def read(day: date, read_on: date | None) -> dict[str, Any]:
+        moment = datetime.combine(day, time(1), UTC)
+        details = read_on and datetime.combine(read_on, time(1), UTC)
+        return {"collected_at": moment, "details_read_at": details}
+
+    night(FIRST, accounts=[account(1, **read(FIRST, FIRST))], repositories=[])
+    unread = [account(1, **read(SECOND, FIRST)), account(2, ou_path=None, **read(SECOND, None))]
+    [told] = night(SECOND, accounts=unread, repositories=[{"account_id": "000000000001", "image_tag_mutability": ""}])
+    assert told.lines[0] == (
+        "The name or unit of 2 accounts could not be read. Of 1, with 1 repository, those last read on 2026-11-01"
+        " count. The unit of 1 is not known: no unit counts."
+    )
+    assert told.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
 
 
 def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Night) -> None:

@@ -107,6 +107,7 @@ class Finding(Record):
     region: str
     repository_name: str
     owner: str
+    tags_read_date: date | None
     status: str
     observed: bool
     incompliant_start_date: date
@@ -147,6 +148,7 @@ class Repository(Record):
     encryption_type: str | None
     kms_key: str | None
     tags: dict[str, str | None] | None
+    tags_read_at: Utc | None
     owner: str
     collected_at: Utc | None
     observed: bool

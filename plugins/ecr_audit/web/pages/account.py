@@ -36,6 +36,7 @@ def account(
     return page.render(
         "account.html",
         account=found,
+        unread=page.unread(account_id),
         choice=choice,
         policies=page.rows("account/policies", account_id=account_id),
         regions=page.rows("account/regions", **given),

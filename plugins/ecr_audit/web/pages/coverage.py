@@ -35,6 +35,8 @@ def coverage(
         counts={row["outcome"]: row for row in page.rows("coverage/outcomes")},
         regions=[row["region"] for row in page.rows("coverage/regions")],
         accounts=accounts,
+        unread=page.unread(),
+        unread_of_accounts=page.rows("coverage/unread_values", account_ids=account_ids),
         cells={(row["account_id"], row["region"]): row["outcome"] for row in targets},
         errors=page.rows("coverage/errors", account_ids=account_ids),
         paging=part,

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from ecr_audit.unread_values import nothing_changed
 from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
@@ -24,6 +25,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
     chosen = choose_policy(page, policy)
     of_policy = {"policy_id": chosen.policy_id}
     nights = page.rows("trend", **of_policy)
+    unread = page.unread()
     return page.render(
         "overview.html",
         choice=chosen,
@@ -32,6 +34,8 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
         trend=compliance_trend(nights),
         outcomes=page.rows("overview/outcomes"),
         unseen=page.row("overview/unseen"),
+        unread=unread,
+        nothing_changed=nothing_changed(nights[-1]["coverage_percent"] if nights else None, unread),
         changes=_by_kind(page.rows("overview/changes", **of_policy)),
         sections=page.rows("linked_sections", **of_policy),
         units=page.rows("overview/units", **of_policy, shown=SHOWN),

@@ -1,0 +1,84 @@
+"""What could not be read tonight, in sentences: those of the terminal, the pages, the alerts and the workbook alike.
+
+All of it is the published table `unread_values` (sql/marts/unread_values.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from ecr_audit.warehouse import read_statement
+
+# The query whose rows `sentences` takes; for pages, which ask it with their own reader.
+QUERY = "unread_values"
+
+
+def unread_sentences(published: duckdb.DuckDBPyConnection) -> list[str]:
+    """The sentences on a published file. Empty when everything was read."""
+    cursor = published.execute(read_statement(f"pages/{QUERY}").text, {"account_id": None})
+    columns = [column for column, *_ in cursor.description or ()]
+    return sentences(dict(zip(columns, row, strict=True)) for row in cursor.fetchall())
+
+
+def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One for each kind of value: what could not be read, since when, and what rests on it."""
+    return [_KINDS[row["kind"]](row) for row in rows]
+
+
+def nothing_changed(coverage_percent: float | None, unread: Sequence[str]) -> str:
+    """How it is reported that no verdict changed: of what was not read, nobody knows. `unread`: the sentences."""
+    is_all_read = coverage_percent in (None, 100) and not unread
+    return "nothing changed" if is_all_read else "nothing changed in what was read"
+
+
+def _tags(row: Mapping[str, Any]) -> str:
+    known, unknown = row["repositories"], row["repositories_without_value"]
+    where = f"{_count(known + unknown, 'repository', 'repositories')} in {_count(row['accounts'], 'account')}"
+    codes = ", ".join(code.removeprefix("Tags.") for code in row["error_codes"] or ())
+    parts = [f"The tags of {where} could not be read ({codes})."]
+    if known:
+        parts.append(f"The owners and waivers of {known:,} rest on tags last read {_when(row)}.")
+    if unknown:
+        parts.append(f"Of {unknown:,} no tags are known: the account counts as the owner, and no waiver by tag counts.")
+    return " ".join(parts)
+
+
+def _account(row: Mapping[str, Any]) -> str:
+    accounts, never = row["accounts"], row["never_read"]
+    parts = [f"The name or unit of {_count(accounts, 'account')} could not be read."]
+    if accounts > never:
+        count = _count(row["repositories"], "repository", "repositories")
+        parts.append(f"Of {accounts - never:,}, with {count}, those last read {_when(row)} count.")
+    if never:
+        parts.append(f"The unit of {never:,} is not known: no unit counts.")
+    return " ".join(parts)
+
+
+def _regions(row: Mapping[str, Any]) -> str:
+    source = "botocore's list was planned, which may lack a new region"
+    if not row["never_read"]:
+        source = f"those that it named {_when(row)} were planned"
+    return f"EC2 did not name the regions (ec2:DescribeRegions in the hub account): {source}."
+
+
+def _waivers(row: Mapping[str, Any]) -> str:
+    findings = _count(row["repositories"], "repository", "repositories")
+    return (
+        f"The file of waivers (ECR_AUDIT_WAIVERS) could not be read: the waivers last read {_when(row)} count, for "
+        f"{findings}."
+    )
+
+
+_KINDS = {"tags": _tags, "account": _account, "regions": _regions, "waivers": _waivers}
+
+
+def _when(row: Mapping[str, Any]) -> str:
+    first, last = row["first_read_date"], row["last_read_date"]
+    return f"on {first}" if first == last else f"between {first} and {last}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,15 @@
+-- unread_values: one row per kind of value that could not be read for the snapshot, in an account or (NULL) anywhere.
+-- key: kind.  from: unread_values.
+SELECT
+    kind,
+    count(DISTINCT account_id) AS accounts,
+    coalesce(sum(repositories), 0)::BIGINT AS repositories,
+    coalesce(sum(repositories_without_value), 0)::BIGINT AS repositories_without_value,
+    count(*) FILTER (WHERE last_read_at IS NULL) AS never_read,
+    min(last_read_at)::DATE AS first_read_date,
+    max(last_read_at)::DATE AS last_read_date,
+    list(DISTINCT error_code ORDER BY error_code) FILTER (WHERE error_code IS NOT NULL) AS error_codes
+FROM unread_values
+WHERE $account_id IS NULL OR account_id = $account_id
+GROUP BY kind
+ORDER BY list_position(['waivers', 'regions', 'account', 'tags'], kind)
