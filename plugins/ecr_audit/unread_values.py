@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from ecr_audit.text import plural
 from ecr_audit.warehouse import read_statement
 
 # The query whose rows `sentences` takes; for pages, which ask it with their own reader.
@@ -36,7 +37,7 @@ def nothing_changed(coverage_percent: float | None, unread: Sequence[str]) -> st
 
 def _tags(row: Mapping[str, Any]) -> str:
     known, unknown = row["repositories"], row["repositories_without_value"]
-    where = f"{_count(known + unknown, 'repository', 'repositories')} in {_count(row['accounts'], 'account')}"
+    where = f"{plural(known + unknown, 'repository', 'repositories')} in {plural(row['accounts'], 'account')}"
     codes = ", ".join(code.removeprefix("Tags.") for code in row["error_codes"] or ())
     parts = [f"The tags of {where} could not be read ({codes})."]
     if known:
@@ -48,9 +49,9 @@ def _tags(row: Mapping[str, Any]) -> str:
 
 def _account(row: Mapping[str, Any]) -> str:
     accounts, never = row["accounts"], row["never_read"]
-    parts = [f"The name or unit of {_count(accounts, 'account')} could not be read."]
+    parts = [f"The name or unit of {plural(accounts, 'account')} could not be read."]
     if accounts > never:
-        count = _count(row["repositories"], "repository", "repositories")
+        count = plural(row["repositories"], "repository", "repositories")
         parts.append(f"Of {accounts - never:,}, with {count}, those last read {_when(row)} count.")
     if never:
         parts.append(f"The unit of {never:,} is not known: no unit counts.")
@@ -65,7 +66,7 @@ def _regions(row: Mapping[str, Any]) -> str:
 
 
 def _waivers(row: Mapping[str, Any]) -> str:
-    findings = _count(row["repositories"], "repository", "repositories")
+    findings = plural(row["repositories"], "repository", "repositories")
     return (
         f"The file of waivers (ECR_AUDIT_WAIVERS) could not be read: the waivers last read {_when(row)} count, for "
         f"{findings}."
@@ -78,7 +79,3 @@ _KINDS = {"tags": _tags, "account": _account, "regions": _regions, "waivers": _w
 def _when(row: Mapping[str, Any]) -> str:
     first, last = row["first_read_date"], row["last_read_date"]
     return f"on {first}" if first == last else f"between {first} and {last}"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
