@@ -109,7 +109,7 @@ WITHOUT_CSV = ("repositories", "policy_output")
 HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS)
 
 # Noted in the commits; parameters of marts/unread_values.
-READINGS = ("regions_read_at", "regions_error", "waivers_read_at", "waivers_error")
+READINGS = ("regions_read_at", "regions_error", "units_error", "waivers_read_at", "waivers_error")
 
 # Published tables that have all rows of a history, and those that have all of the newest snapshot's.
 _WHOLE_HISTORIES = {"policy_run": POLICY_RUN, "compliance_daily": SCOPE_COMPLIANCE, "changes": CHANGES}

@@ -58,6 +58,7 @@ unread AS (
         u.last_read_at,
         count(r.repository_arn) FILTER (WHERE u.last_read_at IS NOT NULL) AS repositories,
         count(r.repository_arn) FILTER (WHERE u.last_read_at IS NULL) AS repositories_without_value,
+        $units_error::VARCHAR AS error_message,
         NOT u.was_unread_before AS is_new
     FROM unread_accounts AS u
     LEFT JOIN lake.repositories AS r USING (account_id)

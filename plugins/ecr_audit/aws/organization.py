@@ -67,11 +67,33 @@ def list_accounts(hub: Hub) -> list[Account]:
 
     Raises HubError naming the permission when Organizations refuses the hub.
     """
+    listed = list_accounts_and_units(hub)
+    if listed.units_error:
+        raise listed.units_error
+    return listed.accounts
+
+
+@dataclass(frozen=True)
+class ListedAccounts:
+    """The accounts, ordered by id."""
+
+    accounts: list[Account]
+    # Why the tree of units could not be read, so that no account is in one.
+    units_error: HubError | None = None
+
+
+def list_accounts_and_units(hub: Hub) -> ListedAccounts:
+    """The same, where the accounts are of use without their units: only a refusal to list accounts is raised."""
     reader = _Reader(hub)
     raw = list(reader.items("list_accounts", "Accounts"))
-    units = {unit.ids[-1]: unit for unit in _units(reader, _inner_units(raw))}
-    parents = _parents(reader, raw, units)
-    return sorted((_account(each, parents.get(each["Id"])) for each in raw), key=lambda account: account.account_id)
+    parents, units_error = {}, None
+    try:
+        units = {unit.ids[-1]: unit for unit in _units(reader, _inner_units(raw))}
+        parents = _parents(reader, raw, units)
+    except HubError as error:
+        units_error = error
+    accounts = (_account(each, parents.get(each["Id"])) for each in raw)
+    return ListedAccounts(sorted(accounts, key=lambda account: account.account_id), units_error)
 
 
 def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
@@ -196,16 +218,18 @@ def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
 def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:
     """Each account's parent: from its `Paths` where all have it, else by asking every unit for its accounts.
 
-    A path ends with the account or its parent, `o-…/r-…/ou-…/ou-…/`; the last unit in it is the parent.
+    A path ends with the account or its parent, `o-…/r-…/ou-…/ou-…/`; the last unit in it is the parent. One that was
+    made while the tree was being read is not in it: then the parent is not known, and is not the unit above.
     """
-    parents = {}
+    parent_ids = {}
     for account in accounts:
-        steps = [step for path in account.get("Paths") or [] for step in path.split("/") if step in units]
-        if not steps:
+        steps = [step for path in account.get("Paths") or [] for step in path.split("/")]
+        its_units = [step for step in steps if step.startswith(("r-", "ou-"))]
+        if not its_units:
             break
-        parents[account["Id"]] = units[steps[-1]]
+        parent_ids[account["Id"]] = its_units[-1]
     else:
-        return parents
+        return {account_id: units[unit_id] for account_id, unit_id in parent_ids.items() if unit_id in units}
     return {
         account["Id"]: unit
         for unit_id, unit in units.items()

@@ -72,6 +72,7 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "regions": plan.regions,
             "regions_read_at": plan.regions_read_at,
             "regions_error": plan.regions_error,
+            "units_error": plan.units_error,
         }
         commit = writer.commit(details)
     _remove_older_plans(lake, plan_id)

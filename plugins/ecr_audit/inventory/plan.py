@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.organization import ACTIVE, Region, list_accounts, organization_id
+from ecr_audit.aws.organization import ACTIVE, Region, list_accounts_and_units, organization_id
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
@@ -27,6 +28,8 @@ from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # A batch is a task of the scheduler: beyond this many, each takes more accounts instead. Far below core.max_map_length
 # (1,024), and enough to keep many workers busy.
@@ -81,6 +84,8 @@ class Plan:
     regions: Mapping[str, bool] = field(default_factory=dict)
     regions_read_at: str | None = None
     regions_error: str | None = None
+    # Why the tree of units could not be read.
+    units_error: str | None = None
 
     @property
     def folder(self) -> str:
@@ -91,8 +96,8 @@ class Plan:
 def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
     """Read the organization's accounts and regions, and start a plan with them.
 
-    Raises HubError; and PlanError when the lake holds the snapshots of another organization, which this one would
-    make look closed down.
+    Raises HubError, for the tree of units only while no units are known; and PlanError when the lake holds the
+    snapshots of another organization, which this one would make look closed down.
     """
     plan = Plan(
         plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}",
@@ -104,7 +109,12 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
         limited=bool(limits),
     )
     _require_same_organization(lake, plan)
-    listed = list_accounts(hub)
+    listed = list_accounts_and_units(hub)
+    known_before = known_accounts(lake, snapshot_date)
+    if listed.units_error:
+        if not known_before:
+            raise listed.units_error
+        log.warning("%s The units that are known count.", listed.units_error)
     collected_at = datetime.now(UTC)
     accounts = [
         {
@@ -117,9 +127,9 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
             "unit_ids": account.unit_ids,
             "collected_at": collected_at,
         }
-        for account in listed
+        for account in listed.accounts
     ]
-    accounts = keep_last_known_details(accounts, known_accounts(lake, snapshot_date))
+    accounts = keep_last_known_details(accounts, known_before)
     stage_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=STAGED_ACCOUNTS))
     # After the accounts: by that sql/marts/unread_values.sql knows which night read them.
     known = known_regions(lake, hub, snapshot_date)
@@ -128,6 +138,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
         regions={region.name: region.opt_in for region in known.regions},
         regions_read_at=known.read_at.isoformat() if known.read_at else None,
         regions_error=known.error,
+        units_error=str(listed.units_error) if listed.units_error else None,
     )
     with lake.scratch(f"{plan.plan_id}-plan") as folder:
         local = folder / "plan.json"

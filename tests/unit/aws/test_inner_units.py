@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_audit.aws.organization import _inner_units
+from ecr_audit.aws.organization import _inner_units, _parents
 
 
 def test_units_above_others_that_hold_accounts_are_inner():
@@ -19,3 +19,14 @@ def test_units_above_others_that_hold_accounts_are_inner():
 @pytest.mark.parametrize("pathless", [{}, {"Paths": []}, {"Paths": None}])
 def test_all_units_count_as_inner_when_an_account_does_not_say_where_it_is(pathless):
     assert _inner_units([{"Paths": ["o-1/r-1/ou-prod/111111111111/"]}, pathless]) is None
+
+
+def test_an_account_in_a_unit_that_the_tree_does_not_have_is_not_in_the_one_above():
+    """It was moved, or its unit made, between the two readings."""
+    accounts = [
+        {"Id": "1", "Paths": ["o-1/r-1/ou-prod/ou-new/"]},
+        {"Id": "2", "Paths": ["o-1/r-1/ou-prod/222222222222/"]},
+        {"Id": "3", "Paths": ["o-1/r-1/"]},
+    ]
+    root, prod = object(), object()
+    assert _parents(None, accounts, {"r-1": root, "ou-prod": prod}) == {"2": prod, "3": root}

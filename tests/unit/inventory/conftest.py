@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from ecr_audit.aws.calls import Effort
-from ecr_audit.aws.organization import Account, OfferedRegions, Region
+from ecr_audit.aws.organization import Account, ListedAccounts, OfferedRegions, Region
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.aws.session import HubError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
@@ -48,8 +50,10 @@ class FakeOrganization:
         self.lake = lake
         self.accounts: list[Account] = [account(HUB)]
         self.regions = [Region("eu-west-1", False), Region("us-east-1", False)]
+        # Why the tree of units cannot be read.
+        self.units_error: str | None = None
         # Why EC2 would not name the regions, so that these are botocore's.
-        self.regions_doubt: str | None = None
+        self.doubt: str | None = None
         self.repositories: dict[Target, list[str]] = {}
         self.outcomes: dict[Target, Outcome] = {}
         self.calls: dict[Target, int] = {}
@@ -61,11 +65,16 @@ class FakeOrganization:
         self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", session=session)
         self.scanned: list[Target] = []
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
-        monkeypatch.setattr(
-            planning, "list_accounts", lambda _: sorted(self.accounts, key=lambda each: each.account_id)
-        )
-        monkeypatch.setattr(regions, "list_regions", lambda _: OfferedRegions(tuple(self.regions), self.regions_doubt))
+        monkeypatch.setattr(planning, "list_accounts_and_units", lambda _: self._listed())
+        monkeypatch.setattr(regions, "list_regions", lambda _: OfferedRegions(tuple(self.regions), self.doubt))
         monkeypatch.setattr(scanning, "_scan_targets", self._scan)
+
+    def _listed(self) -> ListedAccounts:
+        accounts = sorted(self.accounts, key=lambda each: each.account_id)
+        if self.units_error is None:
+            return ListedAccounts(accounts)
+        without = [replace(each, ou_id=None, ou_path=None, unit_ids=()) for each in accounts]
+        return ListedAccounts(without, HubError(self.units_error))
 
     def add(self, *account_ids: str, path: str = "Root", state: str = "ACTIVE") -> None:
         self.accounts += [account(each, path, state) for each in account_ids]

@@ -62,6 +62,7 @@ def test_a_commit_remembers_the_run_it_is_of(night):
         "lost_batches": [],
         "regions": {EU: False, US: False},
         "regions_error": None,
+        "units_error": None,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ecr_audit.aws.organization import Region
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.session import HubError
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.inventory.plan import Limits, PlanError
@@ -178,6 +179,20 @@ def test_what_organizations_does_not_give_of_an_account_stays_until_it_does(nigh
     assert unit_of(night, FOURTH) == (name, *known, FOURTH)
 
 
+def test_a_tree_of_units_that_cannot_be_read_costs_the_units_of_new_accounts_only(night):
+    night.units_error = "organizations:ListRoots is refused"
+    with pytest.raises(HubError, match="ListRoots is refused"):
+        night.run(FIRST)
+    night.units_error = None
+    night.run(FIRST)
+    night.units_error = "organizations:ListRoots is refused"
+    night.add("400000000000")
+    assert night.run(SECOND).details["units_error"] == "organizations:ListRoots is refused"
+    assert unit_of(night, SECOND) == unit_of(night, FIRST)
+    assert unit_of(night, SECOND, "400000000000")[1:3] == (None, None)
+    assert set(night.outcomes_of(SECOND).values()) == {"COLLECTED"}
+
+
 def test_an_account_whose_unit_was_never_read_has_none(night):
     night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
     night.run(FIRST)
@@ -202,7 +217,7 @@ def regions_of(night, day):
 
 def refuse(night, *botocore):
     """EC2 no longer names the regions; botocore knows these."""
-    night.regions, night.regions_doubt = [Region(name, False) for name in botocore], "denied"
+    night.regions, night.doubt = [Region(name, False) for name in botocore], "denied"
 
 
 def test_the_list_of_regions_stays_as_it_was_last_read(night):
@@ -241,7 +256,7 @@ def test_a_list_that_can_be_read_again_counts_at_once(night):
     night.run(FIRST)
     refuse(night, EU)
     night.run(SECOND)
-    night.regions, night.regions_doubt = [Region(US, False)], None
+    night.regions, night.doubt = [Region(US, False)], None
     details = night.run(THIRD).details
     assert regions_of(night, THIRD) == {US}
     assert details["regions_error"] is None
