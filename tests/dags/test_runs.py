@@ -122,7 +122,7 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
     demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night(monkeypatch, "2026-11-01")
-    everything = "SELECT * EXCLUDE (collected_at) FROM repositories ORDER BY repository_arn"
+    everything = "SELECT * EXCLUDE (collected_at, tags_read_at) FROM repositories ORDER BY repository_arn"
     before = published(everything)
     demo.counters.operations.clear()
     account = demo.world.hub_account_id
@@ -133,7 +133,7 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
 
 
 # What tells two runs from each other that saw the same.
-TIMES = {"collected_at", "started_at", "duration_ms", "run_time"}
+TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time"}
 
 
 def test_a_night_that_is_run_twice_publishes_the_same(

@@ -93,7 +93,9 @@ class Audit:
     def assert_accounts_true(self, day: date = DAY) -> None:
         """Check the table of accounts against the world."""
         world = self.aws.world
-        assert self.rows(ACCOUNTS, day) == [
+        found = self.rows(ACCOUNTS, day)
+        assert all(row.pop("collected_at") == row.pop("details_read_at") is not None for row in found)
+        assert found == [
             {
                 "account_id": account.id,
                 "account_name": account.name,
@@ -107,7 +109,7 @@ class Audit:
 
 
 def _row(world: World, target: Target, repository: Repository, tags: bool) -> dict[str, Any]:
-    """The row that a repository must have in the lake; all but `collected_at`."""
+    """The row that a repository must have in the lake; all but `collected_at` and `tags_read_at`."""
     account_id, region = target
     return {
         "account_id": account_id,

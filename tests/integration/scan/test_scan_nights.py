@@ -23,7 +23,7 @@ PROGRESS = re.compile(
     r"batch \d+: (\d+) of (\d+) targets, (\d+) repositories, (\d+) throttled calls, \d+ targets/s, (\d+) s left"
 )
 # What tells one run from another that saw the same.
-TIMES = ("started_at", "duration_ms", "collected_at")
+TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
 
 
 def rows_without_times(audit, day=DAY):
