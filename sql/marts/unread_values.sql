@@ -44,6 +44,15 @@ unread_accounts AS (
         AND a.details_read_at IS DISTINCT FROM a.collected_at
 ),
 
+their_repositories AS (
+    SELECT
+        account_id,
+        count(*) AS repositories
+    FROM lake.repositories
+    SEMI JOIN unread_accounts USING (account_id)
+    GROUP BY account_id
+),
+
 unread AS (
     SELECT
         'tags' AS kind,
@@ -56,13 +65,12 @@ unread AS (
         'account' AS kind,
         u.account_id,
         u.last_read_at,
-        count(r.repository_arn) FILTER (WHERE u.last_read_at IS NOT NULL) AS repositories,
-        count(r.repository_arn) FILTER (WHERE u.last_read_at IS NULL) AS repositories_without_value,
+        CASE WHEN u.last_read_at IS NOT NULL THEN coalesce(r.repositories, 0) ELSE 0 END AS repositories,
+        CASE WHEN u.last_read_at IS NULL THEN coalesce(r.repositories, 0) ELSE 0 END AS repositories_without_value,
         $units_error::VARCHAR AS error_message,
         NOT u.was_unread_before AS is_new
     FROM unread_accounts AS u
-    LEFT JOIN lake.repositories AS r USING (account_id)
-    GROUP BY ALL
+    LEFT JOIN their_repositories AS r USING (account_id)
     UNION ALL BY NAME
     SELECT
         'regions' AS kind,
