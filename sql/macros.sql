@@ -28,7 +28,7 @@ CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
 
 -- tags_are_unread: whether a repository was read and its tags were wanted, and could not be read with it.
 CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
-    observed AND error_code IS NOT NULL AND tags_read_at IS DISTINCT FROM collected_at;
+    observed AND starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at;
 
 -- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS

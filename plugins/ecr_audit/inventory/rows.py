@@ -42,6 +42,7 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
     A field that AWS leaves out is null: a missing mutability is for the policy to judge, not for the scan to guess.
     """
     found = [(scan, each) for scan in scans for each in scan.repositories]
+    tags = [_tags_of(scan, each) for scan, each in found]
     columns = {
         "account_id": [scan.account_id for scan, _ in found],
         "region": [scan.region for scan, _ in found],
@@ -60,8 +61,8 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
         "scan_on_push": [(each.get("imageScanningConfiguration") or {}).get("scanOnPush") for _, each in found],
         "encryption_type": [(each.get("encryptionConfiguration") or {}).get("encryptionType") for _, each in found],
         "kms_key": [(each.get("encryptionConfiguration") or {}).get("kmsKey") for _, each in found],
-        "tags": [_tags_of(scan, each) for scan, each in found],
-        "tags_read_at": [None if scan.tags is None else collected_at for scan, _ in found],
+        "tags": tags,
+        "tags_read_at": [None if each is None else collected_at for each in tags],
         "collected_at": [collected_at] * len(found),
         "observed": [True] * len(found),
     }
