@@ -46,7 +46,7 @@ def check_accounts(
         )
     )
     if settings.collect_tags:
-        fix = "Allow it to the audit role, or set ECR_AUDIT_COLLECT_TAGS=false. Until then, owners there go by the tags last read."
+        fix = "Allow it to the audit role, or set ECR_AUDIT_COLLECT_TAGS=false. Until then, last known owners count."
         results.append(_call_result(TAGS, GET_RESOURCES, entered, region.name, Status.WARN, fix=fix))
     if ask_regions:
         fix = "Allow it to the audit role. Until then, opt-in regions are tried one by one there."
