@@ -50,7 +50,7 @@ def main() -> int:
 
 def set_data_folder(where: str) -> None:
     """The demo has data/ to itself; a real organization's data go beside it, unless ECR_AUDIT_DATA says where."""
-    if not os.environ.get("ECR_AUDIT_DATA"):
+    if not os.environ.get("ECR_AUDIT_DATA", "").strip():
         os.environ["ECR_AUDIT_DATA"] = str(ROOT / "data" if where == "demo" else ROOT / "data" / "aws")
 
 
@@ -65,7 +65,14 @@ def _own_terminal() -> Iterator[Console]:
 
 def _log_everything() -> Path:
     """Send standard output and error of this process, and so Airflow's log, to a file."""
-    folder = Path(os.environ["ECR_AUDIT_DATA"]) / "logs"
+    from ecr_audit.settings import SettingsError, load_data_folder
+
+    try:
+        data = load_data_folder()
+    except SettingsError as fault:
+        raise AuditFailed(str(fault)) from fault
+    os.environ["ECR_AUDIT_DATA"] = str(data)
+    folder = data / "logs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"audit-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _uri(settings: Settings, name: str) -> str:
 
     The same for all nights and versions of it, since it is the dataset that a lineage follows, not the file.
     """
+    from ecr_audit.place import uri_of
     from ecr_audit.publication import DATABASE
 
-    root = settings.publish_root if name == DATABASE else settings.lake_root
-    return f"{root.rstrip('/') if '://' in root else Path(root).absolute().as_uri()}/{name}"
+    return f"{uri_of(settings.publish_root if name == DATABASE else settings.lake_root)}/{name}"

@@ -25,7 +25,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ecr_audit.errors import FinalError
-from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
+from ecr_audit.place import is_on_s3
+from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.settings import Settings, load_settings
 
 DATABASE = "compliance.duckdb"
@@ -83,10 +84,10 @@ def newest_date(settings: Settings) -> date | None:
 def publications(settings: Settings) -> Publications | S3Publications:
     """The publications of the audit that the settings name."""
     root = settings.publish_root
-    if root.startswith(SCHEME):
-        return S3Publications(S3(root, settings.s3_encryption), settings.data.absolute() / "cache")
+    if is_on_s3(root):
+        return S3Publications(S3(root, settings.s3_encryption), settings.data / "cache")
     setting = "ECR_AUDIT_PUBLISH" if settings.publish else "ECR_AUDIT_DATA"
-    return Publications(Path(root.removeprefix("file://")).absolute(), setting)
+    return Publications(Path(root), setting)
 
 
 def version_of(published_at: datetime, commit_id: str) -> str:

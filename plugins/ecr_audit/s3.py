@@ -14,7 +14,7 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
-SCHEME = "s3://"
+from ecr_audit.place import SCHEME
 
 # What a failed call may raise.
 S3_ERRORS = (BotoCoreError, ClientError, S3UploadFailedError)
@@ -49,10 +49,10 @@ class S3:
         """Write an object, whole or not at all, in place of what has its name."""
         self._client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
 
-    def get(self, name: str) -> bytes | None:
-        """What an object holds; None when there is none."""
+    def get(self, name: str, at_most: int | None = None) -> bytes | None:
+        """What an object holds, `at_most` so many bytes of it; None when there is none."""
         try:
-            return bytes(self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read())
+            return bytes(self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read(at_most))
         except self._client.exceptions.NoSuchKey:
             return None
 

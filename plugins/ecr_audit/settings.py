@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,41 +17,78 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ecr_audit import written
 from ecr_audit.errors import FinalError
+from ecr_audit.place import is_on_s3, place_of
+from ecr_audit.service_links import is_service_link
 
 PREFIX = "ECR_AUDIT_"
 
 SQL_ROOT = Path(__file__).resolve().parents[2] / "sql"
 
-ACCOUNT_ID = re.compile(r"[0-9]{12}")
 # How objects on S3 are encrypted: with S3's own keys, the account's KMS key for S3, or a KMS key (or alias) by its ARN.
 S3_ENCRYPTION = re.compile(r"AES256|aws:kms|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[^ ]+")
-REGION_NAME = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}")
 # A standard topic: a FIFO one, whose name ends with .fifo, takes only messages with a group.
 SNS_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
-EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 
 
 class SettingsError(FinalError):
     """One or more settings are wrong; the message has a line for each."""
 
 
-def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+# What stands between the entries of a list. Names of tags and people hold blanks; account ids and regions do not.
+_SEPARATORS = re.compile(r"[,;]")
+_SEPARATORS_OR_BLANKS = re.compile(r"[,;\s]")
+
+
+def _split(value: Any, separators: re.Pattern[str] = _SEPARATORS) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(entry for part in separators.split(value) if (entry := part.strip()))
 
 
 def _all_or_split(value: Any) -> Any:
     """`all` is the empty tuple: no limit."""
-    return () if isinstance(value, str) and value.strip().lower() == "all" else _split(value)
+    return () if isinstance(value, str) and value.lower() == "all" else _split(value, _SEPARATORS_OR_BLANKS)
 
 
-def _iso_date(value: Any) -> Any:
-    """Stricter than pydantic, which takes a plain number for seconds since 1970."""
-    return date.fromisoformat(value.strip()) if isinstance(value, str) else value
+def _each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ...]:
+    """Every entry as `read` returns it. Raises ValueError with all that it raises."""
+    taken, faults = [], []
+    for entry in entries:
+        try:
+            taken.append(read(entry))
+        except ValueError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return tuple(taken)
+
+
+def _if_text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Reads the text of a variable; what is given by a program is taken as it is."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+
+
+def _folder_of(text: str) -> Path:
+    place = place_of(text)
+    if is_on_s3(place):
+        raise ValueError("is on S3, where only the lake and publications can be (ECR_AUDIT_LAKE, ECR_AUDIT_PUBLISH)")
+    return Path(place)
+
+
+def _file_of(text: str) -> str:
+    if text.endswith("/"):
+        raise ValueError("ends with a slash, as a folder does")
+    place = place_of(text)
+    if is_on_s3(place) and place.count("/") < 3:
+        raise ValueError("names a bucket, without the key of an object in it")
+    return place
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 NamesOrAll = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_all_or_split)]
+Place = Annotated[str, _if_text(place_of)]
 
 
 def _valid(text: str) -> dict[str, Any]:
@@ -60,7 +97,7 @@ def _valid(text: str) -> dict[str, Any]:
 
 
 class AlertSettings(BaseSettings):
-    """What sending an alert takes. It is read apart when another setting is wrong, for of that people are told, too."""
+    """Settings for sending alerts. Loaded separately so that an invalid setting elsewhere can still be reported."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -87,22 +124,28 @@ class AlertSettings(BaseSettings):
         """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
         return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return written.plain(value) if isinstance(value, str) else value
+
     @field_validator("alert_email_to")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [address for address in value if not EMAIL.fullmatch(address)]:
-            raise ValueError(f"holds what is no e-mail address: {', '.join(wrong)}")
-        return value
+        return _each(value, written.email_address)
 
 
 class Settings(AlertSettings):
-    """What a run of the audit is told. Read it with `load_settings`, whose errors are made for people."""
+    """Settings of a run. Read them with `load_settings`, whose errors are made for people."""
 
-    data: Path = Field(default=Path("data"), json_schema_extra=_valid("a folder, such as ./data"))
-    lake: str | None = Field(
+    # Places are absolute, also the default's.
+    data: Annotated[Path, BeforeValidator(lambda value: _folder_of(str(value)))] = Field(
+        default=Path("data"), validate_default=True, json_schema_extra=_valid("a folder, such as ./data")
+    )
+    lake: Place | None = Field(
         default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake")
     )
-    publish: str | None = Field(
+    publish: Place | None = Field(
         default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/publish")
     )
     s3_encryption: str | None = Field(
@@ -110,11 +153,13 @@ class Settings(AlertSettings):
         pattern=rf"^({S3_ENCRYPTION.pattern})$",
         json_schema_extra=_valid("AES256, aws:kms, or the ARN of a KMS key; unset: the bucket's default encryption"),
     )
-    role_name: str = Field(
+    # With its path in front, as ARNs have both after `role/`.
+    role_name: Annotated[str, _if_text(written.role_name)] = Field(
         default="ecr-audit",
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_+=,.@/-]+$",
-        json_schema_extra=_valid("the name of the role in every account, without its ARN, such as ecr-audit"),
+        json_schema_extra=_valid(
+            "the name of the role in every account, after its path if it has one, such as ecr-audit or"
+            " /security/ecr-audit"
+        ),
     )
     external_id: str | None = Field(
         default=None,
@@ -148,7 +193,9 @@ class Settings(AlertSettings):
         le=3300,
         json_schema_extra=_valid("seconds after which a batch writes what it has, 10 to 3300"),
     )
-    min_coverage: float = Field(default=0.95, ge=0, le=1, json_schema_extra=_valid("a share from 0 to 1, such as 0.95"))
+    min_coverage: Annotated[float, _if_text(written.share)] = Field(
+        default=0.95, ge=0, le=1, json_schema_extra=_valid("a share from 0 to 1, such as 0.95")
+    )
     collect_tags: bool = Field(default=True, json_schema_extra=_valid("true or false"))
     owner_tags: Names = Field(
         default=("owner", "team"),
@@ -160,56 +207,56 @@ class Settings(AlertSettings):
         le=36_500,
         json_schema_extra=_valid("days after which snapshots are thinned to one a month, 1 to 36500"),
     )
-    waivers: str | None = Field(
+    waivers: Annotated[str, _if_text(_file_of)] | None = Field(
         default=None, json_schema_extra=_valid("the path of a YAML file, or s3://bucket/key; unset: no waivers")
     )
     waiver_max_days: int = Field(
         default=365, ge=1, le=3650, json_schema_extra=_valid("days that a waiver may last, 1 to 3650")
     )
-    snapshot_date: Annotated[date | None, BeforeValidator(_iso_date)] = Field(
+    snapshot_date: Annotated[date | None, _if_text(written.iso_date)] = Field(
         default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
     )
-
-    @field_validator("lake", "publish")
-    @classmethod
-    def _known_scheme(cls, value: str | None) -> str | None:
-        if value and re.match(r"\w+:/", value) and not re.match(r"s3://[a-z0-9][a-z0-9.-]+|file:///", value):
-            raise ValueError("is no place that files can be at")
-        return value
 
     @field_validator("accounts")
     @classmethod
     def _account_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [account for account in value if not ACCOUNT_ID.fullmatch(account)]:
-            raise ValueError(f"holds what is no account id: {', '.join(wrong)}")
-        return value
+        return _each(value, written.account_id)
 
     @field_validator("regions")
     @classmethod
     def _region_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [region for region in value if not REGION_NAME.fullmatch(region)]:
-            raise ValueError(f"holds what is no name of a region: {', '.join(wrong)}")
-        return value
+        return _each(value, written.region_name)
 
     @property
     def lake_root(self) -> str:
-        """Where the lake is: a local folder, or s3://bucket/prefix."""
-        return self.lake or str(self.data.absolute() / "lake")
+        """Where the lake is: an absolute path, or s3://bucket/prefix."""
+        return self.lake or str(self.data / "lake")
 
     @property
     def publish_root(self) -> str:
-        """Where publications are: a local folder, or s3://bucket/prefix."""
-        return self.publish or str(self.data.absolute() / "publish")
+        """Where publications are: an absolute path, or s3://bucket/prefix."""
+        return self.publish or str(self.data / "publish")
+
+
+def load_data_folder() -> Path:
+    """The folder of ECR_AUDIT_DATA alone, for what runs whatever the other settings are. Raises SettingsError."""
+    given = os.environ.get(f"{PREFIX}DATA", "").strip() or "data"
+    try:
+        return _folder_of(written.plain(given))
+    except ValueError as fault:
+        raise SettingsError(_fault("data", given, str(fault))) from fault
 
 
 def load_settings() -> Settings:
     """Read and check the settings of this process's environment.
 
-    Raises SettingsError, which lists every fault: bad values, and `ECR_AUDIT_*` variables that no setting has.
+    Raises SettingsError, which lists every fault: bad values, and `ECR_AUDIT_*` variables that no setting has. Those
+    that Kubernetes makes for the Services of a release called ecr-audit are not the audit's, and not a fault.
     """
     # As pydantic-settings reads them: whatever their case.
     given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    names = sorted(variable.removeprefix(PREFIX).lower() for variable in given)
+    others = [name for name, value in given.items() if not is_service_link(name, value)]
+    names = sorted(name.removeprefix(PREFIX).lower() for name in others)
     faults = [_unknown(name) for name in names if name not in Settings.model_fields]
     try:
         settings = Settings()
@@ -233,8 +280,11 @@ def _unknown(name: str) -> str:
 
 def _describe(error: ErrorDetails, given: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
-    variable = f"{PREFIX}{name.upper()}"
+    return _fault(name, given[f"{PREFIX}{name.upper()}"], error["msg"].removeprefix("Value error, "))
+
+
+def _fault(name: str, given: str, what: str) -> str:
     extra = Settings.model_fields[name].json_schema_extra
     valid = extra["valid"] if isinstance(extra, dict) else ""
-    what = error["msg"].removeprefix("Value error, ")
-    return f"{variable}: '{given[variable]}': {what[0].lower()}{what[1:]}. Give {valid}."
+    stop = "" if what.endswith("?") else "."
+    return f"{PREFIX}{name.upper()}: '{given}': {what[0].lower()}{what[1:]}{stop} Give {valid}."

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
+from ecr_audit.place import is_on_s3
+from ecr_audit.s3 import S3, S3_ERRORS
 
 
 class LakeError(RuntimeError):
@@ -30,7 +31,7 @@ class Storage:
     def __init__(self, root: str, encryption: str | None = None) -> None:
         """`encryption`: see `S3`; a folder knows nothing of it."""
         self.root = root
-        self._s3 = S3(root, encryption) if root.startswith(SCHEME) else None
+        self._s3 = S3(root, encryption) if is_on_s3(root) else None
         if self._s3:
             try:
                 region = f"?region={self._s3.region}" if self._s3.region else ""
@@ -38,7 +39,7 @@ class Storage:
                 raise LakeError(f"ECR_AUDIT_LAKE: '{root}' cannot be reached ({fault})") from fault
             self._fs, self._base = fs.FileSystem.from_uri(f"{self._s3.url}{region}")
         else:
-            path = Path(root.removeprefix("file://")).absolute()
+            path = Path(root).absolute()
             self._fs, self._base = fs.LocalFileSystem(), str(path)
 
     @property

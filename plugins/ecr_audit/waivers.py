@@ -5,7 +5,7 @@
         policy: /ce/ca/aws/ecr/repository-image-tag-mutability
         scope:                      # at least one; all that are given have to fit
           repository: arn:aws:ecr:*:111111111111:repository/legacy/*     # * and ? as in IAM
-          account: "111111111111"
+          account: 111111111111
           ou: Root/Workloads/Sandbox                                     # and all units below it
           region: eu-west-1
           tag: {key: lifecycle, value: sunset}
@@ -26,18 +26,19 @@ import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.faults import Faults, nearest
-from ecr_audit.catalog.located_yaml import Located, read_located
+from ecr_audit.catalog.located_yaml import MAX_BYTES, Located, read_located
 from ecr_audit.errors import FinalError
-from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
+from ecr_audit.place import is_on_s3
+from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.schemas import WAIVER_COLUMNS
-from ecr_audit.settings import ACCOUNT_ID, REGION_NAME
+from ecr_audit.written import account_id, iso_date, region_name
 
 SCHEMA = pa.schema(WAIVER_COLUMNS)
 
@@ -46,17 +47,12 @@ class WaiverError(FinalError):
     """The file of waivers cannot be used; the message has every fault in it, with line and field."""
 
 
-def _iso_date(value: Any) -> Any:
-    """Stricter than pydantic, which takes a plain number for seconds since 1970."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
 class WaiversUnreadError(WaiverError):
     """The file of waivers could not be read at all, which says nothing of what is in it."""
 
 
 Text = Annotated[str, Field(min_length=1)]
-Day = Annotated[date, Field(strict=True), BeforeValidator(_iso_date)]
+Day = Annotated[date, BeforeValidator(lambda value: iso_date(str(value)))]
 
 
 class _Model(BaseModel):
@@ -75,9 +71,9 @@ class ScopeYaml(_Model):
 
     # A pattern without brackets, which SQL's GLOB would take for a set of characters.
     repository: Annotated[str, Field(pattern=r"^arn:[A-Za-z0-9:/._*?-]+$")] | None = None
-    account: Annotated[str, Field(pattern=rf"^{ACCOUNT_ID.pattern}$")] | None = None
+    account: Annotated[str, AfterValidator(account_id)] | None = None
     ou: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")] | None = None
-    region: Annotated[str, Field(pattern=rf"^{REGION_NAME.pattern}$")] | None = None
+    region: Annotated[str, AfterValidator(region_name)] | None = None
     tag: TagYaml | None = None
 
 
@@ -102,7 +98,7 @@ class WaiversYaml(_Model):
 
 
 def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Table:
-    """The waivers of a file, a path or s3://bucket/key, as rows of `SCHEMA`; none without a location.
+    """The waivers of a file, an absolute path or s3://bucket/key, as rows of `SCHEMA`; none without a location.
 
     A waiver may last `max_days` from the day it was created.
     Raises WaiverError, which lists every fault found; WaiversUnreadError when there was nothing to look at.
@@ -110,11 +106,13 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     if location is None:
         return SCHEMA.empty_table()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "waivers.yaml") if location.startswith(SCHEME) else Path(location).absolute()
+        path = Path(folder, "waivers.yaml") if is_on_s3(location) else Path(location)
         faults = Faults(path.parent)
         try:
-            if location.startswith(SCHEME):
+            if is_on_s3(location):
                 _download(location, path)
+            elif not path.is_file():
+                raise FileNotFoundError("there is no such file")
             located = read_located(path, WaiversYaml, faults)
         except (OSError, *S3_ERRORS) as fault:
             raise WaiversUnreadError(
@@ -130,7 +128,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
 
 def _download(location: str, path: Path) -> None:
     folder, _, name = location.rpartition("/")
-    content = S3(folder).get(name)
+    content = S3(folder).get(name, at_most=MAX_BYTES + 1)
     if content is None:
         raise FileNotFoundError("there is no such object")
     path.write_bytes(content)

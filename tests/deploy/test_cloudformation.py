@@ -14,7 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
-from ecr_audit.settings import Settings
+from ecr_audit.aws.accounts import assume_role_request
+from ecr_audit.aws.session import Hub
+from ecr_audit.settings import Settings, load_settings
+from ecr_audit.written import ROLE_NAME, ROLE_PATH
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
@@ -138,11 +141,26 @@ def test_parameters_take_what_the_settings_take() -> None:
     external_id = next(each.pattern for each in valid["external_id"].metadata if hasattr(each, "pattern"))
     assert given["ExternalId"]["AllowedPattern"] == external_id
     assert (given["ExternalId"]["MinLength"], given["ExternalId"]["MaxLength"]) == (2, 1224)
-    # But for a path, which RoleName of IAM does not take.
-    role_name = next(each.pattern for each in valid["role_name"].metadata if hasattr(each, "pattern"))
-    assert given["RoleName"]["AllowedPattern"] == role_name.replace("/", "")
+    # A name of up to 64 characters, after a path of up to 512.
+    assert f"{given['RoleName']['AllowedPattern'][1:-2]}{{1,64}}" == ROLE_NAME.pattern
+    assert given["RolePath"]["AllowedPattern"] == f"^{ROLE_PATH.pattern}$"
+    assert (given["RoleName"]["MaxLength"], given["RolePath"]["MaxLength"]) == (64, 512)
+    assert given["RolePath"]["Default"] == "/"
     assert given["RoleName"]["Default"] == valid["role_name"].default
-    assert cfn_yaml.load(str(TEMPLATES / "hub-role.yaml"))["Parameters"]["AuditRoleName"]["Default"] == "ecr-audit"
+    hub = cfn_yaml.load(str(TEMPLATES / "hub-role.yaml"))["Parameters"]
+    for name in ("RoleName", "RolePath"):
+        assert {**hub[f"Audit{name}"], "Description": ""} == {**given[name], "Description": ""}
+
+
+def test_the_hub_enters_an_audit_role_with_a_path(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ARN that the audit asks for is the one that the hub's policy allows, and the role's own."""
+    path, name = "/security/audit/", "ecr-audit"
+    role = deploy("audit-role", HubRoleArn=HUB_ROLE_ARN, ExternalId=EXTERNAL_ID, RolePath=path, RoleName=name)
+    hub = deploy("hub-role", TrustedService="ec2.amazonaws.com", AuditRolePath=path, AuditRoleName=name)
+    [enter] = [statement for statement in hub.statements if statement["Action"] == "sts:AssumeRole"]
+    monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", f"{path}{name}")
+    asked = assume_role_request(Hub(boto3.Session(), "", "aws", ""), ACCOUNT, load_settings().role_name, None)
+    assert role.arn == asked["RoleArn"] == enter["Resource"].replace("*", ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +170,8 @@ def test_parameters_take_what_the_settings_take() -> None:
         ("audit-role", "HubRoleArn", "arn:aws:iam::111111111111:root"),
         ("audit-role", "ExternalId", "two words"),
         ("audit-role", "RoleName", "team/ecr-audit"),
+        ("audit-role", "RolePath", "security/"),
+        ("hub-role", "AuditRolePath", "/*/"),
         ("hub-role", "TrustedArn", "*"),
         ("hub-role", "AuditRoleName", "*"),
         ("hub-role", "LakeBucket", "*"),

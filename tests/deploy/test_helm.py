@@ -45,6 +45,11 @@ def test_settings_are_known_and_secret_where_they_have_to_be() -> None:
     assert all(each.keys() == {"name", "value"} for each in VALUES["env"])
 
 
+def test_pods_get_no_variables_of_services() -> None:
+    """Which for a release called ecr-audit would begin like the audit's settings. A value of the chart from 1.22 on."""
+    assert VALUES["enableServiceLinks"] is False
+
+
 def test_airflow_is_told_what_compose_tells_it() -> None:
     told = {f"AIRFLOW__{section}__{key}".upper() for section, keys in VALUES["config"].items() for key in keys}
     told |= {each["name"] for each in VALUES["env"]}

@@ -153,6 +153,7 @@ def test_the_audit_role_trusts_as_the_template_has_it(deploy: Any) -> None:
     assert {_bare(principal["type"]): _text(principal["identifiers"][0])} == theirs["Principal"]
     assert _statement(ours)[2:] == _normal(theirs)[2:]
     [role] = Module("audit-role").typed("resource", "aws_iam_role").values()
+    assert (role["name"], role["path"]) == ("${var.role_name}", "${var.role_path}")
     assert role["assume_role_policy"] == "${data.aws_iam_policy_document.trust.json}"
 
 
@@ -178,7 +179,7 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     [path] = re.findall(r'file\("\$\{path\.module\}/([^"]+)"\)', str(stack_set["template_body"]).replace("\\", ""))
     template = (module.folder / path).resolve()
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert set(stack_set["parameters"]) == given == {"HubRoleArn", "ExternalId", "RoleName"}
+    assert set(stack_set["parameters"]) == given == {"HubRoleArn", "ExternalId", "RoleName", "RolePath"}
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 
@@ -190,6 +191,7 @@ REFERENCES = {
     "data.aws_caller_identity.current.account_id": ACCOUNT,
     "local.account_id": ACCOUNT,
     "var.audit_role_name": "ecr-audit",
+    "var.audit_role_path": "/",
     "var.lake_bucket": "the-lake",
     "var.lake_key_arn": KEY,
     "var.alert_topic_arn": TOPIC,

@@ -10,10 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from ecr_audit.errors import FinalError
-from ecr_audit.settings import Settings, SettingsError, load_settings
+from ecr_audit.service_links import is_service_link
+from ecr_audit.settings import Settings, SettingsError, load_data_folder, load_settings
 
 ALL_NAMES = [f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields]
 
+
+# 512 characters, with both slashes.
+LONGEST_PATH = f"/{'p' * 510}/"
 
 KEY = "arn:aws:kms:eu-south-1:111111111111:key/11111111-2222-3333-4444-555555555555"
 
@@ -27,7 +31,7 @@ def no_settings(monkeypatch):
 
 def test_defaults():
     assert load_settings().model_dump() == {
-        "data": Path("data"),
+        "data": Path("data").absolute(),
         "lake": None,
         "publish": None,
         "s3_encryption": None,
@@ -68,6 +72,37 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
     assert load_settings().publish_root == "s3://audit-reports/ecr"
 
 
+@pytest.mark.parametrize("name", ["DATA", "LAKE", "PUBLISH", "WAIVERS"])
+def test_every_place_is_read_alike(monkeypatch, tmp_path, name):
+    """tests/unit/test_place.py has what is taken and what is not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/audit")
+    for given, taken in {
+        " here ": f"{tmp_path}/here",
+        "~/there": "/home/audit/there",
+        "file:///srv/x": "/srv/x",
+    }.items():
+        monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
+        assert str(getattr(load_settings(), name.lower())) == taken
+    for refused in ('"s3://bucket/key"', "s3:/bucket/key", "$HOME/key", "arn:aws:s3:::bucket/key", "gs://bucket/key"):
+        monkeypatch.setenv(f"ECR_AUDIT_{name}", refused)
+        with pytest.raises(SettingsError, match=f"^1 setting is wrong:\n  ECR_AUDIT_{name}: "):
+            load_settings()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_folder_can_be_read_whatever_other_settings_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "none")
+    assert load_data_folder() == tmp_path / "data"
+    monkeypatch.setenv("ECR_AUDIT_DATA", " ~/audit ")
+    monkeypatch.setenv("HOME", "/home/audit")
+    assert load_data_folder() == Path("/home/audit/audit")
+    monkeypatch.setenv("ECR_AUDIT_DATA", "'data'")
+    with pytest.raises(SettingsError, match=r"ECR_AUDIT_DATA: ''data'': is in quotation marks.* Give a folder"):
+        load_data_folder()
+
+
 @pytest.mark.parametrize(
     ("name", "given", "taken"),
     [
@@ -83,14 +118,29 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
         ("MIN_COVERAGE", "1", 1.0),
         ("TARGET_SECONDS", "2.5", 2.5),
         ("LAKE", "s3://audit-lake", "s3://audit-lake"),
-        ("LAKE", "file:///srv/lake", "file:///srv/lake"),
-        ("LAKE", "relative/lake", "relative/lake"),
+        ("REGIONS", "US-East-1; eu-west-1\n", ("us-east-1", "eu-west-1")),
+        ("REGIONS", "us-east-1 eu-west-1", ("us-east-1", "eu-west-1")),
+        ("ACCOUNTS", "1111-2222-3333;444444444444,", ("111122223333", "444444444444")),
+        ("ACCOUNTS", "\n  111111111111\n  222222222222\n", ("111111111111", "222222222222")),
+        ("OWNER_TAGS", "owner; cost centre", ("owner", "cost centre")),
+        ("ALERT_EMAIL_TO", "a@example.com; b@example.com,", ("a@example.com", "b@example.com")),
+        ("COLLECT_TAGS", "yes", True),
+        ("COLLECT_TAGS", "0", False),
+        ("COLLECT_TAGS", "OFF ", False),
+        ("MIN_COVERAGE", "95%", 0.95),
+        ("MIN_COVERAGE", "99.99 %", 0.9999),
+        ("RETENTION_DAYS", "1_000", 1000),
+        ("SNAPSHOT_DATE", "20260228", date(2026, 2, 28)),
+        ("WAIVERS", "s3://audit-lake/waivers.yaml", "s3://audit-lake/waivers.yaml"),
         ("PUBLISH", "s3://audit-reports/ecr", "s3://audit-reports/ecr"),
         ("S3_ENCRYPTION", "AES256", "AES256"),
         ("S3_ENCRYPTION", "aws:kms", "aws:kms"),
         ("S3_ENCRYPTION", KEY, KEY),
         ("S3_ENCRYPTION", KEY.replace("aws:", "aws-us-gov:", 1), KEY.replace("aws:", "aws-us-gov:", 1)),
         ("ROLE_NAME", "team/ecr-audit", "team/ecr-audit"),
+        ("ROLE_NAME", "/security/audit/ecr-audit", "security/audit/ecr-audit"),
+        ("ROLE_NAME", LONGEST_PATH + "r" * 64, LONGEST_PATH[1:] + "r" * 64),
+        ("ROLE_NAME", "/role/ecr-audit", "role/ecr-audit"),
         ("EXTERNAL_ID", "a1:b2/c3", "a1:b2/c3"),
         ("POSTGRES_CONN_ID", "warehouse", "warehouse"),
         ("POSTGRES_SCHEMA", "_ecr_audit2", "_ecr_audit2"),
@@ -105,26 +155,30 @@ def test_what_is_taken(monkeypatch, name, given, taken):
     ("name", "bad", "valid"),
     [
         ("LAKE", "gs://bucket/lake", "a folder, or s3://bucket/prefix"),
-        ("LAKE", "s3://", "a folder, or s3://bucket/prefix"),
-        ("LAKE", "s3://Upper_Case", "a folder, or s3://bucket/prefix"),
-        ("LAKE", "s3:/one-slash/lake", "a folder, or s3://bucket/prefix"),
-        ("LAKE", "file://host/lake", "a folder, or s3://bucket/prefix"),
-        ("PUBLISH", "http://bucket", "a folder, or s3://bucket/prefix"),
+        ("DATA", "s3://bucket/data", "a folder, such as ./data"),
+        ("WAIVERS", "s3://bucket", "the path of a YAML file, or s3://bucket/key"),
+        ("WAIVERS", "/etc/waivers/", "the path of a YAML file, or s3://bucket/key"),
+        ("LAKE", "s3://bucket/lake # the lake", "a folder, or s3://bucket/prefix"),
+        ("AWS_CONN_ID", '"hub"', "the id of an Airflow connection of type aws"),
+        ("CONCURRENCY", "'8'", "1 to 512"),
+        ("COLLECT_TAGS", '"false"', "true or false"),
+        ("OWNER_TAGS", "owner,team # who", "a list of repository tag keys"),
         ("S3_ENCRYPTION", "aes256", "AES256, aws:kms, or the ARN of a KMS key"),
         ("S3_ENCRYPTION", "alias/audit", "AES256, aws:kms, or the ARN of a KMS key"),
         ("ROLE_NAME", "arn:aws:iam::111111111111:role/ecr-audit", "such as ecr-audit"),
         ("ROLE_NAME", "ecr audit", "such as ecr-audit"),
         ("ROLE_NAME", "prüfer", "such as ecr-audit"),
         ("ROLE_NAME", "r" * 65, "such as ecr-audit"),
+        ("ROLE_NAME", "/p" + LONGEST_PATH + "ecr-audit", "such as ecr-audit"),
+        ("ROLE_NAME", "role/ecr-audit", "such as ecr-audit"),
+        ("ROLE_NAME", "/security//ecr-audit", "such as ecr-audit"),
+        ("ROLE_NAME", "/security/", "such as ecr-audit"),
         ("EXTERNAL_ID", "x", "2 to 1,224 letters"),
         ("EXTERNAL_ID", "two words", "2 to 1,224 letters"),
         ("EXTERNAL_ID", "x" * 1225, "2 to 1,224 letters"),
         ("REGIONS", "us-east", "'us-east-1,eu-west-1'"),
-        ("REGIONS", "US-EAST-1", "'us-east-1,eu-west-1'"),
         ("REGIONS", "all,us-east-1", "'us-east-1,eu-west-1'"),
-        ("REGIONS", "us-east-1;eu-west-1", "'us-east-1,eu-west-1'"),
         ("ACCOUNTS", "11111111111", "12-digit"),
-        ("ACCOUNTS", "1111-1111-1111", "12-digit"),
         ("ACCOUNTS", "\N{ARABIC-INDIC DIGIT ONE}" * 12, "12-digit"),
         ("ACCOUNTS", '["111111111111"]', "12-digit"),
         ("POSTGRES_SCHEMA", "Audit", "lower-case letters"),
@@ -144,14 +198,14 @@ def test_what_is_taken(monkeypatch, name, given, taken):
         ("BATCH_SECONDS", "3301", "10 to 3300"),
         ("BATCH_SECONDS", "nan", "10 to 3300"),
         ("MIN_COVERAGE", "95", "0 to 1"),
+        ("MIN_COVERAGE", "0,95", "0 to 1"),
+        ("MIN_COVERAGE", "101%", "0 to 1"),
         ("MIN_COVERAGE", "-0.1", "0 to 1"),
         ("MIN_COVERAGE", "nan", "0 to 1"),
-        ("MIN_COVERAGE", "95%", "0 to 1"),
         ("COLLECT_TAGS", "maybe", "true or false"),
         ("RETENTION_DAYS", "0", "1 to 36500"),
         ("RETENTION_DAYS", "36501", "1 to 36500"),
         ("RETENTION_DAYS", "a year", "1 to 36500"),
-        ("ALERT_EMAIL_TO", "a@example.com; b@example.com", "security@example.com,owner@example.com"),
         ("ALERT_EMAIL_TO", "Security <security@example.com>", "security@example.com,owner@example.com"),
         ("ALERT_EMAIL_TO", "a@example.com\nBcc:b@example.com", "security@example.com,owner@example.com"),
         ("ALERT_SNS_TOPIC_ARN", "audit", "arn:aws:sns:<region>:<account>:<name>"),
@@ -174,9 +228,79 @@ def test_what_is_refused_names_the_variable_the_value_and_what_is_valid(monkeypa
     assert "pydantic" not in line
 
 
-def test_a_bad_item_of_a_list_is_named(monkeypatch):
-    monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", "111111111111,12,222222222222,x")
-    with pytest.raises(SettingsError, match="holds what is no account id: 12, x"):
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("ACCOUNTS", "111111111111,12,x", "'12' is not an account id of 12 digits; 'x' is not an account id"),
+        ("ACCOUNTS", "12345670123", "'12345670123' is not an account id of 12 digits; did you mean 012345670123?"),
+        ("REGIONS", "us_east_1", "did you mean us-east-1?"),
+        ("REGIONS", "EU-WEST-1A", "did you mean eu-west-1?"),
+        ("ALERT_EMAIL_TO", "Security <security@example.com>", "did you mean security@example.com?"),
+        ("ROLE_NAME", "arn:aws:iam::111111111111:role/ecr-audit", "did you mean ecr-audit?"),
+        ("ROLE_NAME", "arn:aws-cn:iam::111111111111:role/security/ecr-audit", "did you mean /security/ecr-audit?"),
+        ("ROLE_NAME", "role/ecr-audit", "did you mean /ecr-audit?"),
+        ("MIN_COVERAGE", "95", "did you mean 0.95, or 95%?"),
+        ("MIN_COVERAGE", "0,95", "did you mean 0.95?"),
+        ("EXTERNAL_ID", '"sesame"', "did you mean sesame?"),
+        ("LAKE", "s3:/bucket/lake", "did you mean s3://bucket/lake?"),
+        ("LAKE", "/srv/lake # the lake", "did you mean /srv/lake?"),
+    ],
+)
+def test_what_was_meant_is_told_where_it_can_be_known(monkeypatch, name, given, told):
+    monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert told in str(caught.value)
+    assert "?." not in str(caught.value)
+
+
+# A release called ecr-audit of Airflow's chart, and a Service called ecr-audit: each of the forms, in IPv4 and IPv6.
+SERVICE_LINKS = {
+    "API_SERVER_SERVICE_HOST": "10.96.0.17",
+    "API_SERVER_SERVICE_PORT": "8080",
+    "API_SERVER_SERVICE_PORT_API_SERVER": "8080",
+    "API_SERVER_PORT": "tcp://10.96.0.17:8080",
+    "API_SERVER_PORT_8080_TCP": "tcp://10.96.0.17:8080",
+    "API_SERVER_PORT_8080_TCP_PROTO": "tcp",
+    "API_SERVER_PORT_8080_TCP_PORT": "8080",
+    "API_SERVER_PORT_8080_TCP_ADDR": "10.96.0.17",
+    "STATSD_PORT_9125_UDP": "udp://10.96.0.18:9125",
+    "STATSD_PORT_9125_UDP_PROTO": "udp",
+    "PHONES_PORT": "sctp://[fd00::12]:36412",
+    "PHONES_PORT_36412_SCTP_ADDR": "fd00::12",
+    "SERVICE_HOST": "fd00::11",
+    "PORT": "tcp://[fd00::11]:80",
+}
+
+
+def test_service_links_of_kubernetes_are_not_settings(monkeypatch):
+    for name, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_SERVER_PORT", "8080"),
+        ("API_SERVER_PORT", "http://10.96.0.17:8080"),
+        ("API_SERVER_SERVICE_HOST", "api.example.com"),
+        ("POSTGRES_SERVICE_PORT", "compliance"),
+        ("LAKE_PORT_", "tcp://10.96.0.17:8080"),
+        ("CONCURENCY", "8080"),
+    ],
+)
+def test_what_only_looks_like_a_service_link_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
+    with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: no such setting"):
+        load_settings()
+
+
+def test_no_service_link_hides_a_setting_and_none_passes_for_one(monkeypatch):
+    """Whatever a Service is called, its links end in other words than a setting; and their values are no setting's."""
+    assert not [name for name in ALL_NAMES for value in SERVICE_LINKS.values() if is_service_link(name, value)]
+    monkeypatch.setenv("ECR_AUDIT_LAKE", "tcp://10.96.0.17:8080")
+    with pytest.raises(SettingsError, match=r"ECR_AUDIT_LAKE: 'tcp://10.96.0.17:8080': starts with 'tcp:'"):
         load_settings()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -96,11 +97,30 @@ def test_one_part_of_a_scope_is_enough_and_dates_may_be_quoted(path: Path, catal
             "    scope: {}\n",
             "4: waivers.0.scope: Is empty, which would waive everything. Give one of repository",
         ),
-        ('"111111111111"', "111111111111", "6: waivers.0.scope.account: 111111111111 is not valid. Input should be a"),
+        (
+            '"111111111111"',
+            "12345670123",
+            "6: waivers.0.scope.account: '12345670123' is not valid. '12345670123' is not an account id of 12 digits;"
+            " did you mean 012345670123?",
+        ),
+        ('"111111111111"', "~", "6: waivers.0.scope.account: Is empty. Leave it out, or put the text in quotation"),
+        ("owner: payments", "owner:", "11: waivers.0.owner: Is empty."),
+        ("owner: payments", "owner: null", "11: waivers.0.owner: Is empty."),
+        (
+            "owner: payments",
+            "owner: !!int payments",
+            "11: waivers.0.owner: The tag !!int is not allowed",
+        ),
+        ("created: 2026-01-10", "created: !!timestamp soon", "14: waivers.0.created: The tag !!timestamp is not"),
+        ("{key: stage, value: sandbox}", "&tag {key: stage, value: *tag}", "9: The alias *tag is not allowed"),
+        ("owner: payments", "<<: *all", "11: The alias *all is not allowed: write out what it stands for"),
+        ("sandbox}", f"{'[' * 1000}", "9: Nested deeper than 20 levels"),
+        ("owner: payments", "owner: pay\x07ments", "11: Not valid YAML: special characters are not allowed"),
         ("eu-west-1", "Europe", "8: waivers.0.scope.region: 'Europe' is not valid."),
         ("legacy/*", "legacy/[ab]", "5: waivers.0.scope.repository: 'arn:aws"),
         ("Root/Prod", "/Root/Prod/", "7: waivers.0.scope.ou: '/Root/Prod/' is not valid."),
-        ("created: 2026-01-10", "created: 20260110", "14: waivers.0.created: 20260110 is not valid. Input should be a"),
+        ("created: 2026-01-10", "created: 1767225600", "14: waivers.0.created: '1767225600' is not valid."),
+        ("created: 2026-01-10", "created: 10.01.2026", "14: waivers.0.created: '10.01.2026' is not valid."),
         ("expires: 2026-04-01", "expires: 2026-02-30", "15: waivers.0.expires: '2026-02-30' is not valid."),
         ("expires: 2026-04-01", "expires: 2026-04-01 12:00:00", "15: waivers.0.expires: '2026-04-01 12"),
         ("2026-04-01", "2026-01-10", "15: waivers.0.expires: 2026-01-10 is not after created, 2026-01-10"),
@@ -126,6 +146,74 @@ def test_all_faults_are_told_at_once_and_an_id_is_taken_once(path: Path, catalog
     ]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "column", "value"),
+    [
+        # As YAML 1.1 reads it, the first is 1,402,433,619: a number to the base of eight.
+        ('"111111111111"', "012345670123", "account_id", "012345670123"),
+        ('"111111111111"', "1111-2222-3333", "account_id", "111122223333"),
+        ("eu-west-1", "EU-WEST-1", "region", "eu-west-1"),
+        ("RISK-1", "0042", "ticket", "0042"),
+        ("created: 2026-01-10", "created: 20260110", "created", date(2026, 1, 10)),
+        *(
+            ("value: sandbox", f"value: {text}", "tag_value", text.strip("'"))
+            for text in (
+                "no",
+                "on",
+                "1_000",
+                "1e3",
+                "12:30",
+                "0x1f",
+                "1.10",
+                ".inf",
+                "2026-01-31",
+                "=",
+                "'~'",
+                "'null'",
+            )
+        ),
+    ],
+)
+def test_text_stays_as_it_is_written(
+    path: Path, catalog: Catalog, old: str, new: str, column: str, value: object
+) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    [row] = load_waivers(str(path), catalog, 365).to_pylist()
+    assert row[column] == value
+
+
+# 454 bytes that stand for 10 to the power of 10 words.
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (BOMB, "2: The alias *a0 is not allowed: write out what it stands for"),
+        ("waivers: &all\n  - *all\n", "2: The alias *all is not allowed: write out what it stands for"),
+        ("{" * 100_000, "1: Nested deeper than 20 levels"),
+        ("- " * 100_000, "1: Nested deeper than 20 levels"),
+        ("# much\n" * 400_000, "1: The file has more than 2,097,152 bytes"),
+        ("? [a, b]\n: c\n", "1: A key is not text"),
+    ],
+    ids=("bomb", "recursion", "braces", "lists", "size", "key"),
+)
+def test_a_hostile_file_is_refused_at_once(path: Path, catalog: Catalog, text: str, fault: str) -> None:
+    path.write_text(text)
+    assert f"accepted.yaml:{fault}" in faults(path, catalog)
+
+
+def test_a_file_in_another_encoding_is_named(path: Path, catalog: Catalog) -> None:
+    path.write_bytes(b"# first\n# caf\xe9\n")
+    assert faults(path, catalog) == ["accepted.yaml:2: Not UTF-8: invalid continuation byte"]
+    path.write_text(f"\N{BYTE ORDER MARK}waivers:\n{WAIVER}", encoding="utf-8")
+    assert load_waivers(str(path), catalog, 365).num_rows == 1
+
+
 @pytest.mark.parametrize("text", ["", "waivers: }", "- W-1", "accepted: []"])
 def test_what_is_no_file_of_waivers_is_told(path: Path, catalog: Catalog, text: str) -> None:
     path.write_text(text)
@@ -133,8 +221,10 @@ def test_what_is_no_file_of_waivers_is_told(path: Path, catalog: Catalog, text: 
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, catalog: Catalog) -> None:
-    with pytest.raises(WaiverError, match=r"ECR_AUDIT_WAIVERS: '.*/none.yaml' cannot be read .* or s3://bucket/key"):
-        load_waivers(str(tmp_path / "none.yaml"), catalog, 365)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for name in ("none.yaml", "pipe.yaml", "."):
+        with pytest.raises(WaiverError, match=r"ECR_AUDIT_WAIVERS: '.*' cannot be read .* or s3://bucket/key"):
+            load_waivers(str(tmp_path / name), catalog, 365)
 
 
 def test_a_bad_file_ends_the_evaluation_before_anything_is_judged(
@@ -146,7 +236,7 @@ def test_a_bad_file_ends_the_evaluation_before_anything_is_judged(
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
     for step in (lambda: steps.evaluate(day.isoformat(), []), lambda: steps.roll_up(day.isoformat())):
-        with pytest.raises(WaiverError, match=r"accepted.yaml:1: waivers: 7 is not valid"):
+        with pytest.raises(WaiverError, match=r"accepted.yaml:1: waivers: '7' is not valid"):
             step()
     assert small_lake.lake.files("_staging") == []
     assert small_lake.lake.read_commit("compliance", day) is None

@@ -14,6 +14,7 @@ resource "aws_cloudformation_stack_set" "audit_role" {
     HubRoleArn = var.hub_role_arn
     ExternalId = var.external_id
     RoleName   = var.role_name
+    RolePath   = var.role_path
   }
 
   auto_deployment {

@@ -29,6 +29,17 @@ variable "role_name" {
   }
 }
 
+variable "role_path" {
+  type        = string
+  description = "Path of the role, the same in every account. ECR_AUDIT_ROLE_NAME is then the path and the name, such as /security/ecr-audit."
+  default     = "/"
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
+  }
+}
+
 variable "organizational_unit_ids" {
   type        = list(string)
   description = "Where the role is to be: the root (r-…) for the whole organization, or units (ou-…) with all below them."

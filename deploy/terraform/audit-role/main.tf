@@ -43,6 +43,7 @@ data "aws_iam_policy_document" "list_repositories" {
 
 resource "aws_iam_role" "audit" {
   name        = var.role_name
+  path        = var.role_path
   description = "Lets the ECR audit list repositories and their tags"
   # Role chaining allows no longer session anyway.
   max_session_duration = 3600

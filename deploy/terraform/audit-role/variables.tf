@@ -28,3 +28,14 @@ variable "role_name" {
     error_message = "Give up to 64 letters, digits or _+=,.@- characters."
   }
 }
+
+variable "role_path" {
+  type        = string
+  description = "Path of the role, the same in every account. ECR_AUDIT_ROLE_NAME is then the path and the name, such as /security/ecr-audit."
+  default     = "/"
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
+  }
+}

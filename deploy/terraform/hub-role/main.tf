@@ -56,7 +56,7 @@ data "aws_iam_policy_document" "audit" {
     sid       = "EnterTheAccounts"
     effect    = "Allow"
     actions   = ["sts:AssumeRole"]
-    resources = ["arn:${local.partition}:iam::*:role/${var.audit_role_name}"]
+    resources = ["arn:${local.partition}:iam::*:role${var.audit_role_path}${var.audit_role_name}"]
 
     # A role of that name anywhere else is none of ours.
     condition {

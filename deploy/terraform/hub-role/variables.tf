@@ -45,6 +45,17 @@ variable "audit_role_name" {
   }
 }
 
+variable "audit_role_path" {
+  type        = string
+  description = "Path of the audit role in every account, which is role_path there."
+  default     = "/"
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.audit_role_path)) && length(var.audit_role_path) <= 512
+    error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
+  }
+}
+
 variable "lake_bucket" {
   type        = string
   description = "Name of the S3 bucket of the lake, when it is on S3 (ECR_AUDIT_LAKE)."

@@ -1,4 +1,7 @@
-"""YAML read into a model, where every value remembers its line, so that a fault can be named by file and line."""
+"""YAML read into a model, where every value remembers its line, so that a fault can be named by file and line.
+
+The files are other people's: of YAML there are mappings, lists and text; what the text means is the models' to decide.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,46 @@ Location = tuple[int | str, ...]  # the way to a value, ("sections", 3, "title")
 
 M = TypeVar("M", bound=BaseModel)
 
+# More than 5,000 waivers, which take some ten seconds to read.
+MAX_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 20
+
+# What YAML reads as nothing when it stands without quotation marks.
+_NOTHING = ("", "~", "null", "Null", "NULL")
+_TAG = "tag:yaml.org,2002:"  # which is written !!
+
+
+class _Refused(Exception):  # noqa: N818 - caught below, where it becomes a fault
+    """Valid YAML that these files have no use for."""
+
+    def __init__(self, problem: str, event: Any) -> None:
+        super().__init__(problem)
+        self.line: int = event.start_mark.line + 1
+
 
 class _Loader(yaml.SafeLoader):
-    """Leaves dates to the models: of one that cannot be, such as 2026-02-30, YAML would not say where it stands."""
+    """Leaves text as it is written, for the models to read: YAML would make numbers and more of 012345, no and 12:30.
 
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+    Refuses aliases, with which a few lines stand for gigabytes or for themselves, and deep nesting.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(f"The alias *{event.anchor} is not allowed: write out what it stands for", event)
+        if self._depth == MAX_DEPTH:
+            raise _Refused(f"Nested deeper than {MAX_DEPTH} levels", event)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 class Located(Generic[M]):
@@ -48,41 +83,77 @@ def read_located(
     `context` is handed to the model's validators.
     """
     known = len(faults)
-    lines: dict[Location, int] = {}
+    raw = _read_bytes(path)
+    if len(raw) > MAX_BYTES:
+        faults.add(path, 1, f"The file has more than {MAX_BYTES:,} bytes")
+        return None
+    tree = _Tree()
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
+        text = raw.decode("utf-8")
+        root = _Loader(text).get_single_node()
         if root is None:
             faults.add(path, 1, "The file is empty")
             return None
-        for key, line in _locate(root, (), lines):
-            faults.add(path, line, f"Key '{key}' is given twice")
-        instance = model.model_validate(loader.construct_document(root), context=context)
+        values = tree.read(root, ())
+        instance = model.model_validate(values, context=context)
     except ValidationError as error:
         for detail in error.errors():
-            faults.add(path, _line(lines, detail["loc"]), _explain(detail, model))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {problem}")
-    return Located(path, instance, lines) if len(faults) == known else None
+            if detail["loc"] not in tree.faults:
+                faults.add(path, _line(tree.lines, detail["loc"]), _explain(detail, model))
+    except _Refused as error:
+        faults.add(path, error.line, str(error))
+    except yaml.reader.ReaderError as error:
+        faults.add(path, text.count("\n", 0, error.position) + 1, f"Not valid YAML: {error.reason}")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}")
+    except UnicodeDecodeError as error:
+        faults.add(path, raw.count(b"\n", 0, error.start) + 1, f"Not UTF-8: {error.reason}")
+    for location, found in tree.faults.items():
+        faults.add(path, _line(tree.lines, location), found)
+    return Located(path, instance, tree.lines) if len(faults) == known else None
 
 
-def _locate(node: yaml.Node, location: Location, lines: dict[Location, int]) -> list[tuple[str, int]]:
-    """Note the line of every value below `node`; return the keys given twice, which YAML itself would let pass."""
-    twice: list[tuple[str, int]] = []
-    lines.setdefault(location, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            twice += _locate(item, (*location, index), lines)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            below = (*location, str(key.value))
-            if below in lines:
-                twice.append((str(key.value), key.start_mark.line + 1))
-            lines[below] = key.start_mark.line + 1
-            twice += _locate(value, below, lines)
-    return twice
+def _read_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+class _Tree:
+    """Makes values of YAML's nodes: mappings, lists and text. Notes the line of each, and what YAML would let pass."""
+
+    def __init__(self) -> None:
+        self.lines: dict[Location, int] = {}
+        self.faults: dict[Location, str] = {}
+
+    def read(self, node: yaml.Node, location: Location) -> Any:
+        """The value of a node, and of all nodes below it."""
+        self.lines.setdefault(location, node.start_mark.line + 1)
+        where = ".".join(map(str, location)) or "the file"
+        if node.tag.removeprefix(_TAG) not in ("str", "seq", "map"):
+            self.faults[location] = f"{where}: The tag {node.tag.replace(_TAG, '!!')} is not allowed"
+        elif isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*location, index)) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            return dict(self._read_entry(key, value, location) for key, value in node.value)
+        elif isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NOTHING:
+            self.faults[location] = f"{where}: Is empty. Leave it out, or put the text in quotation marks"
+        else:
+            return node.value
+        return None
+
+    def _read_entry(self, key: yaml.Node, value: yaml.Node, location: Location) -> tuple[str, Any]:
+        name, line = str(key.value), key.start_mark.line + 1
+        below = (*location, name)
+        if not isinstance(key, yaml.ScalarNode):
+            name, below = "", (*location, "")
+            self.faults[below] = "A key is not text"
+        elif below in self.lines:
+            # The fault has the line of the second one, and so a place of its own.
+            self.lines[(*below, line)] = line
+            self.faults[(*below, line)] = f"Key '{name}' is given twice"
+        self.lines[below] = line
+        return name, self.read(value, below)
 
 
 def _line(lines: dict[Location, int], location: Location) -> int:
@@ -105,7 +176,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "literal_error":
             valid = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             return f"{location}: {value!r} is not valid. {nearest(str(value), valid)}"
-    return f"{location or name}: {value!r} is not valid. {detail['msg']}"
+    return f"{location or name}: {value!r} is not valid. {detail['msg'].removeprefix('Value error, ')}"
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> list[str]:

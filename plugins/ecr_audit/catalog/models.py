@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 # A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
@@ -78,7 +78,7 @@ class SectionYaml(_Model):
     title: Text
     parent: SectionId | None = None
     similar: list[SectionId] = []  # this section inherits the policies of those
-    withdrawn: StrictBool = False  # published and still numbered, but no longer a requirement
+    withdrawn: bool = False  # published and still numbered, but no longer a requirement
 
 
 class FrameworkYaml(_Model):

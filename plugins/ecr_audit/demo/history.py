@@ -6,7 +6,6 @@ status history now begins earlier. Run again, the same nights are written again.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,7 +26,7 @@ from ecr_audit.lake import Lake
 from ecr_audit.publication import publications
 from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
-from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.storage import LakeError
 from ecr_audit.waivers import load_waivers
 
@@ -189,9 +188,9 @@ def _repository(target: Target, repository: Repository, collected_at: datetime) 
 def main() -> int:
     """Write the history into the demo's data folder and publish it; returns the exit code."""
     # Only the folder is taken from the environment: other settings may be there for a real organization.
-    settings = Settings.model_construct(data=Path(os.environ.get("ECR_AUDIT_DATA") or "data"))
-    lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
     try:
+        settings = Settings.model_construct(data=load_data_folder())
+        lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
         publication = publish(lake, catalog, publications(settings), owner_tags=settings.owner_tags)
     except (FinalError, LakeError) as fault:

@@ -97,7 +97,8 @@ def _fix_of_all(settings: Settings) -> str:
     )
     return (
         f"AWS does not say why. When all accounts refuse: {external_id}; or the role trusts another hub; or "
-        f"ECR_AUDIT_ROLE_NAME ({settings.role_name}) names a role that is nowhere; or the hub may not assume it."
+        f"ECR_AUDIT_ROLE_NAME ({settings.role_name}) names a role that is nowhere (one with a path is given with it: "
+        "/security/ecr-audit); or the hub may not assume it."
     )
 
 

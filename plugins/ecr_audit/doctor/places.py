@@ -15,7 +15,8 @@ from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.doctor.results import Result, fail, ok
 from ecr_audit.lake import open_lake
-from ecr_audit.s3 import S3, S3_ERRORS, SCHEME
+from ecr_audit.place import is_on_s3
+from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.storage import LakeError
 from ecr_audit.waivers import WaiverError, load_waivers
@@ -71,9 +72,9 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
 
 def check_published(settings: Settings) -> Result:
     """Write, rename and remove a probe where files are published."""
-    if settings.publish_root.startswith(SCHEME):
+    if is_on_s3(settings.publish_root):
         return _check_published_on_s3(S3(settings.publish_root, settings.s3_encryption))
-    folder = Path(settings.publish_root.removeprefix("file://"))
+    folder = Path(settings.publish_root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as aside:

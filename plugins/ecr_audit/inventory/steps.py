@@ -28,6 +28,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     Raises PlanError for a run of a day that is over: AWS shows only what is there now.
     """
     settings = load_settings()
+    log.info("Lake: %s; publications: %s", settings.lake_root, settings.publish_root)
     snapshot_date = settings.snapshot_date or _day_of(run_after)
     plan = planning.discover(
         open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)

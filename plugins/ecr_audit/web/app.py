@@ -33,7 +33,7 @@ from ecr_audit.web.pages import (
     repository,
     section,
 )
-from ecr_audit.web.published import NewestPublication, NothingPublished, Unavailable, Unreadable
+from ecr_audit.web.published import Misconfigured, NewestPublication, NothingPublished, Unavailable, Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,13 @@ def _unavailable(request: Request, fault: Exception) -> Response:
             "The DAG ecr_inventory reads the organization every night, and ecr_compliance publishes what it found. Run"
             " ecr_inventory now, or wait for the night. If it has run already, the web server reads another folder"
             " than the one that was published into: ECR_AUDIT_DATA has to be the same for both."
+        )
+    elif isinstance(fault, Misconfigured):
+        log.error("The settings of the web server are wrong: %s", fault)
+        title = "A setting of the audit is wrong"
+        what_to_do = (
+            "Correct it in the environment of the web server, then restart that. The details below name what is wrong;"
+            " make doctor checks all settings."
         )
     else:
         log.error("The published file cannot be read: %s", fault)

@@ -19,7 +19,7 @@ import duckdb
 
 from ecr_audit.errors import FinalError
 from ecr_audit.publication import Published
-from ecr_audit.settings import SQL_ROOT
+from ecr_audit.settings import SQL_ROOT, SettingsError
 
 # Of one open publication. While it gives way to the next, two are open.
 MEMORY_LIMIT = "100MB"
@@ -49,8 +49,12 @@ class Busy(Exception):  # noqa: N818 - a state, too
     """As much is being sent to others as can be sent at once."""
 
 
+class Misconfigured(Unavailable):
+    """A setting is wrong, so that it is not known where publications are."""
+
+
 class Unreadable(Unavailable):
-    """There is a publication, or a setting that leads to it, and it cannot be read."""
+    """There is a publication, and it cannot be read."""
 
 
 class Publication:
@@ -167,7 +171,7 @@ class NewestPublication:
     def reading(self) -> Iterator[Publication]:
         """The newest publication, which stays open and the same until the end.
 
-        Raises NothingPublished and Unreadable, whose messages are for people.
+        Raises NothingPublished, Misconfigured and Unreadable, whose messages are for people.
         """
         publication = self._enter()
         try:
@@ -189,6 +193,8 @@ class NewestPublication:
             newest = self._find()
         except FileNotFoundError as fault:
             raise NothingPublished(str(fault)) from fault
+        except SettingsError as fault:
+            raise Misconfigured(str(fault)) from fault
         except (OSError, ValueError, KeyError, FinalError) as fault:
             raise Unreadable(str(fault)) from fault
         with self._lock:

@@ -58,6 +58,34 @@ def test_wrong_settings_are_all_told_and_nothing_is_called(aws, findings, monkey
     assert not aws.counters.operations
 
 
+def test_places_that_are_none_are_named_before_anything_is_written(aws, findings, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECR_AUDIT_LAKE", '"s3://audit-lake/ecr"')
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", "arn:aws:s3:::audit-lake/publish")
+    result = only(findings())
+    assert result.title == "Settings"
+    assert "ECR_AUDIT_LAKE: '\"s3://audit-lake/ecr\"': is in quotation marks" in result.found
+    assert "did you mean s3://audit-lake/publish?" in result.found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_place_is_reported_as_the_absolute_one_that_it_means(aws, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ECR_AUDIT_LAKE", " audit/lake")
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", "~/publish")
+    found = {result.title: result.found for result in examine(connect_hub, lambda: None)}
+    assert found["Lake"].startswith(f"{tmp_path}/audit/lake: written")
+    assert found["Published files"].startswith(f"{tmp_path}/home/publish: written")
+
+
+def test_a_role_with_a_path(aws, findings, monkeypatch):
+    aws.world = replace(aws.world, role_name="security/audit/ecr-audit")
+    assert "(one with a path is given with it: /security/ecr-audit)" in only(findings()).fix
+    monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", "/security/audit/ecr-audit")
+    assert findings() == []
+
+
 def test_missing_credentials(aws, findings, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     result = only(findings())

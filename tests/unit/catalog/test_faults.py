@@ -38,8 +38,8 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
         (
             IN_POLICY,
             "name: One\ncon",
-            "name: 7\ncon",
-            f"{IN_POLICY}:2: name: 7 is not valid. Input should be a valid str",
+            "name: [7]\ncon",
+            f"{IN_POLICY}:2: name: ['7'] is not valid. Input should be a valid str",
         ),
         (
             IN_POLICY,
@@ -79,7 +79,10 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
         ),
         (IN_LEAF, "title: D", "titel: D", f"{IN_LEAF}:8: Unknown key 'titel'. Nearest: title"),
         (IN_LEAF, "title: D", "titel: D", f"{IN_LEAF}:7: Key 'title' is missing"),
-        (IN_LEAF, "withdrawn: true", "withdrawn: 'yes'", f"{IN_LEAF}:19: sections.3.withdrawn: 'yes' is not valid."),
+        (IN_LEAF, "withdrawn: true", "withdrawn: maybe", f"{IN_LEAF}:19: sections.3.withdrawn: 'maybe' is not valid."),
+        (IN_LEAF, "withdrawn: true", "withdrawn:", f"{IN_LEAF}:19: sections.3.withdrawn: Is empty."),
+        (IN_POLICY, "index: 199", "index: 0x1f", f"{IN_POLICY}:11: conditions.0.index: '0x1f' is not valid. Input"),
+        (IN_POLICY, "flags: [production]", "flags: &f [production, *f]", f"{IN_POLICY}:7: The alias *f is not allowed"),
         (
             IN_LEAF,
             "parent: /frameworks/leaf/b",
@@ -115,6 +118,17 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
 def test_a_fault_names_file_line_and_remedy(sql: Path, file: str, old: str | None, new: str, fault: str) -> None:
     replace(sql.parent / file, old, new)
     assert any(found.startswith(fault) for found in faults(sql)), faults(sql)
+
+
+def test_models_make_of_text_what_they_want(sql: Path) -> None:
+    """Of YAML's types none is left: a number is a number and true is true because a model says so."""
+    replace(sql.parent / IN_POLICY, "name: One\ncon", "name: 007\ncon")
+    replace(sql.parent / IN_LEAF, "withdrawn: true", "withdrawn: Yes")
+    replace(sql.parent / IN_LEAF, "title: D", "title: 12:30")
+    catalog = load_catalog(sql)
+    assert [(policy.name, policy.conditions[0].index) for policy in catalog.policies] == [("007", 199)]
+    leaf = {section.id[-1]: section for framework in catalog.frameworks for section in framework.sections}
+    assert (leaf["e"].withdrawn, leaf["b"].withdrawn, leaf["d"].title) == (True, False, "12:30")
 
 
 @pytest.mark.parametrize("name", ["policy.yaml", "logic.sql", "description.md", "remediation.md", "cases.yaml"])

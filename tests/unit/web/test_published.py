@@ -14,7 +14,8 @@ from fastapi.testclient import TestClient
 
 from ecr_audit.publication import Publications, Published
 from ecr_audit.settings import SettingsError
-from ecr_audit.web.published import NewestPublication, NothingPublished, Unreadable
+from ecr_audit.web.app import create_app
+from ecr_audit.web.published import NewestPublication, NothingPublished
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -83,8 +84,10 @@ def test_a_wrong_setting_is_told_of() -> None:
     def find() -> Published:
         raise SettingsError("ECR_AUDIT_REGIONS: 'x'")
 
-    with pytest.raises(Unreadable, match="ECR_AUDIT_REGIONS"), NewestPublication(find).reading():
-        pass
+    page = TestClient(create_app(find, login=[])).get("/")
+    assert page.status_code == 503
+    assert "A setting of the audit is wrong" in page.text
+    assert "ECR_AUDIT_REGIONS: &#39;x&#39;" in page.text
 
 
 def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(folder: Path) -> None:
