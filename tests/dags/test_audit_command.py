@@ -114,6 +114,14 @@ def test_all_faults_of_the_settings_are_told_before_anything_starts(audit: Audit
     assert "Did you mean ECR_AUDIT_REGIONS?" in done.stdout
 
 
+def test_the_log_goes_where_the_setting_of_the_data_means(audit: Audit, tmp_path: Path) -> None:
+    done = audit("aws", ECR_AUDIT_DATA='"data"')
+    assert (done.returncode, "ECR_AUDIT_DATA: '\"data\"': is in quotation marks" in done.stdout) == (1, True)
+    done = audit("aws", ECR_AUDIT_DATA=" ~/audit", HOME=str(tmp_path), ECR_AUDIT_CONCURRENCY="0")
+    assert f"Log of everything: {tmp_path}/audit/logs/" in done.stdout
+    assert not Path('"data"').exists() and not Path(" ~").exists()
+
+
 @pytest.mark.filterwarnings("ignore")  # Airflow's own
 def test_another_organization_is_kept_out_of_the_lake(audit: Audit, run_dag: Any, demo: EmulatedAws) -> None:
     """The lake has a night of the demo organization; then the hub turns out to be of another one."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
+from psycopg.conninfo import conninfo_to_dict
 
 from ecr_audit.settings import SettingsError
 from ecr_audit_airflow import postgres_uri
@@ -24,11 +28,114 @@ def test_without_the_setting_there_is_none() -> None:
     assert postgres_uri() is None
 
 
-def test_a_connection_becomes_a_uri_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
-    given = "postgres://audit:p%40ss%2Fword@db.example:6432/compliance?sslmode=require&cursor=dictcursor"
-    monkeypatch.setenv("AIRFLOW_CONN_BI", given)
-    assert postgres_uri() == "postgresql://audit:p%40ss%2Fword@db.example:6432/compliance?sslmode=require"
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """What libpq is given of a connection."""
+
+    def as_keywords(given: str | dict[str, Any]) -> dict[str, str]:
+        monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
+        monkeypatch.setenv("AIRFLOW_CONN_BI", given if isinstance(given, str) else json.dumps(given))
+        uri = postgres_uri()
+        assert uri is not None
+        # psycopg reads it as libpq does, and refuses what libpq does not know.
+        return {name: str(value) for name, value in conninfo_to_dict(uri).items()}
+
+    return as_keywords
+
+
+SERVER = {"host": "db.example", "port": "6432", "user": "audit", "password": "p@ss/w&rd", "dbname": "compliance"}
+
+
+@pytest.mark.parametrize(
+    ("given", "keywords"),
+    [
+        (
+            "postgres://audit:p%40ss%2Fw%26rd@db.example:6432/compliance?sslmode=require&cursor=dictcursor",
+            {**SERVER, "sslmode": "require"},
+        ),
+        ("postgres://u@[::1]:5432/db", {"host": "::1", "port": "5432", "user": "u", "dbname": "db"}),
+        ("postgres://u@[::1]/db", {"host": "::1", "user": "u", "dbname": "db"}),
+        ("postgres://u@%2Frun%2Fpostgresql/db", {"host": "/run/postgresql", "user": "u", "dbname": "db"}),
+        ("postgres://u@one,two/db", {"host": "one,two", "user": "u", "dbname": "db"}),
+        ("postgres://", {}),
+        ("postgres://u@h/db?iam=false&redshift=false", {"host": "h", "user": "u", "dbname": "db"}),
+        (
+            {
+                "conn_type": "postgres",
+                "host": "h",
+                "extra": {
+                    "channel_binding": "require",
+                    "target_session_attrs": "read-write",
+                    "require_auth": "scram-sha-256",
+                    "sslrootcert": "/etc/ssl/a b.pem",
+                    "options": "-c statement_timeout=60000",
+                    "keepalives": True,
+                    "keepalives_idle": 30,
+                    "sslcert": None,
+                    "cursor": "dictcursor",
+                    "sqlalchemy_scheme": "postgresql+psycopg",
+                    "sqlalchemy_query": {},
+                },
+            },
+            {
+                "host": "h",
+                "channel_binding": "require",
+                "target_session_attrs": "read-write",
+                "require_auth": "scram-sha-256",
+                "sslrootcert": "/etc/ssl/a b.pem",
+                "options": "-c statement_timeout=60000",
+                "keepalives": "1",
+                "keepalives_idle": "30",
+            },
+        ),
+    ],
+)
+def test_a_connection_is_taken_whole(
+    connect: Callable[..., dict[str, str]], given: str | dict[str, Any], keywords: dict[str, str]
+) -> None:
+    assert connect(given) == keywords
+
+
+def test_an_iam_token_is_the_password(connect: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "ACCESS_KEY_ID": "AKIATEST",
+        "SECRET_ACCESS_KEY": "test",
+        "DEFAULT_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_BI", "aws://")
+    found = connect("postgres://audit@db.example/compliance?iam=true&aws_conn_id=aws_bi&sslmode=require")
+    assert found.pop("password").startswith("db.example:5432/?Action=connect&DBUser=audit&")
+    assert found == {
+        "host": "db.example",
+        "port": "5432",
+        "user": "audit",
+        "dbname": "compliance",
+        "sslmode": "require",
+    }
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({"redshift": True, "iam": True}, "has the extra redshift, which publishing does not support"),
+        ({"redshift-serverless": "true"}, "has the extra redshift-serverless"),
+        ({"sqlalchemy_query": {"sslmode": "require"}}, "has the extra sqlalchemy_query"),
+        ({"options": ["-c", "a=b"]}, "has the extra options, which is not text"),
+    ],
+)
+def test_an_extra_that_is_not_taken_is_named(
+    connect: Callable[..., dict[str, str]], extra: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"ECR_AUDIT_POSTGRES_CONN_ID: 'bi': {named}"):
+        connect({"conn_type": "postgres", "host": "h", "extra": extra})
+
+
+def test_a_token_of_an_unknown_connection_is_an_error(
+    connect: Callable[..., dict[str, str]], airflow_database: None
+) -> None:
+    with pytest.raises(AirflowNotFoundException, match="nowhere"):
+        connect("postgres://audit@db.example/compliance?iam=true&aws_conn_id=nowhere")
 
 
 def test_an_unknown_connection_is_an_error(monkeypatch: pytest.MonkeyPatch, airflow_database: None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import adbc_driver_postgresql.dbapi as postgresql
 import pytest
 
@@ -29,6 +31,26 @@ def test_a_server_that_takes_what_is_published(postgres: str, settings: Settings
     result = check_postgres(settings, lambda: postgres)
     assert result.status is Status.OK
     assert result.found.startswith("publisher may write schema reports of database postgres (PostgreSQL ")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [
+        ("channel_binding=require", "channel binding required"),
+        ("target_session_attrs=standby", "server is not in hot standby mode"),
+        ("sslmode=require", "server does not support SSL"),
+        ("no_such_parameter=1", 'invalid URI query parameter: "no_such_parameter"'),
+    ],
+)
+def test_a_server_that_is_not_what_the_connection_asks_for(
+    postgres: str, settings: Settings, parameter: str, told: str
+) -> None:
+    """In the form that the DAG makes of an Airflow connection: all of it is a parameter."""
+    server = urlsplit(postgres)
+    uri = f"postgresql:///?host={server.hostname}&port={server.port}&user=publisher&dbname=postgres"
+    assert check_postgres(settings, lambda: uri).status is Status.OK
+    result = check_postgres(settings, lambda: f"{uri}&{parameter}")
+    assert (result.status, told in result.found) == (Status.FAIL, True), result.found
 
 
 def test_a_user_who_may_not_create_tables(reader: str, settings: Settings) -> None:
