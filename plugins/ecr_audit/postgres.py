@@ -2,12 +2,17 @@
 
 The tables stay and their rows are replaced (DELETE, then INSERT): readers are never locked out, and who reads in one
 transaction sees one publication, the old or the new. Dropping and renaming tables would give neither. Grants, and
-other people's views, stay too; only a table whose columns have changed is made anew. One that is published no more is
-dropped: it would go on showing the day on which it was left off. Tables of others in the schema are not touched.
+other people's views, stay too; only a table whose columns have changed is made again, which waits for its readers, but
+not for long. One that is no longer published is dropped: it would go on showing the day on which it was left off.
+
+The audit's own tables are those in its register, a table of the same schema, as far as the publisher owns them. No
+other table is ever touched, whatever its name and comment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,69 +37,232 @@ _TYPES = {
 # People look for the rows of an account, an owner, a repository; where the key does not begin with one, it is indexed.
 _INDEXED = ("account_id", "owner", "repository_arn", "object_id")
 
+# Names the audit's own tables in the schema, one a row.
+REGISTER = "ecr_audit_tables"
 
-_OWN_TABLES = """
-SELECT relname::text
-FROM pg_class
-WHERE relnamespace = to_regnamespace({schema})
-    AND relkind = 'r'
-    AND obj_description(oid, 'pg_class') LIKE {mark}
+# Ends the comment of each of them. Versions without a register knew their tables by it alone.
+_MARK = " [published by ecr_audit]"
+
+# Seconds. While one waits for a table's readers to end, those that come later wait behind it.
+_WAIT_FOR_READERS = 10
+_WAIT_FOR_PUBLISHER = 60
+_LOCK_NOT_AVAILABLE = "55P03"
+
+# What has a name in the schema; whether it is a table of the publisher's, and has the mark. What belongs to a role that
+# the publisher is a member of is the publisher's; a superuser, who counts as a member of all roles, owns only its own.
+_RELATIONS = """
+SELECT
+    relation.relname::text,
+    relation.relkind = 'r' AND (
+        relation.relowner = publisher.oid
+        OR (NOT publisher.rolsuper AND pg_has_role(publisher.oid, relation.relowner, 'USAGE'))
+    ),
+    coalesce(obj_description(relation.oid, 'pg_class') LIKE {mark}, FALSE)
+FROM pg_class AS relation
+JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
+JOIN pg_roles AS publisher ON publisher.rolname = current_user
+WHERE namespace.nspname = {schema}
 """
 
-# Ends the comment of each table that was made here, and so tells them from those of others.
-_MARK = " [published by ecr_audit]"
+_HOLDERS = """
+SELECT DISTINCT activity.pid::text, coalesce(activity.usename::text, '')
+FROM pg_locks AS lock
+JOIN pg_stat_activity AS activity USING (pid)
+WHERE lock.relation = to_regclass({table})
+    AND lock.granted
+    AND activity.pid <> pg_backend_pid()
+"""
 
 
 class PostgresError(FinalError):
     """A table cannot be published to PostgreSQL as it is."""
 
 
+class PostgresBusyError(RuntimeError):
+    """Somebody else holds a lock that publishing needs, and did not release it in time. Nothing has changed."""
+
+
 def publish_to_postgres(database: Path, uri: str, schema: str, dictionary: Dictionary) -> dict[str, int]:
     """Replace the rows of all published tables in a schema of a PostgreSQL database. Returns the rows of each.
 
-    `uri` is libpq's (`postgresql://user:password@host/database`). The schema is created when it is not there; its name
-    must be a plain identifier. Raises what the driver raises (adbc_driver_manager.Error) when the server cannot be
-    reached or refuses; nothing has changed then.
+    `uri` is libpq's. The schema is created when it is not there. Raises PostgresError for a table under a name of ours
+    that the audit did not make, PostgresBusyError when a lock cannot be had in time, and what the driver raises
+    (adbc_driver_manager.Error) when the server cannot be reached or refuses; nothing has changed then.
     """
-    rows: dict[str, int] = {}
-    with (
-        duckdb.connect(database, read_only=True) as published,
-        postgresql.connect(uri) as connection,
-        connection.cursor() as cursor,
-    ):
+    with duckdb.connect(database, read_only=True) as published, _transaction(uri, schema, dictionary) as target:
         published.execute("SET TimeZone = 'UTC'")
-        # One publisher at a time; the lock falls with the transaction.
-        cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext({quoted(schema)}))")
-        if not _rows_of(cursor, f"SELECT 1 FROM pg_namespace WHERE nspname = {quoted(schema)}"):
-            cursor.execute(f"CREATE SCHEMA {schema}")
-        for table in dictionary.tables:
-            rows[table] = _replace(published, cursor, schema, table, dictionary)
-        for (table,) in _rows_of(cursor, _OWN_TABLES.format(schema=quoted(schema), mark=quoted(f"%{_MARK}"))):
-            if table not in dictionary.tables:
-                cursor.execute(f'DROP TABLE {schema}."{table}"')
-        connection.commit()
+        target.prepare()
+        rows = {table: target.replace(published, table) for table in dictionary.tables}
+        target.drop_what_is_no_longer_published()
+        target.commit()
     return rows
 
 
-def _replace(published: duckdb.DuckDBPyConnection, cursor: Any, schema: str, table: str, dictionary: Dictionary) -> int:
-    columns = {name: _type(kind) for name, kind in columns_of(published, table)}
-    if _existing(cursor, schema, table) != columns:
-        _create(cursor, schema, table, columns, dictionary)
-    _comment(cursor, schema, table, columns, dictionary)
-    # Into a temporary table first: the driver's COPY knows neither jsonb nor casts.
-    selected = ", ".join(
-        f'to_json("{name}")::VARCHAR AS "{name}"' if kind == "jsonb" else f'"{name}"' for name, kind in columns.items()
-    )
-    reader = published.execute(f"SELECT {selected} FROM {table}").to_arrow_reader()
-    incoming = f"incoming_{table}"
-    cursor.adbc_ingest(incoming, reader, mode="create", temporary=True)
-    names = ", ".join(f'"{name}"' for name in columns)
-    cast = ", ".join(f'"{name}"::{kind}' for name, kind in columns.items())
-    cursor.execute(f'DELETE FROM {schema}."{table}"')
-    cursor.execute(f'INSERT INTO {schema}."{table}" ({names}) SELECT {cast} FROM pg_temp."{incoming}"')
-    cursor.execute(f'DROP TABLE pg_temp."{incoming}"')
-    [(count,)] = _rows_of(cursor, f'SELECT count(*) FROM {schema}."{table}"')
-    return int(count)
+def check_schema(uri: str, schema: str, dictionary: Dictionary) -> None:
+    """Find out whether publishing could begin, and leave nothing behind. Raises what `publish_to_postgres` does."""
+    with _transaction(uri, schema, dictionary) as target:
+        target.prepare()
+
+
+@contextmanager
+def _transaction(uri: str, schema: str, dictionary: Dictionary) -> Iterator[_Schema]:
+    """The schema, in a transaction that leaves nothing behind unless it is committed."""
+    with postgresql.connect(uri) as connection, connection.cursor() as cursor:
+        target = _Schema(connection, cursor, schema, dictionary)
+        try:
+            yield target
+        except postgresql.Error as fault:
+            if fault.sqlstate != _LOCK_NOT_AVAILABLE:
+                raise
+            connection.rollback()
+            raise PostgresBusyError(target.who_is_in_the_way()) from fault
+
+
+class _Schema:
+    """A schema that is published to, in one transaction."""
+
+    def __init__(self, connection: Any, cursor: Any, name: str, dictionary: Dictionary) -> None:
+        self._connection = connection
+        self._cursor = cursor
+        self._name = name
+        self._dictionary = dictionary
+        self._own: set[str] = set()
+        # What is waited for.
+        self._locking: str | None = None
+
+    def prepare(self) -> None:
+        """Keep other publishers out until the transaction ends, and find the audit's own tables."""
+        self._wait_at_most(_WAIT_FOR_PUBLISHER)
+        # The driver reports what goes wrong with a question when its rows are fetched.
+        self._rows(f"SELECT pg_advisory_xact_lock(hashtext({quoted(self._name)}))::text")
+        self._wait_at_most(_WAIT_FOR_READERS)
+        if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {quoted(self._name)}"):
+            self._execute(f"CREATE SCHEMA {_identifier(self._name)}")
+        found = self._rows(_RELATIONS.format(schema=quoted(self._name), mark=quoted(f"%{_MARK}")))
+        owned = {name for name, is_owned, _ in found if is_owned}
+        names = {name for name, *_ in found}
+        if REGISTER not in names:
+            self._execute(f"CREATE TABLE {self._table(REGISTER)} (table_name text PRIMARY KEY)")
+            self._execute(f"COMMENT ON TABLE {self._table(REGISTER)} IS 'The tables that ecr_audit publishes.'")
+            # Of a version without a register.
+            for name in sorted({name for name, _, is_marked in found if is_marked} & owned):
+                if name in self._dictionary.tables:
+                    self._register(name)
+        elif REGISTER not in owned:
+            raise PostgresError(f"{self._table(REGISTER)} is not a table of the publisher's. {_REMEDY}")
+        self._own = owned & {name for (name,) in self._rows(f"SELECT table_name FROM {self._table(REGISTER)}")}
+        if others := sorted((names & self._dictionary.tables.keys()) - self._own):
+            listed = ", ".join(map(self._table, others))
+            raise PostgresError(f"These are there already, and the audit did not make them: {listed}. {_REMEDY}")
+
+    def replace(self, published: duckdb.DuckDBPyConnection, table: str) -> int:
+        """Replace the rows of a table; make it when it is not there or has other columns. Returns their number."""
+        columns = {name: _type(kind) for name, kind in columns_of(published, table)}
+        self._locking = table
+        if self._columns(table) != columns:
+            self._create(table, columns)
+        self._comment(table, columns)
+        # Into a temporary table first: the driver's COPY knows neither jsonb nor casts.
+        selected = ", ".join(
+            f"to_json({_identifier(name)})::VARCHAR AS {_identifier(name)}" if kind == "jsonb" else _identifier(name)
+            for name, kind in columns.items()
+        )
+        reader = published.execute(f"SELECT {selected} FROM {table}").to_arrow_reader()
+        incoming = f"incoming_{table}"
+        self._cursor.adbc_ingest(incoming, reader, mode="create", temporary=True)
+        names = ", ".join(map(_identifier, columns))
+        cast = ", ".join(f"{_identifier(name)}::{kind}" for name, kind in columns.items())
+        self._execute(f"DELETE FROM {self._table(table)}")
+        self._execute(f"INSERT INTO {self._table(table)} ({names}) SELECT {cast} FROM pg_temp.{_identifier(incoming)}")
+        self._execute(f"DROP TABLE pg_temp.{_identifier(incoming)}")
+        # Else the planner goes by the rows of another night. An autovacuum that is at the table does it as well.
+        self._execute(f"ANALYZE (SKIP_LOCKED) {self._table(table)}")
+        [(count,)] = self._rows(f"SELECT count(*) FROM {self._table(table)}")
+        return int(count)
+
+    def drop_what_is_no_longer_published(self) -> None:
+        """Drop the audit's own tables that the dictionary does not have."""
+        for table in sorted(self._own - self._dictionary.tables.keys()):
+            self._locking = table
+            self._execute(f"DROP TABLE {self._table(table)}")
+            self._execute(f"DELETE FROM {self._table(REGISTER)} WHERE table_name = {quoted(table)}")
+
+    def commit(self) -> None:
+        """Make all of it visible at once."""
+        self._connection.commit()
+
+    def who_is_in_the_way(self) -> str:
+        """After a lock was not to be had: what for, and which sessions of the server hold one."""
+        if self._locking is None:
+            return (
+                f"PostgreSQL: another publication into schema {self._name} has not ended for {_WAIT_FOR_PUBLISHER} s."
+                " Wait for its end, then publish again."
+            )
+        holders = self._rows(_HOLDERS.format(table=quoted(self._table(self._locking))))
+        listed = ", ".join(f"{pid} ({user})" for pid, user in holders) or "none any longer"
+        return (
+            f"PostgreSQL: {self._table(self._locking)} could not be locked within {_WAIT_FOR_READERS} s. A table whose"
+            f" columns have changed is made again, for which its readers have to end. Sessions that hold it: {listed}."
+            " Wait for their end, or end them with pg_terminate_backend, then publish again."
+        )
+
+    def _columns(self, table: str) -> dict[str, str]:
+        """Names and types of the columns of a table; none when there is no such table."""
+        return dict(
+            self._rows(
+                f"""
+                SELECT attname::text, format_type(atttypid, atttypmod)
+                FROM pg_attribute
+                WHERE attrelid = to_regclass({quoted(self._table(table))})
+                    AND attnum > 0
+                    AND NOT attisdropped
+                ORDER BY attnum
+                """,
+            )
+        )
+
+    def _create(self, table: str, columns: dict[str, str]) -> None:
+        key = self._dictionary.tables[table].key
+        if table in self._own:
+            self._execute(f"DROP TABLE {self._table(table)}")
+        defined = [f"{_identifier(name)} {kind}" for name, kind in columns.items()]
+        if key:
+            defined.append(f"PRIMARY KEY ({', '.join(map(_identifier, key))})")
+        self._execute(f"CREATE TABLE {self._table(table)} ({', '.join(defined)})")
+        self._register(table)
+        for name in _INDEXED:
+            if name in columns and key[:1] != (name,):
+                self._execute(f"CREATE INDEX ON {self._table(table)} ({_identifier(name)})")
+
+    def _comment(self, table: str, columns: dict[str, str]) -> None:
+        meaning = quoted(self._dictionary.tables[table].row + _MARK)
+        self._execute(f"COMMENT ON TABLE {self._table(table)} IS {meaning}")
+        for name in columns:
+            meaning = quoted(str(self._dictionary.column(table, name)))
+            self._execute(f"COMMENT ON COLUMN {self._table(table)}.{_identifier(name)} IS {meaning}")
+
+    def _register(self, table: str) -> None:
+        self._execute(f"INSERT INTO {self._table(REGISTER)} VALUES ({quoted(table)}) ON CONFLICT DO NOTHING")
+
+    def _table(self, name: str) -> str:
+        return f"{_identifier(self._name)}.{_identifier(name)}"
+
+    def _wait_at_most(self, seconds: int) -> None:
+        self._execute(f"SET LOCAL lock_timeout = '{seconds}s'")
+
+    def _execute(self, sql: str) -> None:
+        self._cursor.execute(sql)
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        self._cursor.execute(sql)
+        return list(self._cursor.fetchall())
+
+
+_REMEDY = "Rename or drop it, or name another schema in ECR_AUDIT_POSTGRES_SCHEMA."
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _type(kind: str) -> str:
@@ -103,45 +271,3 @@ def _type(kind: str) -> str:
     if kind not in _TYPES:
         raise PostgresError(f"No PostgreSQL type is chosen for DuckDB's {kind}: add it to postgres.py")
     return _TYPES[kind]
-
-
-def _existing(cursor: Any, schema: str, table: str) -> dict[str, str]:
-    """Names and types of the columns of a table of PostgreSQL; none when there is no such table."""
-    return dict(
-        _rows_of(
-            cursor,
-            f"""
-            SELECT attname::text, format_type(atttypid, atttypmod)
-            FROM pg_attribute
-            WHERE attrelid = to_regclass({quoted(f'{schema}."{table}"')})
-                AND attnum > 0
-                AND NOT attisdropped
-            ORDER BY attnum
-            """,
-        )
-    )
-
-
-def _create(cursor: Any, schema: str, table: str, columns: dict[str, str], dictionary: Dictionary) -> None:
-    described = dictionary.tables[table]
-    cursor.execute(f'DROP TABLE IF EXISTS {schema}."{table}"')
-    defined = [f'"{name}" {kind}' for name, kind in columns.items()]
-    if described.key:
-        defined.append(f"PRIMARY KEY ({', '.join(described.key)})")
-    cursor.execute(f'CREATE TABLE {schema}."{table}" ({", ".join(defined)})')
-    for name in _INDEXED:
-        if name in columns and described.key[:1] != (name,):
-            cursor.execute(f'CREATE INDEX ON {schema}."{table}" ("{name}")')
-
-
-def _comment(cursor: Any, schema: str, table: str, columns: dict[str, str], dictionary: Dictionary) -> None:
-    meaning = dictionary.tables[table].row
-    cursor.execute(f'COMMENT ON TABLE {schema}."{table}" IS {quoted(meaning + _MARK)}')
-    for name in columns:
-        meaning = quoted(str(dictionary.column(table, name)))
-        cursor.execute(f'COMMENT ON COLUMN {schema}."{table}"."{name}" IS {meaning}')
-
-
-def _rows_of(cursor: Any, sql: str) -> list[tuple[Any, ...]]:
-    cursor.execute(sql)
-    return list(cursor.fetchall())

@@ -71,6 +71,22 @@ def test_a_schema_that_is_there_decides_by_its_own_grants(postgres: str, reader:
             cursor.execute("DROP SCHEMA reports")
 
 
+def test_a_table_of_somebody_else_under_a_name_of_ours(postgres: str, settings: Settings) -> None:
+    with postgresql.connect(postgres, autocommit=True) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute("CREATE SCHEMA reports")
+            cursor.execute("CREATE TABLE reports.findings (a integer)")
+            result = check_postgres(settings, lambda: postgres)
+            assert result.status is Status.FAIL
+            assert 'the audit did not make them: "reports"."findings"' in result.found
+            cursor.execute("DROP TABLE reports.findings")
+            assert check_postgres(settings, lambda: postgres).status is Status.OK
+            cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'reports'")
+            assert cursor.fetchall() == [(0,)]
+        finally:
+            cursor.execute("DROP SCHEMA reports CASCADE")
+
+
 def test_a_server_that_is_not_there(settings: Settings) -> None:
     result = check_postgres(settings, lambda: "postgresql://nobody@127.0.0.1:1/nowhere")
     assert result.status is Status.FAIL

@@ -17,10 +17,13 @@ from adbc_driver_manager import ProgrammingError
 from ecr_audit import postgres as publishing
 from ecr_audit.compliance import steps
 from ecr_audit.dictionary import load_dictionary
-from ecr_audit.postgres import PostgresError, publish_to_postgres
+from ecr_audit.postgres import PostgresBusyError, PostgresError, publish_to_postgres
 from ecr_audit.publish import TABLES
 
 DICTIONARY = load_dictionary(TABLES)
+# Enough where it does not matter which tables there are.
+FEW_TABLES = {table: TABLES[table] for table in ("findings", "waivers", "publication")}
+FEW = load_dictionary(FEW_TABLES)
 
 
 @pytest.fixture(scope="module")
@@ -126,16 +129,141 @@ def test_published_again_there_is_no_second_copy_and_grants_stay(postgres: str, 
         ask(postgres, f"DROP ROLE {reader}")
 
 
-def test_a_table_that_is_published_no_more_goes_and_others_stay(postgres: str, schema: str, database: Path) -> None:
-    publish_to_postgres(database, postgres, schema, DICTIONARY)
+def tables_of(uri: str, schema: str) -> set[str]:
+    found = ask(uri, f"SELECT relname::text FROM pg_class WHERE relnamespace = '{schema}'::regnamespace")
+    return {name for (name,) in found}
+
+
+def test_a_table_that_is_no_longer_published_goes_and_others_stay(postgres: str, schema: str, database: Path) -> None:
+    publish_to_postgres(database, postgres, schema, FEW)
     ask(postgres, f"CREATE TABLE {schema}.waivers_of_mine (a integer)")
-    ask(postgres, f"COMMENT ON TABLE {schema}.waivers_of_mine IS 'Waivers [published by me]'")
+    ask(postgres, f"COMMENT ON TABLE {schema}.waivers_of_mine IS 'Waivers [published by ecr_audit]'")
     ask(postgres, f"CREATE VIEW {schema}.open_ones AS SELECT * FROM {schema}.findings")
-    fewer = {table: source for table, source in TABLES.items() if table != "waivers"}
+    fewer = {table: source for table, source in FEW_TABLES.items() if table != "waivers"}
     publish_to_postgres(database, postgres, schema, load_dictionary(fewer))
-    found = ask(postgres, f"SELECT relname::text FROM pg_class WHERE relnamespace = '{schema}'::regnamespace")
-    assert {name for (name,) in found} >= {*fewer, "waivers_of_mine", "open_ones"}
-    assert ("waivers",) not in found
+    found = tables_of(postgres, schema)
+    assert found >= {*fewer, "waivers_of_mine", "open_ones"}
+    assert "waivers" not in found
+    # And back again.
+    publish_to_postgres(database, postgres, schema, FEW)
+    assert tables_of(postgres, schema) >= {*FEW_TABLES, "waivers_of_mine", "open_ones"}
+
+
+def test_no_name_and_no_comment_leads_out_of_the_schema(postgres: str, schema: str, database: Path) -> None:
+    """A table whose name ends the statement that would drop it, and goes on with one of another schema."""
+    publish_to_postgres(database, postgres, schema, FEW)
+    hostile = 'x", "elsewhere"."payroll'
+    name = f'"{schema}"."{hostile.replace(chr(34), chr(34) * 2)}"'
+    for statement in (
+        "CREATE SCHEMA elsewhere",
+        "CREATE TABLE elsewhere.payroll (a integer)",
+        f"CREATE TABLE {schema}.x (a integer)",
+        f"CREATE TABLE {name} (a integer)",
+        f"COMMENT ON TABLE {name} IS 'Mine. [published by ecr_audit]'",
+    ):
+        ask(postgres, statement)
+    try:
+        publish_to_postgres(database, postgres, schema, FEW)
+        assert tables_of(postgres, schema) >= {"x", hostile}
+        # Not even when it is in the register: then it goes by itself.
+        ask(postgres, f"INSERT INTO {schema}.{publishing.REGISTER} VALUES ($${hostile}$$)")
+        publish_to_postgres(database, postgres, schema, FEW)
+        assert "x" in tables_of(postgres, schema)
+        assert hostile not in tables_of(postgres, schema)
+        assert ask(postgres, "SELECT count(*) FROM elsewhere.payroll") == [(0,)]
+    finally:
+        ask(postgres, "DROP SCHEMA elsewhere CASCADE")
+
+
+@pytest.mark.parametrize("made", ["TABLE {} (policy_id text)", "VIEW {} AS SELECT 1 AS one"], ids=["table", "view"])
+def test_what_has_a_name_of_ours_and_is_not_ours_is_named_and_stays(
+    postgres: str, schema: str, database: Path, made: str
+) -> None:
+    ask(postgres, f"CREATE SCHEMA {schema}")
+    ask(postgres, f"CREATE {made.format(f'{schema}.findings')}")
+    with pytest.raises(PostgresError, match=f'did not make them: "{schema}"."findings". Rename or drop it, or name'):
+        publish_to_postgres(database, postgres, schema, FEW)
+    assert tables_of(postgres, schema) == {"findings"}
+
+
+def test_tables_of_other_roles_are_never_ours(postgres: str, schema: str, database: Path) -> None:
+    """Somebody who may create tables makes a register, or takes a name of ours: nothing is written or dropped there."""
+    other = f"{schema}_other"
+    ask(postgres, f"CREATE ROLE {other}")
+    ask(postgres, f"CREATE SCHEMA {schema}")
+    try:
+        for table in (publishing.REGISTER, "findings"):
+            ask(postgres, f"CREATE TABLE {schema}.{table} (table_name text)")
+            ask(postgres, f"COMMENT ON TABLE {schema}.{table} IS 'Mine. [published by ecr_audit]'")
+            ask(postgres, f"ALTER TABLE {schema}.{table} OWNER TO {other}")
+        with pytest.raises(PostgresError, match=f'"{publishing.REGISTER}" is not a table of the publisher'):
+            publish_to_postgres(database, postgres, schema, FEW)
+        ask(postgres, f"DROP TABLE {schema}.{publishing.REGISTER}")
+        with pytest.raises(PostgresError, match=f'did not make them: "{schema}"."findings"'):
+            publish_to_postgres(database, postgres, schema, FEW)
+        assert ask(postgres, f"SELECT table_name FROM {schema}.findings") == []
+    finally:
+        ask(postgres, f"DROP OWNED BY {other}")
+        ask(postgres, f"DROP ROLE {other}")
+
+
+def test_a_schema_of_a_version_without_a_register_goes_on(postgres: str, schema: str, database: Path) -> None:
+    """The tables with the mark become the register's; what else has the mark is left alone."""
+    rows = publish_to_postgres(database, postgres, schema, FEW)
+    ask(postgres, f"DROP TABLE {schema}.{publishing.REGISTER}")
+    ask(postgres, f"CREATE TABLE {schema}.copy_of_mine (a integer)")
+    ask(postgres, f"COMMENT ON TABLE {schema}.copy_of_mine IS 'Copied. [published by ecr_audit]'")
+    before = ask(postgres, f"SELECT '{schema}.findings'::regclass::oid::text")
+    assert publish_to_postgres(database, postgres, schema, FEW) == rows
+    assert ask(postgres, f"SELECT '{schema}.findings'::regclass::oid::text") == before
+    registered = ask(postgres, f"SELECT table_name FROM {schema}.{publishing.REGISTER}")
+    assert {name for (name,) in registered} == set(FEW_TABLES)
+    assert "copy_of_mine" in tables_of(postgres, schema)
+
+
+def test_a_schema_may_have_the_name_of_a_key_word(postgres: str, database: Path) -> None:
+    try:
+        first = publish_to_postgres(database, postgres, "user", FEW)
+        assert publish_to_postgres(database, postgres, "user", FEW) == first
+    finally:
+        ask(postgres, 'DROP SCHEMA "user" CASCADE')
+
+
+def test_a_reader_of_a_table_whose_columns_changed_is_named_and_not_waited_for(
+    postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_WAIT_FOR_READERS", 1)
+    rows = publish_to_postgres(database, postgres, schema, FEW)
+    ask(postgres, f"ALTER TABLE {schema}.findings ADD COLUMN of_old integer")
+    with postgresql.connect(postgres) as reader, reader.cursor() as cursor:
+        cursor.execute(f"SELECT pg_backend_pid()::text FROM {schema}.findings LIMIT 1")
+        [(pid,)] = cursor.fetchall()
+        with pytest.raises(PostgresBusyError) as caught:
+            publish_to_postgres(database, postgres, schema, FEW)
+        assert f'"{schema}"."findings" could not be locked within 1 s' in str(caught.value)
+        assert f"Sessions that hold it: {pid} (publisher)." in str(caught.value)
+        # Another reader does not wait, and sees all that was there.
+        assert ask(postgres, f"SELECT count(*) FROM {schema}.findings") == [(rows["findings"],)]
+    assert publish_to_postgres(database, postgres, schema, FEW) == rows
+
+
+def test_another_publisher_is_not_waited_for_without_end(
+    postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_WAIT_FOR_PUBLISHER", 1)
+    with postgresql.connect(postgres) as other, other.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))")
+        with pytest.raises(PostgresBusyError, match=f"another publication into schema {schema} has not ended for 1 s"):
+            publish_to_postgres(database, postgres, schema, FEW)
+
+
+def test_the_planner_knows_the_rows_at_once(postgres: str, schema: str, database: Path) -> None:
+    rows = publish_to_postgres(database, postgres, schema, FEW)
+    estimated = ask(
+        postgres,
+        f"SELECT relname::text, reltuples::bigint FROM pg_class WHERE relnamespace = '{schema}'::regnamespace",
+    )
+    assert {table: dict(estimated)[table] for table in FEW_TABLES} == rows
 
 
 def test_a_publication_that_breaks_off_changes_nothing(
@@ -143,8 +271,8 @@ def test_a_publication_that_breaks_off_changes_nothing(
 ) -> None:
     rows = publish_to_postgres(database, postgres, schema, DICTIONARY)
     ask(postgres, f"CREATE TABLE {schema}.left_off (a integer)")
-    ask(postgres, f"COMMENT ON TABLE {schema}.left_off IS 'Old. [published by ecr_audit]'")
-    replace, done = publishing._replace, []
+    ask(postgres, f"INSERT INTO {schema}.{publishing.REGISTER} VALUES ('left_off')")
+    replace, done = publishing._Schema.replace, []
 
     def break_off(*arguments: Any) -> int:
         if len(done) == 5:
@@ -153,7 +281,7 @@ def test_a_publication_that_breaks_off_changes_nothing(
         return done[-1]
 
     ask(postgres, f"UPDATE {schema}.accounts SET account_name = 'before'")
-    monkeypatch.setattr(publishing, "_replace", break_off)
+    monkeypatch.setattr(publishing._Schema, "replace", break_off)
     with pytest.raises(KeyboardInterrupt):
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT DISTINCT account_name FROM {schema}.accounts") == [("before",)]

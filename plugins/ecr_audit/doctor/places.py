@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ecr_audit.catalog import load_catalog
-from ecr_audit.dictionary import quoted
+from ecr_audit.dictionary import load_dictionary, quoted
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.doctor.results import Result, fail, ok
@@ -114,13 +114,17 @@ def check_waivers(settings: Settings) -> Result:
 
 
 def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
-    """Connect as publishing does, and ask whether the schema is there, or may be created."""
-    import adbc_driver_postgresql.dbapi as postgresql  # heavy, and few need it
+    """Connect as publishing does, ask whether the schema is there or may be created, and begin a publication."""
+    import adbc_driver_postgresql.dbapi as postgresql  # heavy, as what follows, and few need it
+
+    from ecr_audit.postgres import check_schema
+    from ecr_audit.publish import TABLES
 
     schema = settings.postgres_schema
     fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."
     try:
-        with postgresql.connect(uri() or "") as connection, connection.cursor() as cursor:
+        given = uri() or ""
+        with postgresql.connect(given) as connection, connection.cursor() as cursor:
             cursor.execute(
                 f"""
                 SELECT current_user::text, current_database()::text, version()::text,
@@ -136,6 +140,14 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     if not may_create:
         found = f"{user} may not create tables in schema {schema} of database {database}"
         return fail(POSTGRESQL, found, f'GRANT CREATE ON SCHEMA {schema} TO "{user}", or on the database if it is new.')
+    try:
+        check_schema(given, schema, load_dictionary(TABLES))
+    except Exception as error:
+        return fail(
+            POSTGRESQL,
+            str(error).strip(),
+            f"Make room for the tables in schema {schema}, or name another one in ECR_AUDIT_POSTGRES_SCHEMA.",
+        )
     return ok(POSTGRESQL, f"{user} may write schema {schema} of database {database} ({version.partition(' on ')[0]})")
 
 
