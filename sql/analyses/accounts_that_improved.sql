@@ -20,9 +20,9 @@ accounts_on AS (
 SELECT
     today.account_id,
     a.account_name,
-    round(before.compliance_percent, 1) AS then_percent,
-    round(today.compliance_percent, 1) AS now_percent,
-    round(today.compliance_percent - before.compliance_percent, 1) AS points
+    round(before.compliance_percent::NUMERIC(9, 6), 1) AS then_percent,
+    round(today.compliance_percent::NUMERIC(9, 6), 1) AS now_percent,
+    round((today.compliance_percent - before.compliance_percent)::NUMERIC(9, 6), 1) AS points
 FROM nights
 JOIN accounts_on AS before ON before.snapshot_date = nights.first_night
 JOIN accounts_on AS today ON today.snapshot_date = nights.last_night AND today.account_id = before.account_id

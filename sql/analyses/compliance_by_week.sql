@@ -11,9 +11,9 @@ WITH last_nights AS (
 SELECT
     week,
     snapshot_date,
-    round(compliance_percent, 1) AS compliance_percent,
-    round(compliance_percent_with_waivers, 1) AS compliance_percent_with_waivers,
-    round(coverage_percent, 1) AS coverage_percent,
+    round(compliance_percent::NUMERIC(9, 6), 1) AS compliance_percent,
+    round(compliance_percent_with_waivers::NUMERIC(9, 6), 1) AS compliance_percent_with_waivers,
+    round(coverage_percent::NUMERIC(9, 6), 1) AS coverage_percent,
     incompliant
 FROM last_nights
 JOIN compliance_daily USING (snapshot_date)

@@ -1,6 +1,6 @@
 -- Which repositories were fixed and broke again, and how often?
 SELECT
-    any_value(account_name) AS account_name,
+    max(account_name) AS account_name,
     region,
     repository_name,
     count(*) AS stretches,

@@ -3,9 +3,9 @@ SELECT
     coalesce(ended_by, 'still open') AS ended_by,
     count(*) AS stretches,
     count(*) FILTER (WHERE NOT started_known) AS started_unknown,
-    median(days) FILTER (WHERE started_known) AS median_days,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY days) FILTER (WHERE started_known) AS median_days,
     max(days) FILTER (WHERE started_known) AS longest_days
 FROM findings_history
 WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-GROUP BY ALL
+GROUP BY ended_by
 ORDER BY stretches DESC;

@@ -3,8 +3,8 @@ SELECT
     framework_name,
     section_title,
     sub_sections,
-    round(compliance_percent, 1) AS compliance_percent,
-    round(coverage_percent, 1) AS coverage_percent,
+    round(compliance_percent::NUMERIC(9, 6), 1) AS compliance_percent,
+    round(coverage_percent::NUMERIC(9, 6), 1) AS coverage_percent,
     incompliant,
     undetermined
 FROM section_compliance

@@ -12,8 +12,8 @@ SELECT
     u.ou_path,
     u.accounts,
     u.incompliant,
-    round(u.compliance_percent, 1) AS compliance_percent,
-    round(u.compliance_percent - o.compliance_percent, 1) AS points_from_organization
+    round(u.compliance_percent::NUMERIC(9, 6), 1) AS compliance_percent,
+    round((u.compliance_percent - o.compliance_percent)::NUMERIC(9, 6), 1) AS points_from_organization
 FROM ou_compliance AS u
 JOIN organization AS o USING (policy_id)
 WHERE u.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'

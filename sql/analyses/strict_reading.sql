@@ -4,7 +4,7 @@ SELECT
     overwritable_tags,
     count(*) AS repositories,
     count(DISTINCT account_id) AS accounts,
-    any_value(exclusion_filters) AS example_of_filters
+    min(exclusion_filters) AS example_of_filters
 FROM policy_disagreements
-GROUP BY ALL
+GROUP BY image_tag_mutability, overwritable_tags
 ORDER BY repositories DESC, image_tag_mutability, overwritable_tags;

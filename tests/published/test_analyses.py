@@ -1,22 +1,29 @@
-"""Every question of sql/analyses, asked as it stands, by the SQL shell of `make sql`; and the lake by its one-liner."""
+"""Every question of sql/analyses, asked as it stands: by the shell of `make sql`, and in PostgreSQL; and the lake."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
+from ecr_audit.dictionary import load_dictionary
 from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
+from ecr_audit.postgres import publish_to_postgres
+from ecr_audit.publish import TABLES, publish
 
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
@@ -40,6 +47,35 @@ def test_a_question_is_answered(path: Path, demo: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("-- "), "begin with the question"
     rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
     assert rows
+
+
+@pytest.fixture(scope="module")
+def on_postgres(demo: Path, postgres: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """The same publication in PostgreSQL."""
+    publish_to_postgres(demo / "publish" / "compliance.duckdb", postgres, "analyses", load_dictionary(TABLES))
+    with psycopg.connect(postgres, autocommit=True, options="-c search_path=analyses") as connection:
+        yield connection
+        connection.execute("DROP SCHEMA analyses CASCADE")
+
+
+def rows_of(answer: list[tuple[Any, ...]]) -> Counter[tuple[str, ...]]:
+    """Whatever the order, in which text is sorted differently, and whether a number is exact or not."""
+    return Counter(
+        tuple(f"{value:.6f}" if isinstance(value, int | float | Decimal) else str(value) for value in row)
+        for row in answer
+    )
+
+
+@pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.stem)
+def test_postgresql_gives_the_same_answer(path: Path, demo: Path, on_postgres: Any) -> None:
+    """But for a question that says in its header that it is asked in DuckDB; and that one really has to be."""
+    text = path.read_text(encoding="utf-8")
+    if re.search(r"^-- .*\bin DuckDB\b", text, flags=re.MULTILINE):
+        with pytest.raises(psycopg.Error):
+            on_postgres.execute(text)
+        return
+    here = answer(path.stem, demo / "publish" / "compliance.duckdb")
+    assert rows_of(on_postgres.execute(text).fetchall()) == rows_of(here)
 
 
 def test_counts_of_one_question_agree_with_another(demo: Path) -> None:

@@ -35,24 +35,38 @@ def test_a_question_is_answered(demo: Path, document: str, sql: str) -> None:
         assert published.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize(("document", "sql"), GRANTS, ids=[name for name, _ in GRANTS])
-def test_who_is_granted_to_read_reads(demo: Path, postgres: str, document: str, sql: str) -> None:
-    """Also what is published after the grants; and writes nothing."""
-    database, dictionary = demo / "publish" / "compliance.duckdb", load_dictionary(TABLES)
-    publish_to_postgres(database, postgres, "ecr_audit", dictionary)
-    with postgresql.connect(postgres) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE alice")
-        for statement in re.sub(r"--.*", "", sql).split(";"):
+def run(uri: str, sql: str) -> None:
+    with postgresql.connect(uri) as connection, connection.cursor() as cursor:
+        for statement in sql.split(";"):
             if statement.strip():
                 cursor.execute(statement)
-        cursor.execute("DROP TABLE ecr_audit.findings")
         connection.commit()
-    publish_to_postgres(database, postgres, "ecr_audit", dictionary)
-    with postgresql.connect(postgres) as connection, connection.cursor() as cursor:
-        cursor.execute("SET ROLE alice")
-        for table in ("findings", "coverage"):
-            cursor.execute(f"SELECT count(*) FROM ecr_audit.{table}")
-            assert cursor.fetchone()[0]
-        with pytest.raises(postgresql.Error, match="permission denied"):
-            cursor.execute("DELETE FROM ecr_audit.findings")
-        connection.rollback()
+
+
+@pytest.mark.parametrize("is_published_before", [False, True])
+def test_the_three_steps_let_one_publish_and_others_read(demo: Path, postgres: str, is_published_before: bool) -> None:
+    """Each by the role that the document names; also what is made later is read, and nobody else writes."""
+    database, dictionary = demo / "publish" / "compliance.duckdb", load_dictionary(TABLES)
+    publisher = postgres.replace("publisher@", "ecr_audit_publisher@")
+    [(_, administrator_first), (_, as_publisher), (_, administrator_last)] = GRANTS
+    roles = ("alice", "ecr_audit_reader", "ecr_audit_publisher")
+    try:
+        run(postgres, f"CREATE ROLE alice; {administrator_first}")
+        if is_published_before:
+            publish_to_postgres(database, publisher, "ecr_audit", dictionary)
+        run(publisher, as_publisher)
+        run(postgres, administrator_last)
+        publish_to_postgres(database, publisher, "ecr_audit", dictionary)
+        run(publisher, "DROP TABLE ecr_audit.findings")
+        publish_to_postgres(database, publisher, "ecr_audit", dictionary)
+        with postgresql.connect(postgres) as connection, connection.cursor() as cursor:
+            cursor.execute("SET ROLE alice")
+            for table in ("findings", "coverage"):
+                cursor.execute(f"SELECT count(*) FROM ecr_audit.{table}")
+                assert cursor.fetchone()[0]
+            with pytest.raises(postgresql.Error, match="permission denied"):
+                cursor.execute("DELETE FROM ecr_audit.findings")
+            connection.rollback()
+    finally:
+        run(postgres, "DROP SCHEMA ecr_audit CASCADE; " + "".join(f"DROP OWNED BY {role};" for role in roles))
+        run(postgres, "".join(f"DROP ROLE {role};" for role in roles))
