@@ -122,7 +122,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     if located is not None:
         _check(located, catalog, max_days, faults)
     if found := faults.listed():
-        raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {len(found)} fault(s):", *found]))
+        raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {len(faults):,} fault(s):", *found]))
     return _as_arrow(located.model.waivers if located else [])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.catalog import Catalog
+from ecr_audit.catalog import Catalog, located_yaml
 from ecr_audit.compliance import known_waivers, steps
 from ecr_audit.settings import Settings
 from ecr_audit.waivers import SCHEMA, WaiverError, load_waivers
@@ -198,13 +198,27 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("{" * 100_000, "1: Nested deeper than 20 levels"),
         ("- " * 100_000, "1: Nested deeper than 20 levels"),
         ("# much\n" * 400_000, "1: The file has more than 2,097,152 bytes"),
+        ("- a\n" * 2_000, "1000: The file has more than 1,000 values"),
         ("? [a, b]\n: c\n", "1: A key is not text"),
     ],
-    ids=("bomb", "recursion", "braces", "lists", "size", "key"),
+    ids=("bomb", "recursion", "braces", "lists", "size", "values", "key"),
 )
-def test_a_hostile_file_is_refused_at_once(path: Path, catalog: Catalog, text: str, fault: str) -> None:
+def test_a_hostile_file_is_refused_at_once(
+    path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, text: str, fault: str
+) -> None:
+    monkeypatch.setattr(located_yaml, "MAX_NODES", 1_000)
     path.write_text(text)
     assert f"accepted.yaml:{fault}" in faults(path, catalog)
+
+
+def test_of_very_many_faults_and_of_a_long_value_the_beginning_is_told(path: Path, catalog: Catalog) -> None:
+    path.write_text("waivers: []\n" + "".join(f"key{number}:\n" for number in range(150)))
+    with pytest.raises(WaiverError) as caught:
+        load_waivers(str(path), catalog, 365)
+    title, *found = str(caught.value).splitlines()
+    assert (title.endswith("has 150 fault(s):"), len(found), found[-1]) == (True, 101, "and 50 more")
+    path.write_text(f"waivers: {'x' * 100_000}\n")
+    assert len(faults(path, catalog)[0]) < 400
 
 
 def test_a_file_in_another_encoding_is_named(path: Path, catalog: Catalog) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from ecr_audit.errors import FinalError
 
+MOST_LISTED = 100
+
 
 class CatalogError(FinalError):
     """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`, sorted."""
@@ -35,8 +37,9 @@ class Faults:
         self._found.append((self._shown(path), line, what))
 
     def listed(self) -> list[str]:
-        """Every fault as `path:line: what is wrong`, sorted."""
-        return [f"{path}:{line}: {what}" for path, line, what in sorted(self._found)]
+        """Every fault as `path:line: what is wrong`, sorted; when there are very many, the first and how many more."""
+        first = [f"{path}:{line}: {what}" for path, line, what in sorted(self._found)[:MOST_LISTED]]
+        return [*first, f"and {len(self._found) - MOST_LISTED:,} more"] if len(self._found) > MOST_LISTED else first
 
     def raise_if_any(self) -> None:
         if self._found:

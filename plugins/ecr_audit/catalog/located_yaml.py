@@ -20,9 +20,12 @@ Location = tuple[int | str, ...]  # the way to a value, ("sections", 3, "title")
 
 M = TypeVar("M", bound=BaseModel)
 
-# More than 5,000 waivers, which take some ten seconds to read.
+# More than 5,000 waivers, which take some ten seconds to read. A node is a value, a key, or what holds them.
 MAX_BYTES = 2 * 1024 * 1024
+MAX_NODES = 200_000
 MAX_DEPTH = 20
+# Of a value that is wrong, so much is shown.
+_SHOWN = 200
 
 # What YAML reads as nothing when it stands without quotation marks.
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -40,7 +43,8 @@ class _Refused(Exception):  # noqa: N818 - caught below, where it becomes a faul
 class _Loader(yaml.SafeLoader):
     """Leaves text as it is written, for the models to read: YAML would make numbers and more of 012345, no and 12:30.
 
-    Refuses aliases, with which a few lines stand for gigabytes or for themselves, and deep nesting.
+    Refuses aliases, with which a few lines stand for gigabytes or for themselves, deep nesting, and more than is read
+    in a few seconds.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
@@ -48,6 +52,7 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._depth = 0
+        self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -55,6 +60,9 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(f"The alias *{event.anchor} is not allowed: write out what it stands for", event)
         if self._depth == MAX_DEPTH:
             raise _Refused(f"Nested deeper than {MAX_DEPTH} levels", event)
+        if self._nodes == MAX_NODES:
+            raise _Refused(f"The file has more than {MAX_NODES:,} values", event)
+        self._nodes += 1
         self._depth += 1
         try:
             return super().compose_node(parent, index)
@@ -165,7 +173,7 @@ def _line(lines: dict[Location, int], location: Location) -> int:
 def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     location = ".".join(str(part) for part in detail["loc"])
     name = str(detail["loc"][-1]) if detail["loc"] else "the file"
-    value = detail["input"]
+    value = f"{detail['input']!r:.{_SHOWN}}"
     match detail["type"]:
         case "extra_forbidden":
             return f"Unknown key '{name}'. {nearest(name, _keys_at(model, detail['loc'][:-1]))}"
@@ -175,8 +183,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return detail["msg"]
         case "literal_error":
             valid = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-            return f"{location}: {value!r} is not valid. {nearest(str(value), valid)}"
-    return f"{location or name}: {value!r} is not valid. {detail['msg'].removeprefix('Value error, ')}"
+            return f"{location}: {value} is not valid. {nearest(str(detail['input']), valid)}"
+    return f"{location or name}: {value} is not valid. {detail['msg'].removeprefix('Value error, ')}"
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
