@@ -41,6 +41,15 @@ def test_a_night_from_step_to_step(night):
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"COLLECTED"}
 
 
+def test_a_night_begins_with_the_places_that_it_goes_by(night, monkeypatch, tmp_path, caplog):
+    """A relative one as the absolute one that it means for this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", "reports/ecr")
+    with caplog.at_level("INFO", logger="ecr_audit"):
+        steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
+    assert f"Lake: {night.lake.root}; publications: {tmp_path}/reports/ecr" in caplog.messages[0]
+
+
 @pytest.mark.parametrize(
     ("run_after", "day"),
     [
