@@ -23,7 +23,7 @@ import pytest
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.lake import Lake
 from ecr_audit.postgres import publish_to_postgres
-from ecr_audit.publish import TABLES, publish
+from ecr_audit.publish import TABLES, VIEWS, publish
 
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
@@ -52,7 +52,7 @@ def test_a_question_is_answered(path: Path, demo: Path) -> None:
 @pytest.fixture(scope="module")
 def on_postgres(demo: Path, postgres: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """The same publication in PostgreSQL."""
-    publish_to_postgres(demo / "publish" / "compliance.duckdb", postgres, "analyses", load_dictionary(TABLES))
+    publish_to_postgres(demo / "publish" / "compliance.duckdb", postgres, "analyses", load_dictionary(TABLES | VIEWS))
     with psycopg.connect(postgres, autocommit=True, options="-c search_path=analyses") as connection:
         yield connection
         connection.execute("DROP SCHEMA analyses CASCADE")

@@ -18,7 +18,7 @@ import adbc_driver_postgresql.dbapi as postgresql
 
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.postgres import publish_to_postgres
-from ecr_audit.publish import TABLES, publish
+from ecr_audit.publish import TABLES, VIEWS, publish
 
 DAYS = range(1, 6)
 
@@ -67,7 +67,7 @@ def test_readers_of_the_file_see_only_whole_publications(small_lake: Any, tmp_pa
 
 
 def test_readers_of_postgresql_see_only_whole_publications(small_lake: Any, tmp_path: Path, postgres: str) -> None:
-    dictionary, schema = load_dictionary(TABLES), "audit_readers"
+    dictionary, schema = load_dictionary(TABLES | VIEWS), "audit_readers"
     first = publish_day(small_lake, tmp_path / "1", 1)
     publish_to_postgres(first, postgres, schema, dictionary)
     databases = [publish_day(small_lake, tmp_path / str(number), number) for number in DAYS[1:]]

@@ -11,7 +11,7 @@ import pytest
 
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.postgres import publish_to_postgres
-from ecr_audit.publish import TABLES
+from ecr_audit.publish import TABLES, VIEWS
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
@@ -46,7 +46,7 @@ def run(uri: str, sql: str) -> None:
 @pytest.mark.parametrize("is_published_before", [False, True])
 def test_the_three_steps_let_one_publish_and_others_read(demo: Path, postgres: str, is_published_before: bool) -> None:
     """Each by the role that the document names; also what is made later is read, and nobody else writes."""
-    database, dictionary = demo / "publish" / "compliance.duckdb", load_dictionary(TABLES)
+    database, dictionary = demo / "publish" / "compliance.duckdb", load_dictionary(TABLES | VIEWS)
     publisher = postgres.replace("publisher@", "ecr_audit_publisher@")
     [(_, administrator_first), (_, as_publisher), (_, administrator_last)] = GRANTS
     roles = ("alice", "ecr_audit_reader", "ecr_audit_publisher")

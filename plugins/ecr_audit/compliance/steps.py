@@ -17,7 +17,7 @@ from ecr_audit.lake import Lake, open_lake
 from ecr_audit.postgres import publish_to_postgres
 from ecr_audit.publication import newest as newest_publication
 from ecr_audit.publication import publications
-from ecr_audit.publish import TABLES
+from ecr_audit.publish import TABLES, VIEWS
 from ecr_audit.publish import publish as publish_newest
 from ecr_audit.report import changes_in_words
 from ecr_audit.settings import SQL_ROOT, load_settings
@@ -82,7 +82,7 @@ def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> st
     log.info("Published snapshot %s: %s", publication.snapshot_date, publication.address)
     if postgres_uri:
         rows = publish_to_postgres(
-            publication.database, postgres_uri, settings.postgres_schema, load_dictionary(TABLES)
+            publication.database, postgres_uri, settings.postgres_schema, load_dictionary(TABLES | VIEWS)
         )
         log.info("Published %s rows into PostgreSQL's schema %s", f"{sum(rows.values()):,}", settings.postgres_schema)
     return publication.address

@@ -118,7 +118,7 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     import adbc_driver_postgresql.dbapi as postgresql  # heavy, as what follows, and few need it
 
     from ecr_audit.postgres import check_schema
-    from ecr_audit.publish import TABLES
+    from ecr_audit.publish import TABLES, VIEWS
 
     schema = settings.postgres_schema
     fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."
@@ -141,7 +141,7 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
         found = f"{user} may not create tables in schema {schema} of database {database}"
         return fail(POSTGRESQL, found, f'GRANT CREATE ON SCHEMA {schema} TO "{user}", or on the database if it is new.')
     try:
-        check_schema(given, schema, load_dictionary(TABLES))
+        check_schema(given, schema, load_dictionary(TABLES | VIEWS))
     except Exception as error:
         return fail(
             POSTGRESQL,
