@@ -66,9 +66,10 @@ def plan(folder: str, plan_id: str) -> Cost:
 
 def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, regions: int) -> None:
     """Stage the part of each batch as a scan would have left it."""
+    from ecr_audit.aws.answers import Unread
     from ecr_audit.aws.calls import Effort
     from ecr_audit.aws.outcomes import Outcome
-    from ecr_audit.aws.repositories import TargetScan
+    from ecr_audit.aws.repositories import TargetScan, read_repositories
     from ecr_audit.inventory import scan
     from ecr_audit.lake import Lake
     from ecr_audit.settings import Settings
@@ -88,7 +89,8 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
                 }
                 for each in world.repositories(account_id, region)
             ]
-            scan_of_it = TargetScan(account_id, region, Outcome.COLLECTED, found, {} if found else None)
+            repositories = read_repositories(found, account_id, region, Unread())
+            scan_of_it = TargetScan(account_id, region, Outcome.COLLECTED, repositories, {} if found else None)
             ended.append((scan_of_it, Effort(calls=1)))
         part.add(ended)
 

@@ -65,11 +65,20 @@ class MemberIdentity:
         self.request = assume_role_request(hub, account_id, role_name, external_id)
 
     def accept(self, answer: Mapping[str, Any]) -> None:
-        """Take the credentials of an AssumeRole answer; they are renewed after nine tenths of their time."""
-        given = answer["Credentials"]
+        """Take the credentials of an AssumeRole answer; they are renewed after nine tenths of their time.
+
+        Without an expiration in the time that was asked for they count as given for all of it: AWS reports those that
+        expire earlier. Raises ResponseParserError for an answer without credentials.
+        """
+        given = answer.get("Credentials") or {}
+        keys = [given.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+        if not all(keys):
+            raise ResponseParserError("assume_role was answered without a key, its secret or its session token")
         now = datetime.now(UTC).timestamp()
-        self._renew_at = now + 0.9 * (given["Expiration"].timestamp() - now)
-        self._credentials = ReadOnlyCredentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        expiration = given.get("Expiration")
+        seconds = expiration.timestamp() - now if expiration else SESSION_SECONDS
+        self._renew_at = now + 0.9 * (seconds if 0 < seconds <= SESSION_SECONDS else SESSION_SECONDS)
+        self._credentials = ReadOnlyCredentials(*keys)
 
     async def credentials(self) -> ReadOnlyCredentials:
         async with self._renewing:
@@ -108,9 +117,9 @@ def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regio
             answer = yield Call(
                 hub_identity, "sts", hub.region, "assume_role", identity.request, "Credentials", ASSUME_ROLE_PACE
             )
+            identity.accept(answer)
         except AWS_FAULTS as error:
             return Entry(identity, None, error)
-        identity.accept(answer)
     if not ask_regions:
         return Entry(identity, None)
     try:
@@ -118,4 +127,6 @@ def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regio
     except AWS_FAULTS:
         # ec2:DescribeRegions is a convenience: without it ECR itself says which regions are closed.
         return Entry(identity, None)
-    return Entry(identity, frozenset(region["RegionName"] for region in answer["Regions"]))
+    names = [region.get("RegionName") for region in answer["Regions"]]
+    # A region without a name could be any, and no account has none at all: then none may be taken for disabled.
+    return Entry(identity, frozenset(names) if names and all(names) else None)

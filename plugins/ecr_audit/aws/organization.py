@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from ecr_audit.aws.answers import Unread, cleaned, quoted, timestamp
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
 from ecr_audit.aws.session import Hub, HubError
@@ -22,6 +25,12 @@ log = logging.getLogger(__name__)
 CALLS_PER_SECOND = 8
 
 ACTIVE = "ACTIVE"
+# AWS Organizations API Reference, Account.
+STATES = ("PENDING_ACTIVATION", ACTIVE, "SUSPENDED", "PENDING_CLOSURE", "CLOSED")
+# The longest name of an account or a unit (same place).
+LONGEST_NAME = 128
+
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 
 # No account can disable these, and none will join them: what AWS opened after 20 March 2019 is opt-in, but for Osaka
 # (AWS Account Management Reference Guide, "Enable or disable AWS Regions"). Other partitions have no opt-in regions.
@@ -59,7 +68,10 @@ class Region:
 
 def organization_id(hub: Hub) -> str:
     """The id of the hub's organization, `o-…`. Raises HubError naming the permission when the hub may not ask."""
-    return str(_Reader(hub).ask("describe_organization", "Organization")["Organization"]["Id"])
+    its_id = _Reader(hub).ask("describe_organization", "Organization")["Organization"].get("Id")
+    if not its_id:
+        raise HubError("AWS Organizations answered describe_organization without the organization's id")
+    return str(its_id)
 
 
 def list_accounts(hub: Hub) -> list[Account]:
@@ -85,7 +97,7 @@ class ListedAccounts:
 def list_accounts_and_units(hub: Hub) -> ListedAccounts:
     """The same, where the accounts are of use without their units: only a refusal to list accounts is raised."""
     reader = _Reader(hub)
-    raw = list(reader.items("list_accounts", "Accounts"))
+    raw = _identified(reader.items("list_accounts", "Accounts"))
     parents, units_error = {}, None
     try:
         units = {unit.ids[-1]: unit for unit in _units(reader, _inner_units(raw))}
@@ -96,18 +108,48 @@ def list_accounts_and_units(hub: Hub) -> ListedAccounts:
     return ListedAccounts(sorted(accounts, key=lambda account: account.account_id), units_error)
 
 
+def _identified(accounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One of each account id. A listing is no snapshot: of an account that comes on two pages the later one stands."""
+    found: dict[str, dict[str, Any]] = {}
+    unnamed = Unread()
+    for account in accounts:
+        if isinstance(its_id := account.get("Id"), str) and _ACCOUNT_ID.fullmatch(its_id):
+            found[its_id] = account
+        else:
+            unnamed.note("Id", its_id, account.get("Name"))
+    if unnamed.count:
+        log.warning("ListAccounts: accounts without a valid Id cannot be audited: %s", unnamed)
+    return list(found.values())
+
+
 def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
     return Account(
         account_id=raw["Id"],
-        name=raw.get("Name", ""),
-        # `Status` was retired for `State` on 2026-09-09. An account that gives neither is scanned all the same: leaving
-        # it out would be blindness.
-        state=raw.get("State") or raw.get("Status") or ACTIVE,
+        name=_name(raw),
+        state=_state(raw),
         ou_id=parent.ids[-1] if parent else None,
         ou_path=parent.path if parent else None,
         unit_ids=parent.ids if parent else (),
         joined_at=raw.get("JoinedTimestamp"),
     )
+
+
+def _name(raw: dict[str, Any]) -> str:
+    """The name of an account or a unit; empty when AWS gives none that is text."""
+    name = raw.get("Name")
+    return cleaned(name, LONGEST_NAME) if isinstance(name, str) else ""
+
+
+def _state(raw: dict[str, Any]) -> str:
+    """The account's state. One that gives none, or none that is known, is scanned: to leave it out would be blindness.
+
+    `Status` was retired for `State` on 2026-09-09.
+    """
+    given = raw.get("State") or raw.get("Status") or ACTIVE
+    if given in STATES:
+        return str(given)
+    log.warning("Account %s: the state %s is not known; it is scanned like an active one", raw["Id"], quoted(given))
+    return ACTIVE
 
 
 @dataclass(frozen=True)
@@ -123,20 +165,26 @@ class OfferedRegions:
 def list_regions(hub: Hub) -> OfferedRegions:
     """The regions of the hub's partition in which ECR is offered.
 
-    EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions),
-    botocore's own list serves.
+    EC2 knows all regions of today and which need to be enabled; without leave to ask it (ec2:DescribeRegions), or with
+    an answer that cannot be read, botocore's own list serves.
     """
     try:
-        named = hub.client("ec2").describe_regions(AllRegions=True).get("Regions")
-        doubt = None if named else "the answer names no region"
+        named = {
+            each.get("RegionName"): each.get("OptInStatus")
+            for each in hub.client("ec2").describe_regions(AllRegions=True).get("Regions", ())
+        }
+        doubt = None if named and all(named) else "the answer has no region, or one without a name"
     except (ClientError, BotoCoreError, ResponseParserError) as error:
-        named, doubt = [], str(error)
+        named, doubt = {}, f"{error_code(error)}: {error_message(error)}"
     if doubt:
         log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", doubt)
         names = hub.session.get_available_regions("ecr", hub.partition)
         return OfferedRegions(tuple(region_of(name, hub.partition) for name in sorted(names)), doubt)
-    regions = [Region(each["RegionName"], each.get("OptInStatus") != "opt-in-not-required") for each in named]
-    return OfferedRegions(tuple(sorted(regions, key=lambda region: region.name)))
+    regions = [
+        Region(name, opt_in=status != "opt-in-not-required") if status else region_of(name, hub.partition)
+        for name, status in sorted(named.items())
+    ]
+    return OfferedRegions(tuple(regions))
 
 
 def region_of(name: str, partition: str) -> Region:
@@ -149,17 +197,23 @@ class _Reader:
 
     def __init__(self, hub: Hub) -> None:
         self._client = hub.client("organizations")
+        self._client.meta.events.register("before-parse.organizations.*", _make_readable)
         self._pacer = Pacer(CALLS_PER_SECOND)
 
     def items(self, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """All items of a list operation. A page may be empty and still carry a token."""
         token: dict[str, str] = {}
+        given: set[str] = set()
         while True:
             answer = self.ask(operation, key, **parameters, **token)
             yield from answer[key]
-            if not answer.get("NextToken"):
+            following = answer.get("NextToken")
+            if not following:
                 return
-            token = {"NextToken": answer["NextToken"]}
+            if following in given:
+                raise HubError(f"AWS Organizations gave the same NextToken of {operation} twice")
+            given.add(following)
+            token = {"NextToken": following}
 
     def ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         """The answer of one call, which holds `key`. botocore takes a body that breaks off for an empty answer."""
@@ -179,9 +233,33 @@ class _Reader:
             ) from error
         except BotoCoreError as error:
             raise HubError(f"AWS Organizations cannot be reached: {error}") from error
+        # botocore's parsers raise anything for a document that is not of the form that they expect.
+        except Exception as error:
+            raise HubError(f"AWS Organizations answered {operation} with what cannot be read: {error!r}") from error
         if key not in answer:
             raise HubError(f"AWS Organizations answered {operation} without '{key}': the body is not whole")
         return answer
+
+
+def _make_readable(response_dict: dict[str, Any], **_: Any) -> None:
+    """Leave out of a page of accounts what botocore would fail the whole page for, or hand on to trip over later.
+
+    `JoinedTimestamp` and `Paths` are nice to have; without the latter the tree is read unit by unit.
+    """
+    try:
+        answer = json.loads(response_dict["body"])
+        accounts = [each if isinstance(each, dict) else {} for each in answer["Accounts"]]
+    except (ValueError, TypeError, KeyError):
+        return  # not a page of accounts
+    for account in accounts:
+        try:
+            timestamp(account.get("JoinedTimestamp"))
+        except ValueError:
+            account.pop("JoinedTimestamp", None)
+        paths = account.get("Paths")
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            account.pop("Paths", None)
+    response_dict["body"] = json.dumps({**answer, "Accounts": accounts}).encode()
 
 
 @dataclass(frozen=True)
@@ -205,14 +283,20 @@ def _inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
 
 def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
     """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
-    open_units = [_Unit(root["Name"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
+    open_units = [_Unit(_name(root) or root["Id"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
+    seen: set[str] = set()
     while open_units:
         unit = open_units.pop(0)
+        if unit.ids[-1] in seen:  # on two pages
+            continue
+        seen.add(unit.ids[-1])
         yield unit
         if inner is not None and unit.ids[-1] not in inner:
             continue
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
-        open_units += [_Unit(f"{unit.path}/{child['Name']}", (*unit.ids, child["Id"])) for child in children]
+        open_units += [
+            _Unit(f"{unit.path}/{_name(child) or child['Id']}", (*unit.ids, child["Id"])) for child in children
+        ]
 
 
 def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:
@@ -231,7 +315,7 @@ def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _
     else:
         return {account_id: units[unit_id] for account_id, unit_id in parent_ids.items() if unit_id in units}
     return {
-        account["Id"]: unit
+        str(account.get("Id")): unit
         for unit_id, unit in units.items()
         for account in reader.items("list_accounts_for_parent", "Accounts", ParentId=unit_id)
     }

@@ -8,6 +8,8 @@ import aiohttp
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
+from ecr_audit.aws.answers import cleaned
+
 
 class Outcome(StrEnum):
     """How the scan of one account x region ended. Exactly one per planned target."""
@@ -49,18 +51,22 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"})
 
 
+# The longest code and message that are kept: what an error response holds can be anything, also megabytes.
+LONGEST_CODE = 100
+LONGEST_MESSAGE = 2_000
+
+
 def error_code(error: BaseException) -> str:
     """The AWS error code of an exception, or its class name when it is not an answer of AWS."""
     if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code") or "Unknown")
+        return cleaned(str(error.response.get("Error", {}).get("Code") or "Unknown"), LONGEST_CODE)
     return type(error).__name__
 
 
 def error_message(error: BaseException) -> str:
     """The message of AWS, or of the exception."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Message") or error)
-    return str(error)
+    message = error.response.get("Error", {}).get("Message") if isinstance(error, ClientError) else None
+    return cleaned(str(message or error), LONGEST_MESSAGE)
 
 
 def is_throttle(error: BaseException) -> bool:

@@ -19,8 +19,10 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.model import Shape
-from botocore.parsers import ResponseParserError, create_parser
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.serialize import create_serializer
+
+from ecr_audit.aws.answers import quoted, timestamp
 
 # The parser wants the shape of a result, which an error does not have.
 _NO_SHAPE = Shape("Error", {"type": "structure"})
@@ -46,7 +48,9 @@ class Wire:
         self._canonical_path = url.path
         service = client.meta.service_model
         operation = service.operation_model(client.meta.method_to_api_mapping[method])
-        parser = create_parser(service.resolved_protocol)
+        parsers = ResponseParserFactory()
+        parsers.set_parser_defaults(timestamp_parser=_time_or_none)
+        parser = parsers.create_parser(service.resolved_protocol)
         self._parse: Callable[[dict[str, Any], Shape], dict[str, Any]] = parser.parse
         self._output = operation.output_shape
         self._is_json = service.resolved_protocol == "json"
@@ -62,23 +66,30 @@ class Wire:
         return body, self._signed(body, credentials, datetime.now(UTC))
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """What AWS says. Of a JSON service it is the JSON as it came: timestamps are seconds since 1970.
+        """What AWS answers. For a JSON service it is the JSON as it came; else as botocore reads it, times that it
+        cannot read being None.
 
-        Raises ClientError for an error of AWS, and ResponseParserError for an answer that is none.
+        Raises ClientError for an error of AWS, and ResponseParserError for whatever cannot be read.
         """
-        raw = {"status_code": status, "headers": headers, "body": body}
         if status >= 300:
-            error: Any = self._parse(raw, _NO_SHAPE)
-            raise ClientError(error, self._method)
-        if not self._is_json:
-            return self._parse(raw, self._output)
+            # A refusal with broken letters in its message is a refusal.
+            body = body.decode(errors="replace").encode()
+        raw = {"status_code": status, "headers": headers, "body": body}
         try:
-            document = json.loads(body)
-        except ValueError as error:
-            raise ResponseParserError(f"{self._method} was answered with what is no JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise ResponseParserError(f"{self._method} was answered with what is no JSON object")
-        return document
+            if status >= 300:
+                answer: Any = ClientError(self._parse(raw, _NO_SHAPE), self._method)  # type: ignore[arg-type]
+            else:
+                answer = json.loads(body) if self._is_json else self._parse(raw, self._output)
+        # botocore's parsers raise anything for documents that are not of the form that they expect.
+        except Exception as fault:
+            raise ResponseParserError(
+                f"{self._method} was answered (HTTP status {status}) with a body that cannot be read: {fault!r}"
+            ) from fault
+        if isinstance(answer, ClientError):
+            raise answer
+        if not isinstance(answer, dict):
+            raise ResponseParserError(f"{self._method} was answered with {quoted(answer)}, which is not a JSON object")
+        return answer
 
     def _signed(self, body: bytes, credentials: ReadOnlyCredentials, now: datetime) -> dict[str, str]:
         """The headers of a request, with its Signature Version 4.
@@ -113,6 +124,13 @@ class Wire:
 def _is_sent(name: str) -> bool:
     # `amz-sdk-*` are for botocore's own retries.
     return name.lower() not in _OF_A_CALL and not name.lower().startswith("amz-sdk-")
+
+
+def _time_or_none(value: object) -> datetime | None:
+    try:
+        return timestamp(value)
+    except ValueError:
+        return None
 
 
 def _text(header: str | bytes) -> str:

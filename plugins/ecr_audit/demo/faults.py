@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -82,7 +82,16 @@ class EmptyPage:
     """Answer a listing with an empty page that carries the token of the page it should have been."""
 
 
-Effect = Throttle | RateLimit | ServerError | Refuse | Reset | Hang | Delay | Expire | TruncatedBody | EmptyPage
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Answer 200 with what `change` makes of the body."""
+
+    change: Callable[[bytes], bytes]
+
+
+Effect = (
+    Throttle | RateLimit | ServerError | Refuse | Reset | Hang | Delay | Expire | TruncatedBody | EmptyPage | Rewrite
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from ecr_audit.demo.faults import (
     RateLimit,
     Refuse,
     Reset,
+    Rewrite,
     ServerError,
     Throttle,
     TruncatedBody,
@@ -188,6 +189,7 @@ class EmulatedAws:
     async def _answer(self, call: Call, service: Service, request: web.BaseRequest, request_id: str) -> bytes:
         """Let the faults that strike this call have their way, and return the body of the answer."""
         truncated = emptied = False
+        changes = []
         for effect in self.faults.strike(call.service, call.operation, call.account_id, call.region):
             if isinstance(effect, Delay):
                 await asyncio.sleep(effect.seconds)
@@ -199,10 +201,14 @@ class EmulatedAws:
                 truncated = True
             elif isinstance(effect, EmptyPage):
                 emptied = call.operation in LISTINGS
+            elif isinstance(effect, Rewrite):
+                changes.append(effect.change)
             else:
                 _refuse(effect, call, service)
         answer = self._empty_page(call) if emptied else self._operate(call)
         body = render_answer(service, call.operation, answer, request_id)
+        for change in changes:
+            body = change(body)
         return body[: len(body) // 2] if truncated else body
 
     def _empty_page(self, call: Call) -> dict[str, Any]:

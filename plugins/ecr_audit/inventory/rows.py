@@ -1,16 +1,17 @@
-"""From what AWS answers to rows of the lake. Nothing here talks to AWS."""
+"""From what scans brought to rows of the lake. What AWS answers is read before, target by target (aws/repositories.py):
+nothing here can fail because of it, which would cost a whole batch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 
 from ecr_audit.aws.calls import Effort
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.aws.repositories import Repository, TargetScan
 from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 
 
@@ -46,21 +47,15 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
     columns = {
         "account_id": [scan.account_id for scan, _ in found],
         "region": [scan.region for scan, _ in found],
-        "repository_name": [each.get("repositoryName") for _, each in found],
-        "repository_arn": [each.get("repositoryArn") for _, each in found],
-        "repository_uri": [each.get("repositoryUri") for _, each in found],
-        "created_at": [_utc(each.get("createdAt")) for _, each in found],
-        "image_tag_mutability": [each.get("imageTagMutability") for _, each in found],
-        "image_tag_mutability_exclusion_filters": [
-            [
-                {"filter_type": each_filter.get("filterType"), "filter": each_filter.get("filter")}
-                for each_filter in each.get("imageTagMutabilityExclusionFilters") or ()
-            ]
-            for _, each in found
-        ],
-        "scan_on_push": [(each.get("imageScanningConfiguration") or {}).get("scanOnPush") for _, each in found],
-        "encryption_type": [(each.get("encryptionConfiguration") or {}).get("encryptionType") for _, each in found],
-        "kms_key": [(each.get("encryptionConfiguration") or {}).get("kmsKey") for _, each in found],
+        "repository_name": [each.name for _, each in found],
+        "repository_arn": [each.arn for _, each in found],
+        "repository_uri": [each.uri for _, each in found],
+        "created_at": [each.created_at for _, each in found],
+        "image_tag_mutability": [each.image_tag_mutability for _, each in found],
+        "image_tag_mutability_exclusion_filters": [each.exclusion_filters for _, each in found],
+        "scan_on_push": [each.scan_on_push for _, each in found],
+        "encryption_type": [each.encryption_type for _, each in found],
+        "kms_key": [each.kms_key for _, each in found],
         "tags": tags,
         "tags_read_at": [None if each is None else collected_at for each in tags],
         "collected_at": [collected_at] * len(found),
@@ -69,11 +64,6 @@ def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.T
     return pa.table(columns, schema=REPOSITORIES.schema)
 
 
-def _utc(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _tags_of(scan: TargetScan, repository: dict[str, Any]) -> list[tuple[str, str]] | None:
-    if scan.tags is None:
-        return None
-    return list(scan.tags.get(repository.get("repositoryArn", ""), {}).items())
+def _tags_of(scan: TargetScan, repository: Repository) -> list[tuple[str, str]] | None:
+    tags = None if scan.tags is None else scan.tags.get(repository.arn, {})
+    return None if tags is None else list(tags.items())

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws import accounts
 from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, HubIdentity, MemberIdentity, enter_account
@@ -186,3 +187,47 @@ def test_the_hubs_credentials_are_looked_up_at_every_use():
     used = credentials_of(identity)
     identity.expire(used)
     assert (used.access_key, key_of(identity)) == ("first", "renewed")
+
+
+@pytest.mark.parametrize(
+    "expiration", [..., None, START - timedelta(hours=1), START, START + timedelta(days=9)], ids=str
+)
+def test_credentials_without_an_expiration_in_time_count_as_given_for_the_time_that_was_asked_for(
+    hub, member, clients, clock, expiration
+):
+    identity = member()
+    given = answer(expires=expiration)
+    if expiration is ...:
+        del given["Credentials"]["Expiration"]
+    _, entry = drive(enter_account(hub, identity, ask_regions=False), given)
+    assert entry.error is None
+    clock.minutes = 53.9
+    assert key_of(identity) == "member-1"
+    assert clients.made == []
+    clock.minutes = 54.1
+    assert key_of(identity)
+    assert [method for method, *_ in clients.made] == ["assume_role"]
+
+
+@pytest.mark.parametrize("missing", ["AccessKeyId", "SecretAccessKey", "SessionToken", "all"])
+def test_an_answer_without_credentials_is_the_accounts_fault_and_said(hub, member, clock, missing):
+    given = answer()["Credentials"]
+    given = {} if missing == "all" else given | {missing: ""}
+    _, entry = drive(enter_account(hub, member(), ask_regions=True), {"Credentials": given})
+    assert (type(entry.error), str(entry.error)) == (
+        ResponseParserError,
+        "assume_role was answered without a key, its secret or its session token",
+    )
+
+
+def test_a_renewal_that_is_answered_without_credentials_is_an_answer_that_cannot_be_read(member, clients, clock):
+    clients.script = {"assume_role": lambda **_: {}}
+    with pytest.raises(ResponseParserError):
+        credentials_of(member())
+
+
+@pytest.mark.parametrize("regions", [[], [{}], [{"RegionName": ""}, {"RegionName": "us-gov-west-1"}]])
+def test_regions_without_a_name_disable_none(hub, member, clock, regions):
+    """A region that is left out of the list leaves coverage; one that has no name may be any of them."""
+    _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), {"Regions": regions})
+    assert (entry.enabled_regions, entry.error) == (None, None)

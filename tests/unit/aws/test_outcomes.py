@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from ecr_audit.aws.answers import quoted
 from ecr_audit.aws.outcomes import (
     NOT_COUNTABLE,
     Outcome,
@@ -83,3 +84,16 @@ def test_how_an_error_is_told(aws_error):
     assert (error_code(KeyError("x")), error_message(ValueError("no"))) == ("KeyError", "no")
     error.response["Error"] = {}
     assert error_code(error) == "Unknown"
+
+
+@pytest.mark.parametrize(
+    "held", [None, "", 5, True, [], {"a": "b"}, "\ud800\x00", "x" * 3_000_000, ["y" * 3_000_000]], ids=quoted
+)
+def test_whatever_an_error_holds_it_can_be_stored_and_is_short(aws_error, held):
+    for error in (aws_error(held, message=held), ValueError(held)):
+        code, message = error_code(error), error_message(error)
+        assert code
+        assert len(code) <= 100
+        assert len(message) <= 2_000
+        f"{code}{message}".encode()
+        assert "\x00" not in message

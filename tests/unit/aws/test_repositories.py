@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import pytest
 
+from ecr_audit.aws.answers import quoted
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import scan_target
 
@@ -30,20 +34,24 @@ def scan(identity):
     return start
 
 
+def arn(name):
+    return f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+
+
 def page(*names, **token):
-    return {"repositories": [{"repositoryName": name, "repositoryArn": f"arn:{name}"} for name in names], **token}
+    return {"repositories": [{"repositoryName": name, "repositoryArn": arn(name)} for name in names], **token}
 
 
 def tagged(token="", **tags):
     mappings = [
-        {"ResourceARN": f"arn:{name}", "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}
+        {"ResourceARN": arn(name), "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}
         for name, pairs in tags.items()
     ]
     return {"ResourceTagMappingList": mappings, "PaginationToken": token}
 
 
 def names(found):
-    return [each["repositoryName"] for each in found.repositories]
+    return [each.name for each in found.repositories]
 
 
 def test_a_region_without_repositories_takes_one_call(scan):
@@ -93,7 +101,7 @@ def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan):
     assert calls[1].parameters == {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 100}
     assert calls[3].parameters == {**calls[1].parameters, "PaginationToken": "t2"}
     assert {calls[n].region for n in range(4)} == {REGION}
-    assert found.tags == {"arn:a": {"owner": "x"}, "arn:b": {}, "arn:gone": {"owner": "y"}}
+    assert found.tags == {arn("a"): {"owner": "x"}, arn("b"): {}, arn("gone"): {"owner": "y"}}
     assert found.error_code is None
 
 
@@ -119,3 +127,226 @@ def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan):
     next(flow)
     with pytest.raises(KeyError):
         flow.throw(KeyError("x"))
+
+
+# What one answer holds
+
+
+def described(**changes):
+    """An answer with one repository, `app`, something of which is not as documented. `...` leaves a field out."""
+    whole = {
+        "repositoryName": "app",
+        "repositoryArn": arn("app"),
+        "createdAt": 1_700_000_000.0,
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "dev-*"}],
+        "imageScanningConfiguration": {"scanOnPush": True},
+        "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "key"},
+    }
+    changed = {key: value for key, value in (whole | changes).items() if value is not ...}
+    return json.loads(json.dumps({"repositories": [changed]}))
+
+
+SAID_BY_BOTO3 = datetime(2025, 2, 3, 10, tzinfo=UTC)
+ODD = [5, 1.5, True, [], {}, ["x"], {"x": 1}, "\ud800", float("nan")]
+
+
+@pytest.mark.parametrize(
+    ("value", "created_at"),
+    [
+        ("2025-02-03T10:00:00Z", SAID_BY_BOTO3),
+        ("1738576800", SAID_BY_BOTO3),
+        (1_738_576_800, SAID_BY_BOTO3),
+        (None, None),
+        (..., None),
+    ],
+)
+def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
+    _, found = drive(scan(collect_tags=False), described(createdAt=value))
+    assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
+    assert [each.created_at for each in found.repositories] == [created_at]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        *((described(createdAt=value), "createdAt of app: ") for value in ("soon", [], {}, float("nan"), 1e300)),
+        *((described(repositoryName=value), "for a repositoryName") for value in (..., None, "", "x" * 257, *ODD)),
+        *((described(repositoryArn=value), "for a repositoryArn") for value in (..., None, "", *ODD)),
+        # Another account's, another region's, another repository's, another service's, and one with something before.
+        *(
+            (described(repositoryArn=value), "for a repositoryArn")
+            for value in (
+                arn("app").replace(ACCOUNT, "222222222222"),
+                arn("app").replace(REGION, "us-east-1"),
+                arn("app2"),
+                arn("team/app"),
+                arn("app").replace(":ecr:", ":ecs:"),
+                f"arn:aws:x:{arn('app')}",
+            )
+        ),
+        *(({"repositories": [value]}, "for a repository") for value in (None, "app", 5, ["app"])),
+        *(({"repositories": value}, "for repositories") for value in ({}, "", "app", 0, True)),
+        *((page("a", nextToken=value), "the nextToken") for value in (5, 0, {}, ["1"], True)),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_what_the_audit_cannot_do_without_costs_its_target_and_is_said(scan, answer, reason):
+    _, found = drive(scan(), answer)
+    assert (found.outcome, found.error_code) == (Outcome.FAILED, "ResponseParserError")
+    assert found.repositories == []
+    assert reason in found.error_message
+    assert len(found.error_message) < 600
+    found.error_message.encode()
+
+
+def value_of(repository, field):
+    return {
+        "uri": repository.uri,
+        "filters": [each["filter"] for each in repository.exclusion_filters],
+        "scan_on_push": repository.scan_on_push,
+        "encryption_type": repository.encryption_type,
+        "kms_key": repository.kms_key,
+    }[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "read"),
+    [
+        *(("uri", {"repositoryUri": value}, None) for value in ODD),
+        *(("scan_on_push", {"imageScanningConfiguration": value}, None) for value in ("true", 5, ["x"])),
+        *(
+            ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": value}}, None)
+            for value in ("yes", 1, [], {}, "\ud800")
+        ),
+        *(("encryption_type", {"encryptionConfiguration": value}, None) for value in ("KMS", 5, ["x"])),
+        *(("encryption_type", {"encryptionConfiguration": {"encryptionType": value}}, None) for value in ODD),
+        *(("kms_key", {"encryptionConfiguration": {"kmsKey": value}}, None) for value in ODD),
+        *(("filters", {"imageTagMutabilityExclusionFilters": value}, []) for value in ("*", 5, {"filter": "*"})),
+        *(
+            ("filters", {"imageTagMutabilityExclusionFilters": [{"filter": "a"}, value, {"filter": "b"}]}, ["a", "b"])
+            for value in (None, "*", {}, {"filterType": "WILDCARD"}, *({"filter": value} for value in (None, *ODD)))
+        ),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_what_is_nice_to_have_costs_nothing_but_itself_and_is_said(scan, field, changes, read):
+    _, found = drive(scan(collect_tags=False), described(**changes))
+    assert found.outcome is Outcome.COLLECTED
+    [repository] = found.repositories
+    assert value_of(repository, field) == read
+    assert found.error_code == "Repositories.UnreadableValue"
+    assert found.error_message.startswith("1 value of AWS's answer could not be read: ")
+    assert "of 'app'" in found.error_message
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "read"),
+    [
+        ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": "true"}}, True),
+        ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": "false"}}, False),
+        ("scan_on_push", {"imageScanningConfiguration": {}}, None),
+        ("scan_on_push", {"imageScanningConfiguration": None}, None),
+        ("encryption_type", {"encryptionConfiguration": None}, None),
+        ("filters", {"imageTagMutabilityExclusionFilters": None}, []),
+    ],
+)
+def test_what_is_absent_or_plain_needs_no_word(scan, field, changes, read):
+    _, found = drive(scan(collect_tags=False), described(**changes))
+    assert [value_of(each, field) for each in found.repositories] == [read]
+    assert (found.outcome, found.error_code, found.error_message) == (Outcome.COLLECTED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        *((value, quoted(value)) for value in (5, True, ["MUTABLE"], {"value": "MUTABLE"})),
+        ("MUTABLE\ud800", "MUTABLE\ufffd"),
+        ("M" * 1_000_000, "M" * 63 + "…"),
+        (None, None),
+        (..., None),
+    ],
+    ids=lambda value: quoted(value)[-40:],
+)
+def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(scan, value, read):
+    """For the policy, which reports it as UNDETERMINED: the repository is seen."""
+    _, found = drive(scan(collect_tags=False), described(imageTagMutability=value))
+    assert found.outcome is Outcome.COLLECTED
+    assert [each.image_tag_mutability for each in found.repositories] == [read]
+
+
+def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan):
+    """A listing is no snapshot: one that is created meanwhile shifts all that follow to the next page."""
+    first, again, other = (
+        described(imageTagMutability=value, repositoryName=name, repositoryArn=arn(name))["repositories"][0]
+        for value, name in (("MUTABLE", "app"), ("IMMUTABLE", "app"), ("MUTABLE", "web"))
+    )
+    _, found = drive(
+        scan(collect_tags=False),
+        {"repositories": [first, other], "nextToken": "1"},
+        {"repositories": [again]},
+    )
+    assert [(each.name, each.image_tag_mutability) for each in found.repositories] == [
+        ("app", "IMMUTABLE"),
+        ("web", "MUTABLE"),
+    ]
+    assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
+
+
+def test_tokens_that_go_round_end_in_a_fault(scan):
+    _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="2"), page("c", nextToken="1"))
+    assert (found.outcome, found.error_code) == (Outcome.FAILED, "PaginationError")
+
+
+@pytest.mark.parametrize(
+    ("tags", "read"),
+    [
+        ([{"Key": "owner"}, {"Key": "stage", "Value": "prod"}], {"owner": "", "stage": "prod"}),
+        ([{"Key": "owner", "Value": None}], {"owner": ""}),
+        *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
+        *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
+        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, "owner", 5, [], {}, {"Value": "x"})),
+        ([{"Key": "owner", "Value": "x" * 257}], {}),
+        # Not known, which is not the same as none.
+        *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_an_odd_tag_costs_nothing_but_itself_and_is_said(scan, tags, read):
+    answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
+    _, found = drive(scan(), page("a"), answer)
+    assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
+    assert found.tags == {arn("a"): read}
+    assert found.error_code == "Tags.UnreadableValue"
+    assert arn("a")[:20] in found.error_message
+
+
+@pytest.mark.parametrize("resource", [None, "arn", 5, [], {}, {"Tags": []}, {"ResourceARN": 5, "Tags": []}])
+def test_a_tagged_resource_without_an_arn_is_said(scan, resource):
+    [tagged_a] = tagged(a={"owner": "x"})["ResourceTagMappingList"]
+    _, found = drive(scan(), page("a"), {"ResourceTagMappingList": [resource, tagged_a]})
+    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "x"}}, "Tags.UnreadableValue")
+
+
+def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stands(scan):
+    twice = {"ResourceARN": arn("a"), "Tags": [{"Key": "owner", "Value": "y"}, {"Key": "owner", "Value": "z"}]}
+    _, found = drive(
+        scan(), page("a"), tagged("1", a={"owner": "x", "stage": "prod"}), {"ResourceTagMappingList": [twice]}
+    )
+    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "z"}}, None)
+
+
+@pytest.mark.parametrize("answer", [{"ResourceTagMappingList": {}}, tagged(5, a={"owner": "x"})])
+def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan, answer):
+    _, found = drive(scan(), page("a"), answer)
+    assert (found.outcome, names(found), found.tags) == (Outcome.COLLECTED, ["a"], None)
+    assert found.error_code == "Tags.ResponseParserError"
+
+
+def test_all_that_could_not_be_read_is_said(scan, aws_error):
+    odd = described(repositoryUri=5)
+    _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
+    assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"
+    assert found.error_message == (
+        "Repository tags could not be read: no. 1 value of AWS's answer could not be read: repositoryUri 5 of 'app'."
+    )

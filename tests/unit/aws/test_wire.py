@@ -14,6 +14,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from ecr_audit.aws.outcomes import error_code, error_message
 from ecr_audit.aws.wire import Wire, _rehearse, _text
 
 ROLE = {"RoleArn": "arn:aws:iam::222222222222:role/ecr-audit", "RoleSessionName": "ecr-audit", "DurationSeconds": 3600}
@@ -137,7 +138,50 @@ def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it():
     assert caught.value.response["Error"] == {"Code": "AccessDenied", "Message": "no"}
 
 
-@pytest.mark.parametrize("body", [b"", b'{"repositories": [', b"[]", b"null", b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"__type": 5}',
+        b"[]",
+        b"5",
+        b'"no"',
+        b"[" * 100_000,
+    ],
+    ids=lambda body: body[:20].decode(),
+)
+def test_an_error_that_cannot_be_read_is_no_answer(ecr, body):
+    """Such as may pass when it is asked again, and not a fault of the program's own."""
+    with pytest.raises(ResponseParserError, match=r"describe_repositories was answered \(HTTP status 403\)"):
+        ecr.answer(403, {}, body)
+
+
+@pytest.mark.parametrize("body", [b"<a", b"<Errors/>", b"<R><Errors>no</Errors></R>", b"<R><Error>no</Error></R>"])
+def test_an_error_in_xml_that_cannot_be_read_is_no_answer(body):
+    sts = Wire(client_of("sts"), "assume_role", ROLE)
+    try:
+        sts.answer(403, {}, body)
+    except ClientError as error:
+        assert error_code(error) == "Unknown"
+    except ResponseParserError as error:
+        assert "assume_role was answered (HTTP status 403)" in str(error)
+
+
+def test_a_refusal_with_broken_letters_is_a_refusal(ecr):
+    with pytest.raises(ClientError) as caught:
+        ecr.answer(403, {}, b'{"__type": "AccessDeniedException", "message": "n\xf6"}')
+    assert (error_code(caught.value), error_message(caught.value)) == ("AccessDeniedException", "n\ufffd")
+
+
+@pytest.mark.parametrize("expiration", ["<Expiration>soon</Expiration>", "<Expiration/>", ""])
+def test_a_time_in_xml_that_cannot_be_read_is_none(expiration):
+    sts = Wire(client_of("sts"), "assume_role", ROLE)
+    body = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+        <AccessKeyId>ASIA</AccessKeyId>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+    credentials = sts.answer(200, {}, body.encode())["Credentials"]
+    assert (credentials["AccessKeyId"], credentials.get("Expiration")) == ("ASIA", None)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"repositories": [', b"[]", b"null", b"\xff", b"[" * 100_000])
 def test_what_is_no_json_object_is_no_answer(ecr, body):
     with pytest.raises(ResponseParserError, match="describe_repositories was answered"):
         ecr.answer(200, {}, body)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.calls import Effort
 from ecr_audit.aws.organization import Account, ListedAccounts, OfferedRegions, Region
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.aws.repositories import TargetScan, read_repositories
 from ecr_audit.aws.session import HubError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions
@@ -35,6 +36,10 @@ def account(account_id: str, path: str = "Root", state: str = "ACTIVE") -> Accou
     steps = path.split("/")
     ids = tuple(UNIT_IDS["/".join(steps[: n + 1])] for n in range(len(steps)))
     return Account(account_id, f"account {account_id}", state, ids[-1], path, ids, datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def arn(account_id: str, region: str, name: str) -> str:
+    return f"arn:aws:ecr:{region}:{account_id}:repository/{name}"
 
 
 class FakeOrganization:
@@ -100,11 +105,12 @@ class FakeOrganization:
             outcome = self.outcomes.get(target, Outcome.COLLECTED)
             found = self.repositories.get(target, []) if outcome is Outcome.COLLECTED else []
             code = None if outcome is Outcome.COLLECTED else f"{outcome}Code"
-            arns = {name: f"arn:{'/'.join(target)}/{name}" for name in found}
-            repositories = [
+            arns = {name: arn(*target, name) for name in found}
+            described = [
                 {"repositoryName": name, "repositoryArn": arn, "createdAt": self.created.get(name, 1.0)}
                 for name, arn in arns.items()
             ]
+            repositories = read_repositories(described, *target, Unread())
             tags = {arn: self.tags[name] for name, arn in arns.items() if name in self.tags} if found else None
             if not settings.collect_tags:
                 tags = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
+from botocore.parsers import ResponseParserError
 
+from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.calls import Effort
-from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.aws.repositories import TargetScan
+from ecr_audit.aws.outcomes import Outcome, error_code, error_message
+from ecr_audit.aws.repositories import TargetScan, read_repositories, read_tags
 from ecr_audit.inventory.rows import repository_rows, target_rows
 from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 
@@ -28,7 +31,8 @@ WHOLE = {
 
 
 def scan(*repositories, tags=None, outcome=Outcome.COLLECTED):
-    return TargetScan("111111111111", "us-east-1", outcome, list(repositories), tags)
+    described = read_repositories(repositories, "111111111111", "us-east-1", Unread())
+    return TargetScan("111111111111", "us-east-1", outcome, described, tags)
 
 
 def row(repository, tags=None):
@@ -58,9 +62,9 @@ def test_a_whole_repository():
 
 @pytest.mark.parametrize("absent", [{}, dict.fromkeys(WHOLE)], ids=["left out", "null"])
 def test_what_is_absent_is_null_not_a_default(absent):
-    found = row({**absent, "repositoryName": "app"})
+    found = row({**absent, "repositoryName": "app", "repositoryArn": ARN})
     assert found.pop("image_tag_mutability_exclusion_filters") == []
-    present = {"account_id", "region", "repository_name", "collected_at", "observed"}
+    present = {"account_id", "region", "repository_name", "repository_arn", "collected_at", "observed"}
     assert {column for column, value in found.items() if value is not None} == present
 
 
@@ -70,10 +74,35 @@ def test_an_unknown_mutability_is_kept_as_it_is(value):
 
 
 def test_tags_that_were_not_read_are_told_from_none_at_all():
-    unread, none_at_all = row(WHOLE, None), row(WHOLE, {})
+    unread, unreadable, none_at_all = row(WHOLE, None), row(WHOLE, {ARN: None}), row(WHOLE, {})
     assert (unread["tags"], unread["tags_read_at"]) == (None, None)
+    assert (unreadable["tags"], unreadable["tags_read_at"]) == (None, None)
     assert (none_at_all["tags"], none_at_all["tags_read_at"]) == ([], COLLECTED_AT)
     assert row(WHOLE, {"arn:another": {"owner": "x"}})["tags"] == []
+
+
+JUNK = [
+    *(None, True, 0, -1, 1e300, 10**30, float("nan"), float("inf"), "", "x", "\x00", "\ud800", "x" * 100_000),
+    *([], {}, [None], [[]], [{}], {"Key": 5}, {"filter": "\ud800"}, {"scanOnPush": {}}, {"encryptionType": ["KMS"]}),
+]
+
+
+@pytest.mark.parametrize("field", WHOLE)
+def test_whatever_a_field_holds_there_are_rows_or_a_reason(field):
+    """In one batch with another target's, which must not be lost."""
+    for junk in JUNK:
+        [repository] = json.loads(json.dumps([{**WHOLE, field: junk}]))
+        tags = read_tags(json.loads(json.dumps([{"ResourceARN": ARN, "Tags": junk}, junk])), Unread())
+        try:
+            odd = scan(repository, tags=tags)
+        except ResponseParserError as fault:
+            odd = scan(outcome=Outcome.FAILED)
+            odd.error_code, odd.error_message = error_code(fault), error_message(fault)
+        scans = [scan(WHOLE), odd]
+        rows = repository_rows(scans, COLLECTED_AT).num_rows
+        assert [row["repository_count"] for row in target_rows([(each, None) for each in scans]).to_pylist()] in (
+            [1, 1] if rows == 2 else [1, None],
+        )
 
 
 def test_targets_do_not_mix():
@@ -100,7 +129,8 @@ def test_no_scans_are_no_target_rows_of_the_same_shape():
 
 def test_a_target_tells_its_outcome_and_what_it_cost():
     effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=4, retries=2, throttles=1)
-    found = target_row(scan(WHOLE, WHOLE), effort)
+    other = {**WHOLE, "repositoryName": "web", "repositoryArn": ARN.replace("app", "web")}
+    found = target_row(scan(WHOLE, other), effort)
     assert found == {
         "account_id": "111111111111",
         "region": "us-east-1",
