@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from compliance import NIGHTS, OWNER_TAGS, in_fresh_process, organization, scan
+from compliance import CHECKED, NIGHTS, OWNER_TAGS, in_fresh_process, organization, scan
 from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import Catalog, load_catalog
@@ -180,7 +180,7 @@ def make(folder: str, nights: int) -> None:
             else:
                 with lake.writer("inventory", day) as writer:
                     write(database, writer, {}, night)
-                    writer.commit({})
+                    writer.commit(CHECKED)
             with lake.writer("compliance", day) as writer:
                 write(database, writer, HISTORY | (CONTINUED if day == BEFORE else {}), night)
                 run_time = datetime.combine(day, time(3), UTC)

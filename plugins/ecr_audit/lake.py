@@ -43,6 +43,9 @@ ROW_GROUP_ROWS = 122_880
 # Small files that are read at once: each takes a few round trips to S3.
 AT_ONCE = 16
 
+# In the details of commits of both stages, see `Commit.inventory_checks`.
+INVENTORY_CHECKS = "inventory_checks"
+
 _COMMIT_LOCK = "_commits/.lock"
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
@@ -74,6 +77,11 @@ class Commit:
     def is_whole(self) -> bool:
         """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
         return len(self.files) == len(STAGES[self.stage])
+
+    @property
+    def inventory_checks(self) -> list[str]:
+        """Checks that the night's inventory passed before it was committed; older versions ran none of them then."""
+        return list(self.details.get(INVENTORY_CHECKS, ()))
 
 
 def open_lake(settings: Settings) -> Lake:

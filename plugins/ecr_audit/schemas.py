@@ -25,6 +25,13 @@ class LakeTable:
     sort_by: tuple[str, ...]
     # Columns that files of older versions lack, and the version of the lake's schema that brought each.
     added: Mapping[str, int] = field(default_factory=dict)
+    # Columns that identify a row, where they are not those that it is sorted by.
+    identified_by: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Columns of which no two rows have the same values."""
+        return self.identified_by or self.sort_by
 
     def lacking(self, version: int) -> list[str]:
         """The columns that a file of that version does not have."""
@@ -136,6 +143,7 @@ POLICY_OUTPUT = LakeTable(
     # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than judging.
     ("policy_id",),
     added={"owner": 3, "started_known": 5},
+    identified_by=("policy_id", "object_id"),
 )
 
 STATUS_COUNTS: list[tuple[str, pa.DataType]] = [

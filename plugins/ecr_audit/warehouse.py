@@ -28,7 +28,8 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake
+from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, SnapshotWriter
+from ecr_audit.repeated_keys import may_repeat_keys, merge_repeated_keys
 from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.storage import LakeError
@@ -80,6 +81,8 @@ class Warehouse:
         self.snapshot_date = snapshot_date
         self._lake = lake
         self._folder = folder
+        # How many rows of each table are not shown, see `add_stage`.
+        self.left_out: dict[str, int] = {}
         self.connection = duckdb.connect()
         self.connection.execute("SET memory_limit = $memory", {"memory": limits.memory})
         self.connection.execute("SET threads = $threads", {"threads": limits.threads})
@@ -95,14 +98,17 @@ class Warehouse:
     def add_stage(self, commit: Commit | None, stage: str, prefix: str = "") -> None:
         """Show the tables of a committed stage as `lake.<prefix><table>`; empty ones when there is no commit.
 
-        The inventory first: verdicts of an older version find their owners there.
+        The inventory first: verdicts of an older version find their owners there. Rows that have the key of another
+        one are left out, see `repeated_keys`.
         """
         for table in STAGES[stage]:
+            name = f"{prefix}{table.name}"
             if commit is None:
-                self._add_empty(f"{prefix}{table.name}", table)
+                self._add_empty(name, table)
             else:
                 relative, version = commit.files[table.name], commit.schema_version
-                self.add_file(f"{prefix}{table.name}", table, relative, commit.snapshot_date, version)
+                self.add_file(name, table, relative, commit.snapshot_date, version)
+                self._merge_repeated_keys(name, table, [commit])
         if commit and stage == "compliance" and "owner" in POLICY_OUTPUT.lacking(commit.schema_version):
             self._look_up_owners(prefix)
 
@@ -119,6 +125,10 @@ class Warehouse:
             """
         )
 
+    def _merge_repeated_keys(self, name: str, table: LakeTable, commits: Sequence[Commit]) -> None:
+        nights = [commit.snapshot_date for commit in commits if may_repeat_keys(commit)]
+        self.left_out[name] = merge_repeated_keys(self.connection, name, table, nights)
+
     def add_file(
         self, name: str, table: LakeTable, relative: str, snapshot_date: date, version: int = SCHEMA_VERSION
     ) -> None:
@@ -132,6 +142,13 @@ class Warehouse:
             # DuckDB reads only local files without an extension, which would have to be downloaded.
             location = str(self._folder / f"{name}.parquet")
             self._lake.fetch(relative, Path(location))
+        self._show_file(name, table, location, snapshot_date, version)
+
+    def add_local_file(self, name: str, table: LakeTable, path: Path) -> None:
+        """Show a Parquet file that is about to be committed as `lake.<name>`."""
+        self._show_file(name, table, str(path), self.snapshot_date, SCHEMA_VERSION)
+
+    def _show_file(self, name: str, table: LakeTable, location: str, snapshot_date: date, version: int) -> None:
         self.set_variable(f"{name}_file", location)
         self.set_variable(f"{name}_date", snapshot_date)
         slice_of_accounts = (
@@ -149,7 +166,8 @@ class Warehouse:
     def add_history(self, table: LakeTable, commits: Sequence[Commit]) -> None:
         """Show a table of one or more commits, all together, as `lake.<table>_history`.
 
-        What files of older versions lack is NULL. Raises LakeError as `add_file` does.
+        What files of older versions lack is NULL. Rows that have the key of another one of their night are left out.
+        Raises LakeError as `add_file` does.
         """
         name = f"{table.name}_history"
 
@@ -180,6 +198,7 @@ class Warehouse:
             )
             """
         )
+        self._merge_repeated_keys(name, table, commits)
 
     def add_arrow(self, name: str, rows: pa.Table) -> None:
         """Make a table, such as `catalog.policies`, of rows in memory."""
@@ -268,6 +287,18 @@ def select_list(table: LakeTable, version: int) -> list[str]:
     kinds = dict(zip(table.schema.names, duckdb.from_arrow(table.schema.empty_table()).types, strict=True))
     lacking = table.lacking(version)
     return [f"NULL::{kinds[name]} AS {name}" if name in lacking else name for name in table.schema.names]
+
+
+@contextmanager
+def open_files(writer: SnapshotWriter, tables: Sequence[LakeTable]) -> Iterator[Warehouse]:
+    """A session over tables that are written, but not committed: `lake.<table>`, and nothing else."""
+    warehouse = Warehouse(writer.lake, writer.snapshot_date, writer.folder, Limits())
+    try:
+        for table in tables:
+            warehouse.add_local_file(table.name, table, writer.path(table))
+        yield warehouse
+    finally:
+        warehouse.connection.close()
 
 
 def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:

@@ -1,8 +1,12 @@
 -- severity: fail
--- A repository's ARN names the account and the region that it was found in: verdicts take both from it.
+-- stage: inventory
+-- A repository's ARN names the account and the region that it was found in, which verdicts take from it, and its name:
+-- so it is one repository's wherever account, region and name are.
 SELECT
-    repository_arn,
     account_id,
-    region
+    region,
+    repository_name,
+    repository_arn
 FROM lake.repositories
-WHERE contains(repository_arn, concat(':ecr:', region, ':', account_id, ':repository/')) IS DISTINCT FROM TRUE
+WHERE ends_with(repository_arn, concat(':ecr:', region, ':', account_id, ':repository/', repository_name))
+    IS DISTINCT FROM TRUE

@@ -1,4 +1,5 @@
 -- severity: fail
+-- stage: inventory
 -- A collected target has as many rows as it said it read: none was lost on the way into the lake.
 WITH observed AS (
     SELECT

@@ -1,6 +1,9 @@
 -- severity: fail
+-- stage: inventory
 -- A repository was observed exactly if its account x region was collected.
 SELECT
+    r.account_id,
+    r.region,
     r.repository_arn,
     r.observed,
     t.outcome

@@ -1,4 +1,5 @@
 -- severity: fail
+-- stage: inventory
 -- The targets are all accounts x all regions, each with exactly one outcome: what is missing here was not looked at.
 WITH planned AS (
     SELECT

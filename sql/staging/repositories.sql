@@ -8,8 +8,12 @@ WITH repositories AS (
     SELECT
         * REPLACE (comparable(image_tag_mutability) AS image_tag_mutability),
         image_tag_mutability AS image_tag_mutability_raw,
+        -- Older versions of the audit kept a filter without a pattern, which no message can name.
         coalesce(
-            list_transform(image_tag_mutability_exclusion_filters, lambda exclusion: exclusion.filter),
+            list_filter(
+                list_transform(image_tag_mutability_exclusion_filters, lambda exclusion: exclusion.filter),
+                lambda pattern: pattern IS NOT NULL
+            ),
             []::VARCHAR[]
         ) AS exclusion_filters
     FROM lake.repositories

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ecr_audit.compliance import CheckError, run_checks
+from ecr_audit.checks import CheckError, load_checks, run_checks
 from ecr_audit.schemas import ROLLED_UP
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.waivers import SCHEMA
@@ -31,6 +31,11 @@ DAMAGE = [
         "arn_names_its_target",
         "lake.repositories",
         "SELECT * REPLACE (replace(repository_arn, 'eu-west-1', 'eu-west-2') AS repository_arn) FROM original",
+    ),
+    (
+        "arn_names_its_target",
+        "lake.repositories",
+        "SELECT * REPLACE (replace(repository_arn, '/app', '/app2') AS repository_arn) FROM original",
     ),
     (
         "changes_lead_to_today",
@@ -76,6 +81,16 @@ DAMAGE = [
         "one_outcome_per_target",
         "lake.scan_targets",
         "FROM original UNION ALL SELECT * REPLACE ('us-west-2' AS region) FROM original WHERE account_id LIKE '1%'",
+    ),
+    (
+        "one_row_per_account",
+        "lake.accounts",
+        "FROM original UNION ALL (FROM original LIMIT 1)",
+    ),
+    (
+        "one_row_per_repository",
+        "lake.repositories",
+        "FROM original UNION ALL (SELECT * REPLACE ('IMMUTABLE' AS image_tag_mutability) FROM original LIMIT 1)",
     ),
     (
         "one_verdict_per_repository_and_policy",
@@ -137,6 +152,25 @@ def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
 
 def test_every_check_is_tested() -> None:
     assert {check for check, _, _ in DAMAGE} == {path.stem for path in (SQL_ROOT / "checks").glob("*.sql")}
+
+
+def test_checks_of_the_inventory_name_targets(sound: Warehouse) -> None:
+    """What they refuse is left out before it is committed, target by target."""
+    for check in load_checks():
+        columns = sound.query(check.statement, snapshot_date=DAY).schema.names
+        if check.stage == "inventory":
+            assert {"account_id", "region"} <= set(columns), check.name
+            assert check.severity == "fail"
+            assert not check.statement.parameters
+
+
+def test_checks_that_were_passed_are_not_run(sound: Warehouse) -> None:
+    sound.connection.execute("CREATE TABLE original AS FROM lake.scan_targets")
+    sound.connection.execute("DROP VIEW lake.scan_targets")
+    sound.connection.execute("CREATE VIEW lake.scan_targets AS FROM original UNION ALL FROM original")
+    with pytest.raises(CheckError, match="one_outcome_per_target"):
+        run_checks(sound)
+    run_checks(sound, passed=["one_outcome_per_target"])
 
 
 def test_sound_data_pass(sound: Warehouse) -> None:

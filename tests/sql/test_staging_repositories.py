@@ -18,6 +18,9 @@ Stage = Callable[..., None]
         ("IMMUTABLE_WITH_EXCLUSION", None, "listed"),
         ("IMMUTABLE_WITH_EXCLUSION", ["latest", "*"], "all"),
         ("IMMUTABLE_WITH_EXCLUSION", ["**"], "all"),
+        # A filter without a pattern, which older versions of the audit kept.
+        ("IMMUTABLE_WITH_EXCLUSION", [None, "dev-*"], "listed"),
+        ("IMMUTABLE_WITH_EXCLUSION", [None], "listed"),
         ("MUTABLE_WITH_EXCLUSION", ["v*"], "all_but_listed"),
         ("MUTABLE", None, "all"),
         ("\tmutable\n", None, "all"),
@@ -28,7 +31,7 @@ Stage = Callable[..., None]
 )
 def test_overwritable_tags(
     value: str | None,
-    filters: list[str] | None,
+    filters: list[str | None] | None,
     overwritable_tags: str,
     stage: Stage,
     session: duckdb.DuckDBPyConnection,
@@ -37,7 +40,7 @@ def test_overwritable_tags(
     row = session.sql(
         "SELECT overwritable_tags, image_tag_mutability_raw, exclusion_filters FROM staging.repositories"
     ).fetchone()
-    assert row == (overwritable_tags, value, filters or [])
+    assert row == (overwritable_tags, value, [each for each in filters or [] if each is not None])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ sections, once all checks have passed. Until then nobody sees them. Either can b
 
 from __future__ import annotations
 
-from ecr_audit.compliance.checks import CheckError, Finding, run_checks
+from ecr_audit.checks import CheckError, Finding, run_checks
 from ecr_audit.compliance.evaluation import Evaluation
 from ecr_audit.compliance.known_waivers import KnownWaivers, known_waivers
 from ecr_audit.compliance.policies import PolicyError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Evaluation:
     previous_date: str | None
     # Of the lake's schema: verdicts of an older version lack columns. Version 2 did not note its own.
     schema_version: int = 2
+    # See `Commit.inventory_checks`.
+    inventory_checks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -49,6 +51,7 @@ class Evaluation:
             owner_tags=list(owner_tags),
             previous_date=previous.snapshot_date.isoformat() if previous else None,
             schema_version=SCHEMA_VERSION,
+            inventory_checks=inventory.inventory_checks if inventory else [],
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,10 +22,13 @@ from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.plan import Plan, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
-from ecr_audit.lake import PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.inventory.verification import Refusals, one_row_a_key
+from ecr_audit.lake import INVENTORY_CHECKS, PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 log = logging.getLogger(__name__)
+
+_OUTCOME = ("account_id", "region", "outcome")
 
 
 class NothingCollectedError(FinalError):
@@ -52,15 +55,21 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     - Targets of a batch that left no part are FAILED.
     - Repositories of targets that were not collected are carried over, `observed` = false, from the newest snapshot.
     - Tags that could not be read stay as they are in it, with when they were read.
+    - Targets whose rows a check refuses are FAILED: see `Refusals`.
     - A limited run changes only what it planned; the rest stays as an earlier snapshot of the same date has it.
 
-    Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read.
+    Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read; and
+    CheckError, likewise, when a check refuses what cannot be left out.
     """
     plan = read_plan(lake, plan_id)
     base = _Base.of(lake, plan)
+    refusals = Refusals()
+    checks = None
     with lake.writer("inventory", plan.snapshot_date) as writer:
-        writer.write(ACCOUNTS, staged_table(lake, plan, "accounts.parquet").select(ACCOUNTS.schema.names))
-        lost, outcomes = _write_targets_and_repositories(lake, plan, base, writer)
+        writer.write(ACCOUNTS, one_row_a_key(staged_table(lake, plan, "accounts.parquet"), ACCOUNTS))
+        while checks is None:
+            lost, outcomes = _write_targets_and_repositories(lake, plan, base, refusals, writer)
+            checks = refusals.examine(writer)
         _require_something_collected(plan, outcomes)
         details = {
             "plan_id": plan_id,
@@ -73,6 +82,7 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "regions_read_at": plan.regions_read_at,
             "regions_error": plan.regions_error,
             "units_error": plan.units_error,
+            INVENTORY_CHECKS: checks,
         }
         commit = writer.commit(details)
     _remove_older_plans(lake, plan_id)
@@ -129,26 +139,30 @@ class _Base:
 
 
 def _write_targets_and_repositories(
-    lake: Lake, plan: Plan, base: _Base, writer: SnapshotWriter
+    lake: Lake, plan: Plan, base: _Base, refusals: Refusals, writer: SnapshotWriter
 ) -> tuple[list[int], Counter[tuple[str, str]]]:
     """Write both tables; returns the lost batches, and how many planned targets each (account, outcome) has."""
     lost: list[int] = []
     outcomes: Counter[tuple[str, str]] = Counter()
+    all_planned = staged_table(lake, plan, "targets.parquet")
     with (
         pq.ParquetWriter(writer.path(SCAN_TARGETS), SCAN_TARGETS.schema, **PARQUET_OPTIONS) as targets_file,
         pq.ParquetWriter(writer.path(REPOSITORIES), REPOSITORIES.schema, **PARQUET_OPTIONS) as repositories_file,
     ):
-        for planned, first, following in _account_ranges(staged_table(lake, plan, "targets.parquet")):
+        for planned, first, following in _account_ranges(all_planned):
             targets, repositories, lost_here = _collected(lake, plan, planned)
+            targets, repositories = refusals.without_scanned(targets, repositories)
             lost += lost_here
             outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
             old_targets, old_repositories = base.slice(first, following)
+            old_repositories = refusals.without_known(old_repositories)
             repositories = _with_last_known_tags(repositories, targets, old_repositories)
             if base.keeps_unplanned:
                 targets = pa.concat_tables([targets, _without(old_targets, planned)])
+                targets = pa.concat_tables([targets, _never_planned(targets, [all_planned, base.targets])])
             repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
-            targets_file.write_table(_ordered(targets, SCAN_TARGETS), row_group_size=ROW_GROUP_ROWS)
-            repositories_file.write_table(_ordered(repositories, REPOSITORIES), row_group_size=ROW_GROUP_ROWS)
+            targets_file.write_table(one_row_a_key(targets, SCAN_TARGETS), row_group_size=ROW_GROUP_ROWS)
+            repositories_file.write_table(one_row_a_key(repositories, REPOSITORIES), row_group_size=ROW_GROUP_ROWS)
     return lost, outcomes
 
 
@@ -216,6 +230,27 @@ def _with_last_known_tags(repositories: pa.Table, targets: pa.Table, old: pa.Tab
     return pa.concat_tables([repositories.filter(pc.invert(is_unread)), kept])
 
 
+def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
+    """The targets that no run of the day has planned, though one has planned their account and one their region.
+
+    Limited runs add up to such gaps, and so does an account that joined since. What nobody looked at is FAILED, but for
+    an inactive account.
+    """
+    regions = {region for each in planned for region in each["region"].unique().to_pylist()}
+    outcomes: dict[str, dict[str, str]] = {}
+    for account_id, region, outcome in zip(*(targets[name].to_pylist() for name in _OUTCOME), strict=True):
+        outcomes.setdefault(account_id, {})[region] = outcome
+    message = "No run of this day has planned it; one that is not limited does"
+    failed = {"outcome": Outcome.FAILED.value, "error_code": "NeverPlanned", "error_message": message}
+    rows = [
+        {"account_id": account_id, "region": region}
+        | (_outcome_without_scan(None) if set(known.values()) == {Outcome.ACCOUNT_INACTIVE} else failed)
+        for account_id, known in outcomes.items()
+        for region in regions - known.keys()
+    ]
+    return pa.Table.from_pylist(rows, schema=SCAN_TARGETS.schema)
+
+
 def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:
     """Known repositories that this run did not read: unseen ones, and what a limited run leaves as it is."""
     collected = targets.filter(pc.field("outcome") == Outcome.COLLECTED.value)
@@ -242,10 +277,6 @@ def _require_something_collected(plan: Plan, outcomes: Counter[tuple[str, str]])
             f"No target of a member account was collected ({told}); nothing is committed. Check ECR_AUDIT_ROLE_NAME, "
             "ECR_AUDIT_EXTERNAL_ID and the hub's permission to assume the role."
         )
-
-
-def _ordered(table: pa.Table, kind: LakeTable) -> pa.Table:
-    return table.select(kind.schema.names).sort_by([(column, "ascending") for column in kind.sort_by])
 
 
 def _without(table: pa.Table, targets: pa.Table) -> pa.Table:

@@ -25,6 +25,7 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
 from ecr_audit.inventory.regions import known_regions, with_named
+from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
@@ -271,7 +272,7 @@ def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:
     commit = lake.previous_commit("inventory", snapshot_date)
     if commit is None:
         return SCAN_TARGETS.schema.empty_table()
-    return lake.open_table(commit, SCAN_TARGETS).read(columns=["account_id", "region", "api_calls", "duration_ms"])
+    return one_row_a_key(SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read()), SCAN_TARGETS)
 
 
 def _calls_by_account(last: pa.Table) -> dict[str, int]:

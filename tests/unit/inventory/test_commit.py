@@ -54,6 +54,7 @@ def test_a_commit_remembers_the_run_it_is_of(night):
     details = dict(run(night, FIRST).details)
     assert details.pop("plan_id")
     assert details.pop("regions_read_at")
+    assert "one_outcome_per_target" in details.pop("inventory_checks")
     assert details == {
         "run_id": "run",
         "organization_id": "o-1",

@@ -1,0 +1,91 @@
+"""Runs the data-quality checks of sql/checks: each is a SELECT of the rows that should not be.
+
+Those of the stage `inventory` read its tables only: they run before it is committed (inventory/verification.py), all
+others before the verdicts are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ecr_audit.errors import FinalError
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, read_statement
+
+_SEVERITY = re.compile(r"^-- severity: (fail|warn)$", re.MULTILINE)
+_STAGE = re.compile(r"^-- stage: (inventory)$", re.MULTILINE)
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """A file of sql/checks."""
+
+    name: str
+    severity: str
+    stage: str
+    statement: Statement
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that found something: how many rows, and the first of them."""
+
+    check: str
+    severity: str
+    count: int
+    examples: Sequence[dict[str, Any]]
+
+    def __str__(self) -> str:
+        shown = "\n".join(f"    {example}" for example in self.examples)
+        return f"{self.check}: {self.count} row{'s' if self.count > 1 else ''}, such as\n{shown}"
+
+
+class CheckError(FinalError):
+    """Checks of severity `fail` found something; nothing is committed."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(["The data contradicts itself:", *map(str, findings)]))
+        self.findings = findings
+
+
+def load_checks(sql_root: Path = SQL_ROOT) -> list[Check]:
+    """All checks, by name. Raises WarehouseError for one without a severity."""
+    return [_load(path, sql_root) for path in sorted((sql_root / "checks").glob("*.sql"))]
+
+
+def inventory_checks() -> list[Check]:
+    """The checks of the stage `inventory`."""
+    return [check for check in load_checks() if check.stage == "inventory"]
+
+
+def _load(path: Path, sql_root: Path) -> Check:
+    text = path.read_text(encoding="utf-8")
+    severity, stage = _SEVERITY.search(text), _STAGE.search(text)
+    if severity is None:
+        raise WarehouseError(f"{path}: says no severity. Give it a line '-- severity: fail' or '-- severity: warn'")
+    statement = read_statement(f"checks/{path.stem}", sql_root)
+    return Check(path.stem, severity[1], stage[1] if stage else "compliance", statement)
+
+
+def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = ()) -> list[Finding]:
+    """Run the checks over the session, without those that its data are known to have `passed`.
+
+    Returns what the checks of severity `warn` found. Raises CheckError, which lists all that failed, with how many rows
+    each has and the first of them.
+    """
+    checks = [check for check in load_checks(sql_root) if check.name not in passed]
+    findings = [finding for check in checks if (finding := examine(warehouse, check)) is not None]
+    if failed := [finding for finding in findings if finding.severity == "fail"]:
+        raise CheckError(failed)
+    return findings
+
+
+def examine(warehouse: Warehouse, check: Check) -> Finding | None:
+    """What a check finds in the session; None: nothing."""
+    count, examples = warehouse.examples(check.statement, _EXAMPLES, snapshot_date=warehouse.snapshot_date)
+    return Finding(check.statement.path, check.severity, count, examples) if count else None

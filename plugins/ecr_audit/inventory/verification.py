@@ -1,0 +1,114 @@
+"""What keeps an inventory sound: one row a key, and the checks of sql/checks before it is committed.
+
+What a check refuses costs its target only: the target is FAILED, and what was known of it before is carried over. So
+nothing that judging would refuse becomes visible, or the base of the next night.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.lake import SnapshotWriter
+from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
+
+log = logging.getLogger(__name__)
+
+ERROR_CODE = "ContradictoryData"
+
+# Which of several rows of a key is kept: what was seen last.
+_PREFERRED = {REPOSITORIES.name: [(column, "descending") for column in ("observed", "collected_at", "created_at")]}
+
+# How often the rows of a target are left out before nothing is committed: those of the scan, then those of before.
+_MOST_REFUSALS = 2
+
+
+def one_row_a_key(rows: pa.Table, table: LakeTable) -> pa.Table:
+    """The rows in the table's order, one of each key: older versions of the audit kept some twice."""
+    by_key = [(column, "ascending") for column in table.sort_by]
+    rows = rows.select(table.schema.names).sort_by(by_key)
+    if not pc.any(_repeats(rows, table.key)).as_py():
+        return rows
+    rows = rows.sort_by([*by_key, *_PREFERRED.get(table.name, [])])
+    return rows.filter(pa.concat_arrays([pa.array([True]), pc.invert(_repeats(rows, table.key)).combine_chunks()]))
+
+
+def _repeats(rows: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
+    """For each row but the first, whether it has the key of the row before it."""
+    following, before = rows.slice(1), rows.slice(0, max(rows.num_rows - 1, 0))
+    same = pc.equal(following[key[0]], before[key[0]])
+    for column in key[1:]:
+        same = pc.and_(same, pc.equal(following[column], before[column]))
+    return pc.fill_null(same, False)
+
+
+class Refusals:
+    """The targets that checks have refused, and what is left out because of that."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, str], int] = {}
+        self._checks: dict[tuple[str, str], str] = {}
+
+    def examine(self, writer: SnapshotWriter) -> list[str] | None:
+        """Run the inventory's checks on tables that are written, but not committed.
+
+        Returns the names of the checks, which they passed; None when some targets are refused, so that the tables have
+        to be written again without what contradicts itself. Raises CheckError when that has been done and did not help.
+        """
+        # Both are needed at the very end, and take longer to import than most scans to commit.
+        from ecr_audit.checks import CheckError, examine, inventory_checks
+        from ecr_audit.warehouse import Statement, open_files
+
+        checks = inventory_checks()
+        findings, refused = [], {}
+        with open_files(writer, STAGES["inventory"]) as warehouse:
+            for check in checks:
+                if finding := examine(warehouse, check):
+                    findings.append(finding)
+                    of_targets = f"SELECT DISTINCT account_id, region FROM ({check.statement.text}\n)"
+                    for row in warehouse.query(Statement(finding.check, of_targets, frozenset())).to_pylist():
+                        refused[row["account_id"], row["region"]] = finding
+        if not findings:
+            return [check.name for check in checks]
+        for finding in findings:
+            log.warning("What was read contradicts itself: %s", finding)
+        for target, finding in refused.items():
+            self._times[target] = self._times.get(target, 0) + 1
+            self._checks[target] = finding.check
+            if None in target or self._times[target] > _MOST_REFUSALS:
+                raise CheckError(findings)
+        return None
+
+    def without_scanned(self, targets: pa.Table, repositories: pa.Table) -> tuple[pa.Table, pa.Table]:
+        """What was scanned, but for refused targets, which are FAILED and have no rows."""
+        if not self._times:
+            return targets, repositories
+        is_refused = pc.and_(_is_among(targets, self._times), pc.equal(targets["outcome"], Outcome.COLLECTED.value))
+        failed = [
+            {
+                **row,
+                "outcome": Outcome.FAILED.value,
+                "repository_count": None,
+                "error_code": ERROR_CODE,
+                "error_message": f"Refused by {self._checks[row['account_id'], row['region']]}: what was read "
+                "contradicts itself",
+            }
+            for row in targets.filter(is_refused).to_pylist()
+        ]
+        others = targets.filter(pc.invert(is_refused))
+        targets = pa.concat_tables([others, pa.Table.from_pylist(failed, schema=SCAN_TARGETS.schema)])
+        return targets, repositories.filter(pc.invert(_is_among(repositories, self._times)))
+
+    def without_known(self, repositories: pa.Table) -> pa.Table:
+        """What was known before, but for targets of which that was refused, too."""
+        refused = [target for target, times in self._times.items() if times >= _MOST_REFUSALS]
+        return repositories.filter(pc.invert(_is_among(repositories, refused))) if refused else repositories
+
+
+def _is_among(rows: pa.Table, targets: Collection[tuple[str, str]]) -> pa.ChunkedArray:
+    keys = pc.binary_join_element_wise(rows["account_id"], rows["region"], "/")
+    return pc.is_in(keys, value_set=pa.array(["/".join(target) for target in targets], pa.string()))
