@@ -20,8 +20,8 @@ FIRST, POISONED, NEXT, LAST = DAYS
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 NEW_CHECKS = ("one_row_per_account", "one_row_per_repository")
 WEB, APP = {"repository_name": "web"}, {"repository_name": "app"}
-# Deleted and created again since the night before.
-RECREATED = {"created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
+# Deleted and created again since the night before; by its time of creation, a little before that (clock skew).
+RECREATED = {"created_at": datetime(2026, 10, 31, 12, tzinfo=UTC)}
 
 
 @pytest.fixture
