@@ -129,11 +129,11 @@ def _repository(described: object, tail: str, unread: Unread) -> Repository:
         raise ResponseParserError(
             f"describe_repositories was answered with {quoted(described.get('repositoryName'))} for a repositoryName"
         )
-    arn = text(described.get("repositoryArn"), LONGEST_ARN) or ""
-    if not arn.endswith(tail + name) or not _PARTITION.fullmatch(arn, 0, len(arn) - len(tail + name)):
+    arn = described.get("repositoryArn")
+    path = tail + name
+    if not isinstance(arn, str) or not arn.endswith(path) or not _PARTITION.fullmatch(arn, 0, len(arn) - len(path)):
         raise ResponseParserError(
-            f"describe_repositories was answered with {quoted(described.get('repositoryArn'))} for a repositoryArn, "
-            f"which does not end with {tail}{name}"
+            f"describe_repositories was answered with {quoted(arn)} for a repositoryArn, which does not end with {path}"
         )
     created_at = described.get("createdAt")
     if created_at is not None:
@@ -231,10 +231,12 @@ def _tags(tags: Sequence[object], arn: str, unread: Unread) -> dict[str, str]:
     for each in tags:
         tag = each if isinstance(each, dict) else {}
         key, value = text(tag.get("Key"), LONGEST_TAG_KEY), text(tag.get("Value"), LONGEST_TAG_VALUE)
-        if key is None or value is None:
-            unread.note("tag", each, arn)
-        if key is not None and (value is not None or tag.get("Value") is None):
-            found[key] = value or ""
+        if key is not None and value is not None:
+            found[key] = value
+            continue
+        unread.note("tag", each, arn)
+        if key is not None and tag.get("Value") is None:
+            found[key] = ""
     return found
 
 
