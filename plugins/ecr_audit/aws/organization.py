@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # ListAccounts allows 8 calls a second (AWS Organizations User Guide, "Quotas and service limits").
 CALLS_PER_SECOND = 8
+# How often a listing may give the same token, as with empty pages, before it is taken for endless.
+MOST_REPETITIONS = 10
 
 ACTIVE = "ACTIVE"
 # AWS Organizations API Reference, Account.
@@ -203,16 +206,16 @@ class _Reader:
     def items(self, operation: str, key: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """All items of a list operation. A page may be empty and still carry a token."""
         token: dict[str, str] = {}
-        given: set[str] = set()
+        given: Counter[str] = Counter()
         while True:
             answer = self.ask(operation, key, **parameters, **token)
             yield from answer[key]
             following = answer.get("NextToken")
             if not following:
                 return
-            if following in given:
-                raise HubError(f"AWS Organizations gave the same NextToken of {operation} twice")
-            given.add(following)
+            given[following] += 1
+            if given[following] > MOST_REPETITIONS:
+                raise HubError(f"AWS Organizations gave the same NextToken of {operation} {given[following]} times")
             token = {"NextToken": following}
 
     def ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def change_fourth(**changes):
     ("fault", "as_listed"),
     [
         *((change_fourth(JoinedTimestamp=value), {"joined_at": None}) for value in (..., None, "soon", {}, 1e300)),
-        *((change_fourth(Name=value), {"name": FOURTH}) for value in (..., None, "", 5, ["x"])),
+        *((change_fourth(Name=value), {"name": ""}) for value in (..., None, "", 5, ["x"])),
         (change_fourth(Name="a\ud800b"), {"name": "a\ufffdb"}),
         (change_fourth(Name="x" * 100_000), {"name": "x" * 127 + "…"}),
         *((change_fourth(State=value), {"state": "ACTIVE"}) for value in (..., None, "FROZEN", 5, ["CLOSED"], {})),
@@ -198,7 +198,7 @@ def test_an_account_that_nobody_can_tell_is_said_and_all_others_are_audited(audi
 def test_pages_of_accounts_that_go_round_are_told(hub_of, organization_of):
     again = rewritten(lambda answer: answer.update(NextToken=page_token("ListAccounts", 0)))
     hub = hub_of(organization_of(1), Fault(again, operation="ListAccounts"))
-    with pytest.raises(HubError, match="AWS Organizations gave the same NextToken of list_accounts twice"):
+    with pytest.raises(HubError, match="AWS Organizations gave the same NextToken of list_accounts 11 times"):
         list_accounts(hub)
 
 
