@@ -118,7 +118,7 @@ class Warehouse:
             f"""
             ALTER VIEW lake.{prefix}policy_output RENAME TO {prefix}policy_output_without_owner;
             CREATE VIEW lake.{prefix}policy_output AS
-            SELECT o.* REPLACE (coalesce(tagged_owner(r.tags), a.account_name, o.account_id) AS owner)
+            SELECT o.* REPLACE (coalesce(tagged_owner(r.tags), nullif(a.account_name, ''), o.account_id) AS owner)
             FROM lake.{prefix}policy_output_without_owner AS o
             LEFT JOIN lake.{prefix}repositories AS r ON r.repository_arn = o.object_id
             LEFT JOIN lake.{prefix}accounts AS a ON a.account_id = o.account_id

@@ -60,7 +60,7 @@ objects AS (
 judged AS (
     SELECT
         o.*,
-        coalesce(o.known_owner, a.account_name, o.account_id) AS owner,
+        coalesce(o.known_owner, nullif(a.account_name, ''), o.account_id) AS owner,
         u.last_seen,
         t.error_code,
         coalesce(t.outcome, 'not scanned') AS outcome,

@@ -53,6 +53,14 @@ def test_a_policy_that_does_not_pass_on_owners(small_lake: Any) -> None:
     assert {row["owner"] for row in small_lake.rows("policy_output", DAY_1)} == {"web"}
 
 
+@pytest.mark.parametrize(("name", "owner"), [("shop", "shop"), ("", "111111111111"), (None, "111111111111")])
+def test_the_owner_of_what_no_tag_names_one_of_is_its_account(small_lake: Any, name: str | None, owner: str) -> None:
+    """By name; by id where AWS gave none."""
+    judged(small_lake, DAY_1, accounts=[{"account_name": name}], repositories=[{}])
+    for table in ("policy_output", "repositories"):
+        assert {row["owner"] for row in small_lake.rows(table, DAY_1)} == {owner}
+
+
 @pytest.mark.parametrize(
     ("logic", "told"),
     [

@@ -67,6 +67,10 @@ def twice(rows):
     return pa.concat_tables([rows, rows])
 
 
+def with_column(rows, name, values):
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
+
+
 def set_to(column, value, *, where):
     """Change a column in the rows of a repository or an account."""
 
@@ -75,7 +79,7 @@ def set_to(column, value, *, where):
         changed = pc.if_else(
             pc.equal(rows[name], where), pa.scalar(value, rows.schema.field(column).type), rows[column]
         )
-        return rows.set_column(rows.schema.get_field_index(column), column, changed)
+        return with_column(rows, column, changed)
 
     return change
 
@@ -136,11 +140,7 @@ def test_a_part_with_a_repository_twice_is_refused_for_its_target(night):
         night,
         plan,
         "scan_targets",
-        lambda rows: rows.set_column(
-            rows.schema.get_field_index("repository_count"),
-            "repository_count",
-            pc.multiply(rows["repository_count"], 2),
-        ),
+        lambda rows: with_column(rows, "repository_count", pc.multiply(rows["repository_count"], 2)),
     )
     commit_snapshot(night.lake, plan.plan_id)
     failed = {key for key, outcome in night.outcomes_of(FIRST).items() if outcome == "FAILED"}
@@ -177,7 +177,7 @@ def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, limi
         later = pa.array(
             [None] * 4 + [datetime(2026, 3, 1, tzinfo=UTC)] * 4, REPOSITORIES.schema.field("collected_at").type
         )
-        change_committed(night, FIRST, REPOSITORIES, lambda rows: rows.set_column(12, "collected_at", later))
+        change_committed(night, FIRST, REPOSITORIES, lambda rows: with_column(rows, "collected_at", later))
     night.outcomes = {(A, EU): Outcome.FAILED, (B, EU): Outcome.ACCESS_DENIED}
     night.run(SECOND)
     assert night.observed(SECOND) == {key: key[:2] == (A, US) for key in SEEN}
