@@ -82,7 +82,7 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
 	@published=$$($(BIN)/python -m ecr_audit.publication) && $(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" "$$published"
 
-docs: $(VENV)/.audit ## Write docs/data-dictionary.md anew from the headers and sentences of sql/
+docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py
 
 bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file

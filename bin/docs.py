@@ -1,4 +1,7 @@
-"""Writes docs/data-dictionary.md: publishes a night without any account, and describes the tables of that file."""
+"""Writes the generated pages of docs/: data-dictionary.md, errors.md.
+
+The dictionary describes the tables of a published night without any account; errors.md is the table of advice.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from ecr_audit.aws.advice import to_markdown as errors_to_markdown
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.dictionary import load_dictionary, to_markdown
@@ -17,11 +21,17 @@ from ecr_audit.publish import LAKE_VIEWS, TABLES, VIEWS, publish
 from ecr_audit.schemas import STAGES
 from ecr_audit.settings import SQL_ROOT
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "data-dictionary.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the pages."""
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "data-dictionary.md").write_text(_dictionary(), encoding="utf-8")
+    (DOCS / "errors.md").write_text(errors_to_markdown(), encoding="utf-8")
+
+
+def _dictionary() -> str:
     night = date(2026, 1, 1)
     with tempfile.TemporaryDirectory() as folder:
         lake, catalog = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT)
@@ -34,9 +44,7 @@ def main() -> None:
         database = publish(lake, catalog, Path(folder, "publish"), owner_tags=()).database
         with duckdb.connect(database, read_only=True) as published:
             published.execute((database.parent / LAKE_VIEWS).read_text(encoding="utf-8"))
-            text = to_markdown(published, load_dictionary(TABLES | VIEWS), view_dictionary())
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(text, encoding="utf-8")
+            return to_markdown(published, load_dictionary(TABLES | VIEWS), view_dictionary())
 
 
 if __name__ == "__main__":

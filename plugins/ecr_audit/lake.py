@@ -46,7 +46,7 @@ AT_ONCE = 16
 # In the details of commits of both stages, see `Commit.inventory_checks`.
 INVENTORY_CHECKS = "inventory_checks"
 
-_COMMIT_LOCK = "_commits/.lock"
+COMMIT_LOCK = "_commits/.lock"
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
 
@@ -188,7 +188,7 @@ class Lake(Storage):
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
         judged goes altogether.
         """
-        with self._locked(_COMMIT_LOCK):
+        with self._locked(COMMIT_LOCK):
             # The later stage first: what was judged must not outlive what it was judged on.
             if compliance := self.read_commit("compliance", snapshot_date):
                 files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
@@ -216,7 +216,7 @@ class Lake(Storage):
             details=dict(details),
             schema_version=SCHEMA_VERSION,
         )
-        with self._locked(_COMMIT_LOCK):
+        with self._locked(COMMIT_LOCK):
             for table in tables:
                 self.move_in(writer.path(table), commit.files[table.name])
             self._write_commit_file(commit, writer.folder)

@@ -11,7 +11,6 @@ process that still has a DuckDB file open gets the old database again when it op
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,9 +27,11 @@ from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.settings import Settings, load_settings
+from ecr_audit.storage import locked
 
 DATABASE = "compliance.duckdb"
 LATEST = "latest.json"
+LOCK = ".lock"
 
 _BUILDING = ".publishing-"
 
@@ -123,13 +124,12 @@ class Publications:
 
         What killed runs left is removed: with the lock held, no other run can be building.
         """
-        try:
-            self._versions.mkdir(parents=True, exist_ok=True)
-            lock = (self._folder / ".lock").open("w")
-        except OSError as fault:
-            raise PublicationError(f"{self._setting}: '{self._folder}' cannot be written ({fault})") from fault
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                self._versions.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self._folder / LOCK))
+            except OSError as fault:
+                raise PublicationError(f"{self._setting}: '{self._folder}' cannot be written ({fault})") from fault
             for leftover in self._folder.glob(f"{_BUILDING}*"):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             aside = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self._folder))

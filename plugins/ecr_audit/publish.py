@@ -279,6 +279,8 @@ def _build_database(
             inventory_run_id=inventory.details.get("run_id"),
             organization_id=inventory.details.get("organization_id"),
             program_version=__version__,
+            missing_accounts=inventory.details.get("missing_accounts"),
+            missing_regions=inventory.details.get("missing_regions"),
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),

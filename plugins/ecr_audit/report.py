@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.inventory.missing import Missing
 from ecr_audit.publication import newest, publications
 from ecr_audit.settings import Settings
 from ecr_audit.text import age
@@ -22,14 +24,6 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 # How many rows of a list are shown; the rest is a query away.
 SHOWN = 12
-
-# What to do about a target that was not collected.
-REMEDIES = {
-    "ASSUME_ROLE_DENIED": "create the audit role there, or let it trust the hub (and its external id)",
-    "ACCESS_DENIED": "allow ecr:DescribeRepositories to the audit role, also in the SCPs above the account",
-    "THROTTLED": "raise ECR_AUDIT_TARGET_SECONDS, or run when the account is quieter",
-    "FAILED": "see the error; a run limited to these accounts reads them again",
-}
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS = {
@@ -104,6 +98,9 @@ class _Summary:
         self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {share}")
         for sentence in unread_sentences(self._published):
             self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
+        [(accounts, regions)] = self._rows("SELECT missing_accounts, missing_regions FROM publication")
+        for sentence in Missing(accounts or (), regions or ()).sentences():
+            self._console.print(f"[bold]Missing[/]       {escape(sentence)}")
 
     def _not_collected(self) -> None:
         rows = self._rows(
@@ -113,21 +110,22 @@ class _Summary:
                 account_id,
                 account_name,
                 string_agg(region, ', ' ORDER BY region),
-                any_value(error_code)
+                error_code,
+                any_value(error_message)
             FROM scan_targets
             LEFT JOIN accounts USING (account_id)
             WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
             GROUP BY ALL
-            ORDER BY outcome, account_id
+            ORDER BY outcome, account_id, error_code
             """
         )
         if rows:
             table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "Error")
-            for outcome, account_id, name, regions, code in rows[:SHOWN]:
+            for outcome, account_id, name, regions, code, _ in rows[:SHOWN]:
                 table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
             self._show(table, len(rows))
-        for outcome in dict.fromkeys(row[0] for row in rows):
-            self._console.print(f"{outcome}: {REMEDIES[outcome]}", style="dim")
+        for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):
+            self._console.print(f"{escape(about)}: {advice.fix}", style="dim")
         self._outside_coverage()
 
     def _outside_coverage(self) -> None:

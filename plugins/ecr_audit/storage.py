@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,17 @@ from ecr_audit.s3 import S3, S3_ERRORS
 
 class LakeError(RuntimeError):
     """The lake cannot be read or written; the message names the file and what is wrong with it."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time holds a lock file; the lock falls with the process that holds it.
+
+    Raises OSError, also for a file system that has no locks (ENOLCK).
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Storage:
@@ -169,7 +180,7 @@ class Storage:
 
     @contextmanager
     def _locked(self, relative: str) -> Iterator[None]:
-        """One process at a time holds a lock file of a local lake; the lock falls with the process that holds it.
+        """One process at a time holds a lock file of a local lake.
 
         S3 has no lock: there the DAGs' `max_active_runs=1` keeps committers apart.
         """
@@ -177,7 +188,10 @@ class Storage:
             yield
             return
         lock = Path(self.absolute(relative))
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with ExitStack() as held:
+            try:
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(lock))
+            except OSError as fault:
+                raise LakeError(f"ECR_AUDIT_LAKE: '{lock}' cannot be locked ({fault})") from fault
             yield

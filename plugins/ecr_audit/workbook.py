@@ -17,6 +17,7 @@ from typing import Any
 import duckdb
 import xlsxwriter
 
+from ecr_audit.inventory.missing import Missing
 from ecr_audit.unread_values import unread_sentences
 from ecr_audit.workbook_sheets import SHEETS, Sheet
 
@@ -187,6 +188,9 @@ class _Writer:
         yield "Accounts", f"{seen['accounts']:,}, {seen['active']:,} of them active"
         yield "Repositories", f"{seen['repositories']:,}, {seen['unseen']:,} of them not seen in this night"
         yield "Coverage of the organization, % of account-regions read", publication["coverage_percent"]
+        missing = Missing(publication["missing_accounts"] or (), publication["missing_regions"] or ())
+        for sentence in missing.sentences():
+            yield "Named in the settings, and not there", sentence
         for sentence in unread_sentences(self._database):
             yield "Last known, as it could not be read", sentence
         yield "Nights missed before this one", seen["nights_missed"]

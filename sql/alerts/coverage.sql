@@ -1,6 +1,7 @@
 -- coverage: the one row that says how much of the organization was seen, tonight and in the night published before.
 -- from: publication, compliance_daily, scan_targets.
--- previous_snapshot_date and what is said of it are NULL on the first night.
+-- previous_snapshot_date and what is said of it are NULL on the first night. missing_accounts and missing_regions are
+-- what the settings name and AWS does not have.
 WITH previous AS (
     SELECT max(snapshot_date) AS snapshot_date
     FROM compliance_daily
@@ -10,6 +11,8 @@ WITH previous AS (
 SELECT
     p.snapshot_date,
     p.coverage_percent,
+    p.missing_accounts,
+    p.missing_regions,
     previous.snapshot_date AS previous_snapshot_date,
     (
         SELECT any_value(d.coverage_percent)

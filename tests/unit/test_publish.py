@@ -154,6 +154,21 @@ def test_a_copy_of_a_version_can_be_checked(published: Callable[..., Publication
     assert named == {path.name for path in version.iterdir()} - {"SHA256SUMS"}
 
 
+@pytest.mark.parametrize(
+    ("details", "row"),
+    [
+        ({"missing_accounts": ["999999999999"], "missing_regions": []}, (["999999999999"], [])),
+        # A night of an older version: not known.
+        ({}, (None, None)),
+    ],
+)
+def test_the_publication_says_what_the_settings_name_in_vain(
+    published: Callable[..., Publication], details: Any, row: Any
+) -> None:
+    path = published(DAY_1, repositories=[{}], details=details).database
+    assert query(path, "SELECT missing_accounts, missing_regions FROM publication") == [row]
+
+
 def test_the_file_opens_with_older_drivers(published: Callable[..., Publication]) -> None:
     path = published(DAY_1).database
     with duckdb.connect(path, read_only=True) as database:

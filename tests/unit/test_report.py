@@ -27,13 +27,13 @@ WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires"
 def summary(small_lake: Any, tmp_path: Path) -> Any:
     """What is told of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
 
-    def tell() -> str:
+    def tell(**rows: Any) -> str:
         for day, mutability in zip(DAYS, ("MUTABLE", "IMMUTABLE", "IMMUTABLE"), strict=True):
             repositories = [
                 {"repository_name": "a"},
                 {"repository_name": "b", "image_tag_mutability": mutability},
             ]
-            small_lake.scan(day, repositories=repositories)
+            small_lake.scan(day, repositories=repositories, **rows)
             small_lake.judge(day)
         settings = Settings(data=tmp_path)
         publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
@@ -90,3 +90,24 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     told = io.StringIO()
     print_summary(settings, Console(file=told, width=110))
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
+
+
+def test_what_was_not_read_is_told_with_advice_on_each_error(summary: Any) -> None:
+    errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
+    targets = [
+        {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
+        for region, code in errors
+    ]
+    told = summary(scan_targets=targets)
+    assert "us-east-1, us-west-2  InvalidURL" in told
+    assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in told
+    assert "FAILED (SomethingNew): Read the error, and fix what it names." in told
+
+
+def test_what_the_settings_name_in_vain_is_told(summary: Any) -> None:
+    assert "Missing" not in summary()
+    missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
+    told = summary(details=missing)
+    told = " ".join(told.split())
+    assert "ECR_AUDIT_ACCOUNTS names 2 accounts that the organization does not have: 999999999999, 888888888888" in told
+    assert "ECR_AUDIT_REGIONS names 1 region that ECR in this partition does not have: eu-west-9" in told

@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 
 from ecr_audit.alerts.message import Message, plain
+from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.inventory.missing import Missing
 from ecr_audit.unread_values import unread_sentences
 from ecr_audit.warehouse import read_statement
 
@@ -38,15 +40,18 @@ class _Night:
         [(self._date,)] = published.execute("SELECT snapshot_date FROM publication").fetchall()
 
     def coverage(self, min_coverage: float) -> Iterator[Message]:
-        """One when coverage is under the minimum, or accounts were lost."""
+        """One when coverage is under the minimum, accounts were lost, or settings name what is not there."""
         [seen] = self._rows("coverage")
         lost = self._rows("lost_accounts", shown=SHOWN)
         is_low = seen["countable"] > 0 and seen["collected"] / seen["countable"] < min_coverage
-        if not lost and not is_low:
+        missing = Missing(seen["missing_accounts"] or (), seen["missing_regions"] or ())
+        if not lost and not is_low and not missing:
             return
         subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
         if is_low:
             subjects.append(f"coverage {_percent(seen['coverage_percent'])} is under the minimum")
+        if missing:
+            subjects.append("settings name what is not there")
         before = (
             f"; in the night of {seen['previous_snapshot_date']} it was {_percent(seen['previous_coverage_percent'])}"
             if seen["previous_snapshot_date"]
@@ -65,6 +70,13 @@ class _Night:
                 for row in lost
             ]
             lines += _and_more(lost[0]["accounts"] - len(lost), "account")
+        if missing:
+            lines += ["", *missing.sentences()]
+        if lost or is_low:
+            errors = self._rows("errors", account_ids=[] if is_low else [row["account_id"] for row in lost])
+            met = [(row["outcome"], row["error_code"], row["error_message"]) for row in errors]
+            lines += ["", "What to do:"]
+            lines += [f"{plain(about)}: {advice.fix}" for about, advice in distinct_advice(met)[:SHOWN]]
         lines += ["", "Nothing is claimed of what was not read."]
         yield self._message(", ".join(subjects), lines, "coverage")
 

@@ -99,17 +99,26 @@ class Entry:
     """What became of entering an account."""
 
     identity: Identity
-    # The regions that the account can use; None when it would not say, so that each must be tried.
+    # The regions that the account can use; None when it was not asked, or would not say, so that each must be tried.
     enabled_regions: frozenset[str] | None
     # Why the account cannot be entered at all; its targets end with the outcome of this.
     error: Exception | None = None
+    # Why the account would not say which regions it has enabled.
+    regions_error: Exception | None = None
+
+    def has_enabled(self, region: str, *, opt_in: bool) -> bool | None:
+        """Whether the account can use a region; None when nobody could say."""
+        if not opt_in:
+            return True
+        return None if self.enabled_regions is None else region in self.enabled_regions
 
 
 def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regions: bool) -> Flow:
     """A flow that assumes the role and, with `ask_regions`, asks which regions are enabled. Returns an Entry.
 
-    The regional STS endpoint is used: tokens of the global one do not work in opt-in regions (IAM User Guide,
-    "Manage STS in a Region"). Default regions are always enabled, so only opt-in ones need the look-up.
+    The regional STS endpoint is used (`Clients` sees to it): tokens of the global one do not work in opt-in regions
+    (IAM User Guide, "Manage AWS STS in an AWS Region"). Default regions are always enabled, so only opt-in ones need
+    the look-up.
     """
     if isinstance(identity, MemberIdentity):
         hub_identity = HubIdentity(hub)
@@ -124,9 +133,9 @@ def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regio
         return Entry(identity, None)
     try:
         answer = yield Call(identity, "ec2", hub.region, "describe_regions", {}, "Regions")
-    except AWS_FAULTS:
-        # ec2:DescribeRegions is a convenience: without it ECR itself says which regions are closed.
-        return Entry(identity, None)
-    names = [region.get("RegionName") for region in answer["Regions"]]
+    except AWS_FAULTS as error:
+        return Entry(identity, None, regions_error=error)
+    regions = answer["Regions"]
+    enabled = frozenset(each.get("RegionName") for each in regions if each.get("OptInStatus") != "not-opted-in")
     # A region without a name could be any, and no account has none at all: then none may be taken for disabled.
-    return Entry(identity, frozenset(names) if names and all(names) else None)
+    return Entry(identity, enabled if enabled and all(each.get("RegionName") for each in regions) else None)

@@ -38,6 +38,8 @@ class Clients:
         # Never used to call: requests are learned from it (see wire.py).
         self._rehearsals = botocore.session.Session()
         self._rehearsals.set_credentials("nobody", "nobody")
+        # Whatever the environment says: a token of the global endpoint is not valid in opt-in regions.
+        self._rehearsals.set_config_variable("sts_regional_endpoints", "regional")
         self._connections = connections
         self._wires: dict[tuple[str, str, str], tuple[Wire, URL, str | None]] = {}
         self._making = asyncio.Lock()

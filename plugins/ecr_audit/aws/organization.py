@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.answers import Unread, cleaned, quoted, timestamp
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
@@ -44,6 +45,10 @@ ALWAYS_ENABLED = frozenset(
         *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
     }
 )
+
+
+# How Organizations says that a unit is not there (ListAccountsForParent, ListOrganizationalUnitsForParent).
+UNIT_IS_GONE = frozenset({"ParentNotFoundException", "OrganizationalUnitNotFoundException"})
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,13 @@ class _Reader:
         token: dict[str, str] = {}
         given: Counter[str] = Counter()
         while True:
-            answer = self.ask(operation, key, **parameters, **token)
+            try:
+                answer = self.ask(operation, key, **parameters, **token)
+            except HubError as error:
+                if error.__cause__ is None or error_code(error.__cause__) not in UNIT_IS_GONE:
+                    raise
+                log.warning("A unit was deleted while the organization was being read: %s", error)
+                return
             yield from answer[key]
             following = answer.get("NextToken")
             if not following:
@@ -225,17 +236,18 @@ class _Reader:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
         except ClientError as error:
             action = "".join(word.title() for word in operation.split("_"))
-            advice = (
-                " Run the audit from the management account or a delegated administrator whose role allows it."
-                if error_code(error) in DENIED
-                else ""
-            )
+            advice = advice_on_error(error)
+            fix = f" {advice.what_to_do}" if advice else ""
+            if error_code(error) in DENIED:
+                fix = " Run the audit from the management account or a delegated administrator whose role allows it."
             raise HubError(
                 f"organizations:{action} is refused to the hub account: {error_code(error)}: "
-                f"{error_message(error)}.{advice}"
+                f"{error_message(error)}.{fix}"
             ) from error
         except BotoCoreError as error:
-            raise HubError(f"AWS Organizations cannot be reached: {error}") from error
+            advice = advice_on_error(error)
+            fix = f" {advice.what_to_do}" if advice else ""
+            raise HubError(f"AWS Organizations cannot be reached: {error}.{fix}") from error
         # botocore's parsers raise anything for a document that is not of the form that they expect.
         except Exception as error:
             raise HubError(f"AWS Organizations answered {operation} with what cannot be read: {error!r}") from error

@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     ASSUME_ROLE_DENIED = "ASSUME_ROLE_DENIED"
     # The role exists, but a policy (often an SCP that closes the region) denies ecr:DescribeRepositories.
     ACCESS_DENIED = "ACCESS_DENIED"
-    # An opt-in region that this account has not enabled: nothing can be there, so it does not count against coverage.
+    # An opt-in region that this account is known not to have enabled: it does not count against coverage.
     REGION_DISABLED = "REGION_DISABLED"
     # Suspended, closing or closed: cannot be entered and runs nothing, so it does not count against coverage.
     ACCOUNT_INACTIVE = "ACCOUNT_INACTIVE"
@@ -47,8 +47,11 @@ THROTTLES = frozenset(
     }
 )
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-# What a region answers to credentials that it does not know: a region that is not enabled knows nobody's.
-UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"})
+# What a region answers to credentials that it does not know. A region that is not enabled knows nobody's; but so does
+# one that gets the token of the global STS endpoint (IAM User Guide, "Manage AWS STS in an AWS Region").
+UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
+# What can mean nothing else, where a region can be disabled: the account has not opted in.
+NOT_OPTED_IN = "OptInRequired"
 
 
 # The longest code and message that are kept: what an error response holds can be anything, also megabytes.
@@ -84,6 +87,9 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
+    # An address that is none, and a certificate that is not trusted, stay so.
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError):
+        return False
     # Connections refused, reset or timed out (botocore's: those that the hub's credentials come by), and bodies that
     # are not what they should be.
     of_the_way = aiohttp.ClientError | TimeoutError | HTTPClientError | ConnectionError
@@ -97,11 +103,16 @@ def outcome_of_assume_role(error: BaseException) -> Outcome:
     return Outcome.THROTTLED if is_throttle(error) else Outcome.FAILED
 
 
-def outcome_of_describe(error: BaseException, *, opt_in_region: bool) -> Outcome:
+def knows_no_credentials(error: BaseException) -> bool:
+    """Whether a region answered that it does not know the credentials of the call."""
+    return error_code(error) in UNKNOWN_CREDENTIALS
+
+
+def outcome_of_describe(error: BaseException, *, may_be_disabled: bool) -> Outcome:
     """The outcome of a target whose repositories could not be listed.
 
-    Unknown credentials mean a disabled region only where a region can be disabled at all: said of a default region,
-    they are a fault, which must not hide behind an outcome that coverage leaves out.
+    `may_be_disabled`: an opt-in region of which the account did not say whether it is enabled. Only an error that can
+    mean nothing else makes it REGION_DISABLED, an outcome that coverage leaves out: unknown credentials do not.
     """
     if isinstance(error, ClientError) and error.operation_name == "assume_role":
         # The role's credentials had to be renewed, and it is gone or trusts the hub no more.
@@ -109,6 +120,6 @@ def outcome_of_describe(error: BaseException, *, opt_in_region: bool) -> Outcome
     code = error_code(error)
     if code in DENIED:
         return Outcome.ACCESS_DENIED
-    if code in UNKNOWN_CREDENTIALS and opt_in_region:
+    if code == NOT_OPTED_IN and may_be_disabled:
         return Outcome.REGION_DISABLED
     return Outcome.THROTTLED if is_throttle(error) else Outcome.FAILED

@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.answers import Unread, cleaned, quoted, text, timestamp
 from ecr_audit.aws.calls import Call, Flow, Identity
-from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_describe
+from ecr_audit.aws.outcomes import Outcome, error_code, error_message, knows_no_credentials, outcome_of_describe
 
 # The most that a page can hold (Amazon ECR API Reference, DescribeRepositories).
 REPOSITORY_PAGE = 1000
@@ -66,8 +66,11 @@ class TargetScan:
     error_message: str | None = None
 
 
-def scan_target(identity: Identity, account_id: str, region: str, *, opt_in_region: bool, collect_tags: bool) -> Flow:
+def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool, collect_tags: bool) -> Flow:
     """A flow that reads every repository of one account in one region. Returns a TargetScan.
+
+    `may_be_disabled`: an opt-in region of which the account did not say whether it is enabled, so that the region's own
+    word has to do (see `_is_disabled`).
 
     Whatever AWS answers is the scan's outcome, never an exception. A list that breaks off is thrown away: half of it
     would pass for the whole. Tags are read only where there are repositories; that they cannot be read loses no
@@ -82,8 +85,7 @@ def scan_target(identity: Identity, account_id: str, region: str, *, opt_in_regi
         )
         repositories = read_repositories(described, account_id, region, unread)
     except AWS_FAULTS as error:
-        outcome = outcome_of_describe(error, opt_in_region=opt_in_region)
-        return TargetScan(account_id, region, outcome, error_code=error_code(error), error_message=error_message(error))
+        return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
     scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories)
     faults = []
     if scan.repositories and collect_tags:
@@ -101,6 +103,38 @@ def scan_target(identity: Identity, account_id: str, region: str, *, opt_in_regi
         scan.error_code = ", ".join(code for code, _ in faults)
         scan.error_message = " ".join(message for _, message in faults)
     return scan
+
+
+def probe_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool) -> Flow:
+    """A flow that finds out how `scan_target` would end, by one call for one repository. Returns a TargetScan."""
+    try:
+        yield Call(identity, "ecr", region, "describe_repositories", {"maxResults": 1}, "repositories")
+    except AWS_FAULTS as error:
+        return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
+    return TargetScan(account_id, region, Outcome.COLLECTED)
+
+
+def _unread(identity: Identity, account_id: str, region: str, error: Exception, *, may_be_disabled: bool) -> Flow:
+    """A flow that finds the outcome of a target whose repositories could not be listed. Returns its TargetScan."""
+    outcome = outcome_of_describe(error, may_be_disabled=may_be_disabled)
+    if may_be_disabled and knows_no_credentials(error) and (yield from _is_disabled(identity, region)):
+        outcome = Outcome.REGION_DISABLED
+    return TargetScan(account_id, region, outcome, error_code=error_code(error), error_message=error_message(error))
+
+
+def _is_disabled(identity: Identity, region: str) -> Flow:
+    """A flow that asks STS in an opt-in region, too, whether it knows the credentials that ECR there does not.
+
+    It must be asked only with the audit role's: those come from a regional endpoint of STS, and their tokens are valid
+    in every region that the account has enabled (IAM User Guide, "Manage AWS STS in an AWS Region"). So when two
+    services of a region do not know them, the region is not enabled. GetCallerIdentity needs no permission, and no
+    policy can deny it (AWS STS API Reference). Any other answer leaves it unknown: False.
+    """
+    try:
+        yield Call(identity, "sts", region, "get_caller_identity", {}, "Account")
+    except AWS_FAULTS as error:
+        return knows_no_credentials(error)
+    return False
 
 
 def read_repositories(described: Sequence[object], account_id: str, region: str, unread: Unread) -> list[Repository]:

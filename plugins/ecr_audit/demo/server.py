@@ -48,8 +48,8 @@ from ecr_audit.demo.protocols import (
 from ecr_audit.demo.services import LISTINGS, OPERATIONS
 from ecr_audit.demo.world import World
 
-# The services that an account can call only in regions that are enabled for it. (So is STS; but its clients sign for
-# the region that they were made in, which need not be one of the world's.)
+# The services that an account can call only in regions that are enabled for it. (So is STS; but the hub signs for the
+# region that it is in, which need not be one of the world's: only sessions of a role are refused by it.)
 _REGIONAL = ("ec2", "ecr", "tagging")
 
 
@@ -167,7 +167,10 @@ class EmulatedAws:
         """
         service = SERVICES[service_name]
         caller = self._identities.find(key_id, request.headers.get("X-Amz-Security-Token", ""))
-        if caller is None or (service_name in _REGIONAL and not self.world.is_enabled(caller.account_id, region)):
+        if caller is None:
+            raise AwsError(*service.unknown_key)
+        is_regional = service_name in _REGIONAL or (service_name == "sts" and caller.session_token)
+        if is_regional and not self.world.is_enabled(caller.account_id, region):
             raise AwsError(*service.unknown_key)
         if caller.expires_at < time.time():
             raise AwsError(*service.expired_key)

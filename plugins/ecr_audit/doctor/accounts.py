@@ -1,14 +1,23 @@
-"""What the visits to the accounts tell: where the audit is refused, and what is the likely cause."""
+"""What the visits to the accounts show: where a night would not see, how much of it, and what is the likely cause."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
+from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.organization import Account, Region
-from ecr_audit.aws.outcomes import DENIED, error_code, error_message
+from ecr_audit.aws.outcomes import (
+    DENIED,
+    NOT_COUNTABLE,
+    Outcome,
+    error_code,
+    error_message,
+    outcome_of_assume_role,
+    outcome_of_describe,
+)
+from ecr_audit.aws.repositories import TargetScan
 from ecr_audit.aws.session import Hub
-from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
-from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.doctor.visits import (
     ASSUME_ROLE,
@@ -29,34 +38,32 @@ ENABLED_REGIONS = "Enabled regions"
 def check_accounts(
     hub: Hub, accounts: Sequence[Account], regions: Sequence[Region], settings: Settings
 ) -> list[Result]:
-    """Visit the accounts in one of the regions, and tell of each kind of call where it is refused."""
-    region = _region_to_try(hub, regions)
-    ask_regions = any(each.opt_in for each in regions)
-    visits = visit_accounts(hub, accounts, region, settings, ask_regions=ask_regions)
-    share = sum(visit.is_seen for visit in visits) / len(visits)
-    blind = Status.WARN if share >= settings.min_coverage else Status.FAIL
+    """Visit the accounts in all regions; a result for each kind of call, with where it fails.
+
+    What would be too little for a night (ECR_AUDIT_MIN_COVERAGE) fails, and less is a warning.
+    """
+    visits = visit_accounts(hub, accounts, regions, settings)
     members = [visit for visit in visits if visit.account.account_id != hub.account_id]
     entered = [visit for visit in visits if ASSUME_ROLE not in visit.refusals]
-    results = [_role_result(members, hub, settings, blind)]
-    results.append(
-        _call_result(
-            *(REPOSITORIES, DESCRIBE_REPOSITORIES, entered, region.name, blind),
-            fix="Let the audit role list repositories (deploy/cloudformation/audit-role.yaml; in the hub account, "
-            "hub-role.yaml). Where AWS names a service control policy, that one closes the region.",
-        )
-    )
+    blind = Status.WARN if _is_enough(visits, settings) and (not members or _is_enough(members)) else Status.FAIL
+    results = [_role_result(members, hub, settings, blind), _repositories_result(entered, regions, blind)]
     if settings.collect_tags:
         fix = "Allow it to the audit role, or set ECR_AUDIT_COLLECT_TAGS=false. Until then, last known owners count."
-        results.append(_call_result(TAGS, GET_RESOURCES, entered, region.name, Status.WARN, fix=fix))
-    if ask_regions:
-        fix = "Allow it to the audit role. Until then, opt-in regions are tried one by one there."
-        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered, hub.region, Status.WARN, fix=fix))
+        results.append(_call_result(TAGS, GET_RESOURCES, entered, fix))
+    if any(region.opt_in for region in regions):
+        fix = (
+            "Allow it to the audit role, or in the hub account to the hub. Until then, opt-in regions are tried one by"
+            " one there; one of which it stays unknown whether it is enabled is FAILED."
+        )
+        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered, fix))
     return results
 
 
-def _region_to_try(hub: Hub, regions: Sequence[Region]) -> Region:
-    """The hub's own region where it is audited, else one that every account has enabled, else any."""
-    return min(regions, key=lambda region: (region.name != hub.region, region.opt_in))
+def _is_enough(visits: Sequence[Visit], settings: Settings | None = None) -> bool:
+    """Whether a night would see enough of the accounts: ECR_AUDIT_MIN_COVERAGE, or without settings, anything."""
+    outcomes = [target.outcome for visit in visits for target in visit.targets if target.outcome not in NOT_COUNTABLE]
+    collected = outcomes.count(Outcome.COLLECTED)
+    return collected >= settings.min_coverage * len(outcomes) if settings else collected > 0 or not outcomes
 
 
 def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: Status) -> Result:
@@ -67,12 +74,11 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
     if not refused:
         return ok(ROLE, f"{role} entered in all {len(members)} accounts")
     errors = [visit.refusals[ASSUME_ROLE] for visit in refused]
-    found = f"{role} entered in {len(members) - len(refused)} of {len(members)} accounts, refused in"
+    found = f"{role} entered in {len(members) - len(refused)} of {len(members)} accounts, not in"
     cases = _cases(refused, ASSUME_ROLE)
-    if any(is_of_time(error) for error in errors):
-        return Result(blind, ROLE, f"{found}: clock skew", SET_THE_CLOCK, cases)
     if not all(error_code(error) in DENIED for error in errors):
-        return Result(blind, ROLE, f"{found}:", "Not all of it is a refusal: see what AWS answered.", cases)
+        met = [(outcome_of_assume_role(error), error_code(error), error_message(error)) for error in errors]
+        return Result(blind, ROLE, f"{found}:", _fix(met), cases)
     # AWS says this only when it is the caller's own policy that lacks the permission.
     if any("identity-based policy" in error_message(error) for error in errors):
         fix = (
@@ -83,7 +89,7 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
         return Result(blind, ROLE, f"{role} is refused in all {len(members)} accounts", _fix_of_all(settings), cases)
     fix = (
         "Since others let the hub in, its own permission and the external id are right: create the role there (a "
-        "StackSet reaches neither the management account nor accounts outside its units), or mend its trust."
+        "StackSet reaches neither the management account nor accounts outside its units), or fix its trust."
     )
     return Result(blind, ROLE, f"{found}:", fix, cases)
 
@@ -95,23 +101,60 @@ def _fix_of_all(settings: Settings) -> str:
         if settings.external_id
         else "ECR_AUDIT_EXTERNAL_ID is not set and the role asks for an external id"
     )
+    role = f"ECR_AUDIT_ROLE_NAME ({settings.role_name})"
+    if "role_name" not in settings.model_fields_set:
+        role = f"ECR_AUDIT_ROLE_NAME is not set, and its default ({settings.role_name})"
     return (
-        f"AWS does not say why. When all accounts refuse: {external_id}; or the role trusts another hub; or "
-        f"ECR_AUDIT_ROLE_NAME ({settings.role_name}) names a role that is nowhere (one with a path is given with it: "
-        "/security/ecr-audit); or the hub may not assume it."
+        f"AWS does not say why. When all accounts refuse: {external_id}; or the role trusts another hub; or {role}"
+        " names a role that is nowhere (one with a path is given with it: /security/ecr-audit); or the hub may not"
+        " assume it."
     )
 
 
-def _call_result(title: str, action: str, entered: Sequence[Visit], region: str, bad: Status, *, fix: str) -> Result:
+def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], blind: Status) -> Result:
+    if not entered:
+        return Result(Status.SKIPPED, REPOSITORIES, "not checked: no account could be entered")
+    countable = [
+        (visit.account, target) for visit in entered for target in visit.targets if target.outcome not in NOT_COUNTABLE
+    ]
+    names = ", ".join(region.name for region in regions)
+    if not countable:
+        found = f"none of {len(entered)} accounts has enabled a region that is to be audited ({names})"
+        return Result(Status.FAIL, REPOSITORIES, found, "Check ECR_AUDIT_REGIONS: 'all' audits every region.")
+    unread = [(account, target) for account, target in countable if target.outcome is not Outcome.COLLECTED]
+    if not unread:
+        where = f"in all {len(countable)} account-regions that are enabled"
+        return ok(REPOSITORIES, f"{DESCRIBE_REPOSITORIES} answered {where}, in {len(entered)} accounts")
+    found = f"{DESCRIBE_REPOSITORIES} fails in {len(unread)} of {len(countable)} account-regions:"
+    met = [(target.outcome, target.error_code, target.error_message) for _, target in unread]
+    return Result(blind, REPOSITORIES, found, _fix(met), _target_cases(unread))
+
+
+def _call_result(title: str, action: str, entered: Sequence[Visit], fix: str) -> Result:
+    """The result of a call that a night can do without."""
     if not entered:
         return Result(Status.SKIPPED, title, "not checked: no account could be entered")
     refused = [visit for visit in entered if action in visit.refusals]
     if not refused:
-        return ok(title, f"{action} answered in {region}, in all {len(entered)} accounts that were entered")
-    if any(is_of_time(visit.refusals[action]) for visit in refused):
-        fix = SET_THE_CLOCK
-    found = f"{action} in {region} fails in {len(refused)} of {len(entered)} accounts:"
-    return Result(bad, title, found, fix, _cases(refused, action))
+        return ok(title, f"{action} answered in all {len(entered)} accounts that were entered")
+    errors = [visit.refusals[action] for visit in refused]
+    if not all(error_code(error) in DENIED for error in errors):
+        fix = _fix(
+            [
+                (outcome_of_describe(error, may_be_disabled=False), error_code(error), error_message(error))
+                for error in errors
+            ]
+        )
+    found = f"{action} fails in {len(refused)} of {len(entered)} accounts:"
+    return Result(Status.WARN, title, found, fix, _cases(refused, action))
+
+
+def _fix(met: Iterable[tuple[str, str | None, str | None]]) -> str:
+    """What to do about all that was met."""
+    advice = distinct_advice(met)
+    if len(advice) == 1:
+        return advice[0][1].what_to_do
+    return " ".join(f"{about}: {each.what_to_do}" for about, each in advice)
 
 
 def _cases(visits: Sequence[Visit], action: str) -> list[str]:
@@ -120,3 +163,16 @@ def _cases(visits: Sequence[Visit], action: str) -> list[str]:
         f"{error_message(visit.refusals[action])}"
         for visit in visits
     ]
+
+
+def _target_cases(unread: Sequence[tuple[Account, TargetScan]]) -> list[str]:
+    """A line for each account and error code, with its regions and, since AWS names the region in it, one message."""
+    cases = []
+    for account, of_account in groupby(unread, key=lambda each: each[0]):
+        by_code: dict[str | None, list[TargetScan]] = {}
+        for _, target in of_account:
+            by_code.setdefault(target.error_code, []).append(target)
+        for code, targets in by_code.items():
+            regions = ", ".join(target.region for target in targets)
+            cases.append(f"{account.account_id} {account.name}, {regions}: {code}: {targets[0].error_message}")
+    return cases

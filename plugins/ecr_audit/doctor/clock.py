@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from ecr_audit.aws.advice import CLOCK_SKEW
+from ecr_audit.aws.outcomes import error_code, error_message
 from ecr_audit.doctor.results import Result, fail, ok, skipped
 
 TITLE = "Clock"
@@ -17,28 +16,31 @@ TITLE = "Clock"
 # AWS refuses requests signed more than five minutes ago, or ahead (IAM User Guide, "Signature Version 4").
 MOST_SKEW = timedelta(minutes=5)
 
-# How services refuse a signature for its time: S3 by a code of its own; the others by the words of the message, under
-# codes that a wrong key has too (SignatureDoesNotMatch, InvalidSignatureException).
-_OF_TIME = re.compile(r"RequestTimeTooSkewed|Signature expired|Signature not yet current|RequestInTheFuture")
-
-FIX = "Set this machine's clock (an NTP service such as chrony keeps it), then run the doctor again."
+FIX = f"{CLOCK_SKEW.advice.fix} Then run the doctor again."
 
 
 def skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
     """How far AWS's clock is ahead of ours (negative: behind), by the Date header of an answer of botocore.
 
-    `now`: when the answer came. None when the answer has no such header. The header has whole seconds.
+    `now`: when the answer came. The header has whole seconds. None when the answer has no such header, or one that
+    cannot be read: a proxy on the way may write its own.
     """
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date) - now if date else None
+    try:
+        there = parsedate_to_datetime(date)
+        # Without a zone, or with -0000, it is UTC all the same (RFC 9110, "Date/Time Formats").
+        return (there if there.tzinfo else there.replace(tzinfo=UTC)) - now
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def is_of_time(error: BaseException | str) -> bool:
     """Whether AWS refused a call for the time of its signature."""
-    if isinstance(error, ClientError):
-        details = error.response.get("Error", {})
-        error = f"{details.get('Code')}: {details.get('Message')}"
-    return _OF_TIME.search(str(error)) is not None
+    return (
+        CLOCK_SKEW.fits("", error)
+        if isinstance(error, str)
+        else CLOCK_SKEW.fits(error_code(error), error_message(error))
+    )
 
 
 def check_clock(answer: Mapping[str, Any] | None, refused: bool) -> Result:
@@ -47,7 +49,7 @@ def check_clock(answer: Mapping[str, Any] | None, refused: bool) -> Result:
     if ahead is None:
         if refused:
             return fail(TITLE, "AWS refuses the time of our signatures", FIX)
-        return skipped(TITLE, "AWS has not answered")
+        return skipped(TITLE, "AWS's answer has no date that can be read" if answer else "AWS has not answered")
     seconds = round(abs(ahead.total_seconds()))
     told = f"{seconds // 60} min {seconds % 60} s {'behind' if ahead > timedelta(0) else 'ahead of'} AWS"
     if refused or abs(ahead) > MOST_SKEW:

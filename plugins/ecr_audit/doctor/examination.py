@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 from ecr_audit.doctor.accounts import ROLE, check_accounts
 from ecr_audit.doctor.hub import (
@@ -14,11 +15,24 @@ from ecr_audit.doctor.hub import (
     check_organization,
     check_regions,
 )
-from ecr_audit.doctor.places import check_alerts, check_lake, check_postgres, check_published, check_waivers
+from ecr_audit.doctor.places import (
+    ALERTS,
+    LAKE,
+    POSTGRESQL,
+    PUBLISHED,
+    WAIVERS,
+    check_alerts,
+    check_lake,
+    check_postgres,
+    check_published,
+    check_waivers,
+)
 from ecr_audit.doctor.results import Result, fail, ok, skipped
 from ecr_audit.settings import SettingsError, load_settings
 
 SETTINGS = "Settings"
+
+Found = TypeVar("Found")
 
 
 def examine(
@@ -30,32 +44,48 @@ def examine(
 
     `connect`: to the hub, as the DAGs do. `postgres_uri`: the libpq URI of the connection that the settings name.
     `alert_channels`: those that the settings name, and what each lacks. All are called only with right settings.
+    A check that itself fails is a result as well, and no other check is lost to it.
     """
     try:
         settings = load_settings()
     except SettingsError as error:
-        yield fail(SETTINGS, str(error), "Mend them first: all else depends on them.")
+        yield fail(SETTINGS, str(error), "Fix them first: all else depends on them.")
         return
     given = ", ".join(f"ECR_AUDIT_{name.upper()}" for name in sorted(settings.model_fields_set))
     yield ok(SETTINGS, given or "none given: the defaults")
     organization_id = ""
-    hub, results = check_credentials(connect, settings)
+    hub, results = _safely(CREDENTIALS, lambda: check_credentials(connect, settings), lambda failed: (None, [failed]))
     yield from results
     if hub is None:
         yield from (skipped(title, CREDENTIALS) for title in (ORGANIZATION, REGIONS, ROLE))
     else:
-        accounts, organization_id, result = check_organization(hub, settings)
+        accounts, organization_id, result = _safely(
+            ORGANIZATION, lambda: check_organization(hub, settings), lambda failed: ([], "", failed)
+        )
         yield result
-        regions, result = check_regions(hub, settings)
+        regions, result = _safely(REGIONS, lambda: check_regions(hub, settings), lambda failed: ([], failed))
         yield result
         if accounts and regions:
-            yield from check_accounts(hub, accounts, regions, settings)
+            yield from _safely(ROLE, lambda: check_accounts(hub, accounts, regions, settings), lambda failed: [failed])
         else:
             yield skipped(ROLE, REGIONS if accounts else ORGANIZATION)
-    yield check_lake(settings, organization_id)
-    yield check_published(settings)
+    yield _safely(LAKE, lambda: check_lake(settings, organization_id), _itself)
+    yield _safely(PUBLISHED, lambda: check_published(settings), _itself)
     if settings.waivers:
-        yield check_waivers(settings)
+        yield _safely(WAIVERS, lambda: check_waivers(settings), _itself)
     if settings.postgres_conn_id:
-        yield check_postgres(settings, postgres_uri)
-    yield from check_alerts(alert_channels())
+        yield _safely(POSTGRESQL, lambda: check_postgres(settings, postgres_uri), _itself)
+    yield from _safely(ALERTS, lambda: list(check_alerts(alert_channels())), lambda failed: [failed])
+
+
+def _safely(title: str, check: Callable[[], Found], otherwise: Callable[[Result], Found]) -> Found:
+    """What a check finds; when it fails itself, what `otherwise` makes of a result that says so."""
+    try:
+        return check()
+    except Exception as error:  # whatever it is, the other checks go on
+        found = f"the check itself failed: {type(error).__name__}: {error}"
+        return otherwise(fail(title, found, "See what the error names. If that is not at fault, report a bug."))
+
+
+def _itself(failed: Result) -> Result:
+    return failed

@@ -7,11 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.organization import ACTIVE, Account, Region, list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.doctor.clock import check_clock, is_of_time
-from ecr_audit.doctor.results import Result, fail, ok
-from ecr_audit.inventory.plan import Limits, PlanError, wanted_regions
+from ecr_audit.doctor.results import Result, Status, fail, ok
+from ecr_audit.inventory.missing import Missing, not_a_region
+from ecr_audit.inventory.plan import Limits, PlanError, missing_accounts, wanted_regions
 from ecr_audit.settings import Settings
 
 Connect = Callable[[], Hub]
@@ -33,9 +35,13 @@ def check_credentials(connect: Connect, settings: Settings) -> tuple[Hub | None,
             answer = cause.response
         of_time = is_of_time(cause or error)
         source = f"Airflow connection '{settings.aws_conn_id}'" if settings.aws_conn_id else "environment's credentials"
-        fix = "The clock is to blame: see there." if of_time else f"Mend the {source} (docs/deploy.md, Settings)."
+        fix = f"Fix the {source} (docs/deploy.md, Settings)."
+        if of_time:
+            fix = "The clock is to blame: see there."
+        elif not isinstance(error, HubError) and (advice := advice_on_error(error)):
+            fix = advice.what_to_do
         return None, [check_clock(answer, of_time), fail(CREDENTIALS, str(error), fix)]
-    found = f"{answer['Arn']}, partition {hub.partition}, by way of {hub.region}"
+    found = f"{answer['Arn']}, partition {hub.partition}, by way of {hub.region} ({hub.region_source})"
     return hub, [check_clock(answer, refused=False), ok(CREDENTIALS, found)]
 
 
@@ -47,25 +53,42 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
     except HubError as error:
         fix = "Give the hub the permissions of deploy/cloudformation/hub-role.yaml, in an account that may ask."
         return [], "", fail(ORGANIZATION, str(error), fix)
-    known = {account.account_id for account in accounts}
-    if missing := [account_id for account_id in settings.accounts if account_id not in known]:
-        found = f"ECR_AUDIT_ACCOUNTS: no account of organization {its_id}: {', '.join(missing)}"
-        return [], its_id, fail(ORGANIZATION, found, "Name accounts of the organization, or 'all'.")
+    try:
+        missing = missing_accounts(settings, [account.account_id for account in accounts])
+    except PlanError as error:
+        return [], its_id, fail(ORGANIZATION, str(error), "Name accounts of the organization, or 'all'.")
     active = [account for account in accounts if account.state == ACTIVE]
     wanted = [account for account in active if not settings.accounts or account.account_id in settings.accounts]
     found = f"{its_id}: {len(accounts)} accounts, {len(active)} of them active"
     if settings.accounts:
         found += f", {len(wanted)} to be audited"
+    if missing:
+        told = " ".join(Missing(accounts=missing).sentences())
+        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}. {told}", "Correct ECR_AUDIT_ACCOUNTS.")
+    if not wanted:
+        fix = "Name active accounts in ECR_AUDIT_ACCOUNTS, or 'all': a night would read nothing."
+        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}: no active account to be audited", fix)
     return wanted, its_id, ok(ORGANIZATION, found)
 
 
 def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
     """Compare ECR_AUDIT_REGIONS with what the partition offers. Returns the wanted regions; none when it failed."""
+    offered = list_regions(hub)
     try:
-        regions = wanted_regions(list_regions(hub).regions, settings, Limits(), hub.partition)
+        is_certain = offered.doubt is None
+        regions, missing = wanted_regions(offered.regions, settings, Limits(), hub.partition, is_certain=is_certain)
     except PlanError as error:
-        return [], fail(REGIONS, str(error), "Mend ECR_AUDIT_REGIONS.")
+        return [], fail(REGIONS, str(error), "Correct ECR_AUDIT_REGIONS.")
     found = f"all {len(regions)} of partition {hub.partition}"
     if settings.regions:
         found = ", ".join(region.name for region in regions)
+    if missing:
+        names = [region.name for region in offered.regions]
+        cases = [not_a_region(name, names, hub.partition) for name in missing]
+        told = " ".join(Missing(regions=missing).sentences())
+        return regions, Result(Status.WARN, REGIONS, f"{found}. {told}", "Correct ECR_AUDIT_REGIONS.", cases)
+    if offered.doubt:
+        found += f", by botocore's list, because ec2:DescribeRegions did not answer the hub: {offered.doubt}"
+        fix = "Allow ec2:DescribeRegions to the hub (hub-role.yaml). Until then, newer regions are not audited."
+        return regions, Result(Status.WARN, REGIONS, found, fix)
     return regions, ok(REGIONS, found)

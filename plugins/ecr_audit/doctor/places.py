@@ -13,9 +13,11 @@ from ecr_audit.catalog import load_catalog
 from ecr_audit.dictionary import load_dictionary, quoted
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_of_time
+from ecr_audit.doctor.disk import check_folders
 from ecr_audit.doctor.results import Result, fail, ok
-from ecr_audit.lake import open_lake
+from ecr_audit.lake import COMMIT_LOCK, open_lake
 from ecr_audit.place import is_on_s3
+from ecr_audit.publication import LOCK
 from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.storage import LakeError
@@ -35,9 +37,14 @@ _PROBE = b"A probe of the doctor's. It may be deleted.\n"
 def check_lake(settings: Settings, organization_id: str) -> Result:
     """Write a probe into the lake, read it back and remove it; then read its newest snapshot's commit.
 
+    In a folder also what a night does to the folders in it, see disk.py.
+
     `organization_id`: of the hub's organization, empty when not known. A lake that holds another's is refused by a run.
     """
     root = settings.lake_root
+    fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_LAKE."
+    if not settings.lake:
+        fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
     doing = "opened"
     try:
         lake = open_lake(settings)
@@ -55,10 +62,12 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
         doing = "read"
         dates = lake.snapshot_dates("inventory")
         newest = lake.read_commit("inventory", dates[-1]) if dates else None
+        if lake.is_local:
+            base = Path(lake.absolute(""))
+            folders = (base, *sorted(base.glob("*")), *sorted(base.glob("_commits/*")))
+            if failed := check_folders(LAKE, folders, base / COMMIT_LOCK, fix):
+                return failed
     except (LakeError, OSError, pa.ArrowException) as error:
-        fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_LAKE."
-        if not settings.lake:
-            fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
         return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_of_time(str(error)) else fix)
     if newest is None:
         return ok(LAKE, f"{root}: written, read and deleted; no snapshot yet")
@@ -71,20 +80,18 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
 
 
 def check_published(settings: Settings) -> Result:
-    """Write, rename and remove a probe where files are published."""
+    """Write, rename, lock and remove a probe where files are published, and in the folders that are there."""
     if is_on_s3(settings.publish_root):
         return _check_published_on_s3(S3(settings.publish_root, settings.s3_encryption))
     folder = Path(settings.publish_root)
+    fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA or ECR_AUDIT_PUBLISH."
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as aside:
-            probe = Path(aside, "probe")
-            probe.write_bytes(_PROBE)
-            probe.replace(Path(aside, "renamed"))
     except OSError as error:
-        fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA or ECR_AUDIT_PUBLISH."
         return fail(PUBLISHED, f"{folder} cannot be written: {error}", fix)
-    return ok(PUBLISHED, f"{folder}: written and deleted")
+    folders = (folder, folder / "versions", *folder.glob("versions/*"))
+    failed = check_folders(PUBLISHED, folders, folder / LOCK, fix)
+    return failed or ok(PUBLISHED, f"{folder}: written, locked and deleted")
 
 
 def _check_published_on_s3(place: S3) -> Result:

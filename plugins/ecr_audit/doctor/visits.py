@@ -1,22 +1,19 @@
-"""Entering every account once, and trying there each call that a scan makes."""
+"""Entering every account, and asking in each of its regions what a scan asks, by the ways and the rules of a scan."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ecr_audit.aws.accounts import assume_role_request
-from ecr_audit.aws.calls import Pacer
+from ecr_audit.aws.accounts import AWS_FAULTS, Entry, HubIdentity, MemberIdentity, enter_account
+from ecr_audit.aws.calls import Call, Dispatcher, Flow, Identity
+from ecr_audit.aws.clients import Clients
 from ecr_audit.aws.organization import Account, Region
-from ecr_audit.aws.outcomes import Outcome, outcome_of_describe
-from ecr_audit.aws.session import CONNECT_SECONDS, READ_SECONDS, Hub
+from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
+from ecr_audit.aws.repositories import TargetScan, probe_target
+from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
 
 ASSUME_ROLE = "sts:AssumeRole"
@@ -24,98 +21,104 @@ DESCRIBE_REPOSITORIES = "ecr:DescribeRepositories"
 GET_RESOURCES = "tag:GetResources"
 DESCRIBE_REGIONS = "ec2:DescribeRegions"
 
-# Well under the 600 a second that AWS allows, which a night's run may be using as well.
-ACCOUNTS_PER_SECOND = 50
-# As many connections as a client of botocore keeps.
-THREADS = 10
-
-_CONFIG = Config(
-    connect_timeout=CONNECT_SECONDS,
-    read_timeout=READ_SECONDS,
-    retries={"mode": "standard", "total_max_attempts": 4},
-)
+# How long a throttled call is repeated: somebody waits for the answer.
+PROBE_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What one account answered: the error of each call that failed, by its IAM action."""
+    """What one account answered."""
 
     account: Account
-    refusals: Mapping[str, ClientError | BotoCoreError]
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether a scan would see the account's repositories."""
-        return not {ASSUME_ROLE, DESCRIBE_REPOSITORIES} & self.refusals.keys()
+    # The error of each call that failed, by its IAM action; how listing repositories ended is in `targets`.
+    refusals: Mapping[str, Exception]
+    # One a region: as a night would end there.
+    targets: Sequence[TargetScan]
 
 
-def visit_accounts(
-    hub: Hub, accounts: Sequence[Account], region: Region, settings: Settings, *, ask_regions: bool
-) -> list[Visit]:
-    """Enter the accounts, at a pace that AWS allows, and make in a region each call that a scan makes, in small.
+def visit_accounts(hub: Hub, accounts: Sequence[Account], regions: Sequence[Region], settings: Settings) -> list[Visit]:
+    """Enter the accounts, and make in each region the calls that a scan makes, in small. In the order of the accounts.
 
-    `ask_regions`: whether a scan would ask an account for its enabled regions. In the order of the accounts.
+    Over the connections of a scan, so that what stands in its way shows: proxies, trust, endpoints, names.
     """
-    visitor = _Visitor(hub, region, settings, ask_regions=ask_regions)
-    with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(visitor.visit, accounts))
+    return asyncio.run(_visit_all(hub, accounts, regions, settings))
+
+
+async def _visit_all(
+    hub: Hub, accounts: Sequence[Account], regions: Sequence[Region], settings: Settings
+) -> list[Visit]:
+    async with Clients(settings.concurrency) as clients, Dispatcher(clients, settings.concurrency) as dispatcher:
+        visitor = _Visitor(hub, clients, dispatcher, regions, settings)
+        return await asyncio.gather(*(visitor.visit(account) for account in accounts))
 
 
 class _Visitor:
-    def __init__(self, hub: Hub, region: Region, settings: Settings, *, ask_regions: bool) -> None:
+    def __init__(
+        self, hub: Hub, clients: Clients, dispatcher: Dispatcher, regions: Sequence[Region], settings: Settings
+    ) -> None:
         self._hub = hub
-        self._region = region
+        self._clients = clients
+        self._dispatcher = dispatcher
+        self._regions = regions
         self._settings = settings
-        self._ask_regions = ask_regions
-        self._sts = hub.client("sts")
-        self._pacer = Pacer(ACCOUNTS_PER_SECOND)
-        # Making clients is not thread-safe, and calling them is.
-        self._making = threading.Lock()
-        self._session = boto3.Session(region_name=hub.region)
 
-    def visit(self, account: Account) -> Visit:
-        refusals: dict[str, ClientError | BotoCoreError] = {}
-        try:
-            credentials = self._enter(account)
-        except (ClientError, BotoCoreError) as error:
-            return Visit(account, {ASSUME_ROLE: error})
-        for action, service, region, method, parameters in self._calls():
-            with self._making:
-                client = self._session.client(service, region_name=region, config=_CONFIG, **credentials)
-            try:
-                getattr(client, method)(**parameters)
-            except (ClientError, BotoCoreError) as error:
-                if not self._is_disabled(action, error):
-                    refusals[action] = error
-            finally:
-                client.close()
-        return Visit(account, refusals)
+    async def visit(self, account: Account) -> Visit:
+        identity = self._identity(account.account_id)
+        ask_regions = any(region.opt_in for region in self._regions)
+        entry = await self._result(enter_account(self._hub, identity, ask_regions=ask_regions))
+        if isinstance(entry, Exception):
+            entry = Entry(identity, None, entry)
+        if entry.error is not None:
+            outcome = outcome_of_assume_role(entry.error)
+            targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
+            return Visit(account, {ASSUME_ROLE: entry.error}, targets)
+        targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
+        refusals = {DESCRIBE_REGIONS: entry.regions_error, GET_RESOURCES: await self._tags_error(identity, targets)}
+        return Visit(account, {action: error for action, error in refusals.items() if error is not None}, targets)
 
-    def _enter(self, account: Account) -> dict[str, Any]:
-        """Credentials for the account, as boto3 takes them: of its audit role, or in the hub account the hub's own."""
-        if account.account_id == self._hub.account_id:
-            own = self._hub.credentials()
-            return _keys(own.access_key, own.secret_key, own.token)
-        self._pacer.wait()
+    def _identity(self, account_id: str) -> HubIdentity | MemberIdentity:
+        """In the hub account the hub's own, else the audit role's."""
+        if account_id == self._hub.account_id:
+            return HubIdentity(self._hub)
         settings = self._settings
-        request = assume_role_request(self._hub, account.account_id, settings.role_name, settings.external_id)
-        given = self._sts.assume_role(**request)["Credentials"]
-        return _keys(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return MemberIdentity(self._hub, self._clients, account_id, settings.role_name, settings.external_id)
 
-    def _calls(self) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
-        region = self._region.name
-        yield DESCRIBE_REPOSITORIES, "ecr", region, "describe_repositories", {"maxResults": 1}
-        if self._settings.collect_tags:
-            few = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 1}
-            yield GET_RESOURCES, "resourcegroupstaggingapi", region, "get_resources", few
-        if self._ask_regions:
-            yield DESCRIBE_REGIONS, "ec2", self._hub.region, "describe_regions", {}
+    async def _target(self, account_id: str, entry: Entry, region: Region) -> TargetScan:
+        enabled = entry.has_enabled(region.name, opt_in=region.opt_in)
+        if enabled is False:
+            return _ended(account_id, region, Outcome.REGION_DISABLED)
+        may_be_disabled = enabled is None and isinstance(entry.identity, MemberIdentity)
+        flow = probe_target(entry.identity, account_id, region.name, may_be_disabled=may_be_disabled)
+        ended = await self._result(flow)
+        return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended
 
-    def _is_disabled(self, action: str, error: Exception) -> bool:
-        """Whether the account has just not enabled the region, which is no fault."""
-        outcome = outcome_of_describe(error, opt_in_region=self._region.opt_in)
-        return action != DESCRIBE_REGIONS and outcome is Outcome.REGION_DISABLED
+    async def _tags_error(self, identity: Identity, targets: Sequence[TargetScan]) -> Exception | None:
+        """Why tags cannot be read, in one region whose repositories can: the hub's, where that is one."""
+        names = [target.region for target in targets if target.outcome is Outcome.COLLECTED]
+        if not names or not self._settings.collect_tags:
+            return None
+        error: Exception | None = await self._result(_read_tags(identity, min(names, key=self._distance)))
+        return error
+
+    def _distance(self, region: str) -> bool:
+        return region != self._hub.region
+
+    async def _result(self, flow: Flow) -> Any:
+        """The result of a flow; an exception when the program's own code failed."""
+        done = asyncio.get_running_loop().create_future()
+        self._dispatcher.submit(flow, seconds=PROBE_SECONDS, on_done=lambda result, _: done.set_result(result))
+        return await done
 
 
-def _keys(key_id: str | None, secret: str | None, token: str | None) -> dict[str, Any]:
-    return {"aws_access_key_id": key_id, "aws_secret_access_key": secret, "aws_session_token": token}
+def _read_tags(identity: Identity, region: str) -> Flow:
+    few = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 1}
+    try:
+        yield Call(identity, "resourcegroupstaggingapi", region, "get_resources", few, "ResourceTagMappingList")
+    except AWS_FAULTS as error:
+        return error
+    return None
+
+
+def _ended(account_id: str, region: Region, outcome: Outcome, error: Exception | None = None) -> TargetScan:
+    code, message = (error_code(error), error_message(error)) if error else (None, None)
+    return TargetScan(account_id, region.name, outcome, error_code=code, error_message=message)

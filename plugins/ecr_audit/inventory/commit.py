@@ -9,18 +9,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.aws.repositories import TAGS_NOT_READ
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
-from ecr_audit.inventory.plan import Plan, read_plan, staged_table
+from ecr_audit.inventory.plan import Plan, read_missing, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
 from ecr_audit.lake import INVENTORY_CHECKS, PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
@@ -32,7 +33,7 @@ _OUTCOME = ("account_id", "region", "outcome")
 
 
 class NothingCollectedError(FinalError):
-    """No account but the hub's own could be read: a fault of the audit, not a state of the organization."""
+    """No account but the hub's own could be read, or none has a region to read: a fault of the audit's set-up."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,22 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     - Targets whose rows a check refuses are FAILED: see `Refusals`.
     - A limited run changes only what it planned; the rest stays as an earlier snapshot of the same date has it.
 
-    Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read; and
-    CheckError, likewise, when a check refuses what cannot be left out.
+    Raises NothingCollectedError, with yesterday's state left as it is, when no member account could be read, or when a
+    whole night finds nothing that it could read although accounts are active; and CheckError, likewise, when a check
+    refuses what cannot be left out.
     """
     plan = read_plan(lake, plan_id)
     base = _Base.of(lake, plan)
+    planned = staged_table(lake, plan, "targets.parquet")
+    missing = read_missing(planned)
     refusals = Refusals()
     checks = None
     with lake.writer("inventory", plan.snapshot_date) as writer:
         writer.write(ACCOUNTS, one_row_a_key(staged_table(lake, plan, "accounts.parquet"), ACCOUNTS))
         while checks is None:
-            lost, outcomes = _write_targets_and_repositories(lake, plan, base, refusals, writer)
+            lost, tally = _write_targets_and_repositories(lake, plan, planned, base, refusals, writer)
             checks = refusals.examine(writer)
-        _require_something_collected(plan, outcomes)
+        _require_something_collected(plan, tally)
         details = {
             "plan_id": plan_id,
             "run_id": plan.run_id,
@@ -83,6 +87,8 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "regions_error": plan.regions_error,
             "units_error": plan.units_error,
             INVENTORY_CHECKS: checks,
+            "missing_accounts": list(missing.accounts),
+            "missing_regions": list(missing.regions),
         }
         commit = writer.commit(details)
     _remove_older_plans(lake, plan_id)
@@ -138,13 +144,33 @@ class _Base:
         return self.targets.filter(within), completed_repositories(self.repositories.to_table(filter=within))
 
 
+@dataclass
+class _Tally:
+    """What the planned targets came to."""
+
+    # How many targets each (account, outcome) has.
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # How many targets that should have been read each (outcome, error code) has, and one of their messages.
+    errors: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    messages: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
+
+    def add(self, targets: pa.Table) -> None:
+        self.outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
+        read_or_not_there = pa.array([Outcome.COLLECTED, *NOT_COUNTABLE], pa.string())
+        unread = targets.filter(pc.invert(pc.is_in(targets["outcome"], value_set=read_or_not_there)))
+        groups = unread.group_by(["outcome", "error_code"])
+        for row in groups.aggregate([("error_message", "max"), ("account_id", "count")]).to_pylist():
+            error = (row["outcome"], row["error_code"])
+            self.errors[error] += row["account_id_count"]
+            self.messages.setdefault(error, row["error_message_max"])
+
+
 def _write_targets_and_repositories(
-    lake: Lake, plan: Plan, base: _Base, refusals: Refusals, writer: SnapshotWriter
-) -> tuple[list[int], Counter[tuple[str, str]]]:
-    """Write both tables; returns the lost batches, and how many planned targets each (account, outcome) has."""
+    lake: Lake, plan: Plan, all_planned: pa.Table, base: _Base, refusals: Refusals, writer: SnapshotWriter
+) -> tuple[list[int], _Tally]:
+    """Write both tables; returns the lost batches, and what the planned targets came to."""
     lost: list[int] = []
-    outcomes: Counter[tuple[str, str]] = Counter()
-    all_planned = staged_table(lake, plan, "targets.parquet")
+    tally = _Tally()
     with (
         pq.ParquetWriter(writer.path(SCAN_TARGETS), SCAN_TARGETS.schema, **PARQUET_OPTIONS) as targets_file,
         pq.ParquetWriter(writer.path(REPOSITORIES), REPOSITORIES.schema, **PARQUET_OPTIONS) as repositories_file,
@@ -153,7 +179,7 @@ def _write_targets_and_repositories(
             targets, repositories, lost_here = _collected(lake, plan, planned)
             targets, repositories = refusals.without_scanned(targets, repositories)
             lost += lost_here
-            outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
+            tally.add(targets)
             old_targets, old_repositories = base.slice(first, following)
             old_repositories = refusals.without_known(old_repositories)
             repositories = _with_last_known_tags(repositories, targets, old_repositories)
@@ -163,7 +189,7 @@ def _write_targets_and_repositories(
             repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
             targets_file.write_table(one_row_a_key(targets, SCAN_TARGETS), row_group_size=ROW_GROUP_ROWS)
             repositories_file.write_table(one_row_a_key(repositories, REPOSITORIES), row_group_size=ROW_GROUP_ROWS)
-    return lost, outcomes
+    return lost, tally
 
 
 def _account_ranges(planned: pa.Table) -> Iterator[tuple[pa.Table, str, str | None]]:
@@ -265,17 +291,24 @@ def _unobserved(repositories: pa.Table) -> pa.Table:
     return repositories.set_column(column, "observed", values)
 
 
-def _require_something_collected(plan: Plan, outcomes: Counter[tuple[str, str]]) -> None:
-    countable = {key: number for key, number in outcomes.items() if key[1] not in NOT_COUNTABLE}
+def _require_something_collected(plan: Plan, tally: _Tally) -> None:
+    countable = {key: number for key, number in tally.outcomes.items() if key[1] not in NOT_COUNTABLE}
+    active = {account for account, outcome in tally.outcomes if outcome != Outcome.ACCOUNT_INACTIVE}
+    if active and not countable and not plan.limited:
+        raise NothingCollectedError(
+            f"None of {len(active):,} active accounts has enabled a region that was to be audited; nothing is"
+            " committed. Check ECR_AUDIT_REGIONS: 'all' audits every region."
+        )
     members = {key: number for key, number in countable.items() if key[0] != plan.hub_account_id} or countable
     if members and not any(outcome == Outcome.COLLECTED for _, outcome in members):
         counts = Counter[str]()
         for (_, outcome), number in members.items():
             counts[outcome] += number
         told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        met = ((*error, tally.messages[error]) for error, _ in tally.errors.most_common())
+        advice = [f"{about}: {each.meaning} {each.what_to_do}" for about, each in distinct_advice(met)]
         raise NothingCollectedError(
-            f"No target of a member account was collected ({told}); nothing is committed. Check ECR_AUDIT_ROLE_NAME, "
-            "ECR_AUDIT_EXTERNAL_ID and the hub's permission to assume the role."
+            f"No target of a member account was collected ({told}); nothing is committed. {' '.join(advice)}"
         )
 
 

@@ -7,7 +7,6 @@ A plan lives in the lake under `_staging/<plan id>/`, with the parts of its batc
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import uuid
@@ -20,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.organization import ACTIVE, Region, list_accounts_and_units, organization_id
+from ecr_audit.aws.organization import ACTIVE, Region, list_accounts_and_units, organization_id, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
-from ecr_audit.inventory.regions import known_regions, with_named
+from ecr_audit.inventory.missing import Missing, named_in_vain, nearest, not_a_region, not_an_account
+from ecr_audit.inventory.regions import known_regions
 from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
@@ -40,6 +40,9 @@ MOST_BATCHES = 64
 STAGED_ACCOUNTS = ACCOUNTS.schema.append(pa.field("unit_ids", pa.list_(pa.string())))
 
 TARGET_KEY = ["account_id", "region"]
+
+# The name, in the metadata of the staged targets, of what the settings name and AWS does not have (JSON).
+MISSING = b"ecr_audit.missing"
 
 # Staged with one more column, `last_duration_ms`: what the target took the last time, null when that is not known.
 TARGETS = pa.schema(
@@ -151,17 +154,21 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
 def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: Limits) -> list[int]:
     """Plan every wanted account x region and cut the active accounts into batches; returns the batches' numbers.
 
-    Raises PlanError for an account, unit or region that does not exist.
+    There is always a batch, which is empty when no account is active: what follows it has to run all the same. What the
+    settings name and AWS does not have is left out, and kept with the targets (`read_missing`). Raises PlanError for an
+    account, unit or region of the run's own limits that does not exist, and when a setting names nothing that does.
     """
     plan = read_plan(lake, plan_id)
     accounts = staged_table(lake, plan, "accounts.parquet")
-    offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
-    if plan.regions_error:
-        offered = with_named(offered, hub, [*settings.regions, *limits.regions])
-    regions = wanted_regions(offered, settings, limits, hub.partition)
-    wanted = _wanted_accounts(accounts, settings, limits)
-    active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
     last = _last_scan(lake, plan.snapshot_date)
+    offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
+    is_certain = plan.regions_error is None
+    regions, missing_regions = wanted_regions(offered, settings, limits, hub.partition, is_certain=is_certain)
+    wanted, missing_accounts = _wanted_accounts(accounts, settings, limits)
+    missing = Missing(missing_accounts, missing_regions)
+    for sentence in missing.sentences():
+        log.warning("%s", sentence)
+    active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
     batch_of = _batch_of(active, _calls_by_account(last), settings.batch_accounts, len(regions))
     targets = pa.Table.from_pylist(
         [
@@ -179,8 +186,14 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     durations = last.select([*TARGET_KEY, "duration_ms"]).rename_columns({"duration_ms": "last_duration_ms"})
     # A join keeps no order.
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
+    targets = targets.replace_schema_metadata({MISSING: json.dumps(asdict(missing)).encode()})
     stage_table(lake, plan, "targets.parquet", targets)
-    return sorted(set(batch_of.values()))
+    return sorted(set(batch_of.values())) or [0]
+
+
+def read_missing(targets: pa.Table) -> Missing:
+    """What the settings named and AWS did not have when these staged targets were planned."""
+    return Missing(**json.loads((targets.schema.metadata or {}).get(MISSING, b"{}")))
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:
@@ -216,35 +229,51 @@ def _require_same_organization(lake: Lake, plan: Plan) -> None:
         )
 
 
-def wanted_regions(offered: Sequence[Region], settings: Settings, limits: Limits, partition: str) -> list[Region]:
-    """The offered regions that the settings and the run ask for. Raises PlanError, naming what is not offered."""
+def wanted_regions(
+    offered: Sequence[Region], settings: Settings, limits: Limits, partition: str, *, is_certain: bool
+) -> tuple[list[Region], list[str]]:
+    """The regions that the settings and the run ask for, and what ECR_AUDIT_REGIONS names that is not offered.
+
+    When it is not certain which are offered, because EC2 would not say, both are taken at their word. Raises PlanError
+    for a region of the run's own limits that is not offered, and when the setting names none that is.
+    """
     known = {region.name: region for region in offered}
-    for source, names in (("ECR_AUDIT_REGIONS", settings.regions), ("the run's regions", limits.regions)):
-        for name in names:
-            if name not in known:
-                raise PlanError(
-                    f"{source}: '{name}' is no region of ECR in partition {partition}.{_nearest(name, known)} "
-                    "Give a list such as 'us-east-1,eu-west-1', or 'all'."
-                )
-    chosen = set(settings.regions or known) & set(limits.regions or known)
+    if not is_certain:
+        named = (*settings.regions, *limits.regions)
+        known |= {name: region_of(name, partition) for name in named if name not in known}
+    missing = named_in_vain(settings.regions, known)
+    for name in limits.regions:
+        if name not in known:
+            raise PlanError(f"the run's regions: {not_a_region(name, known, partition)}")
+    if settings.regions and len(missing) == len(set(settings.regions)):
+        raise PlanError(f"ECR_AUDIT_REGIONS: {not_a_region(missing[0], known, partition)}")
+    chosen = (set(settings.regions) - set(missing) or set(known)) & set(limits.regions or known)
     if not chosen:
         raise PlanError("The run's regions and ECR_AUDIT_REGIONS have no region in common.")
-    return [region for region in offered if region.name in chosen]
+    return [known[name] for name in sorted(chosen)], missing
 
 
-def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> list[dict[str, Any]]:
+def missing_accounts(settings: Settings, known: Iterable[str]) -> list[str]:
+    """What ECR_AUDIT_ACCOUNTS names that is not among the organization's accounts. Raises PlanError if that is all."""
+    known = set(known)
+    missing = named_in_vain(settings.accounts, known)
+    if settings.accounts and len(missing) == len(set(settings.accounts)):
+        raise PlanError(f"ECR_AUDIT_ACCOUNTS: {not_an_account(missing[0], known)}")
+    return missing
+
+
+def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> tuple[list[dict[str, Any]], list[str]]:
+    """The accounts that the settings and the run ask for, and what ECR_AUDIT_ACCOUNTS names that is not there."""
     rows = accounts.to_pylist()
     known = {row["account_id"] for row in rows}
-    for source, ids in (("ECR_AUDIT_ACCOUNTS", settings.accounts), ("the run's accounts", limits.accounts)):
-        for account_id in ids:
-            if account_id not in known:
-                raise PlanError(
-                    f"{source}: '{account_id}' is no account of this organization.{_nearest(account_id, known)}"
-                )
+    missing = missing_accounts(settings, known)
+    for account_id in limits.accounts:
+        if account_id not in known:
+            raise PlanError(f"the run's accounts: {not_an_account(account_id, known)}")
     for unit in limits.ous:
         if not any(_is_within(row, unit) for row in rows):
             paths = sorted({row["ou_path"] for row in rows if row["ou_path"]})
-            raise PlanError(f"the run's OUs: '{unit}' holds no account.{_nearest(unit, paths)}")
+            raise PlanError(f"the run's OUs: '{unit}' holds no account.{nearest(unit, paths)}")
     wanted = [
         row
         for row in rows
@@ -254,17 +283,12 @@ def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> 
     ]
     if not wanted:
         raise PlanError("The run's accounts, its OUs and ECR_AUDIT_ACCOUNTS have no account in common.")
-    return wanted
+    return wanted, missing
 
 
 def _is_within(account: dict[str, Any], unit: str) -> bool:
     path = account["ou_path"] or ""
     return unit in account["unit_ids"] or path == unit or path.startswith(f"{unit}/")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Nearest: {near[0]}." if near else ""
 
 
 def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:

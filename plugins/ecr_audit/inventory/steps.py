@@ -69,6 +69,12 @@ def check_coverage(plan_id: str) -> None:
     if committed is None:
         raise CoverageError(f"Plan {plan_id} has committed no snapshot.")
     seen = coverage(lake, committed)
+    if not seen.countable:
+        log.warning(
+            "Snapshot %s has nothing to be read: its accounts are inactive, or have not enabled its regions.",
+            committed.snapshot_date,
+        )
+        return
     told = (
         f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
         f"({seen.share:.2%})" + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items()) + "."

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ecr_audit.aws.advice import advice_on
 from ecr_audit.report import CHANGE_WORDS
 from ecr_audit.text import age, plural
 from ecr_audit.web.outcomes import OUTCOMES
@@ -97,4 +98,5 @@ GLOBALS: dict[str, Any] = {
     "EVENT_WORDS": EVENT_WORDS,
     "NONE": NONE,
     "OUTCOMES": OUTCOMES,
+    "advice_on": advice_on,
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from botocore.loaders import create_loader
 
 from ecr_audit.aws import organization
 from ecr_audit.aws.session import connect_hub
@@ -22,6 +23,7 @@ from ecr_audit.doctor import Result, Status, examine
 HUB = "100000000000"
 MEMBERS = ("100000000001", "100000000002", "100000000003")
 EXTERNAL_ID = "sesame-2026"
+API_MODELS = create_loader()
 
 Examine = Callable[[], list[Result]]
 
@@ -47,6 +49,8 @@ class AwsWithAClock(EmulatedAws):
     """
 
     ahead = timedelta(0)
+    # What to write as Date instead of the time.
+    date: str | None = None
 
     async def _respond(self, request: web.BaseRequest, body: bytes) -> web.Response:
         now = datetime.now(UTC) + self.ahead
@@ -62,13 +66,14 @@ class AwsWithAClock(EmulatedAws):
             error = AwsError("SignatureDoesNotMatch", message, 403)
             answer = render_error(SERVICES["sts"], error, new_request_id())
             response = web.Response(status=403, body=answer, headers={"Content-Type": "text/xml"})
-        response.headers["Date"] = now.strftime("%a, %d %b %Y %H:%M:%S GMT")
+        response.headers["Date"] = now.strftime("%a, %d %b %Y %H:%M:%S GMT") if self.date is None else self.date
         return response
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulated AWS has no limit of eight calls a second."""
+    """The emulated AWS has no limit of eight calls a second; API models are read once."""
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
     monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import boto3
 import pyarrow as pa
 import pytest
+from aiohttp import InvalidURL
 
 from ecr_audit.aws.session import connect_hub
-from ecr_audit.demo.faults import Fault, Refuse, Throttle
+from ecr_audit.demo.faults import Fault, Refuse, Reset, Throttle
 from ecr_audit.doctor import Result, Status, examine
 from ecr_audit.doctor.clock import is_of_time
 from ecr_audit.lake import Lake
 from ecr_audit.schemas import STAGES
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
+HUB = "100000000000"
 MEMBERS = ("100000000001", "100000000002", "100000000003")
 
 
@@ -145,23 +148,37 @@ def test_no_access_to_organizations(findings, inject, operation):
     assert "hub-role.yaml" in result.fix
 
 
-def test_an_account_that_is_not_of_the_organization(findings, monkeypatch):
-    monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", "100000000001,999999999999")
+@pytest.mark.parametrize(
+    ("setting", "value", "title", "status", "told"),
+    [
+        # As a night goes on without them, and fails when nothing is left.
+        ("ACCOUNTS", "100000000001,999999999999", "Organization", Status.WARN, "does not have: 999999999999"),
+        ("ACCOUNTS", "999999999999", "Organization", Status.FAIL, "'999999999999' is not an account"),
+        ("REGIONS", "us-east-1,eu-west-11", "Regions", Status.WARN, "does not have: eu-west-11"),
+        ("REGIONS", "eu-west-11", "Regions", Status.FAIL, "'eu-west-11' is not a region"),
+    ],
+)
+def test_a_setting_that_names_what_is_not_there(findings, monkeypatch, setting, value, title, status, told):
+    monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
     result = only(findings())
-    assert result.title == "Organization"
-    assert "999999999999" in result.found and "100000000001" not in result.found
+    assert (result.title, result.status) == (title, status)
+    assert told in result.found and f"ECR_AUDIT_{setting}" in result.found
+    if setting == "REGIONS":
+        assert "Nearest: eu-west-1." in result.found + "".join(result.cases)
 
 
-def test_a_misspelled_region(findings, monkeypatch):
-    monkeypatch.setenv("ECR_AUDIT_REGIONS", "us-east-1,eu-west-11")
+def test_nothing_but_inactive_accounts(aws, findings, monkeypatch):
+    suspended = {MEMBERS[0]: replace(aws.world.accounts[MEMBERS[0]], state="SUSPENDED")}
+    aws.world = replace(aws.world, accounts={**aws.world.accounts, **suspended})
+    monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", MEMBERS[0])
     result = only(findings())
-    assert (result.title, result.status) == ("Regions", Status.FAIL)
-    assert "'eu-west-11' is no region" in result.found and "Nearest: eu-west-1." in result.found
+    assert (result.title, result.status) == ("Organization", Status.WARN)
+    assert "no active account to be audited" in result.found
 
 
-@pytest.mark.parametrize(("min_coverage", "status"), [("0.95", Status.FAIL), ("0.75", Status.WARN)])
+@pytest.mark.parametrize(("min_coverage", "status"), [("0.95", Status.FAIL), ("0.66", Status.WARN)])
 def test_the_role_missing_in_one_account(aws, findings, monkeypatch, min_coverage, status):
-    """As bad as the nightly run takes it: 3 of 4 accounts are seen."""
+    """As bad as the nightly run takes it: of 9 account-regions that count, 6 are seen."""
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", min_coverage)
     close(aws, MEMBERS[1])
     result = only(findings())
@@ -204,11 +221,65 @@ def test_a_hub_that_may_not_assume_roles(findings, inject):
 
 
 def test_throttling_is_not_taken_for_a_refusal(findings, inject, monkeypatch):
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    monkeypatch.setattr("ecr_audit.doctor.visits.PROBE_SECONDS", 0.1)
     inject(Fault(Throttle(), operation="AssumeRole"))
     result = only(findings())
-    assert "Not all of it is a refusal" in result.fix
+    assert "ECR_AUDIT_TARGET_SECONDS" in result.fix
+    assert "ECR_AUDIT_ROLE_NAME" not in result.fix
     assert "Throttling" in result.cases[0]
+
+
+def refused(code: str, message: str = "no", **where: str) -> Fault:
+    return Fault(Refuse(code, message, 403), **where)
+
+
+@pytest.mark.parametrize(
+    ("fault", "title", "told"),
+    [
+        # In a region that is not the hub's, or in one account only: a night would meet it.
+        (refused("AccessDeniedException", service="ecr", region="eu-west-1"), "Repositories", "ecr:DescribeRep"),
+        (
+            refused("AccessDeniedException", "explicit deny in a service control policy", service="ecr", account=HUB),
+            "Repositories",
+            "Exempt the audit role in the SCP",
+        ),
+        (
+            refused("UnrecognizedClientException", service="ecr", region="me-south-1"),
+            "Repositories",
+            "allow ec2:DescribeRegions",
+        ),
+        (refused("RegionDisabledException", operation="AssumeRole"), "Role in the accounts", "whose STS is active"),
+        (refused("ExpiredTokenException", operation="AssumeRole"), "Role in the accounts", "Renew them"),
+        (refused("InvalidClientTokenId", operation="AssumeRole"), "Role in the accounts", "an opt-in region that a"),
+        (Fault(Reset(), service="ecr", account=MEMBERS[0]), "Repositories", "what is between the audit and AWS"),
+    ],
+)
+def test_the_advice_follows_the_errors(aws, findings, inject, monkeypatch, fault, title, told):
+    monkeypatch.setattr("ecr_audit.aws.calls.LONGEST_WAIT_SECONDS", 0.01)
+    enabled = frozenset({"me-south-1"})
+    accounts = {each.id: replace(each, enabled_opt_in_regions=enabled) for each in aws.world.accounts.values()}
+    aws.world = replace(aws.world, accounts=accounts)
+    assert findings() == []
+    inject(fault)
+    result = only(findings())
+    assert (result.title, result.status) == (title, Status.FAIL)
+    assert told in result.fix
+
+
+def test_the_doctor_goes_the_ways_of_a_scan(findings, monkeypatch):
+    """boto3 repairs a proxy without a scheme, and the scan's own connections would not: the doctor uses those."""
+    calls: list[str] = []
+
+    async def call(self: object, credentials: object, service: str, *_: object) -> None:
+        calls.append(service)
+        raise InvalidURL("proxy.corp:3128")
+
+    monkeypatch.setattr("ecr_audit.aws.clients.Clients.call", call)
+    found = {result.title: result for result in findings()}
+    assert list(found) == ["Role in the accounts", "Repositories", "Enabled regions"]
+    assert set(calls) == {"sts", "ecr", "ec2"}
+    assert all("with their scheme" in result.fix for result in found.values())
+    assert not any("ECR_AUDIT_ROLE_NAME" in result.fix for result in found.values())
 
 
 CALLS = {
@@ -224,7 +295,8 @@ def test_a_permission_missing_in_one_account(findings, inject, operation):
     inject(Fault(Refuse("AccessDeniedException", "no", 403), operation=operation, account=MEMBERS[2]))
     result = only(findings())
     assert (result.title, result.status) == (title, status)
-    assert f"{action} in us-east-1 fails in 1 of 4 accounts" in result.found
+    where = "2 of 8 account-regions" if operation == "DescribeRepositories" else "1 of 4 accounts"
+    assert f"{action} fails in {where}" in result.found
     assert [case.split()[0] for case in result.cases] == [MEMBERS[2]]
 
 
@@ -234,9 +306,60 @@ def test_without_tags_to_collect_nobody_needs_leave_to_read_them(findings, injec
     assert findings() == []
 
 
-def test_a_region_that_accounts_have_not_enabled_is_no_fault(aws, findings, monkeypatch):
+def test_regions_that_no_account_has_enabled_would_leave_nothing_to_read(aws, findings, monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_REGIONS", "me-south-1")
+    result = only(findings())
+    assert (result.title, result.status) == ("Repositories", Status.FAIL)
+    assert "none of 4 accounts has enabled" in result.found and "ECR_AUDIT_REGIONS" in result.fix
+    one = {MEMBERS[0]: replace(aws.world.accounts[MEMBERS[0]], enabled_opt_in_regions=frozenset({"me-south-1"}))}
+    aws.world = replace(aws.world, accounts={**aws.world.accounts, **one})
     assert findings() == []
+
+
+def test_a_hub_that_may_not_ask_which_regions_there_are(findings, inject, monkeypatch):
+    """Newer regions than botocore knows would not be audited, in silence."""
+    monkeypatch.setenv("ECR_AUDIT_REGIONS", "us-east-1,eu-west-1")
+    inject(refused("UnauthorizedOperation", service="ec2"))
+    result = only(findings())
+    assert (result.title, result.status) == ("Regions", Status.WARN)
+    assert "by botocore's list" in result.found and "hub-role.yaml" in result.fix
+
+
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("yesterday", "no date that can be read"),
+        ("", "no date that can be read"),
+        ("Mon, 23 Nov 20266 10:00:00 GMT", "no date that can be read"),
+    ],
+)
+def test_a_date_that_cannot_be_read_ends_no_examination(aws, date, told):
+    """As a proxy on the way may write it."""
+    aws.date = date
+    results = {result.title: result for result in examine(connect_hub, lambda: None)}
+    assert results["Clock"].status is Status.SKIPPED
+    assert told in results["Clock"].found
+    assert results["Lake"].status is Status.OK
+
+
+def test_a_date_without_a_zone_is_utc(aws):
+    aws.date = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S} -0000"
+    results = {result.title: result for result in examine(connect_hub, lambda: None)}
+    assert results["Clock"].status is Status.OK
+
+
+def test_a_check_that_fails_itself_ends_no_examination(aws, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("nobody has thought of this")
+
+    monkeypatch.setattr("ecr_audit.doctor.examination.check_regions", broken)
+    monkeypatch.setattr("ecr_audit.doctor.examination.check_lake", broken)
+    results = {result.title: result for result in examine(connect_hub, lambda: None)}
+    for title in ("Regions", "Lake"):
+        assert results[title].status is Status.FAIL
+        assert "nobody has thought of this" in results[title].found
+    assert results["Role in the accounts"].status is Status.SKIPPED
+    assert results["Published files"].status is Status.OK
 
 
 def test_an_unwritable_folder(findings, monkeypatch):
@@ -251,6 +374,39 @@ def test_an_unwritable_folder_of_published_files(findings, monkeypatch, tmp_path
     monkeypatch.setenv("ECR_AUDIT_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("ECR_AUDIT_DATA", "/dev/null/data")
     assert only(findings()).title == "Published files"
+
+
+def test_a_disk_without_locks(findings, monkeypatch):
+    """As an NFS mount without its lock service: a night would end with the same words."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    lake, published = findings()
+    assert [each.title for each in (lake, published)] == ["Lake", "Published files"]
+    for result in (lake, published):
+        assert result.status is Status.FAIL
+        assert "cannot be locked: [Errno 37] No locks available" in result.found
+        assert "lock service" in result.fix
+
+
+@pytest.mark.parametrize("folder", ["data/lake/_commits/inventory", "data/lake/repositories", "data/publish/versions"])
+def test_a_folder_within_that_cannot_be_written(findings, tmp_path, folder):
+    """Mostly one that a run of another user has left; what is above it can be written."""
+    path = tmp_path / folder
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/proc/self/fd")
+    result = only(findings())
+    assert result.title == ("Published files" if "publish" in folder else "Lake")
+    assert f"{path} cannot be written" in result.found
+
+
+@pytest.mark.parametrize("file", ["data/lake/_commits/.lock", "data/publish/.lock"])
+def test_a_lock_file_that_cannot_be_opened(findings, tmp_path, file):
+    path = tmp_path / file
+    path.mkdir(parents=True)
+    assert f"{path} cannot be written" in only(findings()).found
 
 
 def test_published_files_in_a_bucket(findings, monkeypatch, bucket):

@@ -78,19 +78,37 @@ def test_members_that_will_not_say_their_regions_have_each_tried(audit_of, organ
 def test_regions_are_found_even_when_nobody_may_be_asked(audit_of, organization_of):
     """The hub goes by botocore's list, and each region is tried in each account.
 
-    The world has but a few of them. A region that it does not have knows nobody's credentials: of one that an account
-    can disable, that says that it is; of one that nobody can disable, it is a fault, and stays within coverage.
+    The world has but a few of them. A region that it does not have knows nobody's credentials: when ECR and STS agree
+    on that in a region that an account can disable, the account has; of one that nobody can disable, it is a fault, and
+    stays within coverage. So it does for the hub, whose own token may be one that opt-in regions do not take.
     """
     world = organization_of(3)
     audit = audit_of(world, Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2"))
     audit.run()
-    rows = audit.scan_targets()
-    assert {target: rows[target]["outcome"] for target in world.targets()} == {
-        target: world.outcome(*target) for target in world.targets()
-    }
-    beyond = {target: row["outcome"] for target, row in rows.items() if target not in set(world.targets())}
-    assert {outcome for (_, region), outcome in beyond.items() if region in ALWAYS_ENABLED} == {"FAILED"}
-    assert {outcome for (_, region), outcome in beyond.items() if region not in ALWAYS_ENABLED} == {"REGION_DISABLED"}
+    outcomes = {target: row["outcome"] for target, row in audit.scan_targets().items()}
+    assert outcomes.pop((HUB, OPT_IN)) == "FAILED"
+    known = set(world.targets()) - {(HUB, OPT_IN)}
+    assert {target: outcomes.pop(target) for target in known} == {target: world.outcome(*target) for target in known}
+    default = {target: outcome for target, outcome in outcomes.items() if target[1] in ALWAYS_ENABLED}
+    assert set(default.values()) == {"FAILED"}
+    assert {outcome for (account, _), outcome in (outcomes.items() - default.items()) if account == HUB} == {"FAILED"}
+    of_members = {outcome for (account, _), outcome in (outcomes.items() - default.items()) if account != HUB}
+    assert of_members == {"REGION_DISABLED"}
+
+
+UNKNOWN = Refuse("UnrecognizedClientException", "The security token included in the request is invalid.")
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_an_enabled_region_that_knows_no_credentials_stays_in_coverage(audit_of, organization_of, is_asked):
+    """Whether the account says that the region is enabled, or nobody could ask: the error may mean something else."""
+    faults = [Fault(UNKNOWN, service="ecr", account=THIRD, region=OPT_IN)]
+    if not is_asked:
+        faults += [Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2", account=THIRD)]
+    audit = audit_of(organization_of(), *faults)
+    audit.run()
+    audit.assert_true(outcomes={(THIRD, OPT_IN): "FAILED"})
+    assert audit.scan_targets()[THIRD, OPT_IN]["error_code"] == "UnrecognizedClientException"
 
 
 def test_an_scp_that_closes_the_hubs_region_hides_no_other(audit_of, organization_of):

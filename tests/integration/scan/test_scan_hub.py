@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import boto3
 import pytest
 
 from ecr_audit.aws.organization import OfferedRegions, Region, list_accounts, list_regions, organization_id
@@ -33,11 +34,93 @@ def test_without_credentials_it_says_how_to_give_them(audit_of, organization_of,
     assert not audit.aws.counters.operations
 
 
-def test_refused_credentials_are_told(audit_of, organization_of, monkeypatch):
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        # Keys of GovCloud without a region are the likely cause of the default's answer.
+        (
+            {},
+            r"region us-east-1 \(the default, because neither AWS_REGION nor AWS_DEFAULT_REGION nor the profile"
+            r" names one\).* set AWS_REGION to us-gov-west-1 or cn-north-1",
+        ),
+        ({"AWS_REGION": "cn-north-1"}, r"region cn-north-1 \(by AWS_REGION\).* to us-gov-west-1 or us-east-1"),
+        (
+            {"AWS_DEFAULT_REGION": "us-gov-east-1"},
+            r"us-gov-east-1 \(by AWS_DEFAULT_REGION\).* to cn-north-1 or us-east",
+        ),
+    ],
+)
+def test_refused_credentials_are_told_with_the_region_that_was_asked(
+    audit_of, organization_of, monkeypatch, variables, told
+):
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
-    with pytest.raises(HubError, match="AWS refuses the hub's credentials: InvalidClientTokenId: The security token"):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(HubError, match=f"refuses the hub's credentials: InvalidClientTokenId: The security .*{told}"):
         connect_hub()
+
+
+@pytest.mark.parametrize(
+    ("variables", "profile", "region", "source"),
+    [
+        ({}, "", "us-east-1", "the default, "),
+        ({}, "eu-north-1", "eu-north-1", "by profile default"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-north-1", "eu-west-1", "by AWS_DEFAULT_REGION"),
+        ({"AWS_REGION": "us-gov-west-1"}, "eu-north-1", "us-gov-west-1", "by AWS_REGION"),
+        # As the AWS CLI does.
+        ({"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-1"}, "", "eu-west-2", "by AWS_REGION"),
+        ({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "eu-west-1"}, "", "eu-west-1", "by AWS_DEFAULT_REGION"),
+    ],
+)
+def test_the_region_is_taken_as_the_aws_cli_takes_it(
+    audit_of, organization_of, monkeypatch, tmp_path, variables, profile, region, source
+):
+    audit_of(organization_of(1))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if profile:
+        (tmp_path / "no-config").write_text(f"[default]\nregion = {profile}\n")
+    hub = connect_hub()
+    assert (hub.region, hub.session.region_name or hub.region) == (region, region)
+    assert hub.region_source.startswith(source)
+
+
+def test_a_region_of_an_airflow_connection_comes_before_the_environments(audit_of, organization_of, monkeypatch):
+    audit_of(organization_of(1))
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert connect_hub(boto3.Session(region_name="eu-north-1")).region == "eu-north-1"
+    assert connect_hub(boto3.Session()).region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"AWS_REGION": "Frankfurt!"}, r"Frankfurt!.* \(by AWS_REGION\)\. Check AWS_REGION"),
+        ({"AWS_ENDPOINT_URL": "localhost:5000"}, r"Invalid endpoint: localhost:5000\..*with their scheme"),
+    ],
+)
+def test_what_is_wrong_in_the_environment_is_named(audit_of, organization_of, monkeypatch, variables, told):
+    audit_of(organization_of(1))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(HubError, match=told):
+        connect_hub()
+
+
+@pytest.mark.parametrize(
+    ("effect", "told"),
+    [
+        (Refuse("RegionDisabledException", "STS is not activated in this region"), "region whose STS is active"),
+        (Refuse("ExpiredToken", "The security token included in the request is expired", 403), "Renew them"),
+        (TruncatedBody(), "AWS cannot be asked who the hub is: Unable to parse"),
+    ],
+)
+def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_backoff, effect, told):
+    audit_of(organization_of(1), Fault(effect, operation="GetCallerIdentity"))
+    with pytest.raises(HubError, match=told) as caught:
+        connect_hub()
+    assert "in region us-east-1" in str(caught.value)
 
 
 def test_a_profile_that_does_not_exist_is_told(audit_of, organization_of, monkeypatch):
@@ -78,6 +161,25 @@ def test_accounts_are_listed_with_state_and_unit_past_the_first_page(hub_of, org
         assert account.ou_path == world.ou_path(account.account_id)
         assert account.joined_at == datetime.fromtimestamp(truth.joined_at, UTC)
         assert list(account.unit_ids) == world.entity_path(truth.parent_id).strip("/").split("/")[1:]
+
+
+def test_a_unit_that_is_deleted_while_it_is_being_read_costs_no_account(hub_of, organization_of):
+    world = replace(organization_of(6), has_paths=False)
+    gone = Refuse("ParentNotFoundException", "You provided a parent that does not exist.")
+    found = list_accounts(hub_of(world, Fault(gone, operation="ListOrganizationalUnitsForParent", times=1)))
+    assert [account.account_id for account in found] == sorted(world.accounts)
+
+
+def test_an_account_in_a_state_that_nobody_knows_is_audited(hub_of, organization_of, caplog):
+    """Only a state that is known to mean that nothing runs there keeps an account out of coverage."""
+    world = organization_of(4)
+    states = ("PENDING_ACTIVATION", "PENDING_CLOSURE", "CLOSED", "HIBERNATING")
+    for number, state in enumerate(states, 1):
+        account_id = f"10000000000{number}"
+        world.accounts[account_id] = replace(world.accounts[account_id], state=state)
+    found = {account.account_id: account.state for account in list_accounts(hub_of(replace(world)))}
+    assert list(found.values()) == ["ACTIVE", *states[:3], "ACTIVE"]
+    assert "HIBERNATING" in caplog.text
 
 
 @pytest.mark.parametrize("has_status", [True, False])
@@ -137,12 +239,14 @@ def test_regions_are_those_that_ec2_names(hub_of, organization_of):
     )
 
 
-def test_without_leave_to_ask_ec2_the_list_of_botocore_serves(hub_of, organization_of, caplog):
-    hub = hub_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2"))
+# botocore takes a body that breaks off for an answer without regions.
+@pytest.mark.parametrize("effect", [Refuse("UnauthorizedOperation", "no", 403), TruncatedBody()])
+def test_without_ec2s_word_the_list_of_botocore_serves(hub_of, organization_of, caplog, no_backoff, effect):
+    hub = hub_of(organization_of(1), Fault(effect, service="ec2"))
     with caplog.at_level(logging.WARNING):
         offered = list_regions(hub)
     found = offered.regions
-    assert "UnauthorizedOperation" in (offered.doubt or "")
+    assert offered.doubt
     assert "ec2:DescribeRegions in the hub account" in caplog.text
     assert {"us-east-1", "eu-west-1", "me-south-1"} <= {region.name for region in found}
     assert not any(region.name.startswith(("us-gov-", "cn-")) for region in found)

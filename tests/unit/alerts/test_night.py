@@ -80,6 +80,9 @@ def test_accounts_that_were_read_and_are_not_any_more(night: Night) -> None:
         "- 000000000002 n2 (Root/A): 1 of 2 regions read; FAILED",
     ]
     assert told.lines[0] == "1 of 8 account-regions were read: 12.5 %; in the night of 2026-11-01 it was 75.0 %."
+    # What befell the lost ones, not what was so before.
+    advice = told.lines[told.lines.index("What to do:") + 1 :]
+    assert [line.partition(":")[0] for line in advice][:3] == [denied, "FAILED", ""]
 
 
 def test_coverage_under_the_minimum(night: Night) -> None:
@@ -88,6 +91,18 @@ def test_coverage_under_the_minimum(night: Night) -> None:
     [told] = night(SECOND, **rows, min_coverage=0.51)
     assert told.subject == "ECR audit, night of 2026-11-02: coverage 50.0 % is under the minimum"
     assert "The minimum is 51.0 % (ECR_AUDIT_MIN_COVERAGE)." in told.lines
+    assert "ACCESS_DENIED: Allow ecr:DescribeRepositories to the audit role" in told.body
+
+
+def test_settings_that_name_what_is_not_there(night: Night) -> None:
+    """Each night until they are corrected: an account that is not audited must not be forgotten."""
+    missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
+    [told] = night(FIRST, repositories=[{}], details=missing)
+    assert told.subject == "ECR audit, night of 2026-11-01: settings name what is not there"
+    assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have: 999999999999." in told.body
+    assert "What to do:" not in told.lines
+    assert len(night(SECOND, repositories=[{}], details=missing)) == 1
+    assert night(date(2026, 11, 3), repositories=[{}], details={name: [] for name in missing}) == []
 
 
 def test_many_lost_accounts_are_counted(night: Night) -> None:

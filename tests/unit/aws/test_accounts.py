@@ -126,8 +126,25 @@ def test_enabled_regions_are_asked_for_as_the_member(hub, member, clock):
 
 
 def test_an_account_that_will_not_say_its_regions_is_entered_all_the_same(hub, member, clock, aws_error):
-    _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), aws_error("UnauthorizedOperation"))
-    assert (entry.enabled_regions, entry.error) == (None, None)
+    refused = aws_error("UnauthorizedOperation")
+    _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), refused)
+    assert (entry.enabled_regions, entry.error, entry.regions_error) == (None, None, refused)
+    assert (entry.has_enabled("eu-west-1", opt_in=False), entry.has_enabled("me-south-1", opt_in=True)) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("regions", "enabled"),
+    [
+        ([{"RegionName": "me-south-1", "OptInStatus": "opted-in"}], True),
+        ([{"RegionName": "eu-west-1"}, {"RegionName": "me-south-1", "OptInStatus": "not-opted-in"}], False),
+        ([{"RegionName": "eu-west-1"}], False),
+        # No account is without any region.
+        ([], None),
+    ],
+)
+def test_a_region_is_disabled_only_when_the_account_says_so(hub, member, clock, regions, enabled):
+    _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), {"Regions": regions})
+    assert entry.has_enabled("me-south-1", opt_in=True) is enabled
 
 
 def test_credentials_are_kept_for_nine_tenths_of_their_time(hub, member, clients, clock):

@@ -151,3 +151,11 @@ def test_a_bundle_of_the_environment_says_whom_to_trust(tmp_path, monkeypatch, n
     bundle.write_text(ssl.DER_cert_to_PEM_cert(Clients(1)._tls().get_ca_certs(binary_form=True)[0]))
     monkeypatch.setenv(name, str(bundle))
     assert len(Clients(1)._tls().get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "me-south-1"])
+def test_tokens_come_from_a_regional_endpoint_whatever_the_environment_says(monkeypatch, region):
+    """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    _, url, _ = Clients(1)._rehearse("sts", region, "assume_role", {"RoleArn": "a" * 20, "RoleSessionName": "test"})
+    assert url.host == f"sts.{region}.amazonaws.com"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -36,35 +37,38 @@ def test_assume_role(aws_error, code, outcome):
 
 
 @pytest.mark.parametrize(
-    ("code", "default_region", "opt_in_region"),
+    ("code", "known", "may_be_disabled"),
     [
         ("AccessDeniedException", "ACCESS_DENIED", "ACCESS_DENIED"),
         ("ThrottlingException", "THROTTLED", "THROTTLED"),
         ("TooManyRequestsException", "THROTTLED", "THROTTLED"),
-        # A default region cannot be disabled: such an answer there must not leave coverage.
-        ("UnrecognizedClientException", "FAILED", "REGION_DISABLED"),
-        ("InvalidClientTokenId", "FAILED", "REGION_DISABLED"),
+        # A token of the global STS endpoint is answered so as well: what may mean something else stays in coverage.
+        ("UnrecognizedClientException", "FAILED", "FAILED"),
+        ("InvalidClientTokenId", "FAILED", "FAILED"),
+        ("AuthFailure", "FAILED", "FAILED"),
+        # Where a region cannot be disabled, or is known to be enabled, it is about the account's subscription.
+        ("OptInRequired", "FAILED", "REGION_DISABLED"),
         ("ExpiredTokenException", "FAILED", "FAILED"),
         ("ServerException", "FAILED", "FAILED"),
         ("SomethingNew", "FAILED", "FAILED"),
     ],
 )
-def test_describe_repositories(aws_error, code, default_region, opt_in_region):
-    assert outcome_of_describe(aws_error(code), opt_in_region=False) == default_region
-    assert outcome_of_describe(aws_error(code), opt_in_region=True) == opt_in_region
+def test_describe_repositories(aws_error, code, known, may_be_disabled):
+    assert outcome_of_describe(aws_error(code), may_be_disabled=False) == known
+    assert outcome_of_describe(aws_error(code), may_be_disabled=True) == may_be_disabled
 
 
-@pytest.mark.parametrize("opt_in", [True, False])
-def test_a_fault_of_the_network_or_the_program_is_failed(opt_in):
+@pytest.mark.parametrize("may_be_disabled", [True, False])
+def test_a_fault_of_the_network_or_the_program_is_failed(may_be_disabled):
     for error in (ReadTimeoutError(endpoint_url="https://x"), KeyError("x")):
-        assert outcome_of_describe(error, opt_in_region=opt_in) == "FAILED"
+        assert outcome_of_describe(error, may_be_disabled=may_be_disabled) == "FAILED"
         assert outcome_of_assume_role(error) == "FAILED"
 
 
 @pytest.mark.parametrize(("code", "outcome"), [("AccessDenied", "ASSUME_ROLE_DENIED"), ("Throttling", "THROTTLED")])
 def test_a_role_that_vanishes_between_two_calls_is_told_as_one_that_is_absent(code, outcome):
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "assume_role")
-    assert outcome_of_describe(error, opt_in_region=False) == outcome
+    assert outcome_of_describe(error, may_be_disabled=False) == outcome
 
 
 def test_only_where_nothing_can_be_stands_outside_coverage():
@@ -76,6 +80,8 @@ def test_what_is_worth_another_attempt(aws_error):
     assert [is_expired(aws_error(code)) for code in ("RequestExpired", "AccessDenied")] == [True, False]
     assert [is_transient(aws_error("x", status)) for status in (400, 403, 500, 503)] == [False, False, True, True]
     assert not is_transient(KeyError("x"))
+    assert is_transient(aiohttp.ServerDisconnectedError())
+    assert not is_transient(aiohttp.InvalidURL("proxy.corp:3128"))
 
 
 def test_how_an_error_is_told(aws_error):

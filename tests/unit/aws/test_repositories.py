@@ -27,9 +27,9 @@ def drive(flow, *answers):
 
 @pytest.fixture
 def scan(identity):
-    def start(*, opt_in_region=False, collect_tags=True):
+    def start(*, may_be_disabled=False, collect_tags=True):
         somebody = identity("somebody")
-        return scan_target(somebody, ACCOUNT, REGION, opt_in_region=opt_in_region, collect_tags=collect_tags)
+        return scan_target(somebody, ACCOUNT, REGION, may_be_disabled=may_be_disabled, collect_tags=collect_tags)
 
     return start
 
@@ -87,10 +87,36 @@ def test_a_list_that_breaks_off_is_thrown_away(scan, aws_error):
     assert (found.error_code, found.error_message) == ("AccessDeniedException", "no more")
 
 
-@pytest.mark.parametrize(("opt_in", "outcome"), [(True, Outcome.REGION_DISABLED), (False, Outcome.FAILED)])
-def test_unknown_credentials_mean_a_disabled_region_only_where_one_can_be_disabled(scan, aws_error, opt_in, outcome):
-    _, found = drive(scan(opt_in_region=opt_in), aws_error("UnrecognizedClientException"))
-    assert found.outcome is outcome
+def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault(scan, aws_error):
+    calls, found = drive(scan(), aws_error("UnrecognizedClientException"))
+    assert len(calls) == 1
+    assert found.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [
+        ("InvalidClientTokenId", Outcome.REGION_DISABLED),
+        # STS there knows the credentials: it is ECR that is at fault.
+        (None, Outcome.FAILED),
+        # Nothing that says whether the region is enabled.
+        ("Throttling", Outcome.FAILED),
+        ("InternalFailure", Outcome.FAILED),
+        ("AccessDenied", Outcome.FAILED),
+    ],
+)
+def test_of_a_region_that_may_be_disabled_a_second_service_has_to_say_the_same(scan, aws_error, second, outcome):
+    unknown = aws_error("UnrecognizedClientException", message="The security token is invalid")
+    answer = {"Account": ACCOUNT} if second is None else aws_error(second)
+    calls, found = drive(scan(may_be_disabled=True), unknown, answer)
+    assert [(each.service, each.region, each.method) for each in calls[1:]] == [("sts", REGION, "get_caller_identity")]
+    assert (found.outcome, found.error_code) == (outcome, "UnrecognizedClientException")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "OptInRequired"])
+def test_no_second_service_is_asked_about_another_error(scan, aws_error, code):
+    calls, _ = drive(scan(may_be_disabled=True), aws_error(code))
+    assert len(calls) == 1
 
 
 def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan):

@@ -62,12 +62,13 @@ class FakeOrganization:
         self.repositories: dict[Target, list[str]] = {}
         self.outcomes: dict[Target, Outcome] = {}
         self.calls: dict[Target, int] = {}
+        # Code and message of what is not collected, where the test minds.
+        self.errors: dict[Target, tuple[str, str]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         self.tags_denied: set[Target] = set()
         self.tags_odd: set[Target] = set()
         self.created: dict[str, float | None] = {}
-        session = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
-        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", session=session)
+        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws")
         self.scanned: list[Target] = []
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
         monkeypatch.setattr(planning, "list_accounts_and_units", lambda _: self._listed())
@@ -104,7 +105,7 @@ class FakeOrganization:
             self.scanned.append(target)
             outcome = self.outcomes.get(target, Outcome.COLLECTED)
             found = self.repositories.get(target, []) if outcome is Outcome.COLLECTED else []
-            code = None if outcome is Outcome.COLLECTED else f"{outcome}Code"
+            code, message = self.errors.get(target, (None if outcome is Outcome.COLLECTED else f"{outcome}Code", None))
             arns = {name: arn(*target, name) for name in found}
             described = [
                 {"repositoryName": name, "repositoryArn": arn, "createdAt": self.created.get(name, 1.0)}
@@ -118,7 +119,7 @@ class FakeOrganization:
                 tags, code = None, "Tags.AccessDeniedException"
             elif target in self.tags_odd:
                 code = "Tags.Odd"
-            scan = TargetScan(*target, outcome, repositories, tags, code)
+            scan = TargetScan(*target, outcome, repositories, tags, code, message)
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:

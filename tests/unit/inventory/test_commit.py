@@ -64,6 +64,8 @@ def test_a_commit_remembers_the_run_it_is_of(night):
         "regions": {EU: False, US: False},
         "regions_error": None,
         "units_error": None,
+        "missing_accounts": [],
+        "missing_regions": [],
     }
 
 
@@ -287,6 +289,38 @@ def test_when_no_member_could_be_read_nothing_is_committed(night, limits, limite
         assert "ECR_AUDIT_ROLE_NAME" in str(caught.value)
     assert night.lake.snapshot_dates("inventory") == [FIRST]
     assert night.lake.read_commit("inventory", FIRST) == committed
+
+
+def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(night, limits):
+    """ECR_AUDIT_REGIONS names only regions that nobody has enabled: yesterday's state stays, and somebody is told."""
+    run(night, FIRST)
+    night.outcomes = {(each, region): Outcome.REGION_DISABLED for each in (HUB, A, B, C) for region in (EU, US)}
+    with pytest.raises(NothingCollectedError, match=r"None of 4 active accounts has enabled .* ECR_AUDIT_REGIONS"):
+        run(night, SECOND)
+    assert night.lake.snapshot_dates("inventory") == [FIRST]
+    # A run that was limited to such regions has found out what it was to.
+    run(night, FIRST, limits=limits(regions=[US]))
+    assert night.outcomes_of(FIRST)[A, US] == "REGION_DISABLED"
+    assert night.outcomes_of(FIRST)[A, EU] == "COLLECTED"
+
+
+def test_what_the_settings_named_in_vain_is_kept_with_the_commit(night):
+    commit = run(night, FIRST, accounts=(A, "999999999999"), regions=(EU, "eu-west-9"))
+    assert commit.details["missing_accounts"] == ["999999999999"]
+    assert commit.details["missing_regions"] == ["eu-west-9"]
+    assert set(night.outcomes_of(FIRST)) == {(A, EU)}
+    assert run(night, FIRST).details["missing_accounts"] == []
+
+
+def test_when_nothing_could_be_read_the_advice_follows_the_errors(night):
+    night.outcomes = {(each, region): Outcome.FAILED for each in (A, B, C) for region in (EU, US)}
+    night.errors = {(A, EU): ("RegionDisabledException", "STS is not activated in this region for account:2")}
+    with pytest.raises(NothingCollectedError) as caught:
+        run(night, FIRST)
+    told = str(caught.value)
+    assert "6 FAILED" in told
+    assert "Set AWS_REGION to a region whose STS is active" in told
+    assert "ECR_AUDIT_ROLE_NAME" not in told
 
 
 def test_one_member_is_enough(night):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ecr_audit.aws.organization import Region
 from ecr_audit.errors import FinalError
-from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, _batch_of, read_plan, staged_table
+from ecr_audit.inventory.missing import Missing
+from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, _batch_of, read_missing, read_plan, staged_table
 from ecr_audit.schemas import ACCOUNTS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
@@ -107,18 +108,18 @@ def test_several_limits_narrow_each_other_and_several_values_add_up(company, lim
         (
             {"accounts": ["200000000001"]},
             {},
-            "the run's accounts: '200000000001' is no account .* Nearest: 200000000000",
+            "the run's accounts: '200000000001' is not an account .* Nearest: 200000000000",
         ),
-        ({}, {"accounts": ("999999999999",)}, "ECR_AUDIT_ACCOUNTS: '999999999999' is no account of this organization"),
+        ({}, {"accounts": ("999999999999",)}, "ECR_AUDIT_ACCOUNTS: '999999999999' is not an account of this org"),
         (
             {"regions": ["eu-west-11"]},
             {},
-            "the run's regions: 'eu-west-11' is no region .* partition aws. Nearest: eu-",
+            "the run's regions: 'eu-west-11' is not a region .* partition aws. Nearest: eu-",
         ),
         (
             {},
             {"regions": ("eu-west-9",)},
-            "ECR_AUDIT_REGIONS: 'eu-west-9' is no region of ECR in partition aws. Nearest",
+            "ECR_AUDIT_REGIONS: 'eu-west-9' is not a region of ECR in partition aws. Nearest",
         ),
         ({"ous": ["Root/Prood"]}, {}, "the run's OUs: 'Root/Prood' holds no account. Nearest: Root/Prod"),
         ({"ous": ["ou-none"]}, {}, "the run's OUs: 'ou-none' holds no account"),
@@ -131,6 +132,33 @@ def test_several_limits_narrow_each_other_and_several_values_add_up(company, lim
 def test_what_is_not_there_is_told_with_what_is(company, limits, limited, configured, message):
     with pytest.raises(PlanError, match=message):
         company.plan(DAY, limits(**limited), **configured)
+
+
+@pytest.mark.parametrize(
+    ("configured", "missing"),
+    [
+        ({"accounts": (SHOP, "999999999999", "888888888888")}, Missing(["999999999999", "888888888888"], [])),
+        ({"regions": ("eu-west-1", "eu-west-9")}, Missing([], ["eu-west-9"])),
+        ({"accounts": (SHOP, OLD), "regions": ("eu-west-1",)}, Missing([], [])),
+    ],
+)
+def test_what_the_settings_name_and_is_not_there_is_left_out_and_reported(company, caplog, configured, missing):
+    """An account that has left the organization must not cost the others their nights."""
+    plan, _ = company.plan(DAY, **configured)
+    planned = staged_table(company.lake, plan, "targets.parquet")
+    assert read_missing(planned) == missing
+    wanted = set(configured.get("accounts", (HUB, SHOP, STOCK, DEV, OLD))) - set(missing.accounts)
+    assert {row["account_id"] for row in planned.to_pylist()} == wanted
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == missing.sentences()
+
+
+def test_without_ec2s_word_a_setting_and_a_form_are_taken_at_theirs(company, limits):
+    """botocore's list may lack regions that are newer than it: what is not known to be gone stays in coverage."""
+    company.doubt = "UnauthorizedOperation"
+    assert regions(company) == {"eu-south-1", "eu-west-1", "us-east-1"}
+    rows = targets(company, regions=("eu-west-1", "me-newer-1"))
+    assert {row["region"]: row["opt_in"] for row in rows} == {"eu-west-1": False, "me-newer-1": True}
+    assert regions(company, limits(regions=["me-newer-1"])) == {"me-newer-1"}
 
 
 def test_a_second_organization_is_kept_out_of_a_lake(company):
@@ -170,8 +198,12 @@ def test_the_numbers_of_the_batches_are_those_in_the_targets(company):
     assert numbers == sorted({row["batch"] for row in rows} - {None}) == [0, 1, 2, 3]
 
 
-def test_an_organization_that_is_all_inactive_has_no_batch(company, limits):
-    assert company.plan(DAY, limits(accounts=[OLD]))[1] == []
+def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, limits):
+    """So that what follows the batches runs: the targets are committed as ACCOUNT_INACTIVE."""
+    plan, numbers = company.plan(DAY, limits(accounts=[OLD]))
+    assert numbers == [0]
+    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    assert {(row["account_id"], row["batch"]) for row in rows} == {(OLD, None)}
 
 
 @pytest.mark.parametrize(

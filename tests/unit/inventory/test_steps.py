@@ -123,6 +123,27 @@ def test_coverage_under_the_minimum_is_told_after_the_commit(night, monkeypatch,
     assert night.lake.snapshot_dates("inventory") == [date(2026, 3, 1)]
 
 
+@pytest.mark.parametrize(("suspended", "outcome"), [(True, Outcome.ACCOUNT_INACTIVE), (False, Outcome.REGION_DISABLED)])
+def test_a_run_of_what_cannot_be_read_at_all_is_committed_like_any(night, monkeypatch, caplog, suspended, outcome):
+    """A run limited to a suspended unit, or to regions that are disabled: its targets have their outcomes."""
+    night.add("500000000000", path="Root/Dev", state="SUSPENDED" if suspended else "ACTIVE")
+    night.outcomes = {("500000000000", region.name): outcome for region in night.regions}
+    plan_id = run(night, {**NO_LIMITS, "ous": ["Root/Dev"]})
+    steps.commit(plan_id)
+    steps.check_coverage(plan_id)
+    assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {outcome}
+    assert "has nothing to be read" in caplog.text
+
+
+def test_a_night_of_inactive_accounts_only_is_committed(night, monkeypatch):
+    night.add("500000000000", state="SUSPENDED")
+    monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", "500000000000")
+    plan_id = run(night)
+    steps.commit(plan_id)
+    steps.check_coverage(plan_id)
+    assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"ACCOUNT_INACTIVE"}
+
+
 def test_coverage_of_a_plan_that_was_not_committed_is_told(night):
     with pytest.raises(steps.CoverageError, match="has committed no snapshot"):
         steps.check_coverage(run(night))

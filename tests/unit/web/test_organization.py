@@ -85,7 +85,19 @@ def test_an_account_shows_why_it_was_not_read(client: TestClient) -> None:
     text = text_of(client.get(f"/accounts/{DARK}"))
     assert "Regions read 0 of 1" in text
     assert "Role cannot be assumed AccessDenied not authorized to perform: sts:AssumeRole" in text
-    assert "create the role that ECR_AUDIT_ROLE_NAME names" in text
+    assert "ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit)" in text
+
+
+def test_advice_follows_the_errors_and_what_the_settings_name_in_vain_is_shown(
+    client: TestClient, published: Callable[..., None]
+) -> None:
+    failed = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_code": "InvalidURL"}
+    missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
+    published(repositories=[{}], scan_targets=[failed], details=missing)
+    for path in ("/coverage", "/accounts/111111111111"):
+        assert "Write AWS_ENDPOINT_URL" in text_of(client.get(path))
+    assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have" in text_of(client.get("/coverage"))
+    assert client.get("/api/v1/publication").json()["missing_accounts"] == ["999999999999"]
 
 
 @pytest.mark.usefixtures("two_accounts")

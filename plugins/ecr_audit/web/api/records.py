@@ -71,6 +71,8 @@ class Publication(Record):
     lake_schema_version: int
     duckdb_version: str
     coverage_percent: float | None
+    missing_accounts: list[str] | None
+    missing_regions: list[str] | None
     policy_hashes: dict[str, str]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
+from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.paging import PageQuery, paging
@@ -33,13 +35,19 @@ def account(
     choice = choose_policy(page, policy)
     given = {"policy_id": choice.policy_id, "account_id": account_id}
     part = paging(page.rows("account/count", **given)[0]["repositories"], page_number, REPOSITORIES_A_PAGE)
+    regions = page.rows("account/regions", **given)
     return page.render(
         "account.html",
         account=found,
         unread=page.unread(account_id),
         choice=choice,
         policies=page.rows("account/policies", account_id=account_id),
-        regions=page.rows("account/regions", **given),
+        regions=regions,
+        advice=distinct_advice(
+            (each["outcome"], each["error_code"], each["error_message"])
+            for each in regions
+            if each["outcome"] not in (Outcome.COLLECTED, *NOT_COUNTABLE)
+        ),
         repositories=page.rows("account/repositories", **given, size=part.size, offset=part.offset),
         paging=part,
         trend=compliance_trend(page.rows("account/trend", **given)),

@@ -1,0 +1,117 @@
+"""What is advised about errors: it fits them, and each that a library or AWS can raise is one that there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import botocore.exceptions
+import botocore.parsers
+import pytest
+from botocore.exceptions import NoCredentialsError
+
+from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, distinct_advice, to_markdown
+from ecr_audit.aws.outcomes import Outcome
+
+PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
+SCP = "User: x is not authorized to perform: y on resource: z with an explicit deny in a service control policy"
+
+
+def test_every_outcome_has_its_advice():
+    assert set(OUTCOMES) == set(Outcome)
+    assert all(advice.meaning.endswith(".") for advice in OUTCOMES.values())
+
+
+def test_every_cause_says_what_it_means_and_what_to_do():
+    for cause in CAUSES:
+        assert cause.codes or cause.words
+        for text in (cause.advice.meaning, cause.advice.fix):
+            assert text.endswith("."), cause.title
+
+
+def test_the_committed_page_is_what_is_generated():
+    assert PAGE.read_text(encoding="utf-8") == to_markdown(), "run make docs"
+
+
+def test_no_code_has_two_causes():
+    codes = [code for cause in CAUSES for code in cause.codes]
+    assert sorted(codes) == sorted(set(codes))
+
+
+def test_exceptions_are_named_as_their_libraries_name_them():
+    """A new version that calls one otherwise would leave it without advice."""
+    known = {*dir(aiohttp), *dir(botocore.exceptions), *dir(botocore.parsers), *dir(__builtins__), *__builtins__}
+    codes = {code for cause in CAUSES for code in cause.codes if code.endswith(("Error", "InvalidURL"))}
+    ours_or_aws = {"InternalError", "AuthorizationError", "ValidationError"}
+    assert codes - known - ours_or_aws == set()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "message", "told"),
+    [
+        ("ASSUME_ROLE_DENIED", "AccessDenied", "not authorized to perform: sts:AssumeRole", "ECR_AUDIT_ROLE_NAME"),
+        ("ASSUME_ROLE_DENIED", "AccessDenied", SCP, "Exempt the audit role in the SCP"),
+        ("ACCESS_DENIED", "AccessDeniedException", "no", "Allow ecr:DescribeRepositories"),
+        ("ACCESS_DENIED", "AccessDeniedException", "because no identity-based policy allows it", "to the role that it"),
+        (
+            "ACCESS_DENIED",
+            "AccessDeniedException",
+            "because no permissions boundary allows it",
+            "in the policy that it",
+        ),
+        ("THROTTLED", "ThrottlingException", "Rate exceeded", "ECR_AUDIT_TARGET_SECONDS"),
+        ("FAILED", "InvalidURL", "proxy.corp:3128", "HTTPS_PROXY with their scheme"),
+        ("FAILED", "ValueError", "Invalid endpoint: localhost:5000", "AWS_ENDPOINT_URL"),
+        ("FAILED", "ValueError", "cannot be read", "Report it as a bug"),
+        ("FAILED", "ClientConnectorDNSError", "Cannot connect to host", "leave its region out"),
+        ("FAILED", "ClientConnectorCertificateError", "", "AWS_CA_BUNDLE"),
+        ("FAILED", "ClientConnectorError", "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", "AWS_CA_BUNDLE"),
+        ("FAILED", "ClientHttpProxyError", "407", "NO_PROXY"),
+        ("FAILED", "ExpiredToken", "expired", "Renew them"),
+        ("FAILED", "InvalidSignatureException", "Signature expired: 20261123T100000Z is now earlier", "clock"),
+        ("FAILED", "InvalidSignatureException", "does not match", "secret key"),
+        ("FAILED", "RegionDisabledException", "STS is not activated", "whose STS is active"),
+        ("FAILED", "UnrecognizedClientException", "invalid", "ec2:DescribeRegions"),
+        ("FAILED", "OptInRequired", "not subscribed", "sign-up"),
+        ("FAILED", "BatchTimeUp", "", "ECR_AUDIT_BATCH_SECONDS"),
+        ("FAILED", "BatchLost", "", "clear that task"),
+        ("FAILED", "SomethingNew", "no", "Read the error"),
+        ("FAILED", None, None, "Read the error"),
+        # An error of the tags, which costs no target its outcome.
+        ("COLLECTED", "Tags.AccessDeniedException", SCP, ""),
+    ],
+)
+def test_the_advice_follows_the_error(outcome, code, message, told):
+    assert told in advice_on(outcome, code, message).what_to_do
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [("ServerException", True), ("SocketTimeoutError", True), ("InvalidURL", False), ("KeyError", False)],
+)
+def test_only_what_passes_by_itself_is_told_to_be_repeated(code, again):
+    assert ("the next night" in advice_on("FAILED", code, "").what_to_do) is again
+
+
+def test_several_errors_with_one_remedy_are_told_once():
+    met = [
+        ("FAILED", "ReadTimeoutError", ""),
+        ("ASSUME_ROLE_DENIED", "AccessDenied", ""),
+        ("FAILED", "ServerDisconnectedError", ""),
+        ("FAILED", "ReadTimeoutError", ""),
+        ("FAILED", "SomethingNew", ""),
+        ("FAILED", None, None),
+    ]
+    assert [about for about, _ in distinct_advice(met)] == [
+        "FAILED (ReadTimeoutError), FAILED (ServerDisconnectedError)",
+        "ASSUME_ROLE_DENIED",
+        "FAILED (SomethingNew), FAILED",
+    ]
+
+
+def test_an_error_of_the_hub_has_advice_as_well(aws_error):
+    advice = advice_on_error(aws_error("RegionDisabledException"))
+    assert advice and "whose STS is active" in advice.fix
+    missing = advice_on_error(NoCredentialsError())
+    assert missing and "AWS_PROFILE" in missing.fix
+    assert advice_on_error(aws_error("SomethingNew")) is None
