@@ -132,6 +132,19 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
     assert published(everything) == before
 
 
+def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_published(
+    demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to scan, so no batch: what follows the batches has to run all the same."""
+    inactive = next(account.id for account in demo.world.accounts.values() if account.state != "ACTIVE")
+    monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", f"{inactive},999999999999")
+    night(monkeypatch, "2026-11-01")
+    assert run_dag("ecr_inventory") == ("success", {})
+    assert run_dag("ecr_compliance") == ("success", {})
+    assert published("SELECT DISTINCT account_id, outcome FROM scan_targets") == [(inactive, "ACCOUNT_INACTIVE")]
+    assert published("SELECT coverage_percent, missing_accounts FROM publication") == [(None, ["999999999999"])]
+
+
 # What tells two runs from each other that saw the same.
 TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time"}
 
@@ -177,7 +190,11 @@ TOTAL_FAILURES = {
     "role": ({"ECR_AUDIT_ROLE_NAME": "no-such-role"}, "commit_snapshot", "No target of a member account was collected"),
     "keys": ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "discover_organization", "AWS refuses the hub's credentials"),
     "no keys": ({"AWS_ACCESS_KEY_ID": None}, "discover_organization", "No AWS credentials"),
-    "region": ({"ECR_AUDIT_REGIONS": "eu-west-11"}, "plan_scan", "'eu-west-11' is no region of ECR in partition aws"),
+    "region": (
+        {"ECR_AUDIT_REGIONS": "eu-west-11"},
+        "plan_scan",
+        "'eu-west-11' is not a region of ECR in partition",
+    ),
     "connection": ({"ECR_AUDIT_AWS_CONN_ID": "nowhere"}, "discover_organization", "nowhere"),
     "setting": ({"ECR_AUDIT_CONCURRENCY": "lots"}, "discover_organization", "ECR_AUDIT_CONCURRENCY: 'lots'"),
     "lake": ({"ECR_AUDIT_LAKE": "/dev/null/lake"}, "discover_organization", "ECR_AUDIT_LAKE"),

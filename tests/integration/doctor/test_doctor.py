@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-import boto3
-import pyarrow as pa
 import pytest
 from aiohttp import InvalidURL
 
@@ -17,8 +13,6 @@ from ecr_audit.aws.session import connect_hub
 from ecr_audit.demo.faults import Fault, Refuse, Reset, Throttle
 from ecr_audit.doctor import Result, Status, examine
 from ecr_audit.doctor.clock import is_of_time
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import STAGES
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 HUB = "100000000000"
@@ -360,112 +354,6 @@ def test_a_check_that_fails_itself_ends_no_examination(aws, monkeypatch):
         assert "nobody has thought of this" in results[title].found
     assert results["Role in the accounts"].status is Status.SKIPPED
     assert results["Published files"].status is Status.OK
-
-
-def test_an_unwritable_folder(findings, monkeypatch):
-    monkeypatch.setenv("ECR_AUDIT_LAKE", "/dev/null/lake")
-    result = only(findings())
-    assert (result.title, result.status) == ("Lake", Status.FAIL)
-    assert "/dev/null/lake" in result.found
-    assert "ECR_AUDIT_LAKE" in result.fix
-
-
-def test_an_unwritable_folder_of_published_files(findings, monkeypatch, tmp_path):
-    monkeypatch.setenv("ECR_AUDIT_LAKE", str(tmp_path / "lake"))
-    monkeypatch.setenv("ECR_AUDIT_DATA", "/dev/null/data")
-    assert only(findings()).title == "Published files"
-
-
-def test_a_disk_without_locks(findings, monkeypatch):
-    """As an NFS mount without its lock service: a night would end with the same words."""
-
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", no_locks)
-    lake, published = findings()
-    assert [each.title for each in (lake, published)] == ["Lake", "Published files"]
-    for result in (lake, published):
-        assert result.status is Status.FAIL
-        assert "cannot be locked: [Errno 37] No locks available" in result.found
-        assert "lock service" in result.fix
-
-
-@pytest.mark.parametrize("folder", ["data/lake/_commits/inventory", "data/lake/repositories", "data/publish/versions"])
-def test_a_folder_within_that_cannot_be_written(findings, tmp_path, folder):
-    """Mostly one that a run of another user has left; what is above it can be written."""
-    path = tmp_path / folder
-    path.parent.mkdir(parents=True)
-    path.symlink_to("/proc/self/fd")
-    result = only(findings())
-    assert result.title == ("Published files" if "publish" in folder else "Lake")
-    assert f"{path} cannot be written" in result.found
-
-
-@pytest.mark.parametrize("file", ["data/lake/_commits/.lock", "data/publish/.lock"])
-def test_a_lock_file_that_cannot_be_opened(findings, tmp_path, file):
-    path = tmp_path / file
-    path.mkdir(parents=True)
-    assert f"{path} cannot be written" in only(findings()).found
-
-
-def test_published_files_in_a_bucket(findings, monkeypatch, bucket):
-    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}/published")
-    assert findings() == []
-    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
-    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}-too/published")
-    result = only(findings())
-    assert (result.title, result.status) == ("Published files", Status.FAIL)
-    assert "ECR_AUDIT_PUBLISH" in result.fix
-
-
-def test_a_bucket_that_is_not_there(findings, monkeypatch, bucket):
-    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}-too/lake")
-    result = only(findings())
-    assert result.title == "Lake"
-    assert f"s3://{bucket}-too/lake cannot be written" in result.found
-
-
-def test_a_bucket_leaves_no_probe_behind(findings, monkeypatch, bucket):
-    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
-    assert findings() == []
-    # But for the empty object that stands for the lake's folder.
-    keys = [each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
-    assert set(keys) <= {"lake/"}
-
-
-@pytest.mark.parametrize(
-    ("action", "told"), [("PutObject", "written"), ("GetObject", "read back"), ("DeleteObject", "deleted from")]
-)
-def test_a_bucket_that_refuses(findings, monkeypatch, bucket, action, told):
-    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
-    statement = {"Effect": "Deny", "Principal": "*", "Action": f"s3:{action}", "Resource": f"arn:aws:s3:::{bucket}/*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
-    result = only(findings())
-    boto3.client("s3").delete_bucket_policy(Bucket=bucket)
-    assert result.title == "Lake"
-    assert f"cannot be {told}" in result.found
-
-
-def test_a_lake_of_another_organization(findings, tmp_path):
-    with Lake(str(tmp_path / "data/lake")).writer("inventory", date(2026, 11, 1)) as writer:
-        for table in STAGES["inventory"]:
-            writer.write(table, pa.Table.from_pylist([], schema=table.schema))
-        writer.commit({"organization_id": "o-another1234"})
-    result = only(findings())
-    assert result.title == "Lake"
-    assert "o-another1234" in result.found and "o-demo0ecr0audit" in result.found
-
-
-def test_waivers_that_cannot_be_read(findings, monkeypatch, tmp_path):
-    path = tmp_path / "waivers.yaml"
-    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
-    assert "cannot be read" in only(findings()).found
-    path.write_text("waivers: []\n")
-    assert findings() == []
-    path.write_text("waivers:\n  - id: W-1\n")
-    assert only(findings()).title == "Waivers"
 
 
 def test_a_connection_that_is_not_there(aws, monkeypatch):
