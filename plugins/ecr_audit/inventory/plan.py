@@ -24,7 +24,7 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
 from ecr_audit.inventory.missing import Missing, named_in_vain, nearest, not_a_region, not_an_account
-from ecr_audit.inventory.regions import known_regions
+from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
@@ -160,15 +160,17 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     """
     plan = read_plan(lake, plan_id)
     accounts = staged_table(lake, plan, "accounts.parquet")
-    last = _last_scan(lake, plan.snapshot_date)
     offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
     is_certain = plan.regions_error is None
+    if not is_certain:
+        offered = with_named(offered, hub, limits.regions)
     regions, missing_regions = wanted_regions(offered, settings, limits, hub.partition, is_certain=is_certain)
     wanted, missing_accounts = _wanted_accounts(accounts, settings, limits)
     missing = Missing(missing_accounts, missing_regions)
     for sentence in missing.sentences():
         log.warning("%s", sentence)
     active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
+    last = _last_scan(lake, plan.snapshot_date)
     batch_of = _batch_of(active, _calls_by_account(last), settings.batch_accounts, len(regions))
     targets = pa.Table.from_pylist(
         [
@@ -234,13 +236,12 @@ def wanted_regions(
 ) -> tuple[list[Region], list[str]]:
     """The regions that the settings and the run ask for, and what ECR_AUDIT_REGIONS names that is not offered.
 
-    When it is not certain which are offered, because EC2 would not say, both are taken at their word. Raises PlanError
-    for a region of the run's own limits that is not offered, and when the setting names none that is.
+    When it is not certain which are offered, because EC2 would not say, the setting is taken at its word. Raises
+    PlanError for a region of the run's own limits that is not offered, and when the setting names none that is.
     """
     known = {region.name: region for region in offered}
     if not is_certain:
-        named = (*settings.regions, *limits.regions)
-        known |= {name: region_of(name, partition) for name in named if name not in known}
+        known |= {name: region_of(name, partition) for name in settings.regions if name not in known}
     missing = named_in_vain(settings.regions, known)
     for name in limits.regions:
         if name not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -43,6 +43,13 @@ def known_regions(lake: Lake, hub: Hub, snapshot_date: date) -> KnownRegions:
     scanned = [region_of(name, hub.partition) for name in _regions_of(lake, known)]
     by_name = {region.name: region for region in (*scanned, *offered.regions)}
     return KnownRegions([by_name[name] for name in sorted(by_name)], None, offered.doubt)
+
+
+def with_named(regions: Sequence[Region], hub: Hub, names: Iterable[str]) -> list[Region]:
+    """An older list of regions, with those of `names` that botocore knows: they may have opened since."""
+    listed = {region.name for region in regions}
+    wanted = set(hub.session.get_available_regions("ecr", hub.partition)) & set(names) - listed
+    return sorted([*regions, *(region_of(name, hub.partition) for name in wanted)], key=lambda region: region.name)
 
 
 def _regions_of(lake: Lake, commit: Commit | None) -> set[str]:

@@ -238,7 +238,7 @@ def test_a_region_that_is_asked_for_may_have_opened_since(night):
     refuse(night, EU, US)
     night.run(SECOND, regions=(EU, US))
     assert regions_of(night, SECOND) == {EU, US}
-    with pytest.raises(PlanError, match="'eu-west-9' is no region"):
+    with pytest.raises(PlanError, match="'eu-west-9' is not a region"):
         night.run(THIRD, limits=Limits(regions=["eu-west-9"]))
 
 

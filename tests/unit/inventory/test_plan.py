@@ -152,13 +152,12 @@ def test_what_the_settings_name_and_is_not_there_is_left_out_and_reported(compan
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == missing.sentences()
 
 
-def test_without_ec2s_word_a_setting_and_a_form_are_taken_at_theirs(company, limits):
+def test_without_ec2s_word_a_setting_is_taken_at_its_own(company):
     """botocore's list may lack regions that are newer than it: what is not known to be gone stays in coverage."""
     company.doubt = "UnauthorizedOperation"
     assert regions(company) == {"eu-south-1", "eu-west-1", "us-east-1"}
     rows = targets(company, regions=("eu-west-1", "me-newer-1"))
     assert {row["region"]: row["opt_in"] for row in rows} == {"eu-west-1": False, "me-newer-1": True}
-    assert regions(company, limits(regions=["me-newer-1"])) == {"me-newer-1"}
 
 
 def test_a_second_organization_is_kept_out_of_a_lake(company):
