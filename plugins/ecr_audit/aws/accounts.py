@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.calls import Call, Flow, Identity, Pacer
+from ecr_audit.aws.calls import Call, Flow, Pacer
 from ecr_audit.aws.clients import Clients
 from ecr_audit.aws.session import Hub, HubError
 
@@ -43,10 +43,15 @@ class HubIdentity:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        # Whether they are known to be valid in each region that is enabled. Nobody knows of which endpoint of STS a
+        # token of theirs is; without a token they are a user's keys, which are valid.
+        self.valid_in_enabled_regions = False
 
     async def credentials(self) -> ReadOnlyCredentials:
         # Their source may be a file, a process or a server.
-        return await asyncio.to_thread(self._hub.credentials)
+        found = await asyncio.to_thread(self._hub.credentials)
+        self.valid_in_enabled_regions = not found.token
+        return found
 
     def expire(self, used: ReadOnlyCredentials) -> None:
         """Nothing to do: what the source gives at the next call is all that there is."""
@@ -54,6 +59,9 @@ class HubIdentity:
 
 class MemberIdentity:
     """The audit role in a member account. Credentials are global: one AssumeRole serves all regions."""
+
+    # Their token is of a regional endpoint of STS, as `Clients` sees to.
+    valid_in_enabled_regions = True
 
     def __init__(self, hub: Hub, clients: Clients, account_id: str, role_name: str, external_id: str | None) -> None:
         self._hub = HubIdentity(hub)
@@ -98,7 +106,7 @@ class MemberIdentity:
 class Entry:
     """What became of entering an account."""
 
-    identity: Identity
+    identity: HubIdentity | MemberIdentity
     # The regions that the account can use; None when it was not asked, or would not say, so that each must be tried.
     enabled_regions: frozenset[str] | None
     # Why the account cannot be entered at all; its targets end with the outcome of this.
@@ -111,6 +119,10 @@ class Entry:
         if not opt_in:
             return True
         return None if self.enabled_regions is None else region in self.enabled_regions
+
+    def may_tell(self, region: str, *, opt_in: bool) -> bool:
+        """Whether nobody could say that the region is enabled, and the region's own answers to the credentials can."""
+        return self.has_enabled(region, opt_in=opt_in) is None and self.identity.valid_in_enabled_regions
 
 
 def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regions: bool) -> Flow:

@@ -70,7 +70,7 @@ def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disa
     """A flow that reads every repository of one account in one region. Returns a TargetScan.
 
     `may_be_disabled`: an opt-in region of which the account did not say whether it is enabled, so that the region's own
-    word has to do (see `_is_disabled`).
+    word has to do (see `_is_disabled`); and the credentials are such that it can.
 
     Whatever AWS answers is the scan's outcome, never an exception. A list that breaks off is thrown away: half of it
     would pass for the whole. Tags are read only where there are repositories; that they cannot be read loses no
@@ -125,10 +125,10 @@ def _unread(identity: Identity, account_id: str, region: str, error: Exception, 
 def _is_disabled(identity: Identity, region: str) -> Flow:
     """A flow that asks STS in an opt-in region, too, whether it knows the credentials that ECR there does not.
 
-    It must be asked only with the audit role's: those come from a regional endpoint of STS, and their tokens are valid
-    in every region that the account has enabled (IAM User Guide, "Manage AWS STS in an AWS Region"). So when two
-    services of a region do not know them, the region is not enabled. GetCallerIdentity needs no permission, and no
-    policy can deny it (AWS STS API Reference). Any other answer leaves it unknown: False.
+    It must be asked only with credentials that are valid in every region that the account has enabled: a user's keys,
+    or a token of a regional endpoint of STS (IAM User Guide, "Manage AWS STS in an AWS Region"). So when two services
+    of a region do not know them, the region is not enabled. GetCallerIdentity needs no permission, and no policy can
+    deny it (AWS STS API Reference). Any other answer leaves it unknown: False.
     """
     try:
         yield Call(identity, "sts", region, "get_caller_identity", {}, "Account")

@@ -49,7 +49,7 @@ from ecr_audit.demo.services import LISTINGS, OPERATIONS
 from ecr_audit.demo.world import World
 
 # The services that an account can call only in regions that are enabled for it. (So is STS; but the hub signs for the
-# region that it is in, which need not be one of the world's: only sessions of a role are refused by it.)
+# region that it is in, which need not be one of the world's.)
 _REGIONAL = ("ec2", "ecr", "tagging")
 
 
@@ -169,8 +169,10 @@ class EmulatedAws:
         caller = self._identities.find(key_id, request.headers.get("X-Amz-Security-Token", ""))
         if caller is None:
             raise AwsError(*service.unknown_key)
-        is_regional = service_name in _REGIONAL or (service_name == "sts" and caller.session_token)
-        if is_regional and not self.world.is_enabled(caller.account_id, region):
+        is_there = caller.session_token or region in self.world.opt_in_regions
+        if (service_name in _REGIONAL or (service_name == "sts" and is_there)) and not self.world.is_enabled(
+            caller.account_id, region
+        ):
             raise AwsError(*service.unknown_key)
         if caller.expires_at < time.time():
             raise AwsError(*service.expired_key)

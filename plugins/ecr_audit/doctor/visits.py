@@ -84,10 +84,9 @@ class _Visitor:
         return MemberIdentity(self._hub, self._clients, account_id, settings.role_name, settings.external_id)
 
     async def _target(self, account_id: str, entry: Entry, region: Region) -> TargetScan:
-        enabled = entry.has_enabled(region.name, opt_in=region.opt_in)
-        if enabled is False:
+        if entry.has_enabled(region.name, opt_in=region.opt_in) is False:
             return _ended(account_id, region, Outcome.REGION_DISABLED)
-        may_be_disabled = enabled is None and isinstance(entry.identity, MemberIdentity)
+        may_be_disabled = entry.may_tell(region.name, opt_in=region.opt_in)
         flow = probe_target(entry.identity, account_id, region.name, may_be_disabled=may_be_disabled)
         ended = await self._result(flow)
         return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended

@@ -225,15 +225,14 @@ class _AccountScan:
                 self._on_end((self._unread(region, Outcome.FAILED, entry), cost))
             elif entry.error is not None:
                 self._on_end((self._unread(region, outcome_of_assume_role(entry.error), entry.error), cost))
-            elif (enabled := entry.has_enabled(region, opt_in=target["opt_in"])) is False:
+            elif entry.has_enabled(region, opt_in=target["opt_in"]) is False:
                 self._on_end((self._unread(region, Outcome.REGION_DISABLED), cost))
             else:
                 flow = scan_target(
                     entry.identity,
                     self._account_id,
                     region,
-                    # Nobody knows which endpoint of STS the hub's own token is from.
-                    may_be_disabled=enabled is None and isinstance(entry.identity, MemberIdentity),
+                    may_be_disabled=entry.may_tell(region, opt_in=target["opt_in"]),
                     collect_tags=self._settings.collect_tags,
                 )
                 self._submit(flow, partial(self._scanned, region, cost), priority=-_last_duration(target))

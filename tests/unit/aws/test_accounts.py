@@ -11,7 +11,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws import accounts
-from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, HubIdentity, MemberIdentity, enter_account
+from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, Entry, HubIdentity, MemberIdentity, enter_account
 from ecr_audit.aws.session import Hub
 
 START = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -195,11 +195,25 @@ def test_a_renewal_that_is_refused_is_tried_again_at_the_next_call(member, clien
     assert key_of(identity) == "member-2"
 
 
+@pytest.mark.parametrize(("token", "valid"), [(None, True), ("", True), ("of-some-endpoint", False)])
+def test_the_hubs_credentials_can_tell_of_regions_only_without_a_token(token, valid):
+    found = SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(token=token))
+    identity = HubIdentity(Hub(SimpleNamespace(get_credentials=lambda: found), "111111111111", "aws", "us-east-1"))
+    entry = Entry(identity, None)
+    assert not entry.may_tell("me-south-1", opt_in=True)
+    credentials_of(identity)
+    assert entry.may_tell("me-south-1", opt_in=True) is valid
+    assert not entry.may_tell("eu-west-1", opt_in=False)
+    assert not Entry(identity, frozenset({"me-south-1"})).may_tell("me-south-1", opt_in=True)
+
+
 def test_the_hubs_credentials_are_looked_up_at_every_use():
     keys = iter(["first", "renewed"])
-    session = SimpleNamespace(
-        get_credentials=lambda: SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(access_key=next(keys)))
-    )
+
+    def frozen():
+        return SimpleNamespace(access_key=next(keys), token=None)
+
+    session = SimpleNamespace(get_credentials=lambda: SimpleNamespace(get_frozen_credentials=frozen))
     identity = HubIdentity(Hub(session, "111111111111", "aws", "us-east-1"))
     used = credentials_of(identity)
     identity.expire(used)
