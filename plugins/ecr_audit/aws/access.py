@@ -1,0 +1,138 @@
+"""The way to AWS: one session for all that the audit calls, and what its clients have to be made with.
+
+Hub, scan, lake, publications and waivers share it: credentials, proxies, trusted certificates, region and endpoints are
+those of boto3's own chain, or those of the source that `use_access` names, such as an Airflow connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+log = logging.getLogger(__name__)
+
+# A source is asked again after so many seconds: a connection's keys may have been replaced, which a web server that
+# runs for months has to notice.
+SOURCE_SECONDS = 300
+
+# One for each file that is read at once, and for each thread of a transfer.
+_S3_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class AwsAccess:
+    """How AWS is reached: whose credentials sign, and what every client is made with."""
+
+    session: boto3.Session
+    # Its options win over those that a caller of `client` gives.
+    config: Config | None = None
+    # True, False or the path of a bundle, as boto3 takes it; None: as botocore finds it.
+    verify: bool | str | None = None
+    # By service, as boto3 names it; "" for all others.
+    endpoint_urls: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def region(self) -> str | None:
+        """The region that clients call unless they are given another; None when nothing names one.
+
+        AWS_REGION is what containers of AWS and other SDKs know it by; boto3 reads AWS_DEFAULT_REGION only.
+        """
+        return (
+            self.session.region_name
+            or getattr(self.config, "region_name", None)
+            or os.environ.get("AWS_REGION")
+            or None
+        )
+
+    def client(self, service: str, region: str | None = None, config: Config | None = None, **keys: Any) -> Any:
+        """A boto3 client. `keys`: credentials instead of the session's, as boto3 names them. Raises BotoCoreError."""
+        if config and self.config:
+            config = config.merge(self.config)
+        with _lock:
+            return self.session.client(
+                service,
+                region_name=region or self.region,
+                config=config or self.config,
+                verify=self.verify,
+                endpoint_url=self.endpoint_urls.get(service) or self.endpoint_urls.get(""),
+                **keys,
+            )
+
+    @cached_property
+    def s3(self) -> Any:
+        """The one client of all places on S3: to make another takes longer than most calls."""
+        return self.client("s3", config=Config(max_pool_connections=_S3_CONNECTIONS))
+
+
+# Gives the way to AWS; None stands for boto3's own chain. May raise what it likes.
+Source = Callable[[], AwsAccess | None]
+
+
+@dataclass
+class _Current:
+    """What this process goes by."""
+
+    source: Source | None = None
+    access: AwsAccess | None = None
+    # None: the source has named no other than boto3's own chain.
+    asked_at: float | None = None
+
+
+_current = _Current()
+
+# Held to ask a source and to make a client, which boto3 cannot do in several threads at once. Calling a client needs none.
+_lock = threading.RLock()
+
+
+def use_access(source: Source | None) -> None:
+    """Let this process reach AWS as `source` says, which is asked when AWS is needed; None: by boto3's own chain."""
+    global _current
+    with _lock:
+        if source is None or source != _current.source:
+            _current = _Current(source)
+
+
+def aws_access() -> AwsAccess:
+    """How this process reaches AWS. Raises what its source raises, and BotoCoreError for a profile that is not there.
+
+    A source that fails when it is asked again changes nothing.
+    """
+    with _lock:
+        asked = _current.asked_at
+        if _current.access is None or (asked is not None and time.monotonic() > asked + SOURCE_SECONDS):
+            _forget_empty_variables()
+            try:
+                given = _current.source() if _current.source else None
+            except Exception:
+                if _current.access is None:
+                    raise
+                log.warning("The way to AWS could not be asked for again; the known one is taken", exc_info=True)
+                given = _current.access
+            _current.access = given or AwsAccess(boto3.Session())
+            _current.asked_at = time.monotonic() if given else None
+        return _current.access
+
+
+def named_access() -> AwsAccess | None:
+    """The way to AWS where it is another than boto3's own chain; else None. Raises as `aws_access` does."""
+    access = aws_access()
+    return access if _current.asked_at is not None else None
+
+
+def _forget_empty_variables() -> None:
+    """Take empty variables out of the environment: like empty settings they are not given, but botocore fails on some.
+
+    They come of `VARIABLE=` in an env file.
+    """
+    for name in list(os.environ):
+        if (name.startswith("AWS_") or name == "REQUESTS_CA_BUNDLE") and not os.environ[name].strip():
+            del os.environ[name]
