@@ -1,7 +1,8 @@
 """The way to AWS: one session for all that the audit calls, and what its clients have to be made with.
 
 Hub, scan, lake, publications and waivers share it: credentials, proxies, trusted certificates, region and endpoints are
-those of boto3's own chain, or those of the source that `use_access` names, such as an Airflow connection.
+those of boto3's own chain, or those of the source that `use_access` names, such as an Airflow connection. Light to
+import, for whoever only names a source.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class AwsAccess:
     @cached_property
     def s3(self) -> Any:
         """The one client of all places on S3: to make another takes longer than most calls."""
+        from botocore.config import Config
+
         return self.client("s3", config=Config(max_pool_connections=_S3_CONNECTIONS))
 
 
@@ -117,7 +121,7 @@ def aws_access() -> AwsAccess:
                     raise
                 log.warning("The way to AWS could not be asked for again; the known one is taken", exc_info=True)
                 given = _current.access
-            _current.access = given or AwsAccess(boto3.Session())
+            _current.access = given or _own_chain()
             _current.asked_at = time.monotonic() if given else None
         return _current.access
 
@@ -126,6 +130,12 @@ def named_access() -> AwsAccess | None:
     """The way to AWS where it is another than boto3's own chain; else None. Raises as `aws_access` does."""
     access = aws_access()
     return access if _current.asked_at is not None else None
+
+
+def _own_chain() -> AwsAccess:
+    import boto3
+
+    return AwsAccess(boto3.Session())
 
 
 def _forget_empty_variables() -> None:

@@ -6,11 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ecr_audit.aws.access import AwsAccess, aws_access
 from ecr_audit.aws.outcomes import error_code, error_message
 
 CONNECT_SECONDS = 5
@@ -26,7 +26,7 @@ class HubError(RuntimeError):
 class Hub:
     """The account that the audit runs from: the management account, or a delegated administrator."""
 
-    session: boto3.Session
+    access: AwsAccess
     account_id: str
     partition: str
     region: str
@@ -35,11 +35,11 @@ class Hub:
         """A client with the hub's own credentials, in its region, that retries as botocore's standard mode does."""
         retries: Any = {"mode": "standard", "total_max_attempts": 8}
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
-        return self.session.client(service, region_name=self.region, config=config)
+        return self.access.client(service, self.region, config)
 
     def credentials(self) -> ReadOnlyCredentials:
         """The hub's credentials as they are now; refreshed by botocore where their source can refresh."""
-        found = self.session.get_credentials()
+        found = self.access.session.get_credentials()
         if found is None:
             raise HubError(NO_CREDENTIALS)
         return found.get_frozen_credentials()
@@ -54,22 +54,22 @@ NO_CREDENTIALS = (
 HOME_REGION = "us-east-1"
 
 
-def connect_hub(session: boto3.Session | None = None) -> Hub:
-    """Find out who the hub is. `session`: from an Airflow connection; default: boto3's own chain.
+def connect_hub() -> Hub:
+    """Find out who the hub is, on the way to AWS that this process goes.
 
     The partition comes from the caller's ARN, so that GovCloud and China work without a setting.
-    Raises HubError when there are no credentials or they are refused.
+    Raises HubError when there are no credentials or they are refused, and what the source of `use_access` raises.
     """
     # At DEBUG it logs requests and answers in whole: session tokens, and the secret keys that AssumeRole gives.
     logging.getLogger("botocore").setLevel(logging.INFO)
     try:
-        session = session or boto3.Session()
-        region = session.region_name or HOME_REGION
-        identity = Hub(session, "", "", region).client("sts").get_caller_identity()
+        access = aws_access()
+        region = access.region or HOME_REGION
+        identity = Hub(access, "", "", region).client("sts").get_caller_identity()
     except ClientError as error:
         raise HubError(f"AWS refuses the hub's credentials: {error_code(error)}: {error_message(error)}") from error
     except BotoCoreError as error:
         if error_code(error) in ("NoCredentialsError", "PartialCredentialsError"):
             raise HubError(NO_CREDENTIALS) from error
         raise HubError(f"AWS cannot be asked who the hub is: {error}") from error
-    return Hub(session, identity["Account"], identity["Arn"].split(":")[1], region)
+    return Hub(access, identity["Account"], identity["Arn"].split(":")[1], region)

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -71,7 +70,6 @@ class _Visitor:
         self._pacer = Pacer(ACCOUNTS_PER_SECOND)
         # Making clients is not thread-safe, and calling them is.
         self._making = threading.Lock()
-        self._session = boto3.Session(region_name=hub.region)
 
     def visit(self, account: Account) -> Visit:
         refusals: dict[str, ClientError | BotoCoreError] = {}
@@ -81,7 +79,7 @@ class _Visitor:
             return Visit(account, {ASSUME_ROLE: error})
         for action, service, region, method, parameters in self._calls():
             with self._making:
-                client = self._session.client(service, region_name=region, config=_CONFIG, **credentials)
+                client = self._hub.access.client(service, region, _CONFIG, **credentials)
             try:
                 getattr(client, method)(**parameters)
             except (ClientError, BotoCoreError) as error:

@@ -11,6 +11,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws import accounts
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, HubIdentity, MemberIdentity, enter_account
 from ecr_audit.aws.session import Hub
 
@@ -38,7 +39,8 @@ def clock(monkeypatch) -> Clock:
 @pytest.fixture
 def hub() -> Hub:
     keys = {"aws_access_key_id": "hub-key", "aws_secret_access_key": "secret"}
-    return Hub(boto3.Session(**keys, region_name="us-gov-west-1"), "111111111111", "aws-us-gov", "us-gov-west-1")
+    access = AwsAccess(boto3.Session(**keys, region_name="us-gov-west-1"))
+    return Hub(access, "111111111111", "aws-us-gov", "us-gov-west-1")
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ def test_the_hubs_credentials_are_looked_up_at_every_use():
     session = SimpleNamespace(
         get_credentials=lambda: SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(access_key=next(keys)))
     )
-    identity = HubIdentity(Hub(session, "111111111111", "aws", "us-east-1"))
+    identity = HubIdentity(Hub(AwsAccess(session), "111111111111", "aws", "us-east-1"))
     used = credentials_of(identity)
     identity.expire(used)
     assert (used.access_key, key_of(identity)) == ("first", "renewed")
