@@ -65,7 +65,9 @@ def tell_failed_run(context: Any) -> None:
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import run_failed
+    from ecr_audit_aws import use_connection
 
+    use_connection()
     task = context.get("task")
     message = run_failed(
         context["dag"].dag_id,

@@ -224,7 +224,7 @@ def test_a_night_for_which_it_has_the_only_keys(
     connect: Connect,
     run_dag: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """They are of a role that is assumed with the connection's own: for AWS and S3, also in processes of their own."""
     store, s3_url = s3
@@ -254,7 +254,7 @@ def test_a_night_for_which_it_has_the_only_keys(
         for dag_id in ("ecr_inventory", "ecr_compliance", "ecr_freshness"):
             assert run_dag(dag_id) == ("success", {})
     assert len(started) == 3
-    assert HUB_SECRET_ACCESS_KEY not in "".join(started)
+    assert HUB_SECRET_ACCESS_KEY not in "".join([*started, *capfd.readouterr()])
     assert newest(load_settings()).snapshot_date == datetime.now(UTC).date()
     found = ecr_audit.query("SELECT count(*) AS repositories FROM repositories")
     assert found["repositories"][0] > 0

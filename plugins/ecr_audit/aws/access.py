@@ -98,8 +98,13 @@ _lock = threading.RLock()
 
 
 def use_access(source: Source | None) -> None:
-    """Let this process reach AWS as `source` says, which is asked when AWS is needed; None: by boto3's own chain."""
+    """Let this process reach AWS as `source` says, which is asked when AWS is needed; None: by boto3's own chain.
+
+    Empty variables of AWS are taken out of the environment: like empty settings they are not given, but botocore fails
+    on some of them. They come of `VARIABLE=` in an env file.
+    """
     global _current
+    _forget_empty_variables()
     with _lock:
         if source is None or source != _current.source:
             _current = _Current(source)
@@ -139,10 +144,6 @@ def _own_chain() -> AwsAccess:
 
 
 def _forget_empty_variables() -> None:
-    """Take empty variables out of the environment: like empty settings they are not given, but botocore fails on some.
-
-    They come of `VARIABLE=` in an env file.
-    """
     for name in list(os.environ):
         if (name.startswith("AWS_") or name == "REQUESTS_CA_BUNDLE") and not os.environ[name].strip():
             del os.environ[name]
