@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 # runs for months has to notice.
 SOURCE_SECONDS = 300
 
+# What names the region, before the profile's, in the order in which the AWS CLI takes it (AWS CLI User Guide,
+# "Environment variables"). boto3 by itself reads only the second.
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
 # One for each file that is read at once, and for each thread of a transfer.
 _S3_CONNECTIONS = 32
 
@@ -44,22 +48,17 @@ class AwsAccess:
 
     @property
     def region(self) -> str | None:
-        """The region that clients call unless they are given another; None when nothing names one.
-
-        AWS_REGION is what containers of AWS and other SDKs know it by; boto3 reads AWS_DEFAULT_REGION only.
-        """
-        return (
-            self.session.region_name
-            or getattr(self.config, "region_name", None)
-            or os.environ.get("AWS_REGION")
-            or None
-        )
+        """The region that clients call unless they are given another; None when nothing names one."""
+        named = self.session.region_name or getattr(self.config, "region_name", None)
+        return named or region_of_environment()[0] or None
 
     def client(self, service: str, region: str | None = None, config: Config | None = None, **keys: Any) -> Any:
         """A boto3 client. `keys`: credentials instead of the session's, as boto3 names them. Raises BotoCoreError."""
         if config and self.config:
             config = config.merge(self.config)
         with _lock:
+            # Whatever the environment says: a token of STS's global endpoint is not valid in opt-in regions.
+            self.session._session.set_config_variable("sts_regional_endpoints", "regional")
             return self.session.client(
                 service,
                 region_name=region or self.region,
@@ -137,10 +136,16 @@ def named_access() -> AwsAccess | None:
     return access if _current.asked_at is not None else None
 
 
+def region_of_environment() -> tuple[str, str]:
+    """The region that a variable names, and the variable; both empty when none does."""
+    named = ((os.environ.get(variable, "").strip(), variable) for variable in REGION_VARIABLES)
+    return next(((region, variable) for region, variable in named if region), ("", ""))
+
+
 def _own_chain() -> AwsAccess:
     import boto3
 
-    return AwsAccess(boto3.Session())
+    return AwsAccess(boto3.Session(region_name=region_of_environment()[0] or None))
 
 
 def _forget_empty_variables() -> None:

@@ -257,3 +257,29 @@ def test_a_connection_says_where_aws_is_and_how_patient_to_be(serve, monkeypatch
             return way.timeout.sock_connect, way.timeout.sock_read, way.timeout.total
 
     assert asyncio.run(main()) == (clients_module.CONNECT_SECONDS, 90, 95)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
+def test_tokens_come_from_a_regional_endpoint_whatever_the_environment_says(monkeypatch, region):
+    """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    role = {"RoleArn": "a" * 20, "RoleSessionName": "test"}
+    way = Clients(aws_access(), 1)._rehearse("sts", region, "assume_role", role)
+    assert way.url.host == f"sts.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-2"}, "eu-west-1"),
+        ({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
+    ],
+)
+def test_s3_and_the_hub_are_reached_in_the_region_of_the_environment(monkeypatch, variables, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (aws_access().region, aws_access().s3.meta.region_name) == (region, region)
