@@ -151,6 +151,8 @@ class _Airflow:
         from ecr_audit.settings import SettingsError, load_settings
 
         self._console = console
+        # Between the tasks, too, Airflow looks for connections in its database, such as the one to AWS.
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
         try:
             self._settings = load_settings()
         except SettingsError as fault:
@@ -170,13 +172,13 @@ class _Airflow:
 
     def audit(self, snapshot_date: date | None, title: str) -> bool:
         """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
-        from ecr_audit.lake import Lake
+        from ecr_audit.lake import open_lake
 
         if snapshot_date:
             os.environ["ECR_AUDIT_SNAPSHOT_DATE"] = snapshot_date.isoformat()
         self._console.print(f"\n[bold]{snapshot_date or 'Inventory'}[/] {title}")
         inventory = self._run("ecr_inventory", {})
-        lake = Lake(self._settings.lake_root)
+        lake = open_lake(self._settings)
         commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
         commit = next((each for each in commits if each and each.details["run_id"] == inventory.run_id), None)
         if commit is None:

@@ -71,9 +71,10 @@ def _connect_hub() -> Any:
 
     if load_settings().aws_conn_id is None:
         return connect_hub()
-    import ecr_audit_airflow
+    import ecr_audit_aws
 
-    return ecr_audit_airflow.connect_hub()
+    # From here on also for what is on S3.
+    return ecr_audit_aws.connect_hub()
 
 
 def _postgres_uri() -> str | None:

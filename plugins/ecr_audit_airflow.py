@@ -1,4 +1,4 @@
-"""What the DAGs share of Airflow: the asset between them, how their tasks behave, and the connections they may use.
+"""What the DAGs share of Airflow: the asset between them, how their tasks behave, and the connection to PostgreSQL.
 
 Light to import: DAG files do so at every parse.
 """
@@ -11,7 +11,15 @@ from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 
+from ecr_audit_aws import use_connection
 from ecr_audit_observability import name_the_run, report
+
+
+def begin_task(context: Any) -> None:
+    """What every task begins with: the run in its log lines, and the way to AWS."""
+    name_the_run(context)
+    use_connection()
+
 
 # Updated by every committed snapshot; its events carry the snapshot's date. Airflow shows the extra on the asset's
 # page, which, unlike a DAG's, has no place for a plugin's link.
@@ -24,29 +32,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy([RetryRule("ecr_audit.errors.FinalError", RetryAction.FAIL)]),
     # Longer than ECR_AUDIT_BATCH_SECONDS may be, so that a batch always gets to write what it has.
     "execution_timeout": timedelta(hours=1),
-    "pre_execute": name_the_run,
+    "pre_execute": begin_task,
     "post_execute": report,
 }
-
-
-def connect_hub() -> Any:
-    """The hub account, through the Airflow connection that the settings name, or else boto3's own chain.
-
-    Raises AirflowNotFoundException for an unknown connection, and what `ecr_audit.aws.session.connect_hub` raises.
-    """
-    from airflow.sdk import BaseHook
-
-    from ecr_audit.aws.session import connect_hub
-    from ecr_audit.settings import load_settings
-
-    conn_id = load_settings().aws_conn_id
-    if conn_id is None:
-        return connect_hub()
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
-
-    # Asked for here, because the hook only warns of an unknown id and goes on with whatever credentials it finds.
-    BaseHook.get_connection(conn_id)
-    return connect_hub(AwsGenericHook(aws_conn_id=conn_id, client_type="sts").get_session())
 
 
 def postgres_uri() -> str | None:

@@ -65,7 +65,9 @@ def tell_failed_run(context: Any) -> None:
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import run_failed
+    from ecr_audit_aws import use_connection
 
+    use_connection()
     task = context.get("task")
     message = run_failed(
         context["dag"].dag_id,
@@ -85,7 +87,9 @@ def tell_missed_night(context: Any) -> None:
     from ecr_audit.alerts.runs import missed_night
     from ecr_audit.freshness import missed_night as look
     from ecr_audit.settings import load_settings
+    from ecr_audit_aws import use_connection
 
+    use_connection()
     try:
         told = look(load_settings(), datetime.now(UTC))
     except Exception as error:  # whatever it is, it must not cost the message; its text is for the log

@@ -27,9 +27,16 @@ def _settings() -> Settings:
 
 
 def _newest() -> Published:
-    from ecr_audit.publication import newest
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
-    return newest(_settings())
+    from ecr_audit.publication import PublicationError, newest
+    from ecr_audit_aws import use_connection
+
+    use_connection()
+    try:
+        return newest(_settings())
+    except AirflowNotFoundException as fault:  # the pages know the library's own
+        raise PublicationError(f"ECR_AUDIT_AWS_CONN_ID: {fault}") from fault
 
 
 @cache

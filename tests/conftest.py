@@ -21,6 +21,7 @@ import pytest
 
 import ecr_audit
 from ecr_audit import waivers
+from ecr_audit.aws.access import use_access
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import Finding, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake
@@ -145,6 +146,12 @@ def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[s
         for account in accounts
         for region in sorted(regions)
     ]
+
+
+@pytest.fixture(autouse=True)
+def fresh_access() -> None:
+    """A process keeps the session that it once made, and so the environment of that time; a test has one of its own."""
+    use_access(None)
 
 
 @pytest.fixture(scope="session")

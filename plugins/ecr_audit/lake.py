@@ -23,7 +23,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from ecr_audit.errors import FinalError
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
@@ -102,19 +101,19 @@ class Lake(Storage):
 
     def snapshot_dates(self, stage: str) -> list[date]:
         """Dates of all committed snapshots of a stage, oldest first."""
-        folder = fs.FileSelector(f"{self._base}/_commits/{stage}", allow_not_found=True)
-        names = [info.base_name for info in self._fs.get_file_info(folder)]
+        names = [name.rpartition("/")[2] for name in self.files(f"_commits/{stage}")]
         listed = {date.fromisoformat(name.removesuffix(".json")) for name in names if name.endswith(".json")}
         unlisted = {day for committed, day in self._committed if committed == stage} - listed
         return sorted(listed | {day for day in unlisted if self.exists(_commit_name(stage, day))})
 
     def read_commit(self, stage: str, snapshot_date: date) -> Commit | None:
         """The commit of a date, or None when that stage of that date was never committed."""
-        path = self.absolute(_commit_name(stage, snapshot_date))
-        if self._fs.get_file_info(path).type == fs.FileType.NotFound:
+        content = self.read(_commit_name(stage, snapshot_date))
+        if content is None:
             return None
+        path = self.absolute(_commit_name(stage, snapshot_date))
         try:
-            document = json.loads(self._read_bytes(path))
+            document = json.loads(content)
             _require_readable(path, document["schema_version"])
             return Commit(
                 stage=stage,
@@ -144,20 +143,23 @@ class Lake(Storage):
         return next((commit for commit in commits if commit and commit.is_whole), None)
 
     def location(self, commit: Commit, table: LakeTable) -> str:
-        """Where the committed file of a table is: a local path, or bucket/key on S3 (see `filesystem`)."""
-        return f"{self._base}/{commit.files[table.name]}"
+        """The whole name of the committed file of a table: a local path, or s3://bucket/key."""
+        return self.absolute(commit.files[table.name])
 
     def open_table(self, commit: Commit, table: LakeTable) -> pq.ParquetFile:
         """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns.
 
-        One of an older version has the columns of that version.
+        One of an older version has the columns of that version. One on S3 is read from a copy on the disk, which goes
+        when the file is closed.
         """
-        return self.open_parquet(self.location(commit, table), table.schema_of(commit.schema_version))
+        with self.local(relative := commit.files[table.name]) as path:
+            return self.open_parquet(relative, path, table.schema_of(commit.schema_version))
 
-    def open_parquet(self, location: str, schema: pa.Schema) -> pq.ParquetFile:
-        """Any Parquet file of the lake whose columns must be those of `schema`."""
+    def open_parquet(self, relative: str, path: Path, schema: pa.Schema) -> pq.ParquetFile:
+        """A Parquet file of the lake, which is at a local path, and whose columns must be those of `schema`."""
+        location = self.absolute(relative)
         try:
-            file = pq.ParquetFile(location, filesystem=self._fs)
+            file = pq.ParquetFile(path)
         except (OSError, pa.ArrowInvalid) as fault:
             raise LakeError(f"{location}: cannot be read as Parquet ({fault})") from fault
         if (found := _columns(file.schema_arrow)) != (expected := _columns(schema)):

@@ -43,8 +43,7 @@ _SHOWN_AS: dict[str, dict[str, dict[str, str]]] = {
 
 def write_lake_views(lake: Lake, path: Path) -> None:
     """Write the views file of a lake. On S3 its reader needs DuckDB's httpfs extension and credentials of its own."""
-    scheme = "" if lake.is_local else "s3://"
-    root = quoted(scheme + lake.absolute("").rstrip("/"))
+    root = quoted(lake.absolute("").rstrip("/"))
     statements = [HEADER.format(root=root, macro=read_macro("comparable").removeprefix("CREATE "))]
     dictionary = view_dictionary()
     for stage, tables in STAGES.items():

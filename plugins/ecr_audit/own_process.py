@@ -14,11 +14,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pkgutil import resolve_name
+from queue import SimpleQueue
 from typing import Any
+
+from ecr_audit.aws.access import use_access
 
 
 class ProcessEndedError(RuntimeError):
@@ -29,10 +33,11 @@ def in_own_process(function: str, *arguments: Any) -> Any:
     """The result of a function, run in a new process. Its log lines become the caller's.
 
     `function` is named, `package.module:function`: only the new process has to import it. Raises what the function
-    raises, or ProcessEndedError. Whatever ends the caller ends the process, too.
+    raises, or ProcessEndedError. Whatever ends the caller ends the process, too. While it waits, the caller answers
+    what the process asks by `in_caller`: such as how AWS is reached, and with which credentials now.
     """
     ours, theirs = Pipe()
-    command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+    command = [sys.executable, "-c", f"from {__name__} import _main; _main({theirs.fileno()})"]
     # Modules are found where the caller finds them: Airflow adds its folders to the path of its own process only.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with (
@@ -45,8 +50,11 @@ def in_own_process(function: str, *arguments: Any) -> Any:
         try:
             # Through the pipe, for a connection's password is among the arguments of some.
             ours.send((function, arguments, logging.getLogger().level))
-            while isinstance(said := ours.recv(), logging.LogRecord):
-                logging.getLogger(said.name).handle(said)
+            while not isinstance(said := ours.recv(), tuple):
+                if isinstance(said, logging.LogRecord):
+                    logging.getLogger(said.name).handle(said)
+                else:
+                    ours.send(_outcome(said.function))
         except (EOFError, ConnectionError):
             raise ProcessEndedError(f"{function} was ended by {_what_ended_it(process.wait())}") from None
         finally:
@@ -61,6 +69,55 @@ def _what_ended_it(exit_code: int) -> str:
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 
+def in_caller(function: str) -> Any:
+    """In a process of its own: the result of a function of the process that waits for it. Raises what that raises."""
+    assert _caller is not None, "Nobody waits for this process"  # noqa: S101
+    return _caller.ask(function)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a process wants to be called in its caller."""
+
+    function: str
+
+
+class _Caller:
+    """The other end of the pipe, as the process of its own sees it."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._answers = SimpleQueue[tuple[Any, Exception | None]]()
+        self._sending, self._asking = threading.Lock(), threading.Lock()
+
+    def send(self, what: Any) -> None:
+        """Send a log record, a question or the outcome; any thread may."""
+        with self._sending:
+            self._pipe.send(what)
+
+    def ask(self, function: str) -> Any:
+        """See `in_caller`."""
+        with self._asking:
+            self.send(_Question(function))
+            result, fault = self._answers.get()
+        if fault is not None:
+            raise fault
+        return result
+
+    def listen(self) -> None:
+        """Take the answers, and end this process with its caller."""
+        while True:
+            try:
+                self._answers.put(self._pipe.recv())
+            except (EOFError, OSError):
+                os._exit(1)
+            except Exception as fault:  # of a class that this process has not
+                self._answers.put((None, RuntimeError(f"{type(fault).__name__}: {fault}")))
+
+
+_caller: _Caller | None = None
+
+
 class _Relay(QueueHandler):
     """Sends log records to the caller, their messages complete."""
 
@@ -68,23 +125,31 @@ class _Relay(QueueHandler):
         self.queue.send(record)  # type: ignore[attr-defined]
 
 
-def _main(pipe: Connection) -> None:
+def _main(descriptor: int) -> None:
+    global _caller
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the caller, and that ends this
+    pipe = Connection(descriptor)
     function, arguments, level = pipe.recv()
+    _caller = _Caller(pipe)
+    threading.Thread(target=_caller.listen, daemon=True).start()
     logging.getLogger().setLevel(level)
-    logging.getLogger().addHandler(_Relay(pipe))  # type: ignore[arg-type]
-    threading.Thread(target=_end_with_caller, args=(pipe,), daemon=True).start()
+    logging.getLogger().addHandler(_Relay(_caller))  # type: ignore[arg-type]
+    use_access(_access_of_caller)
+    _caller.send(_outcome(function, *arguments))
+
+
+def _access_of_caller() -> Any:
+    from ecr_audit.aws.handover import access_of_caller
+
+    return access_of_caller()
+
+
+def _outcome(function: str, *arguments: Any) -> tuple[Any, Exception | None]:
+    """The result of a named function, or what it raised."""
     try:
-        pipe.send((resolve_name(function)(*arguments), None))
+        return resolve_name(function)(*arguments), None
     except Exception as fault:
-        pipe.send((None, _sendable(fault)))
-
-
-def _end_with_caller(pipe: Connection) -> None:
-    try:
-        pipe.recv()
-    except EOFError:
-        os._exit(1)
+        return None, _sendable(fault)
 
 
 def _sendable(fault: Exception) -> Exception:
@@ -96,7 +161,3 @@ def _sendable(fault: Exception) -> Exception:
         fault = RuntimeError(f"{type(fault).__name__}: {fault}")
     fault.add_note(where)
     return fault
-
-
-if __name__ == "__main__":
-    _main(Connection(int(sys.argv[1])))

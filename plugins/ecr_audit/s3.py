@@ -1,23 +1,22 @@
-"""Objects below a place on S3, `s3://bucket/prefix`: what is written there, and removed.
+"""Objects below a place on S3, `s3://bucket/prefix`, read and written by boto3 on the audit's one way to AWS.
 
-Reading Parquet is pyarrow's, which cannot say how an object is to be encrypted; so writing is boto3's. Credentials,
-endpoint and region are those of the environment; a bucket in another region is found there.
+A prefix is taken letter by letter: it is no URL, in which a blank would have to be escaped. A bucket in another region
+is found there.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
-from boto3.exceptions import S3UploadFailedError
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ecr_audit.aws.access import aws_access
 from ecr_audit.place import SCHEME
 
 # What a failed call may raise.
-S3_ERRORS = (BotoCoreError, ClientError, S3UploadFailedError)
+S3_ERRORS = (BotoCoreError, ClientError, Boto3Error)
 
 # DeleteObjects takes so many keys a call (Amazon S3 API Reference).
 _DELETED_AT_ONCE = 1000
@@ -32,39 +31,52 @@ class S3:
         self.bucket, _, self._prefix = self.url.removeprefix(SCHEME).partition("/")
         self._encryption = encryption
 
-    @cached_property
+    @property
     def _client(self) -> Any:
-        return boto3.client("s3")
+        return aws_access().s3
 
-    @cached_property
-    def region(self) -> str | None:
-        """The bucket's region; None when it is not told, as of a bucket that is not there."""
+    def exists(self, name: str) -> bool:
+        """Whether there is such an object."""
         try:
-            headers = self._client.head_bucket(Bucket=self.bucket)["ResponseMetadata"]["HTTPHeaders"]
+            self._client.head_object(Bucket=self.bucket, Key=self._key(name))
         except ClientError as refused:
-            headers = refused.response["ResponseMetadata"].get("HTTPHeaders", {})
-        return headers.get("x-amz-bucket-region")  # type: ignore[no-any-return]
+            if _is_missing(refused):
+                return False
+            raise
+        return True
 
     def put(self, local: Path, name: str) -> None:
         """Write an object, whole or not at all, in place of what has its name."""
         self._client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
 
     def get(self, name: str, at_most: int | None = None) -> bytes | None:
-        """What an object holds, `at_most` so many bytes of it; None when there is none."""
+        """The content of an object, `at_most` so many bytes of it; None when there is none."""
         try:
             return bytes(self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read(at_most))
-        except self._client.exceptions.NoSuchKey:
-            return None
+        except ClientError as refused:
+            if _is_missing(refused):
+                return None
+            raise
 
     def download(self, name: str, local: Path) -> None:
-        """Copy an object to a local file."""
-        self._client.download_file(self.bucket, self._key(name), str(local))
+        """Copy an object to a local file. Raises FileNotFoundError when there is none."""
+        try:
+            self._client.download_file(self.bucket, self._key(name), str(local))
+        except ClientError as refused:
+            if _is_missing(refused):
+                raise FileNotFoundError(f"{self.url}/{name}") from refused
+            raise
 
     def names(self, prefix: str) -> list[str]:
         """Names of the objects that begin so. A store may be late to list what is new: nothing may depend on it."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._key(prefix))
-        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        keys = [item["Key"] for page in self._pages(prefix) for item in page.get("Contents", ())]
         return [key.removeprefix(self._key("")) for key in keys]
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below a folder, whose name ends with a slash (or is empty)."""
+        pages = self._pages(prefix, Delimiter="/")
+        below = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+        return [folder.removeprefix(self._key(prefix)).removesuffix("/") for folder in below]
 
     def delete(self, names: list[str]) -> None:
         """Remove objects; those that are not there do not matter."""
@@ -73,6 +85,10 @@ class S3:
             answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
             if faults := answer.get("Errors"):
                 raise ClientError({"Error": {"Code": faults[0]["Code"], "Message": str(faults)}}, "DeleteObjects")
+
+    def _pages(self, prefix: str, **options: str) -> Any:
+        paginator = self._client.get_paginator("list_objects_v2")
+        return paginator.paginate(Bucket=self.bucket, Prefix=self._key(prefix), **options)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
@@ -83,3 +99,8 @@ class S3:
         if self._encryption.startswith("arn:"):
             return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._encryption}
         return {"ServerSideEncryption": self._encryption}
+
+
+def _is_missing(refused: ClientError) -> bool:
+    """Whether there is no such object; an answer to HEAD has no body, and so no other code than its status."""
+    return refused.response.get("Error", {}).get("Code") in ("NoSuchKey", "404")

@@ -15,14 +15,16 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pyarrow import fs
-
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
 
 
 class LakeError(RuntimeError):
     """The lake cannot be read or written; the message names the file and what is wrong with it."""
+
+
+class MissingFileError(LakeError):
+    """A file that is asked for by its name is not in the lake."""
 
 
 @contextmanager
@@ -37,71 +39,86 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Storage:
-    """What a lake is kept in. Names are relative to its root, in errors it is called by its setting."""
+    """The folder or the place on S3 that a lake is kept in. Names are relative to it. All methods raise LakeError."""
 
     def __init__(self, root: str, encryption: str | None = None) -> None:
-        """`encryption`: see `S3`; a folder knows nothing of it."""
+        """`encryption`: see `S3`; a folder knows nothing of it. Nothing is read or written yet."""
         self.root = root
         self._s3 = S3(root, encryption) if is_on_s3(root) else None
-        if self._s3:
-            try:
-                region = f"?region={self._s3.region}" if self._s3.region else ""
-            except S3_ERRORS as fault:
-                raise LakeError(f"ECR_AUDIT_LAKE: '{root}' cannot be reached ({fault})") from fault
-            self._fs, self._base = fs.FileSystem.from_uri(f"{self._s3.url}{region}")
-        else:
-            path = Path(root).absolute()
-            self._fs, self._base = fs.LocalFileSystem(), str(path)
+        self._base = self._s3.url if self._s3 else str(Path(root).absolute())
 
     @property
     def is_local(self) -> bool:
         """Whether the lake is a folder of this machine."""
         return self._s3 is None
 
-    @property
-    def filesystem(self) -> fs.FileSystem:
-        """The file system that `absolute` names places in."""
-        return self._fs
+    def absolute(self, relative: str) -> str:
+        """The whole name of a file or folder of the lake: a local path, or s3://bucket/key."""
+        return f"{self._base}/{relative}"
 
     # Reading
 
     def exists(self, relative: str) -> bool:
         """Whether there is such a file. It is asked for by name, not looked for in a listing, which may be late."""
-        return bool(self._fs.get_file_info(self.absolute(relative)).type == fs.FileType.File)
+        with self._reporting(relative, "read"):
+            return self._s3.exists(relative) if self._s3 else Path(self.absolute(relative)).is_file()
 
     def files(self, relative: str) -> list[str]:
         """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)
-        infos = self._fs.get_file_info(selector)
-        return sorted(info.path.removeprefix(f"{self._base}/") for info in infos if info.type == fs.FileType.File)
+        with self._reporting(relative, "listed"):
+            if self._s3:
+                # What ends with a slash stands for a folder, in the consoles of stores.
+                return sorted(name for name in self._s3.names(f"{relative}/") if not name.endswith("/"))
+            folder = Path(self.absolute(relative))
+            return sorted(str(path.relative_to(self._base)) for path in folder.rglob("*") if path.is_file())
 
     def folders(self, relative: str) -> list[str]:
-        """Names of the folders directly under a folder of the lake."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", allow_not_found=True)
-        return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.Directory)
+        """Names of the folders directly under a folder of the lake, sorted; empty when there is no such folder."""
+        with self._reporting(relative, "listed"):
+            if self._s3:
+                return sorted(self._s3.folders(f"{relative}/"))
+            folder = Path(self.absolute(relative))
+            return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
-    def absolute(self, relative: str) -> str:
-        """The location, within `filesystem`, of a name relative to the lake."""
-        return f"{self._base}/{relative}"
+    def read(self, relative: str) -> bytes | None:
+        """The content of a small file; None when there is no such file."""
+        with self._reporting(relative, "read"):
+            if self._s3:
+                return self._s3.get(relative)
+            try:
+                return Path(self.absolute(relative)).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def fetch(self, relative: str, local: Path) -> None:
-        """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing."""
-        source = self.absolute(relative)
-        try:
-            if self.is_local:
-                try:
-                    os.link(source, local)
-                except OSError:  # another disk, or a file system without links
-                    shutil.copyfile(source, local)
-            else:
-                with self._fs.open_input_stream(source) as stream, local.open("wb") as sink:
-                    shutil.copyfileobj(stream, sink, 1 << 20)
-        except OSError as fault:
-            raise LakeError(f"{source}: cannot be read ({fault})") from fault
+        """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing.
 
-    def _read_bytes(self, location: str) -> bytes:
-        with self._fs.open_input_stream(location) as stream:
-            return bytes(stream.read())
+        Raises MissingFileError.
+        """
+        with self._reporting(relative, "read"):
+            if self._s3:
+                self._s3.download(relative, local)
+                return
+            source = self.absolute(relative)
+            try:
+                os.link(source, local)
+            except OSError:  # another disk, or a file system without links
+                shutil.copyfile(source, local)
+
+    @contextmanager
+    def local(self, relative: str) -> Iterator[Path]:
+        """The file of a local lake itself; of one on S3, a copy for as long as the block lasts.
+
+        Who opens it in the block may read on after it. Raises MissingFileError.
+        """
+        if self.is_local:
+            with self._reporting(relative, "read"):
+                Path(self.absolute(relative)).stat()
+            yield Path(self.absolute(relative))
+            return
+        with tempfile.TemporaryDirectory(prefix="ecr-audit-") as folder:
+            self.fetch(relative, copy := Path(folder, "copy"))
+            yield copy
 
     # Writing
 
@@ -133,38 +150,32 @@ class Storage:
 
     def move_in(self, local: Path, relative: str) -> None:
         """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
-        target = f"{self._base}/{relative}"
-        try:
+        with self._reporting(relative, "written"):
             if self._s3:
                 self._s3.put(local, relative)
                 local.unlink()
-            else:
-                Path(target).parent.mkdir(parents=True, exist_ok=True)
-                with local.open("rb+") as file:
-                    os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
-                local.replace(target)
-        except (OSError, *S3_ERRORS) as fault:
-            raise LakeError(f"{target}: cannot be written ({fault})") from fault
+                return
+            target = Path(self.absolute(relative))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with local.open("rb+") as file:
+                os.fsync(file.fileno())  # content before name: a power cut must not leave an empty file
+            local.replace(target)
 
     def remove_folder(self, relative: str) -> None:
         """Remove a folder of the lake and all that is in it."""
-        if self._s3:
-            try:
+        with self._reporting(relative, "removed"):
+            if self._s3:
                 self._s3.delete(self._s3.names(f"{relative}/"))
-            except S3_ERRORS as fault:
-                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
-        else:
-            shutil.rmtree(self.absolute(relative))
+            else:
+                shutil.rmtree(self.absolute(relative))
 
     def remove_file(self, relative: str) -> None:
         """Remove a file of the lake."""
-        if self._s3:
-            try:
+        with self._reporting(relative, "removed"):
+            if self._s3:
                 self._s3.delete([relative])
-            except S3_ERRORS as fault:
-                raise LakeError(f"{self.absolute(relative)}: cannot be removed ({fault})") from fault
-        else:
-            Path(self.absolute(relative)).unlink()
+            else:
+                Path(self.absolute(relative)).unlink()
 
     def remove_scratch(self, before: datetime) -> int:
         """Remove the scratch folders that killed writers left: those last changed before a time. Returns how many.
@@ -195,3 +206,14 @@ class Storage:
             except OSError as fault:
                 raise LakeError(f"ECR_AUDIT_LAKE: '{lock}' cannot be locked ({fault})") from fault
             yield
+
+    @contextmanager
+    def _reporting(self, relative: str, done: str) -> Iterator[None]:
+        """Make whatever the disk or S3 raises a LakeError that says of which file, and what could not be `done`."""
+        named = f"ECR_AUDIT_LAKE: '{self.absolute(relative)}' cannot be {done}"
+        try:
+            yield
+        except FileNotFoundError as fault:
+            raise MissingFileError(f"{named} (there is no such file)") from fault
+        except (OSError, *S3_ERRORS) as fault:
+            raise LakeError(f"{named} ({fault})") from fault

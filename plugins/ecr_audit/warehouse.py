@@ -136,20 +136,16 @@ class Warehouse:
 
         Raises LakeError if it is missing, truncated or has other columns than its version.
         """
-        location = self._lake.absolute(relative)
-        self._lake.open_parquet(location, table.schema_of(version)).close()
-        if not self._lake.is_local:
-            # DuckDB reads only local files without an extension, which would have to be downloaded.
-            location = str(self._folder / f"{name}.parquet")
-            self._lake.fetch(relative, Path(location))
+        location = self._fetched(relative)
+        self._lake.open_parquet(relative, location, table.schema_of(version)).close()
         self._show_file(name, table, location, snapshot_date, version)
 
     def add_local_file(self, name: str, table: LakeTable, path: Path) -> None:
         """Show a Parquet file that is about to be committed as `lake.<name>`."""
-        self._show_file(name, table, str(path), self.snapshot_date, SCHEMA_VERSION)
+        self._show_file(name, table, path, self.snapshot_date, SCHEMA_VERSION)
 
-    def _show_file(self, name: str, table: LakeTable, location: str, snapshot_date: date, version: int) -> None:
-        self.set_variable(f"{name}_file", location)
+    def _show_file(self, name: str, table: LakeTable, path: Path, snapshot_date: date, version: int) -> None:
+        self.set_variable(f"{name}_file", str(path))
         self.set_variable(f"{name}_date", snapshot_date)
         slice_of_accounts = (
             "WHERE account_id > getvariable('accounts_after') AND account_id <= getvariable('accounts_up_to')"
@@ -172,13 +168,10 @@ class Warehouse:
         name = f"{table.name}_history"
 
         def locate(commit: Commit) -> str:
-            self._lake.open_table(commit, table).close()
-            if self._lake.is_local:
-                return self._lake.location(commit, table)
-            local = self._folder / commit.files[table.name]
-            local.parent.mkdir(parents=True, exist_ok=True)
-            self._lake.fetch(commit.files[table.name], local)
-            return str(local)
+            relative = commit.files[table.name]
+            location = self._fetched(relative)
+            self._lake.open_parquet(relative, location, table.schema_of(commit.schema_version)).close()
+            return str(location)
 
         # Hundreds of small files, each of which S3 takes its time for.
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -270,6 +263,16 @@ class Warehouse:
             return self.connection.execute(prefix + statement.text + suffix, bound)
         except duckdb.Error as fault:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
+
+    def _fetched(self, relative: str) -> Path:
+        """A file of the lake at a local path: DuckDB reads others by an extension only, to be downloaded first."""
+        if self._lake.is_local:
+            return Path(self._lake.absolute(relative))
+        local = self._folder / relative
+        if not local.exists():
+            local.parent.mkdir(parents=True, exist_ok=True)
+            self._lake.fetch(relative, local)
+        return local
 
     def _add_empty(self, name: str, table: LakeTable) -> None:
         schema = table.schema.append(pa.field("snapshot_date", pa.date32()))

@@ -184,7 +184,7 @@ def test_a_parquet_file_that_breaks_off_is_named(lake, left):
 def test_a_parquet_file_that_is_missing_is_named(lake):
     made = commit(lake, "1")
     Path(lake.location(made, ACCOUNTS)).unlink()
-    with pytest.raises(LakeError, match=f"{lake.location(made, ACCOUNTS)}: cannot be read as Parquet"):
+    with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: '{lake.location(made, ACCOUNTS)}' cannot be read"):
         lake.open_table(made, ACCOUNTS)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
 
+from ecr_audit.aws import handover
+from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.errors import FinalError
 from ecr_audit.own_process import ProcessEndedError, in_own_process
 
@@ -90,6 +97,69 @@ def test_a_fault_that_cannot_be_sent_is_told():
 def test_one_that_is_killed_is_told():
     with pytest.raises(ProcessEndedError, match=r":be_killed was ended by signal 9$"):
         in_own_process(f"{__name__}:be_killed")
+
+
+def keys_of_two_calls() -> list[str]:
+    credentials = aws_access().session.get_credentials()
+    assert credentials is not None
+    return [credentials.get_frozen_credentials().access_key for _ in range(2)]
+
+
+def how_aws_is_reached() -> tuple[object, ...]:
+    access = aws_access()
+    client = access.client("ecr", config=Config(read_timeout=20, connect_timeout=5))
+    config = client.meta.config
+    return (access.region, client.meta.endpoint_url, access.verify, config.read_timeout, config.connect_timeout)
+
+
+class NumberedKeys:
+    """Credentials that are others at each look."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return ReadOnlyCredentials(f"key-{next(self._numbers)}", "secret", None)
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """The caller reaches AWS by what somebody has named, and not as the environment says."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "of-the-environment")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://environment.test")
+    session = boto3.Session(region_name="eu-south-1")
+    keys = NumberedKeys()
+    monkeypatch.setattr(session, "get_credentials", lambda: keys)
+    access = AwsAccess(session, Config(read_timeout=7), False, {"": "http://connection.test"})
+    use_access(lambda: access)
+
+
+def test_its_way_to_aws_is_the_callers(named):
+    expected = ("eu-south-1", "http://connection.test", False, 7, 5)
+    assert in_own_process(f"{__name__}:how_aws_is_reached") == expected
+
+
+def test_its_credentials_are_the_callers_and_renewed_by_it(named, monkeypatch):
+    assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-1", "key-1"]
+    # Within the time before their end in which botocore renews credentials.
+    monkeypatch.setattr(handover, "_TAKEN_FOR", timedelta(minutes=1))
+    assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-3", "key-4"]
+
+
+def test_by_boto3s_own_chain_nothing_crosses(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assert in_own_process(f"{__name__}:keys_of_two_calls") == ["of-the-environment"] * 2
+
+
+def test_a_way_to_aws_that_the_caller_cannot_find_is_its_fault():
+    def refuse():
+        raise FinalError("connection 'aws_hub' cannot be used")
+
+    use_access(refuse)
+    with pytest.raises(FinalError, match="'aws_hub' cannot be used"):
+        in_own_process(f"{__name__}:keys_of_two_calls")
 
 
 def test_it_does_not_outlive_a_caller_that_is_killed(tmp_path):

@@ -2,25 +2,25 @@
 
 A client per account x region costs milliseconds of CPU and a fresh TLS connection each. Here one operation is prepared
 once for a region, and connections are kept for whoever calls there next.
+
+They go the way that boto3's own client would: by the same proxy, trusting the same certificates, as patiently.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import aiohttp
-import botocore.session
 from aiohttp import hdrs
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
-from botocore.httpsession import get_cert_path
-from botocore.utils import get_environ_proxies
+from botocore.httpsession import create_urllib3_context, get_cert_path
 from yarl import URL
 
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.session import CONNECT_SECONDS, READ_SECONDS
 from ecr_audit.aws.wire import Wire
 
@@ -29,25 +29,37 @@ CALL_SECONDS = 60
 # What aiohttp would add to a request.
 _UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
+# Requests are learned from clients with these; what they sign is never sent.
+_NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+
+
+class _Way(NamedTuple):
+    """One operation in one region, and how its endpoint is reached."""
+
+    wire: Wire
+    url: URL
+    # None: directly.
+    proxy: URL | None
+    # What logs in there: they go with the request itself when the proxy forwards it, which it does without TLS.
+    proxy_headers: dict[str, str]
+    tls: ssl.SSLContext | bool
+    timeout: aiohttp.ClientTimeout
+
 
 class Clients:
     """Makes single calls, to any service and region, as whoever. An async context manager, of one event loop."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, access: AwsAccess, connections: int) -> None:
         """`connections`: how many may be open to one host, which is the number of calls in flight."""
-        # Never used to call: requests are learned from it (see wire.py).
-        self._rehearsals = botocore.session.Session()
-        self._rehearsals.set_credentials("nobody", "nobody")
-        # Whatever the environment says: a token of the global endpoint is not valid in opt-in regions.
-        self._rehearsals.set_config_variable("sts_regional_endpoints", "regional")
+        self._access = access
         self._connections = connections
-        self._wires: dict[tuple[str, str, str], tuple[Wire, URL, str | None]] = {}
+        self._ways: dict[tuple[str, str, str], _Way] = {}
+        self._tls: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
 
     async def __aenter__(self) -> Clients:
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._connections, ssl=self._tls()),
-            timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS),
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_UNASKED,
         )
@@ -64,32 +76,64 @@ class Clients:
         Raises ClientError for an error of AWS, aiohttp's ClientError or TimeoutError for one of the way to it, and
         ResponseParserError for an answer that is none. Answers of JSON services hold timestamps as seconds since 1970.
         """
-        known = self._wires.get((service, region, method))
-        wire, url, proxy = known or await self._learn(service, region, method, parameters)
-        body, headers = wire.request(parameters, credentials)
-        async with self._http.post(url, data=body, headers=headers, proxy=proxy, allow_redirects=False) as response:
-            return wire.answer(response.status, response.headers, await response.read())
+        way = self._ways.get((service, region, method)) or await self._learn(service, region, method, parameters)
+        body, headers = way.wire.request(parameters, credentials)
+        if way.url.scheme == "http":
+            headers |= way.proxy_headers
+        async with self._http.post(
+            way.url,
+            data=body,
+            headers=headers,
+            proxy=way.proxy,
+            proxy_headers=way.proxy_headers,
+            ssl=way.tls,
+            timeout=way.timeout,
+            allow_redirects=False,
+        ) as response:
+            return way.wire.answer(response.status, response.headers, await response.read())
 
-    async def _learn(
-        self, service: str, region: str, method: str, parameters: Mapping[str, Any]
-    ) -> tuple[Wire, URL, str | None]:
+    async def _learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
         key = (service, region, method)
-        async with self._making:  # botocore's clients are not made by two threads at once
-            if key not in self._wires:
+        async with self._making:  # one after the other: they share the TLS context
+            if key not in self._ways:
                 # Some 20 ms of CPU, which calls that are on their way need not wait for.
-                self._wires[key] = await asyncio.to_thread(self._rehearse, *key, parameters)
-        return self._wires[key]
+                self._ways[key] = await asyncio.to_thread(self._rehearse, *key, parameters)
+        return self._ways[key]
 
-    def _rehearse(
-        self, service: str, region: str, method: str, parameters: Mapping[str, Any]
-    ) -> tuple[Wire, URL, str | None]:
-        client = self._rehearsals.create_client(service, region_name=region)
+    def _rehearse(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
+        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+        client = self._access.client(service, region, config, **_NOBODY)
         wire = Wire(client, method, parameters)
         client.close()
-        return wire, URL(wire.url, encoded=True), get_environ_proxies(wire.url).get(urlsplit(wire.url).scheme)
+        url = URL(wire.url, encoded=True)
+        # What the client itself would send the request by. It is not in botocore's public API; to find out by other
+        # means what it is made with would be a second opinion, which could be another.
+        theirs = client._endpoint.http_session
+        if url.scheme == "https" and self._tls is None:
+            self._tls = _tls_as(theirs)
+        proxy, proxy_headers = _proxy_as(theirs, wire.url)
+        connect, read = client.meta.config.connect_timeout, client.meta.config.read_timeout
+        whole = max(CALL_SECONDS, (connect or 0) + (read or 0))
+        timeout = aiohttp.ClientTimeout(whole, sock_connect=connect, sock_read=read)
+        return _Way(wire, url, proxy, proxy_headers, self._tls or True, timeout)
 
-    def _tls(self) -> ssl.SSLContext:
-        """Trust in whom botocore trusts: the bundle of its configuration, of the environment, or its own."""
-        configured = self._rehearsals.get_config_variable("ca_bundle")
-        bundle = configured or os.environ.get("REQUESTS_CA_BUNDLE") or get_cert_path(True)
-        return ssl.create_default_context(cafile=bundle)
+
+def _tls_as(theirs: Any) -> ssl.SSLContext:
+    """Trust in whom botocore trusts, as strictly: Python's own default has refused more certificates since 3.13."""
+    context: ssl.SSLContext = create_urllib3_context()
+    if theirs._verify:
+        context.check_hostname = True  # urllib3 does so itself, once it is connected
+        context.load_verify_locations(cafile=get_cert_path(theirs._verify))
+    else:
+        context.verify_mode = ssl.CERT_NONE
+    if theirs._cert_file:
+        context.load_cert_chain(theirs._cert_file, theirs._key_file)
+    return context
+
+
+def _proxy_as(theirs: Any, url: str) -> tuple[URL | None, dict[str, str]]:
+    """The proxy that botocore would take, without the user and the password in its URL; and what logs these in."""
+    found = theirs._proxy_config.proxy_url_for(url)
+    if not found:
+        return None, {}
+    return URL(found).with_user(None), theirs._proxy_config.proxy_headers_for(found)

@@ -186,7 +186,7 @@ def list_regions(hub: Hub) -> OfferedRegions:
         named, doubt = {}, f"{error_code(error)}: {error_message(error)}"
     if doubt:
         log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", doubt)
-        names = hub.session.get_available_regions("ecr", hub.partition)
+        names = hub.access.session.get_available_regions("ecr", hub.partition)
         return OfferedRegions(tuple(region_of(name, hub.partition) for name in sorted(names)), doubt)
     regions = [
         Region(name, opt_in=status != "opt-in-not-required") if status else region_of(name, hub.partition)

@@ -79,9 +79,8 @@ def unstage(lake: Lake, snapshot_date: str) -> None:
 def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
     """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
     folder = _folder(snapshot_date.isoformat())
-    if lake.exists(f"{folder}/{_NOTE}"):
-        with lake.filesystem.open_input_stream(lake.absolute(f"{folder}/{_NOTE}")) as stream:
-            return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(stream.read()))
+    if note := lake.read(f"{folder}/{_NOTE}"):
+        return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(note))
     commit = lake.read_commit("compliance", snapshot_date)
     if commit is None:
         return None

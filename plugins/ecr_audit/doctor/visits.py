@@ -47,7 +47,8 @@ def visit_accounts(hub: Hub, accounts: Sequence[Account], regions: Sequence[Regi
 async def _visit_all(
     hub: Hub, accounts: Sequence[Account], regions: Sequence[Region], settings: Settings
 ) -> list[Visit]:
-    async with Clients(settings.concurrency) as clients, Dispatcher(clients, settings.concurrency) as dispatcher:
+    in_flight = settings.concurrency
+    async with Clients(hub.access, in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
         visitor = _Visitor(hub, clients, dispatcher, regions, settings)
         return await asyncio.gather(*(visitor.visit(account) for account in accounts))
 

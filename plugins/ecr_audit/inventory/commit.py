@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -64,12 +65,11 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     refuses what cannot be left out.
     """
     plan = read_plan(lake, plan_id)
-    base = _Base.of(lake, plan)
     planned = staged_table(lake, plan, "targets.parquet")
     missing = read_missing(planned)
     refusals = Refusals()
     checks = None
-    with lake.writer("inventory", plan.snapshot_date) as writer:
+    with _Base.opened(lake, plan) as base, lake.writer("inventory", plan.snapshot_date) as writer:
         writer.write(ACCOUNTS, one_row_a_key(staged_table(lake, plan, "accounts.parquet"), ACCOUNTS))
         while checks is None:
             lost, tally = _write_targets_and_repositories(lake, plan, planned, base, refusals, writer)
@@ -125,14 +125,20 @@ class _Base:
     keeps_unplanned: bool
 
     @classmethod
-    def of(cls, lake: Lake, plan: Plan) -> _Base:
+    @contextmanager
+    def opened(cls, lake: Lake, plan: Plan) -> Iterator[_Base]:
+        """The base of a plan, which can be read until the block ends."""
         commit = last_known_commit(lake, plan.snapshot_date)
         if commit is None:
-            return cls(None, SCAN_TARGETS.schema.empty_table(), False)
-        lake.open_table(commit, REPOSITORIES)  # verified, so that a damaged file is named
-        repositories = ds.dataset(lake.location(commit, REPOSITORIES), filesystem=lake.filesystem, format="parquet")
+            yield cls(None, SCAN_TARGETS.schema.empty_table(), False)
+            return
         targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
-        return cls(repositories, targets, plan.limited and commit.snapshot_date == plan.snapshot_date)
+        keeps_unplanned = plan.limited and commit.snapshot_date == plan.snapshot_date
+        # A copy on the disk, of a lake on S3: it is read in as many slices as there are batches.
+        with lake.local(relative := commit.files[REPOSITORIES.name]) as path:
+            # Verified, so that a damaged file is named.
+            lake.open_parquet(relative, path, REPOSITORIES.schema_of(commit.schema_version)).close()
+            yield cls(ds.dataset(path, format="parquet"), targets, keeps_unplanned)
 
     def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
         """The targets and repositories of the accounts from `first` up to, but without, `following`."""

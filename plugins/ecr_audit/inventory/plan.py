@@ -29,6 +29,7 @@ from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
+from ecr_audit.storage import MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -199,17 +200,20 @@ def read_missing(targets: pa.Table) -> Missing:
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:
-    """The plan of an id."""
-    with lake.filesystem.open_input_stream(lake.absolute(f"_staging/{plan_id}/plan.json")) as stream:
-        document = json.loads(stream.read())
+    """The plan of an id. Raises PlanError when the lake has none."""
+    content = lake.read(f"_staging/{plan_id}/plan.json")
+    if content is None:
+        raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made.")
+    document = json.loads(content)
     return Plan(**{**document, "snapshot_date": date.fromisoformat(document["snapshot_date"])})
 
 
 def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
     """A table that was staged for the plan. Raises PlanError if the step that stages it has not finished."""
     try:
-        return pq.read_table(lake.absolute(f"{plan.folder}/{name}"), filesystem=lake.filesystem)
-    except FileNotFoundError as fault:
+        with lake.local(f"{plan.folder}/{name}") as path:
+            return pq.read_table(path)
+    except MissingFileError as fault:
         raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
 
 

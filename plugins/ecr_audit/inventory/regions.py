@@ -48,7 +48,7 @@ def known_regions(lake: Lake, hub: Hub, snapshot_date: date) -> KnownRegions:
 def with_named(regions: Sequence[Region], hub: Hub, names: Iterable[str]) -> list[Region]:
     """An older list of regions, with those of `names` that botocore knows: they may have opened since."""
     listed = {region.name for region in regions}
-    wanted = set(hub.session.get_available_regions("ecr", hub.partition)) & set(names) - listed
+    wanted = set(hub.access.session.get_available_regions("ecr", hub.partition)) & set(names) - listed
     return sorted([*regions, *(region_of(name, hub.partition) for name in wanted)], key=lambda region: region.name)
 
 

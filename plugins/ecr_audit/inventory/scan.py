@@ -164,7 +164,7 @@ async def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _
     deadline = time.monotonic() + settings.batch_seconds
     progress = _Progress(name, len(pending))
     in_flight = settings.concurrency
-    async with Clients(in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
+    async with Clients(hub.access, in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
         for account_id, its_targets in by_account.items():
             _AccountScan(dispatcher, settings, account_id, its_targets, ended.append).start(hub, clients)
         while pending and time.monotonic() < deadline:

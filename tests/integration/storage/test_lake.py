@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pytest
 
 from ecr_audit import retention
+from ecr_audit.aws.access import use_access
 from ecr_audit.lake import Commit, Lake
 from ecr_audit.publish import publish
 from ecr_audit.s3 import S3
@@ -215,7 +215,6 @@ def test_without_credentials_the_setting_is_named(s3: EmulatedS3, monkeypatch: p
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/dev/null")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    # It keeps the credentials that it once found.
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    with pytest.raises(LakeError, match=r"ECR_AUDIT_LAKE: 's3://audit-store' cannot be reached .*credentials"):
-        Lake(f"s3://{BUCKET}")
+    use_access(None)
+    with pytest.raises(LakeError, match=r"ECR_AUDIT_LAKE: 's3://audit-store/_commits/.* cannot be read .*credentials"):
+        Lake(f"s3://{BUCKET}").read_commit("inventory", DAY)

@@ -11,6 +11,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws import accounts
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import ASSUME_ROLE_PACE, Entry, HubIdentity, MemberIdentity, enter_account
 from ecr_audit.aws.session import Hub
 
@@ -38,7 +39,8 @@ def clock(monkeypatch) -> Clock:
 @pytest.fixture
 def hub() -> Hub:
     keys = {"aws_access_key_id": "hub-key", "aws_secret_access_key": "secret"}
-    return Hub(boto3.Session(**keys, region_name="us-gov-west-1"), "111111111111", "aws-us-gov", "us-gov-west-1")
+    access = AwsAccess(boto3.Session(**keys, region_name="us-gov-west-1"))
+    return Hub(access, "111111111111", "aws-us-gov", "us-gov-west-1")
 
 
 @pytest.fixture
@@ -198,7 +200,8 @@ def test_a_renewal_that_is_refused_is_tried_again_at_the_next_call(member, clien
 @pytest.mark.parametrize(("token", "valid"), [(None, True), ("", True), ("of-some-endpoint", False)])
 def test_the_hubs_credentials_can_tell_of_regions_only_without_a_token(token, valid):
     found = SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(token=token))
-    identity = HubIdentity(Hub(SimpleNamespace(get_credentials=lambda: found), "111111111111", "aws", "us-east-1"))
+    access = AwsAccess(SimpleNamespace(get_credentials=lambda: found))
+    identity = HubIdentity(Hub(access, "111111111111", "aws", "us-east-1"))
     entry = Entry(identity, None)
     assert not entry.may_tell("me-south-1", opt_in=True)
     credentials_of(identity)
@@ -214,7 +217,7 @@ def test_the_hubs_credentials_are_looked_up_at_every_use():
         return SimpleNamespace(access_key=next(keys), token=None)
 
     session = SimpleNamespace(get_credentials=lambda: SimpleNamespace(get_frozen_credentials=frozen))
-    identity = HubIdentity(Hub(session, "111111111111", "aws", "us-east-1"))
+    identity = HubIdentity(Hub(AwsAccess(session), "111111111111", "aws", "us-east-1"))
     used = credentials_of(identity)
     identity.expire(used)
     assert (used.access_key, key_of(identity)) == ("first", "renewed")

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import aiohttp
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
 
 from ecr_audit.aws import clients as clients_module
+from ecr_audit.aws.access import AwsAccess, aws_access
 from ecr_audit.aws.clients import Clients
+from support.network import HERE, Authority, Proxy, TlsFront
 
 USER = ReadOnlyCredentials("AKIAEXAMPLE", "secret", None)
 WHOLE = b'{"repositories": []}'
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
+def no_proxy_and_no_bundle(monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 class Server:
@@ -72,11 +81,11 @@ def serve(monkeypatch):
         server.close()
 
 
-def describe(times=1, regions=("us-east-1",), connections=2):
+def describe(times=1, regions=("us-east-1",), connections=2, access=None):
     """The answers to as many calls in each region, all made at once."""
 
     async def main():
-        async with Clients(connections) as clients:
+        async with Clients(access or aws_access(), connections) as clients:
             calls = [
                 clients.call(USER, "ecr", region, "describe_repositories", {"maxResults": 1000})
                 for region in regions
@@ -117,7 +126,7 @@ def test_an_answer_that_does_not_come_is_a_fault_of_the_way(serve, monkeypatch):
     async def main():
         server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        async with server, Clients(1) as clients:
+        async with server, Clients(aws_access(), 1) as clients:
             await clients.call(USER, "ecr", "us-east-1", "describe_repositories", {})
 
     with pytest.raises(TimeoutError):
@@ -142,20 +151,135 @@ def test_a_proxy_of_the_environment_is_told_the_whole_address(serve, monkeypatch
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-def test_a_bundle_of_the_environment_says_whom_to_trust(tmp_path, monkeypatch, name):
-    for other in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(other, raising=False)
-    assert len(Clients(1)._tls().get_ca_certs()) > 50
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_text(ssl.DER_cert_to_PEM_cert(Clients(1)._tls().get_ca_certs(binary_form=True)[0]))
-    monkeypatch.setenv(name, str(bundle))
-    assert len(Clients(1)._tls().get_ca_certs()) == 1
+LOGIN = ("CORP\\audit", "p@ss:w/o#rd")
+WRITTEN = "CORP%5Caudit:p%40ss%3Aw%2Fo%23rd"
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "me-south-1"])
+@pytest.fixture
+def front(serve, tmp_path, monkeypatch):
+    """Makes a server that speaks TLS, with a certificate of an authority that nobody trusts yet."""
+
+    @contextmanager
+    def start(*, asks_clients=False, **how):
+        authority, server = Authority(tmp_path, **how), serve()
+        with TlsFront(server.url, authority, asks_clients=asks_clients) as tls:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", tls.url)
+            yield authority
+
+    return start
+
+
+def strict(make):
+    """Python's default since 3.13, whatever Python this is."""
+
+    def made(*given, **options):
+        context = make(*given, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    return made
+
+
+@pytest.mark.parametrize("written", ["{0}", "//{0}", "http://{0}", f"{WRITTEN}@{{0}}", f"http://{WRITTEN}@{{0}}"])
+def test_a_proxy_is_the_one_that_botocore_reads(front, monkeypatch, written):
+    with front() as authority, Proxy(LOGIN if "@" in written else None) as proxy:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+        monkeypatch.setenv("HTTPS_PROXY", written.format(proxy.address))
+        assert describe(times=3, connections=1) == [{"repositories": []}] * 3
+    assert [asked.split()[0] for asked in proxy.asked] == ["CONNECT"], "one connection, through which all went"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_is_a_fault_that_tells_no_password(serve, front, monkeypatch, scheme):
+    with front() as authority, Proxy(("another", "login")) as proxy:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
+        if scheme == "http":
+            serve()
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"{WRITTEN}@{proxy.address}")
+        with pytest.raises((aiohttp.ClientError, ClientError), match="407") as caught:
+            describe()
+    assert "p@ss" not in repr(caught.value) and "p%40ss" not in repr(caught.value)
+
+
+def test_a_proxy_of_a_connection_comes_before_the_environments(front, monkeypatch):
+    with front() as authority, Proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid:3128")
+        proxies = Config(proxies={"https": proxy.address})
+        describe(access=AwsAccess(boto3.Session(), proxies, str(authority.bundle)))
+    assert proxy.asked
+
+
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_whom_botocore_trusts_is_trusted(front, monkeypatch, variable, plain):
+    """`plain`: by certificates that Python itself refuses since 3.13."""
+    monkeypatch.setattr(ssl, "create_default_context", strict(ssl.create_default_context))
+    with front(plain=plain) as authority:
+        monkeypatch.setenv(variable, str(authority.bundle))
+        assert describe() == [{"repositories": []}]
+
+
+def test_nobody_else_is_trusted(front, monkeypatch, tmp_path):
+    with front() as authority:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            describe()
+        assert describe(access=AwsAccess(boto3.Session(), verify=False)) == [{"repositories": []}]
+        # Also not whom it trusts, when it calls itself by another name.
+        monkeypatch.setenv("AWS_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL"].replace(HERE, "localhost"))
+        with pytest.raises(aiohttp.ClientConnectorCertificateError, match="localhost"):
+            describe(access=AwsAccess(boto3.Session(), verify=str(authority.bundle)))
+
+
+def test_a_certificate_of_ones_own_is_shown(front):
+    with front(asks_clients=True) as authority:
+        with pytest.raises(aiohttp.ClientError):
+            describe(access=AwsAccess(boto3.Session(), verify=str(authority.bundle)))
+        shown = Config(client_cert=str(authority.client))
+        assert describe(access=AwsAccess(boto3.Session(), shown, str(authority.bundle))) == [{"repositories": []}]
+
+
+def test_a_bundle_is_read_only_for_tls(serve, monkeypatch):
+    serve()
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/bundle.pem")
+    assert describe() == [{"repositories": []}]
+
+
+def test_a_connection_says_where_aws_is_and_how_patient_to_be(serve, monkeypatch):
+    there = serve()
+    serve()  # the environment's
+    access = AwsAccess(boto3.Session(), Config(read_timeout=90), endpoint_urls={"": there.url})
+    describe(access=access)
+    assert len(there.requests) == 1
+
+    async def main():
+        async with Clients(access, 1) as clients:
+            way = await clients._learn("ecr", "us-east-1", "describe_repositories", {})
+            return way.timeout.sock_connect, way.timeout.sock_read, way.timeout.total
+
+    assert asyncio.run(main()) == (clients_module.CONNECT_SECONDS, 90, 95)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
 def test_tokens_come_from_a_regional_endpoint_whatever_the_environment_says(monkeypatch, region):
     """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
-    _, url, _ = Clients(1)._rehearse("sts", region, "assume_role", {"RoleArn": "a" * 20, "RoleSessionName": "test"})
-    assert url.host == f"sts.{region}.amazonaws.com"
+    role = {"RoleArn": "a" * 20, "RoleSessionName": "test"}
+    way = Clients(aws_access(), 1)._rehearse("sts", region, "assume_role", role)
+    assert way.url.host == f"sts.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-2"}, "eu-west-1"),
+        ({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
+    ],
+)
+def test_s3_and_the_hub_are_reached_in_the_region_of_the_environment(monkeypatch, variables, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (aws_access().region, aws_access().s3.meta.region_name) == (region, region)

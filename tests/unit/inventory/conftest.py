@@ -69,7 +69,8 @@ class FakeOrganization:
         self.tags_odd: set[Target] = set()
         self.created: dict[str, float | None] = {}
         session = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
-        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", session=session)
+        access = SimpleNamespace(session=session)
+        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", access=access)
         self.scanned: list[Target] = []
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
         monkeypatch.setattr(planning, "list_accounts_and_units", lambda _: self._listed())
