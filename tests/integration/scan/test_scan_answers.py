@@ -136,8 +136,9 @@ def test_members_whose_regions_have_no_names_have_each_tried(audit_of, organizat
 
 def test_the_hub_takes_botocores_regions_for_an_answer_without_their_names(hub_of, organization_of, caplog):
     change = Rewrite(lambda body: re.sub(b"<regionName>us-east-1</regionName>", b"", body))
-    regions = list_regions(hub_of(organization_of(1), Fault(change, operation="DescribeRegions")))
-    assert len(regions) > 10
+    offered = list_regions(hub_of(organization_of(1), Fault(change, operation="DescribeRegions")))
+    assert len(offered.regions) > 10
+    assert offered.doubt == "the answer has no region, or one without a name"
     assert "Going by the list of regions in botocore" in caplog.text
 
 
