@@ -170,6 +170,7 @@ def test_of_a_target_whose_known_rows_contradict_themselves_too_nothing_is_left(
 
 @pytest.mark.parametrize("differs", [False, True])
 def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, limits, differs):
+    night.tags = {"a3": {"owner": "x"}}
     night.run(FIRST)
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
         change_committed(night, FIRST, table, twice)
@@ -179,7 +180,10 @@ def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, limi
         )
         change_committed(night, FIRST, REPOSITORIES, lambda rows: with_column(rows, "collected_at", later))
     night.outcomes = {(A, EU): Outcome.FAILED, (B, EU): Outcome.ACCESS_DENIED}
+    night.tags_denied = {(A, US)}
     night.run(SECOND)
+    tags = {row["repository_name"]: row["tags"] for row in night.rows(SECOND, REPOSITORIES)}
+    assert tags["a3"] == [("owner", "x")]
     assert night.observed(SECOND) == {key: key[:2] == (A, US) for key in SEEN}
     assert len(night.outcomes_of(SECOND)) == 6
     assert night.account_ids(SECOND) == [HUB, A, B]
