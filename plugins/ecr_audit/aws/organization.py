@@ -15,6 +15,7 @@ from botocore.parsers import ResponseParserError
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
 from ecr_audit.aws.session import Hub, HubError
+from ecr_audit.unit_paths import join_names
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ ALWAYS_ENABLED = frozenset(
 
 @dataclass(frozen=True)
 class Account:
-    """An account of the organization; `ou_path` is made of names, from the root down: `Root/Prod/Payments`."""
+    """An account of the organization; `ou_path` is the path of its parent, see `unit_paths`."""
 
     account_id: str
     name: str
@@ -44,7 +45,7 @@ class Account:
     # None for an account that was moved, or joined, while the tree was being read.
     ou_id: str | None
     ou_path: str | None
-    # Of its parent and of all units above that, from the root down.
+    # Its parent's and those of all units above that, from the root down: one for each name of `ou_path`.
     unit_ids: tuple[str, ...]
     joined_at: datetime | None
 
@@ -104,7 +105,7 @@ def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
         # it out would be blindness.
         state=raw.get("State") or raw.get("Status") or ACTIVE,
         ou_id=parent.ids[-1] if parent else None,
-        ou_path=parent.path if parent else None,
+        ou_path=join_names(parent.names) if parent else None,
         unit_ids=parent.ids if parent else (),
         joined_at=raw.get("JoinedTimestamp"),
     )
@@ -186,9 +187,9 @@ class _Reader:
 
 @dataclass(frozen=True)
 class _Unit:
-    """The root or an organizational unit: its path of names, and the ids along it, from the root down."""
+    """The root or an organizational unit: the names and ids along its path, from the root down."""
 
-    path: str
+    names: tuple[str, ...]
     ids: tuple[str, ...]
 
 
@@ -205,14 +206,14 @@ def _inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
 
 def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
     """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
-    open_units = [_Unit(root["Name"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
+    open_units = [_Unit((root["Name"],), (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     while open_units:
         unit = open_units.pop(0)
         yield unit
         if inner is not None and unit.ids[-1] not in inner:
             continue
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
-        open_units += [_Unit(f"{unit.path}/{child['Name']}", (*unit.ids, child["Id"])) for child in children]
+        open_units += [_Unit((*unit.names, child["Name"]), (*unit.ids, child["Id"])) for child in children]
 
 
 def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:

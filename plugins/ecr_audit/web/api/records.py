@@ -103,10 +103,12 @@ class Finding(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
     region: str
     repository_name: str
     owner: str
+    owner_source: str | None
     tags_read_date: date | None
     status: str
     observed: bool
@@ -152,12 +154,14 @@ class Repository(Record):
     owner: str
     collected_at: Utc | None
     observed: bool
+    owner_source: str
 
 
 class Unit(Record, Counts):
     table = "ou_compliance"
     snapshot_date: date
     ou_path: str
+    ou_id: str | None
     accounts: int
     policy_id: str
 
@@ -183,6 +187,7 @@ class Section(Record, Counts):
     position: int | None
     scope_type: str
     scope_id: str
+    ou_id: str | None
     sub_sections: int
     internal_rules: int
     policies: int
@@ -192,6 +197,8 @@ class Section(Record, Counts):
 class Owner(Record):
     table = "owner_compliance"
     snapshot_date: date
+    scope_type: str
+    scope_id: str
     owner: str
     policy_id: str
     compliant: int
@@ -233,10 +240,12 @@ class FindingHistory(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
     region: str
     repository_name: str
     owner: str | None
+    owner_source: str | None
     started: date
     started_known: bool
     ended: date | None
@@ -250,6 +259,7 @@ class DailyCompliance(Record, Counts):
     policy_id: str
     scope_type: str
     scope_id: str
+    ou_id: str | None
 
 
 class Coverage(Record):
@@ -257,6 +267,7 @@ class Coverage(Record):
     account_id: str
     account_name: str | None
     state: str | None
+    ou_id: str | None
     ou_path: str | None
     targets: int
     collected: int
@@ -297,7 +308,10 @@ class Change(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
+    previous_ou_id: str | None
+    previous_ou_path: str | None
     region: str
     repository_name: str
     owner: str
@@ -316,6 +330,7 @@ class Waiver(Record):
     repository: str | None
     account_id: str | None
     ou_path: str | None
+    ou_id: str | None
     region: str | None
     tag_key: str | None
     tag_value: str | None
