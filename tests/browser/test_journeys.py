@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +34,50 @@ def test_the_page_of_the_dag_leads_to_the_pages(open_browser: Callable[..., Page
     page.goto("/dags/ecr_compliance")
     page.locator("a[href*='plugin/ecr-audit-of-dag']").click()
     expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+
+
+# Clicks each link of a page within a frame, goes nowhere, and returns the addresses: those that the frame itself would
+# have followed, and those that were followed in the page around it.
+CLICK_ALL = """() => {
+    const inFrame = [], inOuter = [];
+    const Anchor = window.parent.HTMLAnchorElement.prototype;
+    Anchor.click = function () { inOuter.push(this.href); };
+    const stop = event => {
+        if (!event.defaultPrevented) inFrame.push(event.target.href);
+        event.preventDefault();
+    };
+    addEventListener("click", stop);
+    document.querySelectorAll("a[href]").forEach(
+        each => each.dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true})));
+    removeEventListener("click", stop);
+    return [inFrame, inOuter];
+}"""
+
+
+def test_every_link_out_of_the_pages_leads_the_page_around_the_frame(open_browser: Callable[..., Page]) -> None:
+    """Crawls the pages, at most a few of a kind, such as repositories, in a frame of Airflow's own page."""
+    page = open_browser()
+    page.goto("/plugin/ecr-audit")
+    expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+    [frame] = page.frames[1:]
+    root = frame.url
+    kinds: Counter[tuple[str, int]] = Counter()
+    left, outside = [root], set()
+    while left:
+        address = left.pop()
+        first, *rest = urlsplit(address).path.removeprefix(PREFIX).strip("/").split("/")
+        kinds[first, len(rest)] += 1
+        if first.endswith((".csv", ".xlsx")) or rest[-1:] == ["openapi.json"] or kinds[first, len(rest)] > 3:
+            continue
+        frame.goto(address)
+        in_frame, in_outer = frame.evaluate(CLICK_ALL)
+        assert [link for link in in_frame if not link.startswith(root)] == [], address
+        assert [link for link in in_outer if link.startswith(root)] == [], address
+        outside.update(urlsplit(link).path.split("/")[1] for link in in_outer)
+        left += {link.partition("#")[0] for link in in_frame} - {address}
+    assert len(kinds) > 12
+    # To DAGs and their runs, and to a repository in AWS.
+    assert outside >= {"dags", "ecr"}
 
 
 def test_without_a_login_the_pages_say_what_to_do(open_browser: Callable[..., Page]) -> None:
