@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from ecr_audit.demo import identities
 from ecr_audit.demo.organization import EXTERNAL_ID
-from support.processes import Processes, clean_environment, free_port
+from support.processes import PATIENCE, Processes, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = list((ROOT / "dags").glob("*.py"))
@@ -29,8 +29,8 @@ SETTINGS = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     # The DAG files do not change meanwhile.
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-    # A worker that is gone is noticed within seconds rather than minutes.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    # A worker that is gone is noticed within half a minute rather than five; one that is only slow has that long.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
@@ -168,7 +168,7 @@ class Airflow:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         request.data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
 
