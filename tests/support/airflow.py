@@ -70,10 +70,11 @@ def migrated_database(folder: Path) -> Path:
 class Airflow:
     """The parts, and the REST API as a user sees it who may do everything."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str], path: str = "") -> None:
+        """`path` is the one below which people see it, such as `/airflow`."""
         port = free_port()
         self.home = home
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}{path}"
         self.processes = Processes(home)
         self.wait_for = self.processes.wait_for
         self._settings = {
