@@ -79,6 +79,16 @@ def test_a_viewer_sees_the_pages(api_server: Any) -> None:
     assert "Nothing has been published yet" in page.text
 
 
+@pytest.mark.parametrize("name", ["findings.csv", "findings.xlsx"])
+def test_a_download_is_logged_with_who_asked(api_server: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ecr_audit_login"):
+        api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer"))
+        api_server.get(f"{PREFIX}/{name}", headers=token(None))
+        api_server.get(f"{PREFIX}/", headers=token("viewer"))
+    told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_login"]
+    assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
+
+
 def test_who_has_no_valid_token_is_asked_to_log_in(api_server: Any) -> None:
     """Airflow itself answers 403 to a token that it did not give, or that it took back."""
     from airflow.api_fastapi.app import get_auth_manager
