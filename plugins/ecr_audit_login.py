@@ -1,4 +1,4 @@
-"""Who may see the pages: Airflow's own login, and the permission by which Airflow shows links to plugins; who downloads.
+"""Who may see the pages: Airflow's own login, and the permission by which it shows links to plugins. Logs downloads.
 
 Only the web server imports this, so Airflow does not load it as a plugin (.airflowignore).
 """

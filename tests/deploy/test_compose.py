@@ -17,8 +17,8 @@ import botocore.configprovider
 import pytest
 import yaml
 
-from ecr_audit.demo import identities
-from ecr_audit.demo.organization import EXTERNAL_ID
+from ecr_audit.demo.environment import demo_settings
+from ecr_audit.inventory import plan
 from ecr_audit.settings import AlertSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -332,15 +332,11 @@ def test_files_reach_who_needs_them_and_can_only_be_read() -> None:
 
 
 def test_the_demo_knows_nothing_of_the_environment() -> None:
-    """Its worker can reach the emulated AWS only, whatever credentials .env holds."""
+    """Its worker can reach the emulated AWS only, whatever credentials .env holds, by the settings of `make audit`."""
     environment = SERVICES["worker-demo"]["environment"]
     own = {name: value for name, value in environment.items() if name.startswith(("AWS_", "ECR_AUDIT_"))}
-    assert None not in own.values()
-    assert not [value for value in own.values() if "$" in value]
-    assert own["AWS_ACCESS_KEY_ID"] == identities.HUB_ACCESS_KEY_ID
-    assert own["AWS_SECRET_ACCESS_KEY"] == identities.HUB_SECRET_ACCESS_KEY
-    assert own["ECR_AUDIT_EXTERNAL_ID"] == EXTERNAL_ID
-    assert own["AWS_ENDPOINT_URL"] == "http://aws:4566"
+    assert own == demo_settings("http://aws:4566") | {"ECR_AUDIT_DATA": "/opt/airflow/data"}
+    assert "--port 4566" in SERVICES["aws"]["command"]
 
 
 def test_the_image_is_of_the_airflow_that_is_locked() -> None:
@@ -358,3 +354,33 @@ def test_every_part_but_the_demos_is_watched_where_the_environment_says() -> Non
         assert ("AIRFLOW__METRICS__OTEL_ON" in environment) == (name in watched)
         assert ("AIRFLOW__OPENLINEAGE__TRANSPORT" in environment) == (name in watched)
     assert SERVICES["worker"]["environment"]["OTEL_EXPORTER_OTLP_TIMEOUT"] == "${OTEL_EXPORTER_OTLP_TIMEOUT:-2}"
+
+
+def test_parallelism_is_the_number_of_batches_that_a_night_is_cut_into() -> None:
+    settings = SERVICES["scheduler"]["environment"]
+    for name in ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG"):
+        assert settings[name] == str(plan.MOST_BATCHES)
+    document = (ROOT / "docs" / "scale-out.md").read_text(encoding="utf-8")
+    assert f"B = min({plan.MOST_BATCHES}, A / ECR_AUDIT_BATCH_ACCOUNTS)" in document
+    # Kubernetes runs fewer at once, and its values say what the night is cut into.
+    values = (ROOT / "deploy" / "helm" / "values.yaml").read_text(encoding="utf-8")
+    assert f"A night is cut into {plan.MOST_BATCHES} batches at the most" in values
+
+
+def test_the_image_holds_what_is_copied_and_the_folders_that_are_mounted() -> None:
+    dockerfile, ignored = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", ".dockerignore"))
+    copied = {
+        source for line in re.findall(r"^COPY (.*)$", dockerfile, flags=re.MULTILINE) for source in line.split()[:-1]
+    }
+    copied = {source for source in copied if not source.startswith("--")}
+    assert {line[1:] for line in ignored.splitlines() if line.startswith("!")} == copied
+    [made] = re.findall(r"mkdir -p (.*?) &&", dockerfile)
+    mounted = {
+        volume.split(":")[1]
+        for service in SERVICES.values()
+        if service["image"] == "ecr-audit"
+        for volume in service.get("volumes", ())
+        if volume.split(":")[0] in yaml.safe_load(TEXT)["volumes"]
+    }
+    assert {*made.split()} == mounted
+    assert {SERVICES[name]["environment"]["ECR_AUDIT_DATA"] for name in ("worker", "dag-processor")} <= mounted

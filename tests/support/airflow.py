@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ecr_audit.demo import identities
-from ecr_audit.demo.organization import EXTERNAL_ID
+from ecr_audit.demo.environment import demo_settings
 from support.processes import PATIENCE, Processes, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,16 +38,7 @@ SETTINGS = {
 
 def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
     """What the audit needs to know of a demo organization's AWS; small batches, so that there are several."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": identities.HUB_ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": identities.HUB_SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
-        "ECR_AUDIT_BATCH_ACCOUNTS": "9",
-        "ECR_AUDIT_MIN_COVERAGE": "0.85",
-    }
+    return demo_settings(endpoint_url) | {"ECR_AUDIT_BATCH_ACCOUNTS": "9"}
 
 
 def migrated_database(folder: Path) -> Path:
