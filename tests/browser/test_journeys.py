@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ecr_audit.web.urls import PREFIX
+from support.processes import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +89,14 @@ def test_without_a_login_the_pages_say_what_to_do(open_browser: Callable[..., Pa
     assert answer is not None
     assert answer.status == 401
     expect(page.get_by_role("heading", level=1)).to_have_text("You are not logged in")
+
+
+@pytest.mark.parametrize("path", ["/", "/auth/login", "/api/v2/version", f"{PREFIX}/"])
+def test_a_server_of_this_machine_answers_no_other_name(site: str, path: str) -> None:
+    """As `make up` and `make pages` are: a name of the internet that leads here is refused, by all of Airflow."""
+    request = urllib.request.Request(f"{site}{path}", headers={"Host": "evil.example:8080"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request, timeout=PATIENCE)
 
 
 def test_a_user_without_a_role_sees_nothing(open_browser: Callable[..., Page]) -> None:
