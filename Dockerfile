@@ -11,8 +11,13 @@ COPY --chown=0:0 dags/ /opt/airflow/dags/
 COPY --chown=0:0 plugins/ /opt/airflow/plugins/
 COPY --chown=0:0 sql/ /opt/airflow/sql/
 COPY --chown=0:0 bin/ /opt/airflow/bin/
+COPY --chown=0:0 deploy/webserver_config.py /opt/airflow/webserver_config.py
 ENV PYTHONPATH=/opt/airflow/plugins PYTHONDONTWRITEBYTECODE=1
 
 # Volumes take over who owns the folders they are mounted on. An empty airflow.cfg keeps Airflow from writing one, with
 # secrets that it makes up, into a file system that is read-only: every setting comes from the environment.
 RUN mkdir -p /opt/airflow/data /opt/airflow/logs && touch /opt/airflow/airflow.cfg
+
+# What the part that a container runs has to do, whichever it is. Airflow takes up to a minute to start.
+HEALTHCHECK --interval=30s --timeout=30s --start-period=90s --retries=5 \
+    CMD ["python", "/opt/airflow/bin/health.py"]

@@ -7,21 +7,24 @@ VENV := $(CURDIR)/.venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
-PUBLISHED := $(or $(ECR_AUDIT_DATA),data)/publish/compliance.duckdb
+# As ecr_audit.publication has it, under the name that stays.
+PUBLISHED := $(or $(ECR_AUDIT_PUBLISH),$(or $(ECR_AUDIT_DATA),data)/publish)/compliance.duckdb
+# What is written is for its owner alone: the audit's data are a map of what can be overwritten.
+privately := umask 077 &&
 
 # Airflow lives in this checkout, on its own SQLite database.
 export AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW__CORE__DAGS_FOLDER ?= $(CURDIR)/dags
 export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
-# The UI is for this machine only, unless told otherwise.
+# The UI is for this machine only, unless set otherwise. Then it also answers only to names of this machine.
 export AIRFLOW__API__HOST ?= 127.0.0.1
 # A worker takes some 120 MB, and two batches at once are what two cores can do.
 export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-cluster secrets lint format types sbom lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-cluster secrets pin-images lint format types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,42 +54,44 @@ endef
 audit audit-aws: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
 
 audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo organization; never talks to a real AWS
-	@$(BIN)/python bin/audit.py demo
+	@$(privately) $(BIN)/python bin/audit.py demo
 
 audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
-	@$(BIN)/python bin/audit.py aws
+	@$(privately) $(BIN)/python bin/audit.py aws
 
 doctor: $(VENV)/.audit ## Check each permission and setting for audit-aws, and say what to fix
-	@$(BIN)/python bin/doctor.py aws
+	@$(privately) $(BIN)/python bin/doctor.py aws
 
 doctor-demo: $(VENV)/.audit ## The same on the demo organization
-	@$(BIN)/python bin/doctor.py demo
+	@$(privately) $(BIN)/python bin/doctor.py demo
 
 demo-history: $(VENV)/.audit ## 90 nights of the demo organization before those of make audit, for trends and BI
-	@$(BIN)/python -m ecr_audit.demo.history
+	@$(privately) $(BIN)/python -m ecr_audit.demo.history
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
 up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule
-	@$(BIN)/airflow standalone
+	@$(privately) $(BIN)/airflow standalone
 
 # The runs of make audit are recorded there. No scheduler: nothing runs.
 pages: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
-pages: export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS ?= True
 pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make audit published
-	@$(BIN)/airflow db migrate >/dev/null && $(BIN)/airflow api-server
+	@echo "Log in as admin. The first start prints the password; it is kept in $$AIRFLOW_HOME/simple_auth_manager_passwords.json.generated"
+	@$(privately) $(BIN)/airflow db migrate >/dev/null && $(BIN)/airflow api-server
 
 as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31, into data/as-of/
-	@$(BIN)/python bin/as_of.py $(DATE)
+	@$(privately) $(BIN)/python bin/as_of.py $(DATE)
 
+# In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5).
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
-	@published=$$($(BIN)/python -m ecr_audit.publication) && $(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" "$$published"
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publication) && \
+		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd .safe_mode "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py
 
 bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
-	@$(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
+	@$(privately) $(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
 
 # One process more than the cores of a small machine: those that wait for servers leave them to the others.
 test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test, those of test-cluster among them
@@ -97,6 +102,9 @@ test-cluster: $(VENV)/.dev ## Of them, a night on the topology of docker-compose
 
 secrets: ## Write .env with fresh secrets, for docker-compose.yaml
 	@$(PYTHON) bin/new_secrets.py
+
+pin-images: ## Write the digests of the base images beside their tags, or renew them; asks Docker
+	@$(PYTHON) bin/pin_images.py
 
 lint: $(VENV)/.dev ## Style and Airflow rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -109,6 +117,10 @@ types: $(VENV)/.dev ## mypy, strict, on the library
 
 sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as CycloneDX
 	@$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o sbom.json
+
+# Strict: where the advisories cannot be reached, as behind a mirror that has none, packages would be skipped in silence.
+advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the audit runs on, by PyPI's advisories
+	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 
 lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
 	@for name in requirements requirements-dev bi/superset/requirements; do \

@@ -66,10 +66,13 @@ def plan(folder: str, plan_id: str) -> Cost:
 
 def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, regions: int) -> None:
     """Stage the part of each batch as a scan would have left it."""
+    import boto3
+
     from ecr_audit.aws.answers import Unread
     from ecr_audit.aws.calls import Effort
     from ecr_audit.aws.outcomes import Outcome
     from ecr_audit.aws.repositories import TargetScan, read_repositories
+    from ecr_audit.aws.session import Hub
     from ecr_audit.inventory import scan
     from ecr_audit.lake import Lake
     from ecr_audit.settings import Settings
@@ -96,7 +99,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
 
     scan._scan_targets = look_up
     for batch in batches:
-        scan.scan_batch(Lake(folder), None, plan_id, batch, Settings())  # type: ignore[arg-type]
+        scan.scan_batch(Lake(folder), Hub(boto3.Session(), "", "aws", ""), plan_id, batch, Settings())
 
 
 def commit(folder: str, plan_id: str) -> Cost:

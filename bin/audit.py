@@ -113,27 +113,19 @@ def demo_environment(endpoint_url: str) -> None:
 
     Every way to a real AWS, and every setting made for one, is taken out of it.
     """
-    from ecr_audit.demo import identities
-    from ecr_audit.demo.organization import EXTERNAL_ID
+    from ecr_audit.demo.environment import demo_settings
 
     for name in list(os.environ):
         if name.startswith("AWS_") or (name.startswith("ECR_AUDIT_") and name != "ECR_AUDIT_DATA"):
             del os.environ[name]
     nowhere = os.devnull
     os.environ.update(
+        demo_settings(endpoint_url),
         AWS_CONFIG_FILE=nowhere,
         AWS_SHARED_CREDENTIALS_FILE=nowhere,
-        AWS_EC2_METADATA_DISABLED="true",
         NO_PROXY="127.0.0.1",
-        AWS_ENDPOINT_URL=endpoint_url,
-        AWS_ACCESS_KEY_ID=identities.HUB_ACCESS_KEY_ID,
-        AWS_SECRET_ACCESS_KEY=identities.HUB_SECRET_ACCESS_KEY,
-        AWS_DEFAULT_REGION="us-east-1",
-        ECR_AUDIT_EXTERNAL_ID=EXTERNAL_ID,
         # Three batches, where a real organization of this size would be one: to see the work spread.
         ECR_AUDIT_BATCH_ACCOUNTS="9",
-        # The demo organization has accounts that nobody may enter; its gate is set so that the second night passes.
-        ECR_AUDIT_MIN_COVERAGE="0.85",
     )
 
 

@@ -1,5 +1,7 @@
 """Writes .env for docker-compose.yaml: .env.example, with a fresh secret for each that it leaves empty.
 
+Makes the folder of files beside it, too, which the containers see as /files; Docker would make it as root.
+
 `make secrets` calls this. It stands on the standard library alone, for who deploys need not set up the audit.
 """
 
@@ -25,6 +27,8 @@ def main(folder: Path = ROOT) -> int:
     except FileExistsError:
         print(f"{path} is there, and stays as it is. Its secrets are in use: to have new ones, move it away first.")
         return 1
+    for files in ("files/pages", "files/callbacks"):
+        (folder / files).mkdir(parents=True, exist_ok=True)
     with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, not a path
         file.write(text)
     print(

@@ -14,6 +14,8 @@ from airflow.plugins_manager import AirflowPlugin
 from ecr_audit.web.urls import PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ecr_audit.publication import Published
     from ecr_audit.settings import Settings
 
@@ -41,22 +43,33 @@ def _newest() -> Published:
 
 @cache
 def _fastapi_apps() -> list[dict[str, Any]]:
-    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-    from airflow.api_fastapi.core_api.security import requires_access_view
     from fastapi import Depends
 
     from ecr_audit.web.app import create_app
+    from ecr_audit_login import login
 
-    # Who may see plugins at all: the permission by which Airflow shows the links below, too.
-    app = create_app(_newest, login=[Depends(requires_access_view(AccessView.PLUGINS))])
+    app = create_app(_newest, login=[Depends(login)])
     return [{"name": "ECR audit", "url_prefix": PREFIX, "app": app}]
+
+
+@cache
+def _root_middlewares() -> list[dict[str, Any]]:
+    from airflow.configuration import conf
+
+    from ecr_audit.web.front_door import FrontDoor, answered_hosts
+
+    hosts = answered_hosts(conf.get("api", "host", fallback=""), conf.get("api", "base_url", fallback="") or "")
+    return [{"name": "ECR audit", "middleware": FrontDoor, "kwargs": {"hosts": hosts}}]
 
 
 class _WhenAsked:
     """A class attribute that is made when somebody reads it."""
 
+    def __init__(self, make: Callable[[], list[dict[str, Any]]]) -> None:
+        self._make = make
+
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
-        return _fastapi_apps()
+        return self._make()
 
 
 # Without a slash before it, so that it is right below whatever path Airflow is served at.
@@ -70,7 +83,8 @@ class EcrAuditPlugin(AirflowPlugin):
     """The pages below /ecr-audit; in the navigation bar, and on every DAG's page."""
 
     name = "ecr_audit"
-    fastapi_apps = _WhenAsked()
+    fastapi_apps = _WhenAsked(_fastapi_apps)
+    fastapi_root_middlewares = _WhenAsked(_root_middlewares)
     external_views = [
         {
             "name": "ECR audit",

@@ -31,7 +31,8 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
 from support import distribution
 from support.airflow import migrated_database
-from support.processes import free_port
+from support.keeper import signal_at_end_of_parent
+from support.processes import Processes, free_port
 from support.units import unit_id
 
 Rows = Sequence[dict[str, Any]]
@@ -41,6 +42,12 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OLDER_LAKES = sorted((Path(__file__).parent / "fixtures").glob("lake-v*"))
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
+
+
+def pytest_configure() -> None:
+    """A process of `pytest -n` ends with the one that it works for, and with it what it started (support/keeper.py)."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        signal_at_end_of_parent(signal.SIGKILL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -219,18 +226,22 @@ def postgres() -> Iterator[str]:
     if as_user:
         shutil.chown(folder, "postgres", "postgres")
     port = free_port()
+    processes = Processes(folder)
 
-    def run(program: str, *arguments: str) -> None:
-        command = [*as_user, str(POSTGRES_BINARIES[-1] / program), "-D", str(folder / "data"), *arguments]
-        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    def command(program: str, *arguments: str) -> list[str]:
+        return [*as_user, str(POSTGRES_BINARIES[-1] / program), *arguments]
 
-    run("initdb", "--auth=trust", "--username=publisher", "--encoding=UTF8", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
+    data = ["-D", str(folder / "data")]
+    initdb = command("initdb", *data, "--auth=trust", "--username=publisher", "--encoding=UTF8", "--no-sync")
+    subprocess.run(initdb, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    options = ["-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    is_ready = command("pg_isready", "--quiet", f"--host={folder}", f"--port={port}")
     try:
-        run("pg_ctl", "start", "--wait", "-l", str(folder / "log"), "-o", options)
+        processes.start("postgres", command("postgres", *data, *options))
+        processes.wait_for("PostgreSQL", lambda: subprocess.run(is_ready, cwd=folder).returncode == 0)
         yield f"postgresql://publisher@127.0.0.1:{port}/postgres"
     finally:
-        run("pg_ctl", "stop", "-m", "immediate")
+        processes.stop("postgres", order=signal.SIGQUIT)
         shutil.rmtree(folder)
 
 

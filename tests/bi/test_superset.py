@@ -23,7 +23,7 @@ from ecr_audit.demo.story import NIGHTS
 from ecr_audit.lake import Lake
 from ecr_audit.publish import publish
 from ecr_audit.schemas import STAGES
-from support.processes import free_port
+from support.processes import PATIENCE, free_port, with_the_run
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "bi" / "superset" / "export"
@@ -33,8 +33,6 @@ DATASETS = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(
 
 TODAY = date(2026, 11, 23)
 OWNER_TAGS = ("owner", "team")
-# Seconds until Superset has made its database and answers, on a machine that has other things to do.
-STARTS_WITHIN = 240
 
 # Its charts are queried once each; most of the time goes into starting it.
 superset_test = [pytest.mark.superset, pytest.mark.timeout(600)]
@@ -92,7 +90,7 @@ def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         pytest.skip("Superset is not installed: `make test` does it")
     home = tmp_path_factory.mktemp("superset") / "home"
     port = free_port()
-    command = [PYTHON, ROOT / "bi" / "superset" / "serve.py", published, "--port", str(port)]
+    command = with_the_run(PYTHON, ROOT / "bi" / "superset" / "serve.py", published, "--port", str(port))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=home.parent, env=environment | {"SUPERSET_HOME": str(home)}
@@ -102,7 +100,7 @@ def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             told = [server.stdout.readline() for _ in range(3)]
             assert "password" in told[-1], f"{told} {(home / 'setup.log').read_text()[-3000:]}"
             password = told[-1].partition("password ")[2].split()[0]
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client:
                 wait_until_it_answers(client)
                 login = {"username": "admin", "password": password, "provider": "db"}
                 token = client.post("/api/v1/security/login", json=login).raise_for_status().json()["access_token"]
@@ -113,7 +111,7 @@ def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def wait_until_it_answers(client: httpx.Client) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             client.get("/health").raise_for_status()

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.demo.history import write_history
@@ -27,6 +27,7 @@ from ecr_audit.lake import Lake
 from ecr_audit.publish import publish
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
+from support.processes import PATIENCE
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
@@ -36,6 +37,9 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 # The least that may see the pages, and somebody who may log in but see nothing.
 VIEWER, NOBODY = "viewer", "nobody"
 PASSWORDS = {VIEWER: "a-password-of-this-test", NOBODY: "another-password-of-this-test"}
+
+# Playwright counts in milliseconds; its own 5 s to see something is short on a machine that is busy.
+PATIENCE_MS = PATIENCE * 1000
 
 OWNER_TAGS = ("owner", "team")
 TODAY = date(2026, 11, 23)
@@ -113,7 +117,7 @@ def site(airflow: Airflow, demo: Demo) -> str:
 def _answers(address: str) -> bool:
     # Refused, for want of a login, is an answer.
     with contextlib.suppress(urllib.error.HTTPError):
-        urllib.request.urlopen(address, timeout=10).close()
+        urllib.request.urlopen(address, timeout=PATIENCE).close()
     return True
 
 
@@ -122,6 +126,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     """A headless Chromium, for as long as it is needed: with it runs an event loop, and other tests run their own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
+        expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
@@ -134,6 +139,7 @@ def logins(browser: Browser, site: str) -> dict[str, dict[str, str]]:
 
 def _log_in(browser: Browser, site: str, user: str) -> dict[str, str]:
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(site)
     page.locator("input[name=username]").fill(user)
@@ -165,6 +171,7 @@ def open_browser(browser: Browser, logins: dict[str, dict[str, str]], site: str)
         )
         if user:
             context.add_cookies([logins[user]])  # type: ignore[list-item]
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: _note_foreign(request.url, site, wrong))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import urllib.error
+import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +15,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ecr_audit.web.urls import PREFIX
+from support.processes import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +39,64 @@ def test_the_page_of_the_dag_leads_to_the_pages(open_browser: Callable[..., Page
     expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
 
 
+# Clicks each link of a page within a frame, goes nowhere, and returns the addresses: those that the frame itself would
+# have followed, and those that were followed in the page around it.
+CLICK_ALL = """() => {
+    const inFrame = [], inOuter = [];
+    const Anchor = window.parent.HTMLAnchorElement.prototype;
+    Anchor.click = function () { inOuter.push(this.href); };
+    const stop = event => {
+        if (!event.defaultPrevented) inFrame.push(event.target.href);
+        event.preventDefault();
+    };
+    addEventListener("click", stop);
+    document.querySelectorAll("a[href]").forEach(
+        each => each.dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true})));
+    removeEventListener("click", stop);
+    return [inFrame, inOuter];
+}"""
+
+
+def test_every_link_out_of_the_pages_leads_the_page_around_the_frame(open_browser: Callable[..., Page]) -> None:
+    """Crawls the pages, at most a few of a kind, such as repositories, in a frame of Airflow's own page."""
+    page = open_browser()
+    page.goto("/plugin/ecr-audit")
+    expect(page.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+    [frame] = page.frames[1:]
+    root = frame.url
+    kinds: Counter[tuple[str, int]] = Counter()
+    left, outside = [root], set()
+    while left:
+        address = left.pop()
+        first, *rest = urlsplit(address).path.removeprefix(PREFIX).strip("/").split("/")
+        kinds[first, len(rest)] += 1
+        if first.endswith((".csv", ".xlsx")) or rest[-1:] == ["openapi.json"] or kinds[first, len(rest)] > 3:
+            continue
+        frame.goto(address)
+        in_frame, in_outer = frame.evaluate(CLICK_ALL)
+        assert [link for link in in_frame if not link.startswith(root)] == [], address
+        assert [link for link in in_outer if link.startswith(root)] == [], address
+        outside.update(urlsplit(link).path.split("/")[1] for link in in_outer)
+        left += {link.partition("#")[0] for link in in_frame} - {address}
+    assert len(kinds) > 12
+    # To DAGs and their runs, and to a repository in AWS.
+    assert outside >= {"dags", "ecr"}
+
+
 def test_without_a_login_the_pages_say_what_to_do(open_browser: Callable[..., Page]) -> None:
     page = open_browser(user=None)
     answer = page.goto(f"{PREFIX}/findings")
     assert answer is not None
     assert answer.status == 401
     expect(page.get_by_role("heading", level=1)).to_have_text("You are not logged in")
+
+
+@pytest.mark.parametrize("path", ["/", "/auth/login", "/api/v2/version", f"{PREFIX}/"])
+def test_a_server_of_this_machine_answers_no_other_name(site: str, path: str) -> None:
+    """As `make up` and `make pages` are: a name of the internet that leads here is refused, by all of Airflow."""
+    request = urllib.request.Request(f"{site}{path}", headers={"Host": "evil.example:8080"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request, timeout=PATIENCE)
 
 
 def test_a_user_without_a_role_sees_nothing(open_browser: Callable[..., Page]) -> None:

@@ -1,20 +1,24 @@
 """The topology of docker-compose.yaml as processes of this machine: PostgreSQL, Redis, parts of Airflow, two workers.
 
 Each worker has a home, a data folder and a folder for temporary files of its own, as on a machine of its own: what
-they share is the lake and the publications, on an emulated S3. As in docker-compose.yaml, a worker knows neither the
-database nor any key.
+they share is the lake and the publications, on an emulated S3. Each part has the settings that docker-compose.yaml
+gives it: a worker knows neither the database nor any key, and the web server nothing but where publications are.
 """
 
 from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
 from ecr_audit.demo import identities
@@ -23,11 +27,17 @@ from ecr_audit.demo.server import EmulatedAws
 from support.airflow import Airflow, settings_of_the_demo
 from support.processes import Processes, free_port
 
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+
 REDIS_SERVER = shutil.which("redis-server")
+
+# Where people reach it: a proxy with TLS, which hands on a path to it.
+SITE = "https://tools.example.com/airflow"
 
 BUCKET = "audit"
 PASSWORD = "of-this-test-only"
-CONTROL = ("api-server", "scheduler", "dag-processor", "triggerer")
+CONTROL = ("api-server", "execution-api", "scheduler", "dag-processor", "triggerer")
 WORKERS = ("worker-1", "worker-2")
 # Tasks that a worker runs at once.
 SLOTS = 2
@@ -69,9 +79,16 @@ class Redis:
 class Cluster(Airflow):
     """The control plane and the workers."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str], control: Mapping[str, str]) -> None:
-        super().__init__(home, settings)
-        self._control = control
+    def __init__(
+        self, home: Path, settings: Mapping[str, str], control: Mapping[str, str], queue: Mapping[str, str]
+    ) -> None:
+        super().__init__(home, settings, path=urlsplit(SITE).path)
+        self._control = control | {"API_SERVER": self.url.removesuffix(urlsplit(SITE).path)}
+        self._queue = queue
+        self._readers_credentials = home / "aws-credentials"
+        self._readers_credentials.write_text("[default]\naws_access_key_id = reader\naws_secret_access_key = reader\n")
+        self._execution_port = str(free_port())
+        self._health_port = str(free_port())
 
     def environment(self, part: str) -> dict[str, str]:
         """A home of its own for each worker, and for the control plane; and what that knows and workers do not."""
@@ -80,33 +97,58 @@ class Cluster(Airflow):
         temporary.mkdir(parents=True, exist_ok=True)
         # As in the image: without one, Airflow would write a configuration with keys that it makes up.
         (home / "airflow.cfg").touch()
-        shared = {name: value for name, value in super().environment(part).items() if name not in KEYS}
-        own = {"AIRFLOW_HOME": str(home), "ECR_AUDIT_DATA": str(home / "data"), "TMPDIR": str(temporary)}
+        service = COMPOSE["services"].get("worker" if part in WORKERS else part, {}).get("environment", {})
+        shared = {
+            name: value
+            for name, value in super().environment(part).items()
+            if name not in KEYS and (name in service or not name.startswith(("AWS_", "ECR_AUDIT_")))
+        }
+        execution_api = f"http://127.0.0.1:{self._execution_port}"
+        own = {
+            "AIRFLOW_HOME": str(home),
+            "ECR_AUDIT_DATA": str(home / "data"),
+            "TMPDIR": str(temporary),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{execution_api}/execution/",
+        }
+        if part == "execution-api":
+            own |= {"AIRFLOW__API__PORT": self._execution_port, "AIRFLOW__API__BASE_URL": execution_api}
+        if part == "scheduler":
+            own["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] = "True"
+            own["AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT"] = self._health_port
+        if part in ("scheduler", *WORKERS):
+            own |= self._queue
+        if part in ("api-server", "dag-processor"):
+            own["AWS_SHARED_CREDENTIALS_FILE"] = str(self._readers_credentials)
         return shared | own | ({} if part in WORKERS else dict(self._control))
 
     def command(self, part: str) -> list[str]:
-        """As in docker-compose.yaml, but that nobody asks workers and triggerer for logs over HTTP."""
-        if part in WORKERS:
-            return ["celery", "worker", "--skip-serve-logs", "--celery-hostname", part]
-        return [part, "--skip-serve-logs"] if part == "triggerer" else [part]
+        """As in docker-compose.yaml; but that two workers on one machine need names."""
+        command = COMPOSE["services"]["worker" if part in WORKERS else part]["command"].split()
+        return [*command, "--celery-hostname", part] if part in WORKERS else command
 
     def start(self) -> None:
         """What `init` does, then the parts in the order of docker-compose.yaml; returns when all are at work."""
-        self.run("db", "migrate")
-        self.run("users", "create", "--username=admin", "--role=Admin", "--firstname=A", "--lastname=A",
-                 "--email=admin@localhost", f"--password={PASSWORD}")  # fmt: skip
+        prepare = self.environment("init") | {"AIRFLOW_ADMIN_PASSWORD": PASSWORD}
+        done = subprocess.run([sys.executable, ROOT / "bin/prepare_airflow.py"], env=prepare, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
         for part in CONTROL:
             self.start_part(part)
         self.wait_for("the API", lambda: self.log_in({"username": "admin", "password": PASSWORD}))
         for part in WORKERS:
             self.start_part(part)
         self.wait_for_the_dags()
-        self.wait_for("healthy parts", self.is_healthy)
+        for part in (*CONTROL, *WORKERS):
+            self.wait_for(f"a healthy {part}", lambda part=part: self.is_healthy(part))  # type: ignore[misc]
 
-    def is_healthy(self) -> bool:
-        """Whether scheduler, triggerer and DAG processor have lately been heard of."""
-        health = self.get("monitor/health")
-        return all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))
+    def make_user(self, name: str, role: str) -> None:
+        """As people do in the UI; the password is the name."""
+        details = {"username": name, "first_name": name, "last_name": name, "email": f"{name}@localhost"}
+        self._call("auth/fab/v1/users", details | {"password": name, "roles": [{"name": role}]})
+
+    def is_healthy(self, part: str) -> bool:
+        """What the health check of a part's container says."""
+        command = [sys.executable, ROOT / "bin/health.py", *self.command(part)]
+        return subprocess.run(command, env=self.environment(part), capture_output=True).returncode == 0
 
     def workers_at_work(self, run_id: str) -> set[str]:
         """The workers whose processes scan batches of a run of the inventory."""
@@ -160,16 +202,17 @@ def cluster(
     settings = settings_of_the_demo(aws.endpoint_url) | {
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__API__BASE_URL": SITE,
+        "AIRFLOW__FAB__CONFIG_FILE": str(ROOT / "deploy/webserver_config.py"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "AIRFLOW__CELERY__BROKER_URL": redis.url(0),
-        "AIRFLOW__CELERY__RESULT_BACKEND": redis.url(1),
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),
         "AWS_ENDPOINT_URL_S3": s3.meta.endpoint_url,
         "ECR_AUDIT_LAKE": f"s3://{BUCKET}/demo/lake",
         "ECR_AUDIT_PUBLISH": f"s3://{BUCKET}/demo/publish",
     }
     database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.replace("postgresql:", "postgresql+psycopg2:")}
-    cluster = Cluster(home, settings, KEYS | database)
+    queue = {"AIRFLOW__CELERY__BROKER_URL": redis.url(0), "AIRFLOW__CELERY__RESULT_BACKEND": redis.url(1)}
+    cluster = Cluster(home, settings, KEYS | database, queue)
     try:
         cluster.start()
         yield cluster

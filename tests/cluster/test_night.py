@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from ecr_audit.demo.faults import Delay, Fault, Faults, Hang
 from ecr_audit.demo.large import large_world
 from ecr_audit.demo.server import EmulatedAws
+from support.processes import PATIENCE
 from support.truth import assert_published_is_the_truth
 
 pytestmark = [pytest.mark.airflow, pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -76,6 +78,74 @@ def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
     assert_published_is_the_truth(newest_publication(s3, "demo/publish", tmp_path), aws.world)
     # Only the accounts of that batch were read again.
     assert 0 < len({account_id for account_id, _ in aws.counters.targets}) <= 9
+
+
+# What may be asked for, and how it is answered to users of FAB's own roles and to an Auditor.
+ACCESS = {
+    "ecr-audit/": {"Viewer": 403, "User": 403, "Auditor": 200},
+    "ecr-audit/findings.csv": {"Viewer": 403, "User": 403, "Auditor": 200},
+    "api/v2/plugins": {"Viewer": 403, "User": 403, "Auditor": 200},
+    "api/v2/dags": {"Viewer": 200, "User": 200, "Auditor": 200},
+    "api/v2/dags/ecr_inventory/dagRuns": {"Viewer": 200, "User": 200, "Auditor": 200},
+    "api/v2/dags/ecr_inventory/dagRuns/~/taskInstances": {"Viewer": 200, "User": 200, "Auditor": 200},
+    "api/v2/connections": {"Viewer": 403, "User": 403, "Auditor": 403},
+    "api/v2/variables": {"Viewer": 403, "User": 403, "Auditor": 403},
+    "api/v2/pools": {"Viewer": 200, "User": 200, "Auditor": 403},
+    "auth/fab/v1/users": {"Viewer": 403, "User": 403, "Auditor": 403},
+}
+CHANGES = (("PATCH", "api/v2/dags/ecr_inventory", {"is_paused": True}), ("POST", "api/v2/connections", {}))
+
+
+def test_an_auditor_sees_the_pages_and_changes_nothing(cluster: Any) -> None:
+    answers: dict[str, dict[str, int]] = {path: {} for path in ACCESS}
+    with httpx.Client(base_url=f"{cluster.url}/", timeout=PATIENCE, trust_env=False) as client:
+        for role in ("Viewer", "User", "Auditor"):
+            cluster.make_user(role.lower(), role)
+            login = {"username": role.lower(), "password": role.lower()}
+            token = client.post("auth/token", json=login).raise_for_status().json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            for path in ACCESS:
+                answers[path][role] = client.get(path).status_code
+        assert answers == ACCESS
+        assert [client.request(method, path, json=body).status_code for method, path, body in CHANGES] == [403, 403]
+        run = client.post("api/v2/dags/ecr_inventory/dagRuns", json={"logical_date": None})
+        assert run.status_code == 403
+
+
+def test_behind_a_proxy_with_tls_no_cookie_and_no_address_is_of_http(cluster: Any) -> None:
+    """As docs/proxy.md has it, with the headers that its proxy sends."""
+    headers = {"Host": "tools.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    with httpx.Client(base_url=f"{cluster.url}/", headers=headers, timeout=PATIENCE, trust_env=False) as client:
+        form = client.get("auth/login/")
+        [csrf_token] = re.findall(r'name="csrf_token"[^>]* value="([^"]+)"', form.text)
+        [(name, value)] = [(cookie.name, cookie.value) for cookie in form.cookies.jar]
+        assert name == "session"
+        login = {"csrf_token": csrf_token, "username": "admin", "password": "of-this-test-only"}
+        referer = {"Referer": "https://tools.example.com/airflow/auth/login/", "Cookie": f"session={value}"}
+        done = client.post("auth/login/", data=login, headers=referer)
+        assert (done.status_code, done.headers["location"]) == (302, "https://tools.example.com/airflow")
+        cookies = [*form.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]
+        assert {cookie.partition("=")[0] for cookie in cookies} == {"session", "_token"}
+        for cookie in cookies:
+            words = {word.strip() for word in cookie.split(";")[1:]}
+            assert {"Secure", "HttpOnly", "Path=/airflow/"} <= words, cookie
+            assert words & {"SameSite=Lax", "SameSite=lax"}, cookie
+        leads = {
+            path: client.get(path).headers.get("location", "") for path in ("ecr-audit", "ecr-audit/findings/", "")
+        }
+        assert [path for path, address in leads.items() if address.startswith("http://")] == []
+
+
+def test_a_part_whose_work_cannot_be_done_is_not_healthy(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The execution API below a path: what was so when workers had another address of it than it answers at."""
+    parts = {"execution-api", "worker-1"}
+    assert {part for part in parts if cluster.is_healthy(part)} == parts
+    elsewhere = f"{cluster.url}/execution/"
+    whole = cluster.environment
+    monkeypatch.setattr(
+        cluster, "environment", lambda part: whole(part) | {"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": elsewhere}
+    )
+    assert {part for part in parts if cluster.is_healthy(part)} == set()
 
 
 def _judged(cluster: Any, runs: int) -> bool:

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 
 from ecr_audit.demo.server import EmulatedAws
+from support.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +34,7 @@ def audit(airflow_database: None, tmp_path: Path) -> Audit:
 
     def run(where: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "bin" / "audit.py"), where]
-        return subprocess.run(command, env=base | environment, capture_output=True, text=True, timeout=240)
+        return subprocess.run(command, env=base | environment, capture_output=True, text=True, timeout=PATIENCE)
 
     return run
 

@@ -79,8 +79,37 @@ def test_a_viewer_sees_the_pages(api_server: Any) -> None:
     assert "Nothing has been published yet" in page.text
 
 
-def test_a_token_of_somebody_else_is_refused(api_server: Any) -> None:
-    assert api_server.get(f"{PREFIX}/", headers={"Authorization": "Bearer x.y.z"}).status_code == 403
+@pytest.mark.parametrize("name", ["findings.csv", "findings.xlsx"])
+def test_a_download_is_logged_with_who_asked(api_server: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ecr_audit_login"):
+        api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer"))
+        api_server.get(f"{PREFIX}/{name}", headers=token(None))
+        api_server.get(f"{PREFIX}/", headers=token("viewer"))
+    told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_login"]
+    assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
+
+
+def test_who_has_no_valid_token_is_asked_to_log_in(api_server: Any) -> None:
+    """Airflow itself answers 403 to a token that it did not give, or that it took back."""
+    from airflow.api_fastapi.app import get_auth_manager
+
+    taken_back = token("viewer")
+    get_auth_manager().revoke_token(taken_back["Authorization"].removeprefix("Bearer "))
+    for headers in ({"Authorization": "Bearer x.y.z"}, {"Cookie": "_token=x.y.z"}, taken_back):
+        page = api_server.get(f"{PREFIX}/", headers=headers)
+        assert page.status_code == 401
+        assert "Log in to Airflow" in page.text
+
+
+@pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}])
+def test_no_address_leads_to_where_the_host_header_says(api_server: Any, headers: dict[str, str]) -> None:
+    """Neither with a slash too many nor with one too few. Behind a proxy with TLS it would be an address of http://."""
+    answers = {
+        path: api_server.get(path, headers=headers | token("viewer"), follow_redirects=False)
+        for path in (PREFIX, f"{PREFIX}/findings/", f"{PREFIX}/api/v1/findings/")
+    }
+    assert [answer.status_code for answer in answers.values()] == [307, 404, 404]
+    assert [answer.headers.get("location") for answer in answers.values()] == ["ecr-audit/", None, None]
 
 
 def test_processes_that_show_no_page_do_not_pay_for_it() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from ecr_audit.demo.server import EmulatedAws
+from support.processes import PATIENCE
 from support.receivers import WEBHOOK, Http, Smtp
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
@@ -68,7 +69,7 @@ def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database:
     """The command of `make audit-aws`, with a log of all there is (DEBUG)."""
     environment = {"PYTHONPATH": str(ROOT / "plugins"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
     command = [sys.executable, str(ROOT / "bin" / "audit.py"), "aws"]
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=240)
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout
     written = [done.stdout, done.stderr, *files(tmp_path)]
     assert any(b"[debug" in each and b"Snapshot" in each for each in written)

@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,21 @@ class Role:
     """A role as it came to be: who may assume it, and what it may do, as the JSON of IAM has it."""
 
     arn: str
-    trust: dict[str, Any]
+    trusts: tuple[dict[str, Any], ...]
     statements: tuple[dict[str, Any], ...]
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """The statement by which it may be assumed."""
+        [statement] = [each for each in self.trusts if "sts:AssumeRole" in as_list(each["Action"])]
+        return statement
+
+    def may(self, action: str, resource: str) -> bool:
+        """Whether its policies allow an action on a resource, but for conditions."""
+        return any(
+            action in as_list(each["Action"]) and any(fnmatchcase(resource, arn) for arn in as_list(each["Resource"]))
+            for each in self.statements
+        )
 
     @property
     def actions(self) -> set[str]:
@@ -108,8 +122,7 @@ def deployed_role(arn: str) -> Role:
         document = ast.literal_eval(document) if isinstance(document, str) else document
         statements += document["Statement"]
     trust: Any = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    [statement] = trust["Statement"]
-    return Role(arn, statement, tuple(statements))
+    return Role(arn, tuple(trust["Statement"]), tuple(statements))
 
 
 @pytest.fixture

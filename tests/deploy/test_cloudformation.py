@@ -48,12 +48,29 @@ def test_the_audit_role_trusts_the_hub_role_and_only_with_the_external_id(audit_
     }
 
 
-@pytest.mark.parametrize("template", ["audit-role", "hub-role"])
+def test_a_hub_that_left_the_organization_is_not_let_in(deploy: Deploy) -> None:
+    role = deploy("audit-role", HubRoleArn=HUB_ROLE_ARN, ExternalId=EXTERNAL_ID, OrganizationId="o-a1b2c3d4e5")
+    condition = role.trust["Condition"]
+    assert condition == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID, "aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+
+
+def test_tags_of_a_session_are_taken_from_the_hub_alone(audit_role: Any) -> None:
+    """Those of EKS Pod Identity go with every AssumeRole: a role that does not take them refuses the hub."""
+    [tags] = [each for each in audit_role.trusts if each is not audit_role.trust]
+    assert tags == {"Effect": "Allow", "Principal": {"AWS": HUB_ROLE_ARN}, "Action": "sts:TagSession"}
+
+
+def test_the_external_id_is_shown_nowhere() -> None:
+    parameters = cfn_yaml.load(str(TEMPLATES / "audit-role.yaml"))["Parameters"]
+    assert {name for name, each in parameters.items() if each.get("NoEcho")} == {"ExternalId"}
+
+
+@pytest.mark.parametrize("template", ["audit-role", "hub-role", "reader-role", "bucket", "protect-audit-role"])
 def test_arns_are_of_the_partition_that_the_stack_is_in(template: str) -> None:
     """Which moto takes to be `aws` everywhere; so it is the template that is looked at."""
     resources = cfn_yaml.load(str(TEMPLATES / f"{template}.yaml"))["Resources"]
     arns = [text for text in _texts(resources) if text.startswith("arn:")]
-    assert arns
+    assert arns or template == "bucket"
     assert [arn for arn in arns if not arn.startswith("arn:${AWS::Partition}:")] == []
 
 
@@ -71,25 +88,51 @@ def test_the_hub_enters_only_the_audit_roles_of_its_own_organization(hub_role: A
     assert enter["Condition"] == {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}
 
 
-TRUSTS = {
-    "ecs-tasks.amazonaws.com": ("sts:AssumeRole", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
-    "ec2.amazonaws.com": ("sts:AssumeRole", None),
-    "ec2.amazonaws.com.cn": ("sts:AssumeRole", None),
-    "pods.eks.amazonaws.com": (["sts:AssumeRole", "sts:TagSession"], None),
-}
+PODS = ["sts:AssumeRole", "sts:TagSession"]
 
 
-@pytest.mark.parametrize("service", TRUSTS)
-def test_the_hub_role_trusts_the_service_that_runs_the_audit(deploy: Deploy, service: str) -> None:
-    trust = deploy("hub-role", TrustedService=service).trust
+def trusts(service_account: str) -> dict[str, tuple[Any, Any]]:
+    """What each service may do, and on which condition."""
+    tags = {"kubernetes-namespace": "ecr-audit", "kubernetes-service-account": service_account}
+    return {
+        "ecs-tasks.amazonaws.com": ("sts:AssumeRole", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
+        "ec2.amazonaws.com": ("sts:AssumeRole", None),
+        "ec2.amazonaws.com.cn": ("sts:AssumeRole", None),
+        "pods.eks.amazonaws.com": (PODS, {"StringEquals": {f"aws:RequestTag/{tag}": tags[tag] for tag in tags}}),
+    }
+
+
+READERS = {"LakeBucket": "the-lake"}
+
+
+@pytest.mark.parametrize("service", trusts(""))
+@pytest.mark.parametrize(
+    ("template", "given", "service_account"),
+    [
+        ("hub-role", {}, "ecr-audit-tasks"),
+        ("reader-role", READERS, "ecr-audit-pages"),
+        ("reader-role", READERS | {"RoleName": "ecr-audit-callbacks"}, "ecr-audit-callbacks"),
+    ],
+)
+def test_a_role_trusts_the_service_that_has_it_as_far_as_that_says_for_whom(
+    deploy: Deploy, template: str, given: dict[str, str], service_account: str, service: str
+) -> None:
+    trust = deploy(template, TrustedService=service, **given).trust
     assert trust["Principal"] == {"Service": service}
-    assert (trust["Action"], trust.get("Condition")) == TRUSTS[service]
+    assert (trust["Action"], trust.get("Condition")) == trusts(service_account)[service]
     profiles = boto3.client("iam").list_instance_profiles()["InstanceProfiles"]
-    assert len(profiles) == service.startswith("ec2.")
+    assert len(profiles) == (template == "hub-role" and service.startswith("ec2."))
 
 
-def test_the_hub_role_may_trust_a_role_instead(deploy: Deploy) -> None:
-    trust = deploy("hub-role", TrustedArn="arn:aws:iam::111111111111:role/airflow").trust
+def test_a_hub_in_pods_hands_its_tags_on(deploy: Deploy) -> None:
+    hub = deploy("hub-role", TrustedService="pods.eks.amazonaws.com")
+    entered = {action: each["Resource"] for each in hub.statements for action in _actions(each) if action in PODS}
+    assert entered["sts:TagSession"] == entered["sts:AssumeRole"]
+
+
+@pytest.mark.parametrize(("template", "given"), [("hub-role", {}), ("reader-role", READERS)])
+def test_a_role_may_trust_a_role_instead(deploy: Deploy, template: str, given: dict[str, str]) -> None:
+    trust = deploy(template, TrustedArn="arn:aws:iam::111111111111:role/airflow", **given).trust
     assert trust == {
         "Effect": "Allow",
         "Principal": {"AWS": "arn:aws:iam::111111111111:role/airflow"},
@@ -100,6 +143,64 @@ def test_the_hub_role_may_trust_a_role_instead(deploy: Deploy) -> None:
 def test_without_a_bucket_and_a_key_there_is_no_leave_to_use_any(deploy: Deploy) -> None:
     role = deploy("hub-role", TrustedService="ec2.amazonaws.com")
     assert not any(action.startswith(("s3:", "kms:")) for action in role.actions)
+
+
+def test_the_hub_reads_the_waivers_and_cannot_write_them(hub_role: Any) -> None:
+    """Nor anything else in the bucket beside the lake, publications and logs."""
+    bucket = "arn:aws:s3:::the-lake"
+    assert hub_role.may("s3:GetObject", f"{bucket}/waivers/waivers.yaml")
+    for key in ("waivers/waivers.yaml", "waivers.yaml", "lake", "other/x"):
+        assert not hub_role.may("s3:PutObject", f"{bucket}/{key}")
+        assert not hub_role.may("s3:DeleteObject", f"{bucket}/{key}")
+    for key in ("lake/_commits/inventory/2026-11-01.json", "publish/latest.json", "logs/dag_id=x/1.log"):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            assert hub_role.may(action, f"{bucket}/{key}")
+
+
+def test_a_reader_reads_what_is_published_and_no_more(deploy: Deploy) -> None:
+    topic = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
+    pages = deploy("reader-role", TrustedService="ecs-tasks.amazonaws.com", LogsPrefix="logs", **READERS)
+    assert pages.actions == {"s3:ListBucket", "s3:GetObject"}
+    bucket = "arn:aws:s3:::the-lake"
+    assert pages.may("s3:GetObject", f"{bucket}/publish/latest.json")
+    assert pages.may("s3:GetObject", f"{bucket}/logs/dag_id=x/1.log")
+    for key in ("lake/accounts/x.parquet", "waivers/waivers.yaml"):
+        assert not pages.may("s3:GetObject", f"{bucket}/{key}")
+    boto3.client("cloudformation").delete_stack(StackName="reader-role")
+    given = READERS | {"RoleName": "ecr-audit-callbacks", "AlertTopicArn": topic}
+    callbacks = deploy("reader-role", TrustedService="ecs-tasks.amazonaws.com", **given)
+    assert callbacks.actions == {"s3:ListBucket", "s3:GetObject", "sns:Publish"}
+    assert not callbacks.may("s3:GetObject", f"{bucket}/logs/dag_id=x/1.log")
+
+
+def test_the_bucket_is_closed_keeps_versions_and_takes_tls_only() -> None:
+    """By the template, for moto's CloudFormation makes a bucket and no more."""
+    resources = cfn_yaml.load(str(TEMPLATES / "bucket.yaml"))["Resources"]
+    bucket = resources["Bucket"]["Properties"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    closed = bucket["PublicAccessBlockConfiguration"]
+    assert len(closed) == 4 and all(closed.values())
+    statements = resources["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [(each["Effect"], each["Principal"], each["Condition"]) for each in statements] == [
+        ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}}),
+        ("Deny", "*", {"NumericLessThan": {"s3:TlsVersion": "1.2"}}),
+    ]
+    lock = bucket["ObjectLockConfiguration"]["Fn::If"][1]["Rule"]["DefaultRetention"]
+    assert lock["Mode"] == "GOVERNANCE"
+    assert resources["Bucket"]["DeletionPolicy"] == resources["Bucket"]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_nobody_but_the_stack_set_changes_the_audit_role() -> None:
+    """Every action on a role that IAM knows, but for those that only read it or hand it on."""
+    resources = cfn_yaml.load(str(TEMPLATES / "protect-audit-role.yaml"))["Resources"]
+    [statement] = resources["ProtectAuditRole"]["Properties"]["Content"]["Statement"]
+    model = boto3.client("iam").meta.service_model
+    shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
+    on_a_role = {name for name, shape in shapes.items() if shape and "RoleName" in shape.members}
+    changing = {name for name in on_a_role if not name.startswith(("Get", "List", "Create", "AddRole", "RemoveRole"))}
+    assert {action.removeprefix("iam:") for action in statement["Action"]} == changing - {"DeleteServiceLinkedRole"}
+    assert statement["Effect"] == "Deny"
+    assert [*statement["Condition"]] == ["ArnNotLike"]
 
 
 def test_the_key_of_the_lake(deploy: Deploy) -> None:
@@ -175,6 +276,18 @@ def test_the_hub_enters_an_audit_role_with_a_path(deploy: Deploy, monkeypatch: p
         ("hub-role", "TrustedArn", "*"),
         ("hub-role", "AuditRoleName", "*"),
         ("hub-role", "LakeBucket", "*"),
+        ("hub-role", "LakePrefix", "*"),
+        ("hub-role", "PublishPrefix", "publish/"),
+        ("hub-role", "WaiversPrefix", ""),
+        ("hub-role", "PodNamespace", "*"),
+        ("hub-role", "PodServiceAccount", "*"),
+        ("reader-role", "RoleName", "*"),
+        ("reader-role", "LakeBucket", "*"),
+        ("reader-role", "PublishPrefix", "*"),
+        ("reader-role", "LogsPrefix", "*"),
+        ("reader-role", "AlertTopicArn", "arn:aws:sns:*:111111111111:*"),
+        ("audit-role", "OrganizationId", "*"),
+        ("protect-audit-role", "AuditRoleName", "*"),
         ("hub-role", "LakeKeyArn", "*"),
         ("hub-role", "AlertTopicArn", "arn:aws:sns:*:111111111111:*"),
     ],

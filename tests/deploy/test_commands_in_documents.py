@@ -30,7 +30,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What a command matches first says how it is known to work: the test that runs it, or why none does.
 HOW = {
     # The shell's own, and what only moves files about.
-    r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|NIGHT=|umask ": "sets something for the commands after it",
+    r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|LAKE_BUCKET|NIGHT=|UI_|umask ": "sets something for the commands after it",
     r"make audit$": "tests/dags/test_audit_command.py",
     r"make demo-history": "tests/unit/demo/test_history.py",
     r"make (pages|up)$": "tests/browser/conftest.py",
@@ -39,6 +39,10 @@ HOW = {
     r"make (doctor|doctor-demo)$": "tests/integration/doctor/test_doctor_command.py",
     r"promtool test rules": "tests/deploy/test_metrics.py",
     r"make sbom": "tests/deploy/test_sbom.py",
+    r"make pin-images": "tests/deploy/test_pin_images.py",
+    r"make advisories": "needs the advisories of PyPI; tests/deploy/test_makefile.py looks at its command",
+    r"curl .*auth/login|grep ": "needs a proxy; tests/cluster/test_night.py asks for the same",
+    r"docker network inspect": "tried by hand, with a Docker engine",
     r"make secrets": "tests/deploy/test_compose.py",
     r"make (help|test|test-cluster|lint|types)$": "the gate: it is how the tests themselves are run",
     r"make audit-aws": "needs a real AWS; tests/dags/test_audit_command.py runs the same on the emulated one",
@@ -53,7 +57,6 @@ HOW = {
     r"airflow ": "tried by hand, on SQLite and PostgreSQL; Airflow's own parser takes it below",
     r"kubectl create ": "needs a cluster; tried by hand with --dry-run=client",
     r"docker (build|push) ": "needs a registry; tried by hand, with a local one",
-    r"uvx pip-audit": "needs the advisories of PyPI",
     r"python3 -m venv ~/harlequin|~/harlequin/bin/": "fetches packages; what it showed stands below it",
 }
 
@@ -121,7 +124,8 @@ def _make(words: list[str]) -> str | None:
 
 def _compose(words: list[str]) -> str | None:
     if words[0] != "compose":
-        return None if words[0] in ("build", "push") else f"docker {words[0]}: is not expected"
+        known = words[0] in ("build", "push") or words[:2] == ["network", "inspect"]
+        return None if known else f"docker {words[0]}: is not expected"
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))["services"]
     profiles = {profile for service in services.values() for profile in service.get("profiles", ())}
     rest = words[1:]
@@ -210,7 +214,9 @@ CHECKS: dict[str, Any] = {
     "python": _python,
     "python3": _python,
     "duckdb": _duckdb,
-    **dict.fromkeys(("export", "cd", "cp", "mv", "rm", "kubectl", "uvx", "pip", "harlequin", "umask", "psql"), _others),
+    **dict.fromkeys(
+        ("export", "cd", "cp", "mv", "rm", "kubectl", "pip", "harlequin", "umask", "psql", "curl", "grep"), _others
+    ),
     "promtool": _named_files,
     **dict.fromkeys(("pg_dump", "pg_restore", "createdb", "dropdb"), _others),
 }

@@ -20,7 +20,7 @@ from ecr_audit.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Of these every path that is named has to be there, too.
-OURS = [ROOT / "docs" / name for name in ("deploy.md", "observability.md", "security.md")]
+OURS = [ROOT / "docs" / name for name in ("deploy.md", "observability.md", "proxy.md", "security.md")]
 
 
 def code(document: Path) -> str:
@@ -72,7 +72,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
 
 
 # Of the organization's policy, which moto does not know.
-@pytest.mark.filterwarnings("ignore:Tried to parse AWS.*Organizations")
+@pytest.mark.filterwarnings("ignore:Tried to parse AWS.*(Organizations|BucketPolicy)")
 def test_the_commands_of_deploy_md_make_the_roles(shell: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand, one after the other, in one shell and one account, with a stand-in for the AWS CLI."""
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -92,10 +92,14 @@ def test_the_commands_of_deploy_md_make_the_roles(shell: dict[str, str], monkeyp
         external_id = done.stdout.split()[-1]
         assert re.fullmatch("[0-9a-f]{32}", external_id)
         hub_role_arn = role("ecr-audit-hub")["Arn"]
+        organization_id = boto3.client("organizations").describe_organization()["Organization"]["Id"]
         for account_id in (MANAGEMENT, member_id):
-            [trust] = role("ecr-audit", account_id)["AssumeRolePolicyDocument"]["Statement"]
-            assert trust["Principal"] == {"AWS": hub_role_arn}
-            assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": external_id}}
+            trust, tags = role("ecr-audit", account_id)["AssumeRolePolicyDocument"]["Statement"]
+            assert trust["Principal"] == tags["Principal"] == {"AWS": hub_role_arn}
+            only_if = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": organization_id}
+            assert trust["Condition"] == {"StringEquals": only_if}
+        for part in ("pages", "callbacks"):
+            role(f"ecr-audit-{part}")
         stack_set = boto3.client("cloudformation").describe_stack_set(StackSetName="ecr-audit-role")
         assert stack_set["StackSet"]["PermissionModel"] == "SERVICE_MANAGED"
     finally:

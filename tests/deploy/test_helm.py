@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cfnlint.decode import cfn_yaml
 
 from ecr_audit.settings import Settings
 
@@ -20,12 +21,25 @@ def test_the_chart_is_told_the_airflow_that_is_locked() -> None:
     assert [VALUES["airflowVersion"]] == re.findall(r"^apache-airflow==(\S+)", lock, flags=re.MULTILINE)
 
 
+# The parts that have settings of their own.
+TASKS, PAGES, CALLBACKS = VALUES["workers"]["kubernetes"], VALUES["apiServer"], VALUES["dagProcessor"]
+
+
+def settings(part: dict[str, Any]) -> dict[str, Any]:
+    """The audit's settings of a part: its own, and those of all."""
+    given = {each["name"]: each.get("value") for each in (*VALUES["env"], *part.get("env", ()))}
+    return {name: value for name, value in given.items() if name.startswith("ECR_AUDIT_")}
+
+
 def test_pods_share_the_lake_the_publications_and_the_logs_in_one_bucket() -> None:
-    """The hub role is given one, which docs/deploy.md says holds nothing else."""
-    given = {each["name"]: each["value"] for each in VALUES["env"]}
+    """The hub role is given one, which docs/deploy.md says holds nothing else, at the places that its template has."""
+    given = settings(TASKS)
     logs = VALUES["config"]["logging"]["remote_base_log_folder"]
     places = (given["ECR_AUDIT_LAKE"], given["ECR_AUDIT_PUBLISH"], logs)
     assert {place.rpartition("/")[0] for place in places} == {"s3://<bucket>"}
+    template = cfn_yaml.load(str(ROOT / "deploy/cloudformation/hub-role.yaml"))["Parameters"]
+    prefixes = [template[f"{name}Prefix"]["Default"] for name in ("Lake", "Publish", "Logs")]
+    assert [place.rpartition("/")[2] for place in places] == prefixes
     [said] = re.findall(r"holds nothing else than ([^.]*)\.", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
     assert re.findall(r"`(\w+)`", said) == [
         "ECR_AUDIT_LAKE",
@@ -35,19 +49,57 @@ def test_pods_share_the_lake_the_publications_and_the_logs_in_one_bucket() -> No
     ]
 
 
-def test_settings_are_known_and_secret_where_they_have_to_be() -> None:
-    plain = {each["name"] for each in VALUES["env"]}
-    secret = {each["envName"] for each in VALUES["secret"]}
-    ours = {name.removeprefix("ECR_AUDIT_").lower() for name in plain | secret if name.startswith("ECR_AUDIT_")}
-    assert ours <= Settings.model_fields.keys()
-    assert secret == {"ECR_AUDIT_EXTERNAL_ID"}
-    # The chart's schema refuses other keys, such as valueFrom.
+def test_settings_are_known_and_each_part_has_what_it_needs() -> None:
+    ours = [name.removeprefix("ECR_AUDIT_").lower() for part in (TASKS, PAGES, CALLBACKS) for name in settings(part)]
+    assert {*ours} <= Settings.model_fields.keys()
+    assert settings(PAGES).keys() == {"ECR_AUDIT_PUBLISH", "ECR_AUDIT_DATA"}
+    assert settings(CALLBACKS).keys() == {"ECR_AUDIT_PUBLISH", "ECR_AUDIT_DATA", "ECR_AUDIT_LAKE"}
+    assert settings(TASKS)["ECR_AUDIT_LAKE"] == settings(CALLBACKS)["ECR_AUDIT_LAKE"]
+    # The external id comes from a Secret, and to the tasks alone. The chart takes valueFrom in a part's env, and not
+    # in the one for all.
+    secret = [each["name"] for part in (TASKS, PAGES, CALLBACKS) for each in part["env"] if "valueFrom" in each]
+    assert secret == ["ECR_AUDIT_EXTERNAL_ID"]
+    assert "secret" not in VALUES
     assert all(each.keys() == {"name", "value"} for each in VALUES["env"])
 
 
 def test_pods_get_no_variables_of_services() -> None:
     """Which for a release called ecr-audit would begin like the audit's settings. A value of the chart from 1.22 on."""
     assert VALUES["enableServiceLinks"] is False
+
+
+def test_pods_are_hardened() -> None:
+    pod, container = VALUES["securityContexts"]["pod"], VALUES["securityContexts"]["containers"]
+    assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    assert (container["readOnlyRootFilesystem"], container["allowPrivilegeEscalation"]) == (True, False)
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    # What is written nevertheless.
+    written = {each["mountPath"] for each in (*VALUES["volumeMounts"], *PAGES["extraVolumeMounts"])}
+    assert written == {"/tmp", "/opt/airflow/logs"}
+    assert settings(TASKS)["ECR_AUDIT_DATA"].startswith("/tmp/")
+
+
+def test_only_the_scheduler_gets_a_token_for_the_cluster() -> None:
+    parts = [TASKS, PAGES, CALLBACKS, *(VALUES[name] for name in ("triggerer", "migrateDatabaseJob", "statsd"))]
+    assert [part["serviceAccount"]["automountServiceAccountToken"] for part in parts] == [False] * 6
+    assert "serviceAccount" not in VALUES["scheduler"]
+    assert PAGES["allowPodLogReading"] is False
+
+
+def test_the_web_server_is_reached_by_airflow_and_the_ingress() -> None:
+    """With policies on and nobody named, the chart lets nobody in: no task would run."""
+    assert VALUES["networkPolicies"] == {"enabled": True}
+    inner, outer = PAGES["networkPolicy"]["ingress"]["from"]
+    assert inner == {"podSelector": {"matchLabels": {"tier": "airflow"}}}
+    assert "namespaceSelector" in outer
+    assert "--proxy-headers" in PAGES["args"][-1]
+    assert "FORWARDED_ALLOW_IPS" in {each["name"] for each in PAGES["env"]}
+
+
+def test_the_database_is_prepared_as_in_compose() -> None:
+    [program] = re.findall(r"/opt/airflow/(bin/\S+)", VALUES["migrateDatabaseJob"]["args"][-1])
+    assert program in COMPOSE["services"]["init"]["command"]
+    assert (ROOT / program).is_file()
 
 
 def test_airflow_is_told_what_compose_tells_it() -> None:
@@ -68,12 +120,18 @@ def test_no_secret_is_made_up_or_written_down() -> None:
     assert VALUES["createUserJob"] == {"enabled": False}
 
 
-def test_all_that_reads_or_sends_on_aws_has_the_hub_role() -> None:
-    """Tasks, pages, and the callbacks that send alerts: the document associates it with each of them."""
-    parts = (VALUES["workers"]["kubernetes"], VALUES["apiServer"], VALUES["dagProcessor"])
-    [associated] = re.findall(
-        r"for account in ([^;]+); do\n +aws eks", (ROOT / "docs/scale-out.md").read_text(encoding="utf-8")
+def test_all_that_reads_or_sends_on_aws_has_a_role_of_its_own() -> None:
+    """Tasks, pages, and the callbacks that send alerts: the document makes the roles and associates them."""
+    document = (ROOT / "docs/scale-out.md").read_text(encoding="utf-8")
+    associated = re.findall(r"--service-account (\S+) --role-arn (\S+)", document)
+    names = [part["serviceAccount"]["name"] for part in (TASKS, PAGES, CALLBACKS)]
+    assert [account for account, _ in associated] == names
+    assert len({role for _, role in associated}) == 3
+    # By the tags that EKS gives their sessions, whose names are those of the accounts.
+    hub, reader = (
+        cfn_yaml.load(str(ROOT / f"deploy/cloudformation/{name}-role.yaml"))["Parameters"] for name in ("hub", "reader")
     )
-    assert [part["serviceAccount"]["name"] for part in parts] == associated.split()
+    assert (hub["PodServiceAccount"]["Default"], reader["RoleName"]["Default"]) == (names[0], names[1])
+    assert "--disable-session-tags" not in document
     # Without it the chart leaves the name unread: its default there is to make none.
-    assert VALUES["workers"]["kubernetes"]["serviceAccount"]["create"] is True
+    assert TASKS["serviceAccount"]["create"] is True

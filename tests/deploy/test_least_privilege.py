@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.doctor import Status, examine
 from ecr_audit.doctor.places import check_lake, check_published
+from ecr_audit.freshness import missed_night
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import Limits, cut_batches, discover
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake import Lake, open_lake
-from ecr_audit.publication import publications
+from ecr_audit.publication import newest, publications
 from ecr_audit.publish import publish
 from ecr_audit.settings import Settings
 
@@ -158,6 +159,12 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 @pytest.fixture
+def allowed_reader(allowed: Allowed) -> set[str]:
+    """What the role of the pages may do. To be asked for before there is a lake, as below."""
+    return allowed("reader-role", LakeBucket="the-lake", **HUB_ROLE)
+
+
+@pytest.fixture
 def allowed_lake(allowed: Allowed) -> set[str]:
     """What the hub role may do with a lake on S3. To be asked for before there is one: moto has one state for both."""
     return {action for action in allowed("hub-role", LakeBucket="the-lake", **HUB_ROLE) if action.startswith("s3:")}
@@ -180,3 +187,23 @@ def test_the_hub_role_allows_exactly_what_a_lake_and_publications_on_s3_take(
     settings = settings.model_copy(update={"lake": "s3://the-lake/fresh"})
     assert (check_lake(settings, "").status, check_published(settings).status) == (Status.OK, Status.OK)
     assert s3_calls <= allowed_lake
+
+
+def test_the_readers_roles_allow_exactly_what_pages_and_callbacks_take(
+    allowed_reader: set[str], s3_calls: set[str], small_lake: Any, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path / "worker", lake="s3://the-lake/lake", publish="s3://the-lake/publish")
+    now = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    reader = settings.model_copy(update={"data": tmp_path / "reader"})
+    # A callback before anything is published: it looks whether the lake has a snapshot.
+    assert missed_night(reader, now) is None
+    small_lake.lake = open_lake(settings)
+    small_lake.scan(date(2026, 11, 1), repositories=[{}])
+    small_lake.judge(date(2026, 11, 1))
+    publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
+    s3_calls.clear()
+    assert missed_night(reader, now)
+    assert newest(reader).database.exists()
+    assert s3_calls <= allowed_reader
+    assert missed_night(reader.model_copy(update={"publish": "s3://the-lake/nowhere"}), now)
+    assert s3_calls == allowed_reader

@@ -16,10 +16,11 @@ import pytest
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
-NAMES = ["audit-role", "audit-role-stackset", "hub-role"]
+NAMES = ["audit-role", "audit-role-stackset", "hub-role", "reader-role"]
 
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 EXTERNAL_ID = "sesame-2026"
+ORGANIZATION = "o-a1b2c3d4e5"
 # Whose stacks moto makes, with which the modules are compared.
 ACCOUNT = "123456789012"
 
@@ -92,7 +93,8 @@ def test_outputs_say_what_they_are(module: Module) -> None:
 def test_patterns_are_those_of_the_templates() -> None:
     """What one way of deploying takes, the other takes; but that Terraform's patterns hold the length as well."""
     templates = [
-        (DEPLOY / "cloudformation" / f"{name}-role.yaml").read_text(encoding="utf-8") for name in ("audit", "hub")
+        (DEPLOY / "cloudformation" / f"{name}-role.yaml").read_text(encoding="utf-8")
+        for name in ("audit", "hub", "reader")
     ]
     theirs = {_without_length(each) for text in templates for each in re.findall(r"AllowedPattern: (\S+)", text)}
     ours = {
@@ -118,14 +120,23 @@ def _without_length(pattern: str) -> str:
 
 POLICIES = {
     "audit-role": ["list_repositories"],
-    "hub-role": ["audit", "lake", "lake_key", "alerts"],
+    "hub-role": ["audit", "pods", "lake", "lake_key", "alerts"],
+    "reader-role": ["read", "logs", "lake_key", "alerts"],
 }
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 GIVEN = {
-    "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID},
-    "hub-role": {
+    "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
+    "reader-role": {
         "TrustedService": "ecs-tasks.amazonaws.com",
+        "LakeBucket": "the-lake",
+        "LogsPrefix": "logs",
+        "LakeKeyArn": KEY,
+        "AlertTopicArn": TOPIC,
+    },
+    "hub-role": {
+        # With which the role has most policies.
+        "TrustedService": "pods.eks.amazonaws.com",
         "LakeBucket": "the-lake",
         "LakeKeyArn": KEY,
         "AlertTopicArn": TOPIC,
@@ -147,27 +158,41 @@ def test_policies_are_those_of_the_template(name: str, deploy: Any) -> None:
 
 
 def test_the_audit_role_trusts_as_the_template_has_it(deploy: Any) -> None:
-    [ours] = Module("audit-role").typed("data", "aws_iam_policy_document")["trust"]["statement"]
-    theirs = deploy("audit-role", **GIVEN["audit-role"]).trust
-    [principal] = ours["principals"]
-    assert {_bare(principal["type"]): _text(principal["identifiers"][0])} == theirs["Principal"]
-    assert _statement(ours)[2:] == _normal(theirs)[2:]
+    statements = Module("audit-role").typed("data", "aws_iam_policy_document")["trust"]["statement"]
+    trusts = deploy("audit-role", **GIVEN["audit-role"]).trusts
+    for ours, theirs in zip(statements, trusts, strict=True):
+        [principal] = ours["principals"]
+        assert {_bare(principal["type"]): _text(principal["identifiers"][0])} == theirs["Principal"]
+        # A condition that is there when it is asked for.
+        asked_for = [
+            (_bare(content["test"]), _bare(content["variable"]), ORGANIZATION)
+            for each in ours.get("dynamic", [])
+            for content in each['"condition"']["content"]
+        ]
+        *same, conditions = _statement(ours)[2:]
+        assert (*same, [*conditions, *asked_for]) == _normal(theirs)[2:]
     [role] = Module("audit-role").typed("resource", "aws_iam_role").values()
     assert (role["name"], role["path"]) == ("${var.role_name}", "${var.role_path}")
     assert role["assume_role_policy"] == "${data.aws_iam_policy_document.trust.json}"
 
 
-def test_the_hub_role_trusts_as_the_template_has_it(deploy: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "account"), [("hub-role", "var.pod_service_account"), ("reader-role", "var.role_name")]
+)
+def test_a_role_trusts_as_the_template_has_it(name: str, account: str) -> None:
     """Its expressions are Terraform's to evaluate; what they choose from is looked at here."""
-    document = Module("hub-role").typed("data", "aws_iam_policy_document")["trust"]["statement"][0]
+    document = Module(name).typed("data", "aws_iam_policy_document")["trust"]["statement"][0]
     assert 'var.trusted_service == "" ? "AWS" : "Service"' in document["principals"][0]["type"]
     condition = document["dynamic"][0]['"condition"']
-    assert condition["for_each"] == "${local.trusts_tasks ? [local.account_id] : []}"
+    of_tasks, of_pods = re.findall(r"\? (\{[^}]*\})", condition["for_each"])
+    assert re.findall(r'"([\w:/-]+)"\s*[=:]\s*([\w.]+)', of_tasks) == [("aws:SourceAccount", "local.account_id")]
+    assert re.findall(r'"([\w:/-]+)"\s*[=:]\s*([\w.]+)', of_pods) == [
+        ("aws:RequestTag/kubernetes-namespace", "var.pod_namespace"),
+        ("aws:RequestTag/kubernetes-service-account", account),
+    ]
+    assert "local.trusts_tasks ?" in condition["for_each"] and "local.trusts_pods ?" in condition["for_each"]
     [content] = condition["content"]
-    assert (_bare(content["test"]), _bare(content["variable"])) == ("StringEquals", "aws:SourceAccount")
-    assert deploy("hub-role", **GIVEN["hub-role"]).trust["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": ACCOUNT}
-    }
+    assert (_bare(content["test"]), content["variable"]) == ("StringEquals", "${condition.key}")
 
 
 def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
@@ -179,7 +204,8 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     [path] = re.findall(r'file\("\$\{path\.module\}/([^"]+)"\)', str(stack_set["template_body"]).replace("\\", ""))
     template = (module.folder / path).resolve()
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert set(stack_set["parameters"]) == given == {"HubRoleArn", "ExternalId", "RoleName", "RolePath"}
+    assert set(stack_set["parameters"]) == given
+    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath"}
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 
@@ -193,6 +219,10 @@ REFERENCES = {
     "var.audit_role_name": "ecr-audit",
     "var.audit_role_path": "/",
     "var.lake_bucket": "the-lake",
+    "var.lake_prefix": "lake",
+    "var.publish_prefix": "publish",
+    "var.logs_prefix": "logs",
+    "var.waivers_prefix": "waivers",
     "var.lake_key_arn": KEY,
     "var.alert_topic_arn": TOPIC,
     "var.hub_role_arn": HUB_ROLE_ARN,

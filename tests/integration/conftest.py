@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from support.processes import PATIENCE
 
 HUB, OPEN, UNTRUSTING, SUSPENDED, FENCED = (digit * 12 for digit in "12345")
 
@@ -81,7 +82,7 @@ def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[.
         account: str = "",
         role: str = "ecr-audit",
         keys: Any = None,
-        timeout: float = 30,
+        timeout: float = PATIENCE,
     ) -> Any:
         if account:
             arn = f"arn:{aws.world.partition}:iam::{account}:role/{role}"

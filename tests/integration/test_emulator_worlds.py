@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from ecr_audit.demo.large import large_world
 from ecr_audit.demo.organization import EXTERNAL_ID, PAGE_EXCEEDING, demo_world
 from ecr_audit.demo.world import Repository, World
+from support.processes import PATIENCE, with_the_run
 
 TODAY = date(2026, 11, 2)
 # Shape `RepositoryName` of the API's model.
@@ -169,7 +170,7 @@ class TestLarge:
 
 
 def test_it_serves_from_a_process_of_its_own_and_ends_when_told(boto_session, request):
-    command = [sys.executable, "-m", "ecr_audit.demo", "--night", "2"]
+    command = with_the_run(sys.executable, "-m", "ecr_audit.demo", "--night", "2")
     environment = {**os.environ, "PYTHONPATH": str(request.config.rootpath / "plugins")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -178,6 +179,6 @@ def test_it_serves_from_a_process_of_its_own_and_ends_when_told(boto_session, re
             assert sts.get_caller_identity()["Account"] == "210000000001"
             sts.close()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(PATIENCE) == 0
         finally:
             process.kill()

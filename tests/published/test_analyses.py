@@ -24,6 +24,7 @@ from ecr_audit.dictionary import load_dictionary
 from ecr_audit.lake import Lake
 from ecr_audit.postgres import publish_to_postgres
 from ecr_audit.publish import TABLES, VIEWS, publish
+from support.processes import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
@@ -32,7 +33,7 @@ ANALYSES = sorted((ROOT / "sql" / "analyses").glob("*.sql"))
 
 def ask(*arguments: object) -> list[dict[str, str]]:
     command = [str(SHELL), "-bail", "-csv", *map(str, arguments)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, encoding="utf-8")
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, encoding="utf-8")
     # With -init the shell also tells there which file it reads.
     assert (answer.returncode, "Error" in answer.stderr) == (0, False), answer.stderr
     return list(csv.DictReader(io.StringIO(answer.stdout)))

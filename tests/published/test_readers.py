@@ -19,6 +19,7 @@ import adbc_driver_postgresql.dbapi as postgresql
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.postgres import publish_to_postgres
 from ecr_audit.publish import TABLES, VIEWS, publish
+from support.processes import with_the_run
 
 DAYS = range(1, 6)
 
@@ -51,7 +52,7 @@ def publish_day(small_lake: Any, folder: Path, number: int) -> Path:
 def test_readers_of_the_file_see_only_whole_publications(small_lake: Any, tmp_path: Path) -> None:
     folder, stop = tmp_path / "publish", tmp_path / "stop"
     database = publish_day(small_lake, folder, 1)
-    command = [sys.executable, "-c", READER, str(database), str(stop)]
+    command = with_the_run(sys.executable, "-c", READER, database, stop)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         seen = [reader.stdout.readline().split()]

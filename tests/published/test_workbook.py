@@ -17,6 +17,7 @@ from ecr_audit import workbook as writing
 from ecr_audit.publish import publish
 from ecr_audit.workbook import DEFINITIONS, MAX_CHARACTERS, write_workbook
 from ecr_audit.workbook_sheets import SHEETS
+from support.processes import PATIENCE
 
 DAY = date(2026, 11, 1)
 
@@ -178,5 +179,7 @@ def test_libreoffice_opens_it(demo: Path, tmp_path: Path) -> None:
         pytest.skip("LibreOffice is not installed (apt-get install libreoffice-calc-nogui)")
     profile = f"-env:UserInstallation=file://{tmp_path}/profile"
     command = [office, profile, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path)]
-    subprocess.run([*command, str(demo / "publish" / "compliance.xlsx")], check=True, capture_output=True, timeout=180)
+    subprocess.run(
+        [*command, str(demo / "publish" / "compliance.xlsx")], check=True, capture_output=True, timeout=PATIENCE
+    )
     assert (tmp_path / "compliance.pdf").read_bytes().startswith(b"%PDF-")

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ecr_audit.demo import identities
-from ecr_audit.demo.organization import EXTERNAL_ID
-from support.processes import Processes, clean_environment, free_port
+from ecr_audit.demo.environment import demo_settings
+from support.processes import PATIENCE, Processes, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = list((ROOT / "dags").glob("*.py"))
@@ -29,8 +28,8 @@ SETTINGS = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     # The DAG files do not change meanwhile.
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-    # A worker that is gone is noticed within seconds rather than minutes.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    # A worker that is gone is noticed within half a minute rather than five; one that is only slow has that long.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
@@ -39,16 +38,7 @@ SETTINGS = {
 
 def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
     """What the audit needs to know of a demo organization's AWS; small batches, so that there are several."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_ACCESS_KEY_ID": identities.HUB_ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": identities.HUB_SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
-        "ECR_AUDIT_BATCH_ACCOUNTS": "9",
-        "ECR_AUDIT_MIN_COVERAGE": "0.85",
-    }
+    return demo_settings(endpoint_url) | {"ECR_AUDIT_BATCH_ACCOUNTS": "9"}
 
 
 def migrated_database(folder: Path) -> Path:
@@ -70,10 +60,11 @@ def migrated_database(folder: Path) -> Path:
 class Airflow:
     """The parts, and the REST API as a user sees it who may do everything."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str], path: str = "") -> None:
+        """`path` is the one below which people see it, such as `/airflow`."""
         port = free_port()
         self.home = home
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}{path}"
         self.processes = Processes(home)
         self.wait_for = self.processes.wait_for
         self._settings = {
@@ -168,7 +159,7 @@ class Airflow:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         request.data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)
 
 

@@ -1,4 +1,4 @@
-"""Programs that a test starts beside itself: each in a group of its own, with a log, and surely ended."""
+"""Programs that a test starts beside itself: each in a group of its own, with a log, and ended with the test run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from support import keeper
 
 # Seconds; far more than any step takes. A wait ends as soon as what it waits for is there.
 PATIENCE = 240
@@ -27,14 +30,9 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_", "ECR_"))}
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes that a process has started, and theirs."""
-    found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, children.read_text().split()):
-                found += [child, *descendants(child)]
-    return found
+def with_the_run(*command: str | Path) -> list[str]:
+    """A command that runs a program which ends when this process does, however it ends. It hands signals on."""
+    return [sys.executable, "-S", keeper.__file__, str(os.getpid()), *map(str, command)]
 
 
 class Processes:
@@ -48,25 +46,28 @@ class Processes:
         """Start a program in `folder`; what it writes is added to its log."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                command, env=environment, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                with_the_run(*command),
+                env=environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def kill(self, name: str) -> None:
         """SIGKILL a program and all that it started: what the loss of its machine looks like."""
         process = self._running.pop(name)
-        for pid in (process.pid, *descendants(process.pid)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        keeper.kill_descendants(process.pid)
+        process.kill()
         process.wait()
 
-    def stop(self, *names: str) -> None:
+    def stop(self, *names: str, order: signal.Signals = signal.SIGTERM) -> None:
         """End programs in order, as a stop of their containers does."""
         for name in names:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._running[name].pid, signal.SIGTERM)
+            self._running[name].send_signal(order)
         for name in names:
             try:
-                self._running[name].wait(30)
+                self._running[name].wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill(name)
             else:
@@ -80,7 +81,7 @@ class Processes:
     def pids(self, name: str) -> set[int]:
         """A program's process and all that it started; none when it does not run."""
         process = self._running.get(name)
-        return {process.pid, *descendants(process.pid)} if process else set()
+        return {process.pid, *keeper.descendants(process.pid)} if process else set()
 
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds; a server that does not answer, or not yet with all, counts as not holding.

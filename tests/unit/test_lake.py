@@ -19,6 +19,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
 from ecr_audit.storage import LakeError
+from support.processes import PATIENCE
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 INVENTORY = STAGES["inventory"]
@@ -311,7 +312,7 @@ def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
     def watched_clean_up(self, *args):
         if threading.current_thread() is not second:
             second.start()
-            assert second_waits.wait(10)
+            assert second_waits.wait(PATIENCE)
         say("cleans up")
         clean_up(self, *args)
 
@@ -319,7 +320,7 @@ def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
     monkeypatch.setattr(Lake, "move_in", watched_move_in)
     monkeypatch.setattr(Lake, "_remove_superseded", watched_clean_up)
     commit(lake, "1")
-    second.join(10)
+    second.join(PATIENCE)
     assert [each for each in order if each.startswith("second")] == order[5:]
     assert seen(lake) == [["2"]] * 3
     assert len(files(lake)) == 2 + len(INVENTORY)

@@ -11,10 +11,11 @@ resource "aws_cloudformation_stack_set" "audit_role" {
   template_body    = file("${path.module}/../../cloudformation/audit-role.yaml")
 
   parameters = {
-    HubRoleArn = var.hub_role_arn
-    ExternalId = var.external_id
-    RoleName   = var.role_name
-    RolePath   = var.role_path
+    HubRoleArn     = var.hub_role_arn
+    ExternalId     = var.external_id
+    OrganizationId = var.organization_id
+    RoleName       = var.role_name
+    RolePath       = var.role_path
   }
 
   auto_deployment {

@@ -20,6 +20,28 @@ data "aws_iam_policy_document" "trust" {
       variable = "sts:ExternalId"
       values   = [var.external_id]
     }
+
+    # A hub account that has left the organization is no longer let in.
+    dynamic "condition" {
+      for_each = var.organization_id == "" ? [] : [var.organization_id]
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  # EKS Pod Identity tags the hub's session, and its tags go with it. Nothing here depends on them.
+  statement {
+    effect  = "Allow"
+    actions = ["sts:TagSession"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [var.hub_role_arn]
+    }
   }
 }
 

@@ -11,10 +11,22 @@ variable "hub_role_arn" {
 variable "external_id" {
   type        = string
   description = "What the hub has to show as well (ECR_AUDIT_EXTERNAL_ID)."
+  sensitive   = true
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_+=,.@:/-]{2,1224}$", var.external_id))
     error_message = "Give 2 to 1,224 letters, digits or +=,.@:/-_ characters."
+  }
+}
+
+variable "organization_id" {
+  type        = string
+  description = "Id of the organization that the hub has to be in. Empty, any account that has the hub's ARN will do."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(o-[a-z0-9]{10,32})?$", var.organization_id))
+    error_message = "Give the id of an organization, such as o-a1b2c3d4e5, or nothing."
   }
 }
 

@@ -16,8 +16,7 @@ locals {
 
 data "aws_iam_policy_document" "trust" {
   statement {
-    effect = "Allow"
-    # EKS Pod Identity tags its sessions.
+    effect  = "Allow"
     actions = local.trusts_pods ? ["sts:AssumeRole", "sts:TagSession"] : ["sts:AssumeRole"]
 
     principals {
@@ -25,13 +24,17 @@ data "aws_iam_policy_document" "trust" {
       identifiers = [var.trusted_service == "" ? var.trusted_arn : var.trusted_service]
     }
 
-    # ECS runs tasks of other accounts, too, and says for whom it asks: only for this one. EC2 and EKS do not say.
+    # ECS and EKS Pod Identity say for whom they ask: for tasks of this account only, and for these pods only. EC2 does not
+    # say.
     dynamic "condition" {
-      for_each = local.trusts_tasks ? [local.account_id] : []
+      for_each = local.trusts_tasks ? { "aws:SourceAccount" = local.account_id } : local.trusts_pods ? {
+        "aws:RequestTag/kubernetes-namespace"       = var.pod_namespace
+        "aws:RequestTag/kubernetes-service-account" = var.pod_service_account
+      } : {}
 
       content {
         test     = "StringEquals"
-        variable = "aws:SourceAccount"
+        variable = condition.key
         values   = [condition.value]
       }
     }
@@ -82,6 +85,16 @@ data "aws_iam_policy_document" "audit" {
   }
 }
 
+data "aws_iam_policy_document" "pods" {
+  # The tags by which EKS says for which pod it asks go with every AssumeRole.
+  statement {
+    sid       = "TakeTheTagsAlong"
+    effect    = "Allow"
+    actions   = ["sts:TagSession"]
+    resources = ["arn:${local.partition}:iam::*:role${var.audit_role_path}${var.audit_role_name}"]
+  }
+}
+
 data "aws_iam_policy_document" "lake" {
   statement {
     sid       = "ListTheLake"
@@ -91,10 +104,22 @@ data "aws_iam_policy_document" "lake" {
   }
 
   statement {
-    sid       = "ReadAndWriteTheLake"
+    sid     = "ReadAndWriteTheLake"
+    effect  = "Allow"
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    resources = [
+      "arn:${local.partition}:s3:::${var.lake_bucket}/${var.lake_prefix}/*",
+      "arn:${local.partition}:s3:::${var.lake_bucket}/${var.publish_prefix}/*",
+      "arn:${local.partition}:s3:::${var.lake_bucket}/${var.logs_prefix}/*",
+    ]
+  }
+
+  # Who runs the audit must not be able to waive what it finds.
+  statement {
+    sid       = "ReadTheWaivers"
     effect    = "Allow"
-    actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
-    resources = ["arn:${local.partition}:s3:::${var.lake_bucket}/*"]
+    actions   = ["s3:GetObject"]
+    resources = ["arn:${local.partition}:s3:::${var.lake_bucket}/${var.waivers_prefix}/*"]
   }
 }
 
@@ -133,6 +158,14 @@ resource "aws_iam_role_policy" "audit" {
   name   = "audit"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.audit.json
+}
+
+resource "aws_iam_role_policy" "pods" {
+  count = local.trusts_pods ? 1 : 0
+
+  name   = "pods"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.pods.json
 }
 
 resource "aws_iam_role_policy" "lake" {

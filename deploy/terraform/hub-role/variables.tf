@@ -67,6 +67,50 @@ variable "lake_bucket" {
   }
 }
 
+variable "lake_prefix" {
+  type        = string
+  description = "Where the lake is in that bucket (ECR_AUDIT_LAKE, after s3://bucket/)."
+  default     = "lake"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.lake_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters."
+  }
+}
+
+variable "publish_prefix" {
+  type        = string
+  description = "Where publications are in that bucket (ECR_AUDIT_PUBLISH, after s3://bucket/)."
+  default     = "publish"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.publish_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters."
+  }
+}
+
+variable "logs_prefix" {
+  type        = string
+  description = "Where Airflow's task logs are in that bucket, when they are on S3 (remote_base_log_folder)."
+  default     = "logs"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.logs_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters."
+  }
+}
+
+variable "waivers_prefix" {
+  type        = string
+  description = "Where the file of waivers is in that bucket (ECR_AUDIT_WAIVERS). The role can read it and not write it."
+  default     = "waivers"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$", var.waivers_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters."
+  }
+}
+
 variable "lake_key_arn" {
   type        = string
   description = "ARN of the KMS key that encrypts that bucket, when it is not S3's own."
@@ -86,5 +130,27 @@ variable "alert_topic_arn" {
   validation {
     condition     = can(regex("^(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256})?$", var.alert_topic_arn))
     error_message = "Give the ARN of a standard topic, or nothing."
+  }
+}
+
+variable "pod_namespace" {
+  type        = string
+  description = "With pods.eks.amazonaws.com, the namespace of the pods that may have this role."
+  default     = "ecr-audit"
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.pod_namespace))
+    error_message = "Give the name of a namespace."
+  }
+}
+
+variable "pod_service_account" {
+  type        = string
+  description = "With pods.eks.amazonaws.com, the service account of the pods that may have this role."
+  default     = "ecr-audit-tasks"
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", var.pod_service_account))
+    error_message = "Give the name of a service account."
   }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,6 @@ from ecr_audit.aws.session import Hub, HubError
 # What a call can raise once it is no longer retried.
 AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, TimeoutError, ResponseParserError)
 
-SESSION_NAME = "ecr-audit"
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
 SESSION_SECONDS = 3600
 
@@ -28,11 +28,19 @@ SESSION_SECONDS = 3600
 ASSUME_ROLE_PACE = Pacer(rate=100)
 
 
+def session_name(run_id: str) -> str:
+    """The name of the sessions that a run opens in the accounts, so that CloudTrail there says which run it was.
+
+    2 to 64 letters, digits or _+=,.@- (AssumeRole, RoleSessionName); whatever else an id has becomes a dot.
+    """
+    return re.sub(r"[^\w+=,.@-]", ".", f"ecr-audit@{run_id}", flags=re.ASCII)[:64]
+
+
 def assume_role_request(hub: Hub, account_id: str, role_name: str, external_id: str | None) -> dict[str, Any]:
     """The parameters of AssumeRole by which the hub enters an account."""
     request: dict[str, Any] = {
         "RoleArn": f"arn:{hub.partition}:iam::{account_id}:role/{role_name}",
-        "RoleSessionName": SESSION_NAME,
+        "RoleSessionName": hub.session_name,
         "DurationSeconds": SESSION_SECONDS,
     }
     return request | ({"ExternalId": external_id} if external_id else {})

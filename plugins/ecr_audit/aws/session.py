@@ -34,6 +34,8 @@ class Hub:
     region: str
     # What named the region, for people.
     region_source: str = ""
+    # By which CloudTrail of the accounts knows who came (`accounts.session_name`).
+    session_name: str = "ecr-audit"
 
     def client(self, service: str) -> Any:
         """A client with the hub's own credentials, in its region, that retries as botocore's standard mode does."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
+from ecr_audit.aws.accounts import session_name
 from ecr_audit.doctor.accounts import ROLE, check_accounts
+from ecr_audit.doctor.encryption import ENCRYPTION, ENDPOINTS, check_endpoints, check_postgres_encryption
 from ecr_audit.doctor.hub import (
     CREDENTIALS,
     ORGANIZATION,
@@ -27,7 +30,7 @@ from ecr_audit.doctor.places import (
     check_published,
     check_waivers,
 )
-from ecr_audit.doctor.results import Result, fail, ok, skipped
+from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
 from ecr_audit.settings import SettingsError, load_settings
 
 SETTINGS = "Settings"
@@ -59,6 +62,7 @@ def examine(
     if hub is None:
         yield from (skipped(title, CREDENTIALS) for title in (ORGANIZATION, REGIONS, ROLE))
     else:
+        yield from _safely(ENDPOINTS, lambda: list(check_endpoints(hub, settings)), lambda failed: [failed])
         accounts, organization_id, result = _safely(
             ORGANIZATION, lambda: check_organization(hub, settings), lambda failed: ([], "", failed)
         )
@@ -66,15 +70,25 @@ def examine(
         regions, result = _safely(REGIONS, lambda: check_regions(hub, settings), lambda failed: ([], failed))
         yield result
         if accounts and regions:
-            yield from _safely(ROLE, lambda: check_accounts(hub, accounts, regions, settings), lambda failed: [failed])
+            named = replace(hub, session_name=session_name("doctor"))
+            yield from _safely(
+                ROLE, lambda: check_accounts(named, accounts, regions, settings), lambda failed: [failed]
+            )
         else:
             yield skipped(ROLE, REGIONS if accounts else ORGANIZATION)
     yield _safely(LAKE, lambda: check_lake(settings, organization_id), _itself)
     yield _safely(PUBLISHED, lambda: check_published(settings), _itself)
     if settings.waivers:
         yield _safely(WAIVERS, lambda: check_waivers(settings), _itself)
-    if settings.postgres_conn_id:
-        yield _safely(POSTGRESQL, lambda: check_postgres(settings, postgres_uri), _itself)
+    if conn_id := settings.postgres_conn_id:
+        result = _safely(POSTGRESQL, lambda: check_postgres(settings, postgres_uri), _itself)
+        yield result
+        if result.status is Status.OK:
+            yield from _safely(
+                ENCRYPTION,
+                lambda: list(check_postgres_encryption(postgres_uri() or "", conn_id)),
+                lambda failed: [failed],
+            )
     yield from _safely(ALERTS, lambda: list(check_alerts(alert_channels())), lambda failed: [failed])
 
 

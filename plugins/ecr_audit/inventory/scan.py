@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.accounts import Entry, HubIdentity, MemberIdentity, enter_account
+from ecr_audit.aws.accounts import Entry, HubIdentity, MemberIdentity, enter_account, session_name
 from ecr_audit.aws.calls import Dispatcher, Effort, Flow
 from ecr_audit.aws.clients import Clients
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
@@ -73,6 +73,7 @@ def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Setting
     be written: whatever AWS answers, or fails to, is some target's outcome.
     """
     plan = read_plan(lake, plan_id)
+    hub = replace(hub, session_name=session_name(plan.run_id))
     targets = staged_table(lake, plan, "targets.parquet").filter(pc.field("batch") == batch)
     kept = read_part(lake, plan, batch)
     with lake.scratch(f"{plan_id}-batch-{batch}") as folder:

@@ -76,6 +76,8 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # It would lead whoever asks, also without a login, to the name in the Host header, and by http:// behind TLS.
+        redirect_slashes=False,
     )
     app.state.published = published
     for router in ROUTERS:

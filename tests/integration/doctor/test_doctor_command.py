@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from support.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -30,7 +31,7 @@ def doctor(tmp_path: Path) -> Doctor:
         environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), **changes}
         given = {name: value for name, value in environment.items() if value is not None}
         command = [sys.executable, str(ROOT / "bin" / "doctor.py"), where]
-        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
 
     return run
 

@@ -226,7 +226,7 @@ def test_a_target_of_a_hundred_thousand_repositories_is_read_to_the_last(audit_o
 
 def test_a_throttle_that_never_ends_costs_its_own_targets_only(audit_of, organization_of):
     world = organization_of(8)
-    audit = audit_of(world, Fault(Throttle(), service="ecr", account=FOURTH), target_seconds=1)
+    audit = audit_of(world, Fault(Throttle(), service="ecr", account=FOURTH), target_seconds=3)
     audit.run()
     struck = [target for target in targets_of(world, FOURTH) if world.outcome(*target) == "COLLECTED"]
     audit.assert_true(outcomes=dict.fromkeys(struck, "THROTTLED"))
@@ -275,7 +275,7 @@ def test_a_target_that_stays_broken_failed_and_says_why(audit_of, organization_o
 
 
 def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization_of, monkeypatch):
-    monkeypatch.setattr("ecr_audit.aws.clients.READ_SECONDS", 0.3)
+    monkeypatch.setattr("ecr_audit.aws.clients.READ_SECONDS", 1)
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(Hang(), service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()
@@ -305,14 +305,14 @@ def test_when_the_batchs_time_is_up_it_writes_what_it_has(audit_of, organization
     """A server that never answers for one account: all others are there, and the function returns."""
     world = organization_of(6)
     audit = audit_of(world, Fault(Hang(), service="ecr", account=FOURTH))
-    audit.settings = audit.settings.model_copy(update={"batch_seconds": 3})
+    audit.settings = audit.settings.model_copy(update={"batch_seconds": 10})
     audit.run()
     struck = [target for target in targets_of(world, FOURTH) if world.outcome(*target) == "COLLECTED"]
     audit.assert_true(outcomes=dict.fromkeys(struck, "FAILED"))
     for target in struck:
         row = audit.scan_targets()[target]
         assert row["error_code"] == "BatchTimeUp"
-        assert "ECR_AUDIT_BATCH_SECONDS, 3 s" in row["error_message"]
+        assert "ECR_AUDIT_BATCH_SECONDS, 10 s" in row["error_message"]
         # What hung was called, and nobody knows how often.
         assert {row[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
 

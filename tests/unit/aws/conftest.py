@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from ecr_audit.aws import calls
 from ecr_audit.aws.calls import Call, Effort
+from support.processes import PATIENCE
 
 
 class FakeClients:
@@ -88,7 +89,7 @@ class Results:
         return take
 
     async def wait(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.order) < count:
                 self._arrived.clear()
                 await self._arrived.wait()

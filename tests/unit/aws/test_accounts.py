@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -265,3 +267,25 @@ def test_regions_without_a_name_disable_none(hub, member, clock, regions):
     """A region that is left out of the list leaves coverage; one that has no name may be any of them."""
     _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), {"Regions": regions})
     assert (entry.enabled_regions, entry.error) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("run_id", "name"),
+    [
+        ("scheduled__2026-11-23T02:00:00+00:00", "ecr-audit@scheduled__2026-11-23T02.00.00+00.00"),
+        ("doctor", "ecr-audit@doctor"),
+        ("nächtlicher Lauf/1", "ecr-audit@n.chtlicher.Lauf.1"),
+        ("x" * 250, "ecr-audit@" + "x" * 54),
+    ],
+)
+def test_a_session_is_named_after_its_run_in_what_sts_takes(run_id, name):
+    assert accounts.session_name(run_id) == name
+    shape = boto3.client("sts", region_name="us-east-1").meta.service_model.operation_model("AssumeRole").input_shape
+    limits = shape.members["RoleSessionName"].metadata
+    assert limits["min"] <= len(name) <= limits["max"]
+    assert re.fullmatch(limits["pattern"], name, flags=re.ASCII)
+
+
+def test_sts_is_asked_by_that_name(hub):
+    request = accounts.assume_role_request(replace(hub, session_name="ecr-audit@doctor"), MEMBER, "ecr-audit", None)
+    assert request["RoleSessionName"] == "ecr-audit@doctor"

@@ -12,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.calls import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Dispatcher, Pacer
+from support.processes import PATIENCE
 
 
 def answers(*script):
@@ -297,7 +298,7 @@ def test_leaving_ends_all_flows_where_they_are(clients, results, call):
             ended.append("hang")
 
     async def main():
-        async with asyncio.timeout(20), Dispatcher(clients, 2) as dispatcher:
+        async with asyncio.timeout(PATIENCE), Dispatcher(clients, 2) as dispatcher:
             dispatcher.submit(flow_of(call("hang"), call("list")), seconds=1, on_done=results.taker("0"))
             await entered.wait()
         assert len(asyncio.all_tasks()) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from ecr_audit.aws import slots
 from ecr_audit.aws.slots import Slots
+from support.processes import PATIENCE
 
 
 class Holders:
@@ -34,7 +35,7 @@ class Holders:
         await asyncio.sleep(0)
 
     async def until(self, number: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.held) < number:
                 await asyncio.sleep(0.001)
 

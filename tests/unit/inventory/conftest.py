@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.calls import Effort
 from ecr_audit.aws.organization import Account, ListedAccounts, OfferedRegions, Region
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.repositories import TargetScan, read_repositories
-from ecr_audit.aws.session import HubError
+from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
@@ -68,9 +69,8 @@ class FakeOrganization:
         self.tags_denied: set[Target] = set()
         self.tags_odd: set[Target] = set()
         self.created: dict[str, float | None] = {}
-        session = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
-        access = SimpleNamespace(session=session)
-        self.hub: Any = SimpleNamespace(account_id=HUB, partition="aws", access=access)
+        session: Any = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
+        self.hub = Hub(AwsAccess(session), HUB, "aws", "us-east-1")
         self.scanned: list[Target] = []
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
         monkeypatch.setattr(planning, "list_accounts_and_units", lambda _: self._listed())

@@ -1,11 +1,13 @@
 // What is nicer with a script. Without one every page works, too.
 "use strict";
 
-// In a frame of Airflow's, links that lead out of these pages (data-outside) would open in that frame, and the frame
-// may open no window. Its page is of the same origin, so the link is followed there.
+// In a frame of Airflow's, a link that leads out of these pages would open Airflow, or a foreign page, within that frame,
+// which may open no window. The page around it is of the same origin, so the link is followed there. A link is inside
+// when its address is below these pages' root, which is where this file comes from: no template has to mark it.
+const root = new URL("..", document.currentScript.src);
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-outside]");
-  if (!link || window.parent === window) return;
+  const link = event.target.closest("a[href]");
+  if (!link || window.parent === window || link.href.startsWith(root.href)) return;
   event.preventDefault();
   const outer = window.parent.document;
   const copy = outer.createElement("a");

@@ -1,0 +1,120 @@
+"""Whether the part of Airflow that runs in this container does its work: exit code 0, or 1 with the reason.
+
+The image's HEALTHCHECK. The part is the one that the container was started with, such as `api-server --apps execution`;
+arguments name another. What is asked for is what others need of the part, by the address that they use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+# Seconds. Less than Docker waits for this program, so that it gets to print the reason.
+TIMEOUT = 10
+
+# The names in the answer of /api/v2/monitor/health.
+MONITORED = {"dag-processor": "dag_processor", "triggerer": "triggerer"}
+
+
+class Unhealthy(Exception):  # noqa: N818 - a finding, not an error of the program
+    """The part does not do its work; the message says what is missing."""
+
+
+def main() -> int:
+    """Check the part; print what is wrong with it."""
+    try:
+        check(sys.argv[1:] or _started_with())
+    except Exception as fault:  # whatever is wrong, it is the answer
+        print(f"{type(fault).__name__}: {fault}")
+        return 1
+    return 0
+
+
+def check(command: list[str]) -> None:
+    """Check the part that a command starts. Raises Unhealthy, or OSError where nobody answers."""
+    part = next((word for word in command if word in PARTS), None)
+    if part is None:
+        raise Unhealthy(f"no part of Airflow in {command}. Known: {', '.join(PARTS)}")
+    PARTS[part](command)
+
+
+def _api_server(command: list[str]) -> None:
+    """Its UI and public API, the execution API, or both: as `--apps` says."""
+    apps = command[command.index("--apps") + 1] if "--apps" in command else "all"
+    if apps in ("all", "core"):
+        path = urlsplit(os.environ.get("AIRFLOW__API__BASE_URL", "")).path.rstrip("/")
+        _get(f"http://localhost:{_port('API__PORT', 8080)}{path}/api/v2/version")
+    if apps in ("all", "execution"):
+        _execution_api()
+
+
+def _worker(command: list[str]) -> None:
+    """It takes messages from its queue, and reaches what it has to ask for its tasks."""
+    from celery import Celery
+
+    _execution_api()
+    given = dict(pairwise(command)).get("--celery-hostname")
+    name = given or f"celery@{socket.gethostname()}"
+    # The broker's address has its password, so that it comes through the environment, never on a command line.
+    with Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]) as queue:
+        if not queue.control.ping(destination=[name], timeout=TIMEOUT):
+            raise Unhealthy(f"{name} takes no message from its queue")
+
+
+def _scheduler(_: list[str]) -> None:
+    """Its own port answers 503 when its heartbeat is old."""
+    _get(f"http://localhost:{_port('SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT', 8974)}/health")
+
+
+def _monitored(command: list[str]) -> None:
+    """The parts without a port: the API server knows when each was last heard of."""
+    part = next(word for word in command if word in MONITORED)
+    state = json.loads(_get(f"{os.environ['API_SERVER']}/api/v2/monitor/health"))[MONITORED[part]]["status"]
+    if state != "healthy":
+        raise Unhealthy(f"the {part} is {state}")
+
+
+def _execution_api() -> None:
+    """By the very address that the workers have."""
+    _get(f"{os.environ['AIRFLOW__CORE__EXECUTION_API_SERVER_URL'].rstrip('/')}/health")
+
+
+PARTS = {
+    "api-server": _api_server,
+    "scheduler": _scheduler,
+    "worker": _worker,
+    "dag-processor": _monitored,
+    "triggerer": _monitored,
+}
+
+
+def _port(setting: str, default: int) -> str:
+    return os.environ.get(f"AIRFLOW__{setting}", str(default))
+
+
+def _get(address: str) -> bytes:
+    """The answer of a server of this network, never through a proxy. Raises Unhealthy for a status other than 200."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(address, timeout=TIMEOUT) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        raise Unhealthy(f"{address} answers {error.code}") from error
+    except urllib.error.URLError as error:
+        raise Unhealthy(f"{address}: {error.reason}") from error
+
+
+def _started_with() -> list[str]:
+    """The command of the container: its first process has it as its arguments."""
+    return Path("/proc/1/cmdline").read_text(encoding="utf-8").split("\0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

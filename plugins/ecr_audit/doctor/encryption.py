@@ -1,0 +1,64 @@
+"""What goes over a network in plain text: endpoints of AWS by http://, and a PostgreSQL that need not use TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from ecr_audit.aws.session import Hub
+from ecr_audit.doctor.results import Result, Status
+from ecr_audit.place import is_on_s3
+from ecr_audit.settings import Settings
+
+ENDPOINTS = "Endpoints"
+ENCRYPTION = "PostgreSQL by TLS"
+
+_SERVICES = ("sts", "organizations", "ecr", "ec2", "resourcegroupstaggingapi")
+
+# By these libpq goes on without TLS when the server offers none (PostgreSQL documentation, "SSL Mode Descriptions").
+_WITHOUT_TLS = {"disable", "allow", "prefer"}
+
+
+def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
+    """A warning when a service that the audit asks is reached by http:// on another machine; else nothing."""
+    services = list(_SERVICES)
+    if any(is_on_s3(place) for place in (settings.lake_root, settings.publish_root)):
+        services.append("s3")
+    if settings.alert_sns_topic_arn:
+        services.append("sns")
+    addresses = {service: str(hub.client(service).meta.endpoint_url) for service in services}
+    plain = [
+        f"{service}: {address}"
+        for service, address in addresses.items()
+        if urlsplit(address).scheme == "http" and not _is_here(urlsplit(address).hostname or "")
+    ]
+    if plain:
+        found = "not encrypted: anybody on the way reads the answers, and the credentials that AssumeRole gives"
+        fix = "Give https:// endpoints in AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> or AWS's configuration file."
+        yield Result(Status.WARN, ENDPOINTS, found, fix, plain)
+
+
+def check_postgres_encryption(uri: str, conn_id: str) -> Iterator[Result]:
+    """A warning when a libpq URI leads to another machine, and its sslmode does not ask for TLS; else nothing."""
+    from psycopg.conninfo import conninfo_to_dict  # heavy, and few need it
+
+    given = conninfo_to_dict(uri)
+    hosts = str(given.get("host") or os.environ.get("PGHOST") or "").split(",")
+    mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
+    if (mode or "prefer") not in _WITHOUT_TLS or all(_is_here(host) for host in hosts):
+        return
+    found = f"sslmode is {mode or 'unset'}: without TLS on the server's side, password and findings go in plain text"
+    fix = f'Give the extra {{"sslmode": "verify-full"}} to the Airflow connection \'{conn_id}\', or require at least.'
+    yield Result(Status.WARN, ENCRYPTION, found, fix)
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine: no name, a folder of sockets, localhost, a loopback address."""
+    if host in ("", "localhost") or host.startswith("/"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,61 @@
+"""Middleware around Airflow's whole web server: which host names it answers to, and the pages' address without a slash.
+
+A host name matters where a server listens on this machine alone. A page of the internet may have its own name lead to
+127.0.0.1 (DNS rebinding), and its scripts then ask the server as if they were its own; the Host header has the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ecr_audit.web.urls import PREFIX
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def answered_hosts(listens_on: str, base_url: str) -> frozenset[str]:
+    """The host names that a server answers to; empty: all, since it listens to more than this machine.
+
+    `listens_on` is the address that it binds ([api] host), `base_url` the one that people reach it by ([api] base_url),
+    which may be that of a proxy on this machine.
+    """
+    if listens_on.strip().strip("[]") not in LOOPBACK:
+        return frozenset()
+    return LOOPBACK | {urlsplit(base_url).hostname or "localhost"}
+
+
+class FrontDoor:
+    """ASGI middleware. `hosts` are the host names to answer to, in lower case; none: all."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        answer = self._answer(scope) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send)
+
+    def _answer(self, scope: Scope) -> ASGIApp | None:
+        """What is answered here; None for whatever Airflow is to answer."""
+        if self._hosts and (host := _host(scope)) not in self._hosts:
+            told = f"The host name {host!r} is not one of this server's. Valid: {', '.join(sorted(self._hosts))}."
+            return PlainTextResponse(f"{told} AIRFLOW__API__BASE_URL adds that of a proxy.\n", 400)
+        if scope["path"].removeprefix(scope.get("root_path", "")) == PREFIX and scope["method"] in ("GET", "HEAD"):
+            # Relative, and so right by whatever scheme, name and path people reach it.
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"{PREFIX.removeprefix('/')}/{'?' if query else ''}{query}")
+        return None
+
+
+def _host(scope: Scope) -> str:
+    """The name in the Host header, without its port, in lower case; empty when there is none that can be read."""
+    header = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    try:
+        return urlsplit(f"//{header.decode('latin-1')}").hostname or ""
+    except ValueError:
+        return ""

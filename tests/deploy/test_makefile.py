@@ -1,0 +1,144 @@
+"""The Makefile's targets, run with stand-ins for the programs of the environment: what they are given."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ecr_audit.publication import DATABASE
+from ecr_audit.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+# Says how it was called, with which umask, and which settings of Airflow it was given.
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0") $* umask $(umask) $(env | grep -E '^(AIRFLOW__|ECR_AUDIT_)' | sort | tr '\\n' ' ')" >> "$CALLS"
+"""
+
+
+class Checkout:
+    """A folder with the Makefile and an environment that is up to date, so that nothing is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copy(ROOT / "Makefile", folder)
+        for name in ("requirements.txt", "requirements-uv.txt", "bi/superset/requirements.txt"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+        for environment, mark in ((".venv", ".audit"), (".venv-superset", ".installed")):
+            (folder / environment / "bin").mkdir(parents=True)
+            (folder / environment / mark).touch()
+            for program in ("python", "airflow", "duckdb", "uvx"):
+                self.program(f"{environment}/bin/{program}", STAND_IN)
+
+    def program(self, path: str, text: str) -> None:
+        (self.folder / path).write_text(text, encoding="utf-8")
+        (self.folder / path).chmod(0o755)
+
+    def make(self, target: str, asked: str = "", ends: int = 0, **settings: str) -> tuple[list[str], str]:
+        """Make a target. Returns the calls of programs, and what was printed."""
+        calls = self.folder / "calls"
+        calls.unlink(missing_ok=True)
+        inherited = ("AIRFLOW", "ECR_AUDIT_", "MAKE")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
+        done = subprocess.run(
+            ["make", "--no-print-directory", target],
+            cwd=self.folder,
+            env=environment | {"CALLS": str(calls)} | settings,
+            input=asked,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == ends, done.stdout + done.stderr
+        return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else [], done.stdout + done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+# All that write data of the audit, of Airflow or of Superset.
+WRITING = ["audit", "audit-aws", "doctor", "doctor-demo", "demo-history", "up", "pages", "sql", "as-of", "bi"]
+
+
+@pytest.mark.parametrize("target", WRITING)
+def test_what_a_target_writes_is_for_its_owner_alone(checkout: Checkout, target: str) -> None:
+    calls, _ = checkout.make(target)
+    assert calls
+    assert [call for call in calls if "umask 0077" not in call] == []
+
+
+def test_no_target_that_runs_something_is_forgotten() -> None:
+    """Those that only read the checkout, or write files of it, are named here."""
+    running = re.findall(r"^([a-z-]+): \$\((?:VENV|SUPERSET)\)/\.(?:audit|installed)", MAKEFILE, flags=re.MULTILINE)
+    assert set(running) - set(WRITING) == {"docs", "advisories"}
+
+
+def test_the_pages_ask_for_a_login_and_answer_this_machine(checkout: Checkout) -> None:
+    calls, told = checkout.make("pages")
+    server = next(call for call in calls if call.startswith("airflow api-server"))
+    assert "SIMPLE_AUTH_MANAGER" not in server
+    # By which the pages also refuse other names in the Host header (ecr_audit/web/front_door.py).
+    assert "AIRFLOW__API__HOST=127.0.0.1" in server
+    assert "Log in as admin." in told
+    assert f"{checkout.folder}/.airflow/terminal/simple_auth_manager_passwords.json.generated" in told
+
+
+def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> None:
+    """With DuckDB's own shell, and something that somebody was told to paste into it."""
+    published, other = checkout.folder / "compliance.duckdb", checkout.folder / "secret.csv"
+    with duckdb.connect(str(published)) as database:
+        database.execute("CREATE TABLE findings AS SELECT 42 AS answer")
+    other.write_text("secret\nof somebody\n", encoding="utf-8")
+    checkout.program(".venv/bin/python", f"#!/bin/sh\necho {published}\n")
+    (checkout.folder / ".venv/bin/duckdb").unlink()
+    (checkout.folder / ".venv/bin/duckdb").symlink_to(Path(sys.executable).with_name("duckdb"))
+    _, told = checkout.make("sql", f"FROM findings;\nFROM '{other}';\n.shell cat {other}\n.output {other}\n", ends=2)
+    assert "42" in told
+    assert "of somebody" not in told
+    assert other.read_text(encoding="utf-8") == "secret\nof somebody\n"
+    _, told = checkout.make("sql", "DELETE FROM findings;\n", ends=2)
+    assert "read-only" in told
+
+
+@pytest.mark.parametrize("settings", [{}, {"ECR_AUDIT_DATA": "/data"}, {"ECR_AUDIT_PUBLISH": "/published"}])
+def test_the_dashboard_reads_what_the_audit_publishes(
+    checkout: Checkout, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkout.folder)
+    given = {name.removeprefix("ECR_AUDIT_").lower(): value for name, value in settings.items()}
+    [call], _ = checkout.make("bi", **settings)
+    [path] = re.findall(r"serve\.py (\S+)", call)
+    assert Path(path).absolute() == Path(Settings(**given).publish_root, DATABASE)
+
+
+def test_the_scheduler_and_the_command_audit_into_one_folder(checkout: Checkout) -> None:
+    [call], _ = checkout.make("up")
+    [folder] = re.findall(r"ECR_AUDIT_DATA=(\S+)", call)
+    assert folder == str(checkout.folder / "data" / "aws")
+    assert 'ROOT / "data" / "aws"' in (ROOT / "bin" / "audit.py").read_text(encoding="utf-8")
+
+
+def test_the_python_that_is_locked_for_is_the_images_and_the_oldest_that_is_supported() -> None:
+    [locked] = re.findall(r"--python-version (\S+)", MAKEFILE)
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^FROM \S+-python([0-9.]+)", image, flags=re.MULTILINE) == [locked]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'requires-python = ">={locked}"' in project
+    assert f'target-version = "py{locked.replace(".", "")}"' in project
+
+
+def test_advisories_are_asked_of_all_that_is_locked_and_by_the_workflow() -> None:
+    [command] = re.findall(r"^advisories: .*\n\t@(.*)$", MAKEFILE, flags=re.MULTILINE)
+    assert re.search(r"pip-audit==\S+ --strict --require-hashes --disable-pip -r requirements\.txt$", command)
+    workflow = (ROOT / ".github/workflows/advisories.yaml").read_text(encoding="utf-8")
+    assert "run: make advisories" in workflow
