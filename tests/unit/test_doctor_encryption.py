@@ -5,6 +5,7 @@ from __future__ import annotations
 import boto3
 import pytest
 
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.session import Hub
 from ecr_audit.doctor.encryption import check_endpoints, check_postgres_encryption
 from ecr_audit.doctor.results import Status
@@ -18,7 +19,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_ECR", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
-    return Hub(session, "111111111111", "aws", "us-east-1")
+    return Hub(AwsAccess(session), "111111111111", "aws", "us-east-1")
 
 
 @pytest.mark.parametrize(
