@@ -14,11 +14,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from pyarrow import fs
+from pydantic import TypeAdapter
 
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
+from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
+
+T = TypeVar("T")
 
 
 class LakeError(RuntimeError):
@@ -71,18 +76,21 @@ class Storage:
 
     def files(self, relative: str) -> list[str]:
         """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", recursive=True, allow_not_found=True)
+        selector = fs.FileSelector(self.absolute(relative), recursive=True, allow_not_found=True)
         infos = self._fs.get_file_info(selector)
         return sorted(info.path.removeprefix(f"{self._base}/") for info in infos if info.type == fs.FileType.File)
 
     def folders(self, relative: str) -> list[str]:
         """Names of the folders directly under a folder of the lake."""
-        selector = fs.FileSelector(f"{self._base}/{relative}", allow_not_found=True)
+        selector = fs.FileSelector(self.absolute(relative), allow_not_found=True)
         return sorted(info.base_name for info in self._fs.get_file_info(selector) if info.type == fs.FileType.Directory)
 
     def absolute(self, relative: str) -> str:
-        """The location, within `filesystem`, of a name relative to the lake."""
-        return f"{self._base}/{relative}"
+        """The location, within `filesystem`, of a name relative to the lake. Raises LakeError if it leads elsewhere."""
+        location = f"{self._base}/{relative}"
+        if self.is_local and not is_inside(Path(location), Path(self._base)):
+            raise LakeError(f"{location!r} leads out of the lake, by a link or by its name")
+        return location
 
     def fetch(self, relative: str, local: Path) -> None:
         """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing."""
@@ -99,9 +107,21 @@ class Storage:
         except OSError as fault:
             raise LakeError(f"{source}: cannot be read ({fault})") from fault
 
+    def read_document(self, relative: str, model: TypeAdapter[T]) -> T:
+        """A JSON document, as its model has it. Raises FileNotFoundError, and LakeError when it is anything else."""
+        location = self.absolute(relative)
+        try:
+            return parse_json(self._read_bytes(location), model)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as fault:
+            raise LakeError(f"{location}: not readable ({fault})") from fault
+
     def _read_bytes(self, location: str) -> bytes:
+        if self.is_local:
+            return read_bytes(Path(location))
         with self._fs.open_input_stream(location) as stream:
-            return bytes(stream.read())
+            return bytes(stream.read(MOST_BYTES + 1))
 
     # Writing
 
@@ -133,7 +153,7 @@ class Storage:
 
     def move_in(self, local: Path, relative: str) -> None:
         """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
-        target = f"{self._base}/{relative}"
+        target = self.absolute(relative)
         try:
             if self._s3:
                 self._s3.put(local, relative)

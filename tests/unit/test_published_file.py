@@ -126,10 +126,12 @@ def an_sqlite_file(path: Path) -> None:
     [
         (an_sqlite_file, "is not a DuckDB file"),
         (lambda path: path.write_bytes(b"DUCK"), "is not a DuckDB file"),
-        (os.mkfifo, "is not a file"),
-        (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (Path.mkdir, "not a regular file"),
+        (lambda path: None, "No such file"),
     ],
-    ids=["SQLite", "short", "pipe", "device"],
+    ids=["SQLite", "short", "pipe", "device", "folder", "missing"],
 )
 def test_what_is_not_a_duckdb_file_is_refused_unread(
     database: Path, make: Callable[[Path], None], message: str
