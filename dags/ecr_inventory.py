@@ -37,7 +37,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
     max_active_runs=1,
     params={
         "accounts": _list_of("Accounts (12-digit ids)", r"^\d{12}$"),
-        "ous": _list_of("Organizational units (Root/Prod/Payments, or ids), with all below them"),
+        "ous": _list_of("Organizational units (ids, or paths: Root/Prod/Payments), with all below them"),
         "regions": _list_of("Regions"),
     },
     default_args=DEFAULT_ARGS,

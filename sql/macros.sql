@@ -35,7 +35,8 @@ CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'
     OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);
 
--- units_of: the paths of an account's organizational units, from the root down; [] for an account in none.
+-- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
+-- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(
     CASE WHEN coalesce(ou_path, '') = '' THEN [] ELSE range(1, len(string_split(ou_path, '/')) + 1) END,
     lambda depth: array_to_string(string_split(ou_path, '/')[1:depth], '/')

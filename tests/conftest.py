@@ -32,6 +32,7 @@ from ecr_audit.warehouse import open_warehouse, read_statement
 from support import distribution
 from support.airflow import migrated_database
 from support.processes import free_port
+from support.units import unit_id
 
 Rows = Sequence[dict[str, Any]]
 
@@ -75,9 +76,10 @@ class SmallLake:
         """Commit an inventory. Rows name only the columns that matter; `details` are what the commit notes.
 
         Without accounts there is one, `shop`. Every account has every region that a row names; a target that no row
-        describes was COLLECTED, or in an account that is not active, ACCOUNT_INACTIVE.
+        describes was COLLECTED, or in an account that is not active, ACCOUNT_INACTIVE. A unit's id follows from its
+        path (`unit_id`), unless a row gives `unit_ids`.
         """
-        account_rows = [ACCOUNT | row for row in accounts] or [ACCOUNT]
+        account_rows = [_account(row) for row in accounts or [{}]]
         repository_rows = [_repository(row, day) for row in repositories]
         targets = _targets(account_rows, repository_rows, scan_targets)
         with self.lake.writer("inventory", day) as writer:
@@ -111,6 +113,13 @@ class SmallLake:
             assert inventory is not None
             noted = readings(inventory, commit)
             return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day, **noted).to_pylist())
+
+
+def _account(row: dict[str, Any]) -> dict[str, Any]:
+    full = ACCOUNT | row
+    steps = full["ou_path"].split("/") if full["ou_path"] else []
+    ids = full.get("unit_ids") or [unit_id("/".join(steps[: depth + 1])) for depth in range(len(steps))]
+    return {"ou_id": ids[-1] if ids else None} | full | {"unit_ids": ids}
 
 
 def _repository(row: dict[str, Any], day: date) -> dict[str, Any]:

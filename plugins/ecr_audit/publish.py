@@ -73,6 +73,7 @@ STORAGE_VERSION = "v1.2.0"
 TABLES = {
     "repositories": "marts/repositories",
     "accounts": "FROM lake.accounts",
+    "account_history": "marts/account_history",
     "scan_targets": "FROM lake.scan_targets",
     "policy_output": "FROM lake.policy_output",
     "policy_run": "FROM lake.policy_run_history",
@@ -106,7 +107,7 @@ VIEWS = {"open_findings": "marts/open_findings"}
 WITHOUT_CSV = ("repositories", "policy_output")
 
 # Of these every evaluated snapshot is read, not only the newest.
-HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS)
+HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS, COVERAGE)
 
 # Noted in the commits; parameters of marts/unread_values.
 READINGS = ("regions_read_at", "regions_error", "units_error", "waivers_read_at", "waivers_error")

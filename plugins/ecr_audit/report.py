@@ -34,6 +34,7 @@ CHANGE_WORDS = {
     "disappeared": "gone",
     "lost_sight": "lost from sight",
     "seen_again": "seen again",
+    "moved": "moved to another unit",
 }
 
 WAIVER_WORDS = {

@@ -55,8 +55,10 @@ ACCOUNTS = LakeTable(
             ("account_name", pa.string()),
             ("state", pa.string()),
             ("ou_id", pa.string()),
-            # Names from the root down, `Root/Prod/Payments`: what people call the unit.
+            # Names from the root down, `Root/Prod/Payments`: what people call the unit. See unit_paths.py.
             ("ou_path", pa.string()),
+            # The unit's id and those of the units above it, from the root down: one for each name of the path.
+            ("unit_ids", pa.list_(pa.string())),
             ("joined_at", TIMESTAMP),
             ("collected_at", TIMESTAMP),
             # When its name, unit and date of joining were read: before collected_at where one of them could not be read
@@ -65,7 +67,7 @@ ACCOUNTS = LakeTable(
         ]
     ),
     ("account_id",),
-    added={"collected_at": 5, "details_read_at": 5},
+    added={"unit_ids": 5, "collected_at": 5, "details_read_at": 5},
 )
 
 SCAN_TARGETS = LakeTable(
@@ -125,8 +127,9 @@ POLICY_OUTPUT = LakeTable(
             ("object_id", pa.string()),
             ("account_id", pa.string()),
             ("region", pa.string()),
-            # Of the day: whom the repository's tags name, else its account's name.
+            # Of the day: whom the repository's tags name, else its account's name; and which of both: tag or account.
             ("owner", pa.string()),
+            ("owner_source", pa.string()),
             ("status", pa.string()),
             ("status_date", pa.date32()),
             ("incompliant_start_date", pa.date32()),
@@ -142,7 +145,7 @@ POLICY_OUTPUT = LakeTable(
     ),
     # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than judging.
     ("policy_id",),
-    added={"owner": 3, "started_known": 5},
+    added={"owner": 3, "owner_source": 5, "started_known": 5},
     identified_by=("policy_id", "object_id"),
 )
 
@@ -183,6 +186,8 @@ SECTION_COMPLIANCE = LakeTable(
             ("section_id", pa.string()),
             ("scope_type", pa.string()),
             ("scope_id", pa.string()),
+            # The unit's id, where the scope is one: it stays when the unit is renamed.
+            ("ou_id", pa.string()),
             ("sub_sections", pa.int32()),
             ("internal_rules", pa.int32()),
             ("policies", pa.int32()),
@@ -193,6 +198,7 @@ SECTION_COMPLIANCE = LakeTable(
         ]
     ),
     ("framework_id", "section_id", "scope_type", "scope_id"),
+    added={"ou_id": 5},
 )
 
 SCOPE_COMPLIANCE = LakeTable(
@@ -200,15 +206,17 @@ SCOPE_COMPLIANCE = LakeTable(
     pa.schema(
         [
             ("policy_id", pa.string()),
-            # organization, ou, account, owner or region.
+            # organization, ou, account, owner, untagged or region.
             ("scope_type", pa.string()),
             ("scope_id", pa.string()),
+            ("ou_id", pa.string()),
             *STATUS_COUNTS,
             *WAIVED_COUNTS,
             ("coverage_percent", pa.float64()),
         ]
     ),
     ("policy_id", "scope_type", "scope_id"),
+    added={"ou_id": 5},
 )
 
 CHANGES = LakeTable(
@@ -220,7 +228,11 @@ CHANGES = LakeTable(
             ("repository_arn", pa.string()),
             ("account_id", pa.string()),
             ("account_name", pa.string()),
+            ("ou_id", pa.string()),
             ("ou_path", pa.string()),
+            # The unit that its account was moved from; only of the change `moved`.
+            ("previous_ou_id", pa.string()),
+            ("previous_ou_path", pa.string()),
             ("region", pa.string()),
             ("repository_name", pa.string()),
             ("owner", pa.string()),
@@ -232,7 +244,8 @@ CHANGES = LakeTable(
             ("current_state_message", pa.string()),
         ]
     ),
-    ("policy_id", "account_id", "region", "repository_arn"),
+    ("policy_id", "account_id", "region", "repository_arn", "change"),
+    added={"ou_id": 5, "previous_ou_id": 5, "previous_ou_path": 5},
 )
 
 ENDED_FINDINGS = LakeTable(
@@ -243,16 +256,18 @@ ENDED_FINDINGS = LakeTable(
             ("object_id", pa.string()),
             ("account_id", pa.string()),
             ("account_name", pa.string()),
+            ("ou_id", pa.string()),
             ("ou_path", pa.string()),
             ("region", pa.string()),
             ("owner", pa.string()),
+            ("owner_source", pa.string()),
             ("incompliant_start_date", pa.date32()),
             ("started_known", pa.bool_()),
             ("ended_by", pa.string()),
         ]
     ),
     ("policy_id", "account_id", "region", "object_id"),
-    added={"started_known": 5},
+    added={"ou_id": 5, "owner_source": 5, "started_known": 5},
 )
 
 COVERAGE = LakeTable(
@@ -262,6 +277,7 @@ COVERAGE = LakeTable(
             ("account_id", pa.string()),
             ("account_name", pa.string()),
             ("state", pa.string()),
+            ("ou_id", pa.string()),
             ("ou_path", pa.string()),
             ("targets", pa.int64()),
             ("collected", pa.int64()),
@@ -278,6 +294,7 @@ COVERAGE = LakeTable(
         ]
     ),
     ("account_id",),
+    added={"ou_id": 5},
 )
 
 # What a waiver is, as its file has it; NULL in a part of the scope means that it is not limited by that.
@@ -286,7 +303,9 @@ WAIVER_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("policy_id", pa.string()),
     ("repository", pa.string()),
     ("account_id", pa.string()),
+    # A unit is given by its path or by its id.
     ("ou_path", pa.string()),
+    ("ou_id", pa.string()),
     ("region", pa.string()),
     ("tag_key", pa.string()),
     ("tag_value", pa.string()),
@@ -302,6 +321,7 @@ WAIVERS = LakeTable(
     "waivers",
     pa.schema([*WAIVER_COLUMNS, ("status", pa.string()), ("days_left", pa.int64()), ("matched_findings", pa.int64())]),
     ("waiver_id",),
+    added={"ou_id": 5},
 )
 
 WAIVED_FINDINGS = LakeTable(

@@ -6,7 +6,7 @@
         scope:                      # at least one; all that are given have to fit
           repository: arn:aws:ecr:*:111111111111:repository/legacy/*     # * and ? as in IAM
           account: 111111111111
-          ou: Root/Workloads/Sandbox                                     # and all units below it
+          ou: Root/Workloads/Sandbox                                     # and all units below it; or its id, ou-…
           region: eu-west-1
           tag: {key: lifecycle, value: sunset}
         reason: The pipeline that pushes `latest` is retired in March.
@@ -16,8 +16,9 @@
         created: 2026-01-10
         expires: 2026-04-01         # counts no more from this day on
 
-A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file: they are
-listed, and a night that is judged again needs those of its day.
+A unit's path holds until a unit in it is renamed, its id holds always. A slash within a name is `%2F` in a path, see
+`unit_paths`. A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file:
+they are listed, and a night that is judged again needs those of its day.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.schemas import WAIVER_COLUMNS
+from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.written import account_id, iso_date, region_name
 
 SCHEMA = pa.schema(WAIVER_COLUMNS)
@@ -167,7 +169,7 @@ def _as_arrow(waivers: Sequence[WaiverYaml]) -> pa.Table:
             "policy_id": waiver.policy,
             "repository": waiver.scope.repository,
             "account_id": waiver.scope.account,
-            "ou_path": waiver.scope.ou,
+            **_unit(waiver.scope.ou),
             "region": waiver.scope.region,
             "tag_key": waiver.scope.tag.key if waiver.scope.tag else None,
             "tag_value": waiver.scope.tag.value if waiver.scope.tag else None,
@@ -175,3 +177,8 @@ def _as_arrow(waivers: Sequence[WaiverYaml]) -> pa.Table:
         for waiver in waivers
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _unit(ou: str | None) -> dict[str, str | None]:
+    is_id = ou is not None and UNIT_ID.fullmatch(ou) is not None
+    return {"ou_path": None if is_id else ou, "ou_id": ou if is_id else None}

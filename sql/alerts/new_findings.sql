@@ -1,12 +1,14 @@
 -- new_findings: one row per owner and unit with findings that are new tonight, those with most of them first.
--- key: policy_id, owner, ou_path.  from: changes, findings, policies, section_policies, publication.
+-- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
 -- New is also what was fixed once and is back. Of policies that some framework section has; a finding that somebody has
--- accepted (a waiver in force) is no news. At most $shown rows a policy, each with the names of $examples repositories;
+-- accepted (a waiver in force) is no news. account_id is NULL where tags name the owner; what no tag names an owner of is its
+-- account's, and is not counted with that of a namesake. At most $shown rows a policy, each with the names of $examples repositories;
 -- all_findings and all_rows count what there is of the policy.
 WITH new_findings AS (
     SELECT
         f.policy_id,
         f.owner,
+        f.owner_source,
         f.ou_path,
         f.account_id,
         f.account_name,
@@ -24,6 +26,7 @@ by_owner AS (
     SELECT
         policy_id,
         owner,
+        CASE WHEN owner_source = 'account' THEN account_id END AS owner_account_id,
         ou_path,
         count(*) AS findings,
         list(
@@ -31,15 +34,15 @@ by_owner AS (
             ORDER BY repository_name, account_id, region
         )[:$examples] AS repositories
     FROM new_findings
-    GROUP BY policy_id, owner, ou_path
+    GROUP BY policy_id, owner, owner_account_id, ou_path
 )
 
 SELECT
-    o.*,
+    o.* RENAME (owner_account_id AS account_id),
     p.contextual_name AS policy_name,
     sum(o.findings) OVER (PARTITION BY o.policy_id)::BIGINT AS all_findings,
     count(*) OVER (PARTITION BY o.policy_id) AS all_rows
 FROM by_owner AS o
 JOIN policies AS p USING (policy_id)
-QUALIFY row_number() OVER (PARTITION BY o.policy_id ORDER BY o.findings DESC, o.owner, o.ou_path) <= $shown
+QUALIFY row_number() OVER (PARTITION BY o.policy_id ORDER BY o.findings DESC, o.owner, o.owner_account_id, o.ou_path) <= $shown
 ORDER BY o.policy_id, o.findings DESC, o.owner, o.ou_path

@@ -1,21 +1,23 @@
 -- severity: fail
--- The day's changes, applied to what was known before, give what is known today: for every policy, those that comply,
--- those that do not, and those without a verdict (which UNDETERMINED and INAPPLICABLE are alike) are the same
--- repositories. Sets are compared by number and by the sum of their ids' hashes: each is read once, and added up.
+-- The day's changes, applied to what was known before, give what is known today: for every policy and organizational unit,
+-- those that comply and those that do not are the same repositories; and for every policy those without a verdict (which
+-- UNDETERMINED and INAPPLICABLE are alike). Each account counts in the unit that it is directly in; so the units above add
+-- up as well. Sets are compared by number and by the sum of their ids' hashes: each is read once, and added up.
 WITH before AS (
     SELECT
         policy_id,
+        account_id,
         status,
         count(*) AS objects,
         sum(hash(object_id)) AS fingerprint
     FROM lake.previous_policy_output
-    ANTI JOIN staging.recreated USING (object_id)
     GROUP BY ALL
 ),
 
 changed_from AS (
     SELECT
         policy_id,
+        CASE WHEN change = 'moved' THEN previous_ou_id ELSE ou_id END AS ou_id,
         previous_status AS status,
         count(*) AS objects,
         sum(hash(repository_arn)) AS fingerprint
@@ -27,6 +29,7 @@ changed_from AS (
 changed_to AS (
     SELECT
         policy_id,
+        ou_id,
         status,
         count(*) AS objects,
         sum(hash(repository_arn)) AS fingerprint
@@ -37,6 +40,7 @@ changed_to AS (
 today AS (
     SELECT
         policy_id,
+        account_id,
         status,
         sum(verdicts) AS objects,
         sum(fingerprint) AS fingerprint
@@ -46,23 +50,52 @@ today AS (
 ),
 
 moves AS (
-    SELECT *, 1 AS sign FROM before
+    SELECT
+        policy_id,
+        a.ou_id,
+        status,
+        objects,
+        fingerprint,
+        1 AS sign
+    FROM before
+    LEFT JOIN lake.previous_accounts AS a USING (account_id)
     UNION ALL
     SELECT *, -1 AS sign FROM changed_from
     UNION ALL
     SELECT *, 1 AS sign FROM changed_to
     UNION ALL
-    SELECT *, -1 AS sign FROM today
+    SELECT
+        policy_id,
+        a.ou_id,
+        status,
+        objects,
+        fingerprint,
+        -1 AS sign
+    FROM today
+    LEFT JOIN lake.accounts AS a USING (account_id)
+),
+
+summed AS (
+    SELECT
+        policy_id,
+        CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN status ELSE 'no verdict' END AS verdict,
+        -- Without a verdict is also what no unit is known of: the repositories of an account that has left.
+        CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN ou_id END AS ou_id,
+        sign * objects AS objects,
+        sign * fingerprint AS fingerprint
+    FROM moves
+    SEMI JOIN lake.previous_policy_run USING (policy_id)
+    SEMI JOIN catalog.policies USING (policy_id)
+    -- Said once, on the day: it is not a state that anything stays in.
+    WHERE status <> 'DISAPPEARED'
 )
 
 SELECT
     policy_id,
-    CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN status ELSE 'no verdict' END AS verdict,
-    sum(sign * objects) AS too_many
-FROM moves
-SEMI JOIN lake.previous_policy_run USING (policy_id)
--- Said once, and then no more: neither is a state that anything stays in.
-WHERE status <> 'DISAPPEARED'
+    verdict,
+    ou_id,
+    sum(objects) AS too_many
+FROM summed
 GROUP BY ALL
-HAVING sum(sign * objects) <> 0
-    OR sum(sign * fingerprint) <> 0
+HAVING sum(objects) <> 0
+    OR sum(fingerprint) <> 0

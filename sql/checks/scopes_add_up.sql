@@ -1,6 +1,6 @@
 -- severity: fail
 -- The organization's counts, of each policy and of each section, are the sum over all accounts, over the topmost OUs and
--- the accounts in none, and of a policy also over all owners and over all regions.
+-- the accounts in none; those of a policy also over all regions, and over all owners and what is untagged.
 WITH counts AS (
     SELECT
         policy_id AS counted,
@@ -22,11 +22,12 @@ parts AS (
         counted,
         CASE scope_type
             WHEN 'ou' THEN 'topmost OUs and accounts in none'
+            WHEN 'untagged' THEN 'owners'
             ELSE scope_type || 's'
         END AS summed,
         numbers
     FROM counts
-    WHERE scope_type IN ('account', 'owner', 'region')
+    WHERE scope_type IN ('account', 'owner', 'untagged', 'region')
         OR (scope_type = 'ou' AND scope_id NOT LIKE '%/%')
     UNION ALL
     SELECT

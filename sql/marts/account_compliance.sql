@@ -8,7 +8,7 @@ SELECT
     a.account_name,
     a.state,
     a.ou_path,
-    s.* EXCLUDE (snapshot_date, scope_type, scope_id)
+    s.* EXCLUDE (snapshot_date, scope_type, scope_id, ou_id)
 FROM lake.scope_compliance AS s
 LEFT JOIN lake.accounts AS a ON a.account_id = s.scope_id
 WHERE s.scope_type = 'account'

@@ -1,6 +1,6 @@
--- changes: one row per policy and repository whose verdict changed since the previous evaluated snapshot.
--- key: policy_id, repository_arn.  from: staging.new_verdicts, staging.previous_verdicts, lake.previous_policy_run,
--- lake.accounts, lake.previous_accounts.
+-- changes: one row per policy, repository and change since the previous evaluated snapshot.
+-- key: policy_id, repository_arn, change.  from: staging.new_verdicts, staging.previous_verdicts, staging.moved_accounts,
+-- lake.previous_policy_output, lake.previous_policy_run, lake.accounts, lake.previous_accounts, catalog.policies.
 --   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
 --   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days nobody could see
@@ -8,13 +8,20 @@
 --   disappeared  deleted
 --   lost_sight   had a verdict (COMPLIANT or INCOMPLIANT) and has none now
 --   seen_again   had no verdict and has one now, which is none of the above
--- A repository that was deleted and created anew counts as seen for the first time. Without a previous snapshot, or for
--- a policy that did not exist then, nothing has changed: there is nothing to compare with.
+--   moved        its account was moved to another organizational unit, from previous_ou_path to ou_path
+-- Two facts are two rows. One that was moved and changed was moved with its old verdict, and changed in the new unit. One
+-- that was deleted and created again under its name has disappeared, and counts as seen for the first time. So changes add
+-- up, for each unit too: each row takes a repository away from previous_status, in the unit that it was moved from, and
+-- adds it to status in ou_path. An account that has left the organization stays in its last unit.
+-- Without a previous snapshot, or for a policy that did not exist then, nothing has changed: there is nothing to compare
+-- with.
 WITH compared AS (
     SELECT
-        o.*,
-        (SELECT any_value(snapshot_date) FROM lake.previous_policy_run) AS previous_snapshot_date,
-        p.status AS previous_status,
+        o.policy_id,
+        o.object_id,
+        o.account_id,
+        o.region,
+        o.owner,
         CASE
             WHEN o.status = 'DISAPPEARED' THEN 'disappeared'
             WHEN o.status = 'INCOMPLIANT' AND p.incompliant_end_date IS NOT NULL THEN 'reopened'
@@ -25,21 +32,80 @@ WITH compared AS (
                 AND p.incompliant_end_date IS NULL THEN 'fixed'
             WHEN o.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'seen_again'
             WHEN p.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'lost_sight'
-        END AS change
+        END AS change,
+        p.status AS previous_status,
+        o.status,
+        o.incompliant_start_date,
+        o.incompliant_end_date,
+        o.current_state_message
     FROM staging.new_verdicts AS o
     LEFT JOIN staging.previous_verdicts AS p
         ON p.policy_id = o.policy_id
         AND p.object_id = o.object_id
         AND NOT p.was_another
+),
+
+replaced AS (
+    SELECT
+        policy_id,
+        object_id,
+        account_id,
+        region,
+        owner,
+        'disappeared' AS change,
+        status AS previous_status,
+        'DISAPPEARED' AS status,
+        incompliant_start_date,
+        CASE
+            WHEN is_finding(status, incompliant_start_date, incompliant_end_date) THEN $snapshot_date
+            ELSE incompliant_end_date
+        END AS incompliant_end_date,
+        'The repository was deleted, and another one was created under its name.' AS current_state_message
+    FROM staging.previous_verdicts
+    WHERE was_another
+),
+
+moved AS (
+    SELECT
+        p.policy_id,
+        p.object_id,
+        p.account_id,
+        p.region,
+        p.owner,
+        'moved' AS change,
+        p.status AS previous_status,
+        p.status,
+        p.incompliant_start_date,
+        p.incompliant_end_date,
+        concat(
+            'The account was moved from ', coalesce(m.previous_ou_path, 'no unit'),
+            ' to ', coalesce(m.ou_path, 'no unit'), '.'
+        ) AS current_state_message
+    FROM lake.previous_policy_output AS p
+    JOIN staging.moved_accounts AS m USING (account_id)
+    SEMI JOIN catalog.policies USING (policy_id)
+    WHERE p.status <> 'DISAPPEARED'
+),
+
+changes AS (
+    FROM compared
+    WHERE change IS NOT NULL
+    UNION ALL
+    FROM replaced
+    UNION ALL
+    FROM moved
 )
 
 SELECT
-    c.previous_snapshot_date,
+    (SELECT any_value(snapshot_date) FROM lake.previous_policy_run) AS previous_snapshot_date,
     c.policy_id,
     c.object_id AS repository_arn,
     c.account_id,
     coalesce(a.account_name, b.account_name) AS account_name,
-    coalesce(a.ou_path, b.ou_path) AS ou_path,
+    CASE WHEN a.account_id IS NULL THEN b.ou_id ELSE a.ou_id END AS ou_id,
+    CASE WHEN a.account_id IS NULL THEN b.ou_path ELSE a.ou_path END AS ou_path,
+    CASE WHEN c.change = 'moved' THEN b.ou_id END AS previous_ou_id,
+    CASE WHEN c.change = 'moved' THEN b.ou_path END AS previous_ou_path,
     c.region,
     split_part(c.object_id, ':repository/', 2) AS repository_name,
     c.owner,
@@ -49,7 +115,6 @@ SELECT
     c.incompliant_start_date,
     c.incompliant_end_date,
     c.current_state_message
-FROM compared AS c
-LEFT JOIN lake.accounts AS a ON a.account_id = c.account_id
+FROM changes AS c
 LEFT JOIN lake.previous_accounts AS b ON b.account_id = c.account_id
-WHERE c.change IS NOT NULL
+LEFT JOIN lake.accounts AS a ON a.account_id = c.account_id

@@ -32,6 +32,7 @@ SELECT
     a.account_id,
     a.account_name,
     a.state,
+    a.ou_id,
     a.ou_path,
     coalesce(o.targets, 0) AS targets,
     coalesce(o.collected, 0) AS collected,

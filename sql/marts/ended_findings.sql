@@ -24,9 +24,11 @@ SELECT
     e.object_id,
     e.account_id,
     a.account_name,
+    a.ou_id,
     a.ou_path,
     e.region,
     e.owner,
+    e.owner_source,
     e.incompliant_start_date,
     e.started_known,
     e.ended_by

@@ -1,21 +1,32 @@
--- findings_survival: one row per policy, scope (the organization, an OU with those below it, or an owner) and period in
--- which findings began: how long they stay open, those that are open today among them.
--- key: policy_id, scope_type, scope_id, period.  from: published.findings_history.
+-- findings_survival: one row per policy, scope (the organization, an OU with those below it, an owner, or untagged) and
+-- period in which findings began: how long they stay open, those that are open today among them.
+-- key: policy_id, scope_type, scope_id, period.  from: published.findings_history, lake.accounts.
 -- period is the month in which a finding began, or `all`. Half of the findings are fixed within median_days, and nine in
 -- ten within p90_days, by the estimator of Kaplan and Meier (1958): what is open, was deleted or left with its account
 -- counts as not fixed for as long as it was watched. NULL means that this share has not been reached. Only findings whose
--- start is known are estimated from; started_unknown counts the others.
-WITH stretches AS (
+-- start is known are estimated from; started_unknown counts the others. Units and untagged are as in time_to_fix.
+WITH units AS (
+    SELECT
+        ou_id,
+        any_value(ou_path) AS ou_path
+    FROM lake.accounts
+    WHERE ou_id IS NOT NULL
+    GROUP BY ou_id
+),
+
+stretches AS (
     SELECT
         policy_id,
-        ou_path,
-        owner,
+        coalesce(u.ou_path, h.ou_path) AS ou_path,
+        CASE WHEN owner_source = 'account' THEN 'untagged' ELSE 'owner' END AS owner_type,
+        CASE WHEN owner_source = 'account' THEN account_id ELSE owner END AS owner,
         strftime(started, '%Y-%m') AS month,
         days,
         coalesce(ended_by, 'open') AS ended_by,
         started_known,
         count(*) AS findings
-    FROM published.findings_history
+    FROM published.findings_history AS h
+    LEFT JOIN units AS u USING (ou_id)
     GROUP BY ALL
 ),
 
@@ -23,19 +34,19 @@ scoped AS (
     SELECT
         'organization' AS scope_type,
         'organization' AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM stretches
     UNION ALL
     SELECT
         'ou' AS scope_type,
         unnest(units_of(ou_path)) AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM stretches
     UNION ALL
     SELECT
-        'owner' AS scope_type,
+        owner_type AS scope_type,
         owner AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM stretches
 ),
 

@@ -4,6 +4,7 @@
 WITH accounts AS (
     SELECT
         unnest(units_of(ou_path)) AS ou_path,
+        unnest(unit_ids) AS ou_id,
         account_id
     FROM lake.accounts
 ),
@@ -11,16 +12,18 @@ WITH accounts AS (
 units AS (
     SELECT
         ou_path,
+        ou_id,
         count(*) AS accounts
     FROM accounts
-    GROUP BY ou_path
+    GROUP BY ALL
 )
 
 SELECT
     s.snapshot_date,
     u.ou_path,
+    u.ou_id,
     u.accounts,
-    s.* EXCLUDE (snapshot_date, scope_type, scope_id)
+    s.* EXCLUDE (snapshot_date, scope_type, scope_id, ou_id)
 FROM lake.scope_compliance AS s
-JOIN units AS u ON u.ou_path = s.scope_id
+JOIN units AS u ON u.ou_path = s.scope_id AND u.ou_id IS NOT DISTINCT FROM s.ou_id
 WHERE s.scope_type = 'ou'

@@ -1,9 +1,13 @@
 -- owner_compliance: one row per owner and policy: how the owner's repositories fare.
--- key: owner, policy_id.  from: lake.scope_compliance.
--- The owner is whom a repository's tags name, else its account's name. An owner has no targets, and so no coverage.
+-- key: scope_type, scope_id, policy_id.  from: lake.scope_compliance, lake.accounts.
+-- scope_type is owner for whom tags name, and untagged for an account's repositories that no tag names an owner of: their
+-- owner is the account's name, which another account or a tag may have too. Neither has targets, and so no coverage.
 SELECT
-    snapshot_date,
-    scope_id AS owner,
-    * EXCLUDE (snapshot_date, scope_type, scope_id, coverage_percent)
-FROM lake.scope_compliance
-WHERE scope_type = 'owner'
+    s.snapshot_date,
+    s.scope_type,
+    s.scope_id,
+    CASE WHEN s.scope_type = 'untagged' THEN coalesce(nullif(a.account_name, ''), s.scope_id) ELSE s.scope_id END AS owner,
+    s.* EXCLUDE (snapshot_date, scope_type, scope_id, ou_id, coverage_percent)
+FROM lake.scope_compliance AS s
+LEFT JOIN lake.accounts AS a ON s.scope_type = 'untagged' AND a.account_id = s.scope_id
+WHERE s.scope_type IN ('owner', 'untagged')

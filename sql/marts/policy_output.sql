@@ -14,6 +14,7 @@ WITH previous AS (
         account_id,
         region,
         owner,
+        owner_source,
         status,
         status_date,
         incompliant_start_date,
@@ -41,6 +42,7 @@ objects AS (
         coalesce(p.account_id, split_part(v.object_id, ':', 5)) AS account_id,
         coalesce(p.region, split_part(v.object_id, ':', 4)) AS region,
         CASE WHEN v.object_id IS NULL THEN p.owner ELSE v.owner END AS known_owner,
+        CASE WHEN v.object_id IS NULL THEN p.owner_source WHEN v.owner IS NULL THEN 'account' ELSE 'tag' END AS owner_source,
         v.condition_index,
         v.status,
         v.current_state_message,
@@ -107,6 +109,7 @@ SELECT
     account_id,
     region,
     owner,
+    owner_source,
     status,
     CASE WHEN status = previous_status THEN previous_status_date ELSE $snapshot_date END AS status_date,
     CASE

@@ -4,6 +4,6 @@
 SELECT
     snapshot_date,
     scope_id AS region,
-    * EXCLUDE (snapshot_date, scope_type, scope_id)
+    * EXCLUDE (snapshot_date, scope_type, scope_id, ou_id)
 FROM lake.scope_compliance
 WHERE scope_type = 'region'

@@ -6,6 +6,7 @@ SELECT
     r.account_id,
     a.account_name,
     a.ou_path,
-    r.* EXCLUDE (account_id) REPLACE (coalesce(r.owner, nullif(a.account_name, ''), r.account_id) AS owner)
+    r.* EXCLUDE (account_id) REPLACE (coalesce(r.owner, nullif(a.account_name, ''), r.account_id) AS owner),
+    CASE WHEN r.owner IS NULL THEN 'account' ELSE 'tag' END AS owner_source
 FROM staging.repositories AS r
 LEFT JOIN lake.accounts AS a USING (account_id)

@@ -1,5 +1,5 @@
 -- section_compliance: one row per framework section and scope: how the objects fare that its policies judged.
--- key: section_id, scope_type, scope_id.  from: marts.scope_compliance, catalog.*.
+-- key: section_id, scope_type, scope_id, ou_id.  from: marts.scope_compliance, catalog.*.
 -- A section counts distinct (policy, object) pairs of its own and its sub-sections' policies, however many ways lead to
 -- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL means
 -- that there is nothing to tell ("no data"), and is not 0. compliance_percent_with_waivers leaves out what is waived.
@@ -40,6 +40,7 @@ scopes AS (
     SELECT DISTINCT
         scope_type,
         scope_id,
+        ou_id,
         coverage_percent
     FROM marts.scope_compliance
     WHERE scope_type IN ('organization', 'ou', 'account')
@@ -51,6 +52,7 @@ counted AS (
         f.section_id,
         s.scope_type,
         s.scope_id,
+        s.ou_id,
         f.sub_sections,
         f.internal_rules,
         f.policies,
@@ -69,6 +71,7 @@ counted AS (
         ON n.policy_id = c.policy_id
         AND n.scope_type = s.scope_type
         AND n.scope_id = s.scope_id
+        AND n.ou_id IS NOT DISTINCT FROM s.ou_id
     GROUP BY ALL
 )
 

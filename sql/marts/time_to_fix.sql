@@ -1,18 +1,30 @@
--- time_to_fix: one row per policy, scope (the organization, an OU with those below it, or an owner) and month in which
--- findings were fixed: how long they had been open.
--- key: policy_id, scope_type, scope_id, month.  from: published.findings_history.
+-- time_to_fix: one row per policy, scope (the organization, an OU with those below it, an owner, or untagged) and month in
+-- which findings were fixed: how long they had been open.
+-- key: policy_id, scope_type, scope_id, month.  from: published.findings_history, lake.accounts.
 -- Only what was fixed counts, in the month of the fix, with the units and the owner of its last day: what disappeared was
 -- not repaired. The days are those of findings whose start is known; started_unknown counts the others, of which the
--- audit knows only that they are older. What is still open is in findings_survival.
-WITH fixed AS (
+-- audit knows only that they are older. What is still open is in findings_survival. A unit that was renamed since has the
+-- path of today. untagged is what no tag names an owner of in an account.
+WITH units AS (
+    SELECT
+        ou_id,
+        any_value(ou_path) AS ou_path
+    FROM lake.accounts
+    WHERE ou_id IS NOT NULL
+    GROUP BY ou_id
+),
+
+fixed AS (
     SELECT
         policy_id,
-        ou_path,
-        owner,
+        coalesce(u.ou_path, h.ou_path) AS ou_path,
+        CASE WHEN owner_source = 'account' THEN 'untagged' ELSE 'owner' END AS owner_type,
+        CASE WHEN owner_source = 'account' THEN account_id ELSE owner END AS owner,
         date_trunc('month', ended)::DATE AS month,
         days,
         started_known
-    FROM published.findings_history
+    FROM published.findings_history AS h
+    LEFT JOIN units AS u USING (ou_id)
     WHERE ended_by = 'fixed'
 ),
 
@@ -20,19 +32,19 @@ scoped AS (
     SELECT
         'organization' AS scope_type,
         'organization' AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM fixed
     UNION ALL
     SELECT
         'ou' AS scope_type,
         unnest(units_of(ou_path)) AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM fixed
     UNION ALL
     SELECT
-        'owner' AS scope_type,
+        owner_type AS scope_type,
         owner AS scope_id,
-        * EXCLUDE (ou_path, owner)
+        * EXCLUDE (ou_path, owner_type, owner)
     FROM fixed
 )
 

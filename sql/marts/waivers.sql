@@ -1,5 +1,7 @@
 -- waivers: one row per waiver that had been made by the snapshot's date, expired ones too, and what it does.
--- key: waiver_id.  from: catalog.waivers, staging.waiver_matches.
+-- key: waiver_id.  from: catalog.waivers, staging.waiver_matches, staging.account_scopes.
+-- A waiver limited to a unit names it by its path, or by its id (ou_id), which holds when the unit is renamed; ou_path is
+-- then the unit's path on the snapshot's date, and NULL when no account is in a unit of that id.
 -- status, the first of these that holds:
 --   expired       counts no more, from the day `expires` on; matched_findings are those it left uncovered
 --   unmatched     in force, and there is no finding in its scope
@@ -11,10 +13,18 @@ WITH matches AS (
         count(*) AS matched_findings
     FROM staging.waiver_matches
     GROUP BY waiver_id
+),
+
+units AS (
+    SELECT DISTINCT
+        ou_id,
+        scope_id AS ou_path
+    FROM staging.account_scopes
+    WHERE scope_type = 'ou'
 )
 
 SELECT
-    w.*,
+    w.* REPLACE (coalesce(w.ou_path, u.ou_path) AS ou_path),
     CASE
         WHEN w.expires <= $snapshot_date THEN 'expired'
         WHEN m.matched_findings IS NULL THEN 'unmatched'
@@ -25,4 +35,5 @@ SELECT
     coalesce(m.matched_findings, 0) AS matched_findings
 FROM catalog.waivers AS w
 LEFT JOIN matches AS m USING (waiver_id)
+LEFT JOIN units AS u ON u.ou_id = w.ou_id
 WHERE w.created <= $snapshot_date

@@ -1,7 +1,8 @@
 -- previous_verdicts: one row per verdict of the evaluated snapshot before that holds no more: what today's new verdicts
 -- came from, and those on repositories that are others today (was_another), under the same name. Without their texts,
 -- which nothing asks for and which are the most to read.
--- key: policy_id, object_id.  from: lake.previous_policy_output, staging.new_verdicts, staging.recreated.
+-- key: policy_id, object_id.  from: lake.previous_policy_output, staging.new_verdicts, staging.recreated,
+-- lake.previous_policy_run, catalog.policies.
 WITH wanted AS (
     SELECT
         policy_id,
@@ -16,6 +17,7 @@ WITH wanted AS (
         TRUE AS was_another
     FROM staging.recreated AS r
     CROSS JOIN lake.previous_policy_run AS p
+    SEMI JOIN catalog.policies AS c ON c.policy_id = p.policy_id
 )
 
 SELECT

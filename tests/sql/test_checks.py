@@ -43,6 +43,11 @@ DAMAGE = [
         "FROM original WHERE change <> 'fixed'",
     ),
     (
+        "changes_lead_to_today",
+        "lake.accounts",
+        "SELECT * REPLACE (if(ou_id IS NULL, 'ou-test-elsewhere', ou_id) AS ou_id) FROM original",
+    ),
+    (
         "collected_count_equals_rows",
         "lake.scan_targets",
         "SELECT * REPLACE (repository_count + 1 AS repository_count) FROM original",
@@ -100,7 +105,7 @@ DAMAGE = [
     (
         "scopes_add_up",
         "marts.scope_compliance",
-        "SELECT * REPLACE (if(scope_type = 'owner', incompliant + 1, incompliant) AS incompliant) FROM original",
+        "SELECT * REPLACE (if(scope_type = 'untagged', incompliant + 1, incompliant) AS incompliant) FROM original",
     ),
     (
         "scopes_add_up",

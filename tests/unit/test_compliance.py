@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections import Counter
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,18 @@ def test_an_empty_organization_is_judged(small_lake: Any) -> None:
     judged(small_lake, DAY_1)
     assert small_lake.rows("policy_output", DAY_1) == []
     assert [row["compliant"] for row in small_lake.rows("policy_run", DAY_1)] == [0, 0]
+
+
+def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any) -> None:
+    """Also while an account is moved and a repository is created again, of which the policy knows no more."""
+    judged(small_lake, DAY_1, repositories=[{}, {"repository_name": "anew"}])
+    left = [policy for policy in small_lake.catalog.policies if policy.id == POLICY]
+    small_lake.catalog = Catalog(left, small_lake.catalog.frameworks)
+    anew = {"repository_name": "anew", "created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
+    judged(small_lake, DAY_2, accounts=[{"ou_path": "Root/Test"}], repositories=[{}, anew])
+    changes = small_lake.rows("changes", DAY_2)
+    assert Counter(row["change"] for row in changes) == {"moved": 2, "disappeared": 1, "new": 1}
+    assert {row["policy_id"] for row in [*changes, *small_lake.rows("ended_findings", DAY_2)]} == {POLICY}
 
 
 def test_a_date_never_scanned_is_told(small_lake: Any) -> None:

@@ -104,8 +104,8 @@ def test_a_table_may_say_more_of_a_column_than_others_do() -> None:
 def test_a_header_gives_row_key_and_notes() -> None:
     changes = DICTIONARY.tables["changes"]
     # Published for all nights, which its header, of one night, does not say.
-    assert changes.row.startswith("one row per evaluated snapshot, policy and repository whose verdict changed")
-    assert changes.key == ("snapshot_date", "policy_id", "repository_arn")
+    assert changes.row.startswith("one row per evaluated snapshot, policy, repository and change")
+    assert changes.key == ("snapshot_date", "policy_id", "repository_arn", "change")
     assert "```text\n  new          INCOMPLIANT, and never was before\n" in changes.notes
     assert DICTIONARY.tables["findings"].key == ("policy_id", "repository_arn")
     assert DICTIONARY.tables["publication"].key == ()

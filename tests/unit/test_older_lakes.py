@@ -19,6 +19,7 @@ from ecr_audit.lake import OLDEST_READABLE, SCHEMA_VERSION, Lake
 from ecr_audit.publish import publish
 from ecr_audit.schemas import POLICY_OUTPUT, POLICY_RUN, LakeTable
 from ecr_audit.warehouse import open_warehouse
+from support.units import unit_id
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 LAKES = sorted(FIXTURES.glob("lake-v*"))
@@ -111,6 +112,22 @@ def test_its_nights_and_those_after_are_published_together(older: Any, tmp_path:
         views.execute((tmp_path / "lake.sql").read_text("utf-8"))
         days = views.execute("SELECT DISTINCT snapshot_date FROM lake_policy_output ORDER BY ALL").fetchall()
     assert days == [(FIRST,), (LAST,), (NEXT,)]
+
+
+def test_what_an_account_was_goes_on_over_the_versions(older: Any, tmp_path: Path) -> None:
+    """Older nights do not have the unit's id, which ends no run; of the thinned one the coverage is still there."""
+    next_night(older)
+    path = publish(older.lake, older.catalog, tmp_path, owner_tags=older.owner_tags).database
+    with duckdb.connect(path, read_only=True) as database:
+        runs = database.execute(
+            "SELECT account_id, state, ou_id, ou_path, from_date, to_date FROM account_history ORDER BY ALL"
+        ).fetchall()
+    assert runs == [
+        (SHOP, "ACTIVE", unit_id("Root/Prod"), "Root/Prod", THINNED, None),
+        (LEDGER, "ACTIVE", unit_id("Root/Prod"), "Root/Prod", THINNED, None),
+        (LAB, "ACTIVE", None, "Root/Sandbox", THINNED, FIRST),
+        (LAB, "SUSPENDED", None, "Root/Sandbox", LAST, LAST),
+    ]
 
 
 def test_an_old_night_is_judged_anew(older: Any) -> None:

@@ -22,7 +22,15 @@ from ecr_audit.warehouse import WarehouseError
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
 TABLES = {
-    *("accounts", "scan_targets", "repositories", "policy_output", "policy_run", "section_compliance"),
+    *(
+        "accounts",
+        "account_history",
+        "scan_targets",
+        "repositories",
+        "policy_output",
+        "policy_run",
+        "section_compliance",
+    ),
     *("policies", "frameworks", "sections", "section_policies", "nights"),
     *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
     *("policy_disagreements", "waivers"),

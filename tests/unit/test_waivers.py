@@ -59,6 +59,7 @@ def test_a_waiver_is_read(path: Path, catalog: Catalog) -> None:
             "repository": "arn:aws:ecr:*:111111111111:repository/legacy/*",
             "account_id": "111111111111",
             "ou_path": "Root/Prod",
+            "ou_id": None,
             "region": "eu-west-1",
             "tag_key": "stage",
             "tag_value": "sandbox",
@@ -82,6 +83,23 @@ def test_one_part_of_a_scope_is_enough_and_dates_may_be_quoted(path: Path, catal
     [row] = load_waivers(str(path), catalog, 365).to_pylist()
     assert (row["region"], row["repository"], row["tag_key"]) == ("eu-west-1", None, None)
     assert row["expires"] == date(2026, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("ou", "ou_path", "ou_id"),
+    [
+        ("Root/CI%2FCD", "Root/CI%2FCD", None),
+        ("ou-abcd-12345678", None, "ou-abcd-12345678"),
+        ("r-abcd", None, "r-abcd"),
+        ("ou-prod", "ou-prod", None),
+    ],
+)
+def test_a_unit_is_named_by_its_path_or_its_id(
+    path: Path, catalog: Catalog, ou: str, ou_path: str | None, ou_id: str | None
+) -> None:
+    path.write_text(path.read_text().replace("Root/Prod", ou))
+    [row] = load_waivers(str(path), catalog, 365).to_pylist()
+    assert (row["ou_path"], row["ou_id"]) == (ou_path, ou_id)
 
 
 @pytest.mark.parametrize(

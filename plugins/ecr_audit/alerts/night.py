@@ -30,7 +30,13 @@ def night_messages(database: Path, min_coverage: float, pages: str) -> list[Mess
     """
     with duckdb.connect(database, read_only=True) as published:
         night = _Night(published, pages)
-        return [*night.coverage(min_coverage), *night.unread_values(), *night.new_findings(), *night.waivers()]
+        return [
+            *night.coverage(min_coverage),
+            *night.unread_values(),
+            *night.new_findings(),
+            *night.waivers(),
+            *night.waiver_units(),
+        ]
 
 
 class _Night:
@@ -102,7 +108,9 @@ class _Night:
             findings = owners[0]["all_findings"]
             lines = [f"{plain(owners[0]['policy_name'])}. Not waived, and new or back since the night before:"]
             for row in owners:
-                lines += ["", f"{plain(row['owner'])}{_unit(row)}: {row['findings']:,}"]
+                # What no tag names an owner of is its account's, which has a name as others may.
+                owner = " ".join(filter(None, (row["account_id"], plain(row["owner"]))))
+                lines += ["", f"{owner}{_unit(row)}: {row['findings']:,}"]
                 lines += [
                     f"- {plain(each['name'])}, {each['region']}, {_account(each)}" for each in row["repositories"]
                 ]
@@ -131,6 +139,22 @@ class _Night:
             )
         lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
         yield self._message(f"{_count(rows[0]['all_waivers'], 'waiver')} ending or ended", lines, "")
+
+    def waiver_units(self) -> Iterator[Message]:
+        """One when the unit that waivers name by its path was renamed, emptied, or replaced by another."""
+        rows = self._rows("waiver_units", shown=SHOWN)
+        if not rows:
+            return
+        lines = [
+            "A waiver that names a unit by its path goes with the path, not with the unit. Its id (ou-…) would hold.",
+            "",
+        ]
+        for row in rows:
+            waiver = f"{plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])})"
+            now = f"is another unit now, {row['ou_id']}" if row["ou_id"] else "holds no account now"
+            lines.append(f"- {waiver}: {plain(row['ou_path'])} {now}")
+        lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
+        yield self._message(f"{_count(rows[0]['all_waivers'], 'waiver')} whose unit changed", lines, "")
 
     def _message(self, subject: str, lines: list[str], page: str) -> Message:
         link = ["", f"{self._pages}/{page}"] if self._pages else []

@@ -20,6 +20,7 @@ from ecr_audit.aws.answers import Unread, cleaned, quoted, timestamp
 from ecr_audit.aws.calls import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
 from ecr_audit.aws.session import Hub, HubError
+from ecr_audit.unit_paths import join_names
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ UNIT_IS_GONE = frozenset({"ParentNotFoundException", "OrganizationalUnitNotFound
 
 @dataclass(frozen=True)
 class Account:
-    """An account of the organization; `ou_path` is made of names, from the root down: `Root/Prod/Payments`."""
+    """An account of the organization; `ou_path` is the path of its parent, see `unit_paths`."""
 
     account_id: str
     name: str
@@ -61,7 +62,7 @@ class Account:
     # None for an account that was moved, or joined, while the tree was being read.
     ou_id: str | None
     ou_path: str | None
-    # Of its parent and of all units above that, from the root down.
+    # Its parent's and those of all units above that, from the root down: one for each name of `ou_path`.
     unit_ids: tuple[str, ...]
     joined_at: datetime | None
 
@@ -136,7 +137,7 @@ def _account(raw: dict[str, Any], parent: _Unit | None) -> Account:
         name=_name(raw),
         state=_state(raw),
         ou_id=parent.ids[-1] if parent else None,
-        ou_path=parent.path if parent else None,
+        ou_path=join_names(parent.names) if parent else None,
         unit_ids=parent.ids if parent else (),
         joined_at=raw.get("JoinedTimestamp"),
     )
@@ -279,9 +280,9 @@ def _make_readable(response_dict: dict[str, Any], **_: Any) -> None:
 
 @dataclass(frozen=True)
 class _Unit:
-    """The root or an organizational unit: its path of names, and the ids along it, from the root down."""
+    """The root or an organizational unit: the names and ids along its path, from the root down."""
 
-    path: str
+    names: tuple[str, ...]
     ids: tuple[str, ...]
 
 
@@ -298,8 +299,9 @@ def _inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
 
 def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
     """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
-    open_units = [_Unit(_name(root) or root["Id"], (root["Id"],)) for root in reader.items("list_roots", "Roots")]
+    open_units = [_Unit((_name(root) or root["Id"],), (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     seen: set[str] = set()
+    taken: set[tuple[str, ...]] = set()
     while open_units:
         unit = open_units.pop(0)
         if unit.ids[-1] in seen:  # on two pages
@@ -309,9 +311,13 @@ def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
         if inner is not None and unit.ids[-1] not in inner:
             continue
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
-        open_units += [
-            _Unit(f"{unit.path}/{_name(child) or child['Id']}", (*unit.ids, child["Id"])) for child in children
-        ]
+        for child in children:
+            names = (*unit.names, _name(child) or child["Id"])
+            # Siblings have different names, but for what is cleaned of them, or while they are being renamed.
+            while names in taken:
+                names = (*unit.names, f"{names[-1]} ({child['Id']})")
+            taken.add(names)
+            open_units.append(_Unit(names, (*unit.ids, child["Id"])))
 
 
 def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:

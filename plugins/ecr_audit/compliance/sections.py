@@ -15,7 +15,7 @@ from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, ROLLED_UP
 from ecr_audit.warehouse import open_warehouse, read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
-_STAGED = ("account_scopes", "verdict_counts", "new_verdicts", "previous_verdicts", "waiver_matches")
+_STAGED = ("account_scopes", "moved_accounts", "verdict_counts", "new_verdicts", "previous_verdicts", "waiver_matches")
 
 
 class ComplianceError(FinalError):

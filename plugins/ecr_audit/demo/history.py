@@ -120,6 +120,7 @@ def _accounts(world: World, collected_at: datetime) -> Iterator[Row]:
             "state": account.state,
             "ou_id": account.parent_id,
             "ou_path": world.ou_path(account.id),
+            "unit_ids": world.unit_ids(account.id),
             "joined_at": datetime.fromtimestamp(account.joined_at, UTC),
             "collected_at": collected_at,
             "details_read_at": collected_at,

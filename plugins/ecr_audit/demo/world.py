@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ecr_audit.unit_paths import join_names
+
 # The role that AWS Organizations creates in every account it opens; it trusts the management account.
 ADMINISTRATOR_ROLE = "OrganizationAccountAccessRole"
 
@@ -166,4 +168,8 @@ class World:
 
     def ou_path(self, account_id: str) -> str:
         """Return where the account is, in names: `Root/Workloads/Production`."""
-        return "/".join(["Root", *(unit.name for unit in self.ancestors(self.accounts[account_id].parent_id))])
+        return join_names(["Root", *(unit.name for unit in self.ancestors(self.accounts[account_id].parent_id))])
+
+    def unit_ids(self, account_id: str) -> list[str]:
+        """Return the ids of the units that the account is in, from the root down."""
+        return [self.root_id, *(unit.id for unit in self.ancestors(self.accounts[account_id].parent_id))]

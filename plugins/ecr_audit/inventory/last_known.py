@@ -7,7 +7,7 @@ those of the newest snapshot: the time ages and the value stays, night after nig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -60,7 +60,7 @@ def keep_last_known(unread: pa.Table, known: pa.Table, value: ReadApart) -> pa.T
 
 
 # Columns of `accounts` that are read together, and apart from the account's id and state.
-_DETAILS = (("account_name",), ("ou_id", "ou_path"), ("joined_at",))
+_DETAILS = (("account_name",), ("ou_id", "ou_path", "unit_ids"), ("joined_at",))
 
 
 def known_accounts(lake: Lake, snapshot_date: date) -> dict[str, dict[str, Any]]:
@@ -79,9 +79,52 @@ def keep_last_known_details(
 ) -> list[dict[str, Any]]:
     """Rows of `accounts`; where AWS gave no name, unit or date of joining tonight, with those that are known.
 
-    A unit lacks when the account was moved while the tree of units was read.
+    A unit lacks when the account was moved while the tree of units was read. One that is kept has the path that it has
+    tonight, as far as other accounts in it, or in units above it, tell.
     """
-    return [_with_details(row, known.get(row["account_id"], {})) for row in accounts]
+    rows = [_with_details(row, known.get(row["account_id"], {})) for row in accounts]
+    tree = _Tree.of(row for row in rows if row["details_read_at"] == row["collected_at"])
+    kept = [row for row in rows if row["ou_id"] and row["details_read_at"] != row["collected_at"]]
+    id_of = {row["ou_path"]: row["ou_id"] for row in kept} | tree.id_of
+    for row in kept:
+        row |= tree.placed(row["ou_path"], row["unit_ids"] or _known_ids(row, id_of))
+    return rows
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The units that are known to be tonight: the path and the ids along it of each unit, by its id."""
+
+    places: Mapping[str, tuple[str, Sequence[str | None]]]
+
+    @classmethod
+    def of(cls, accounts: Iterable[Mapping[str, Any]]) -> _Tree:
+        """The units that these accounts are in."""
+        places: dict[str, tuple[str, Sequence[str | None]]] = {}
+        for row in accounts:
+            steps = row["ou_path"].split("/")
+            for depth, unit_id in enumerate(row["unit_ids"], start=1):
+                places[unit_id] = ("/".join(steps[:depth]), row["unit_ids"][:depth])
+        return cls(places)
+
+    @property
+    def id_of(self) -> dict[str, str]:
+        """The id of the unit of each path."""
+        return {path: unit_id for unit_id, (path, _) in self.places.items()}
+
+    def placed(self, ou_path: str, unit_ids: Sequence[str | None]) -> dict[str, Any]:
+        """A path of before with its ids, as far as the tree knows the units along it, by what they are called now."""
+        for depth in range(len(unit_ids), 0, -1):
+            if (unit_id := unit_ids[depth - 1]) and (place := self.places.get(unit_id)):
+                path = "/".join([place[0], *ou_path.split("/")[depth:]])
+                return {"ou_path": path, "unit_ids": (*place[1], *unit_ids[depth:])}
+        return {"ou_path": ou_path, "unit_ids": unit_ids}
+
+
+def _known_ids(row: Mapping[str, Any], id_of: Mapping[str, str]) -> Sequence[str | None]:
+    """The ids along the path of a row that a version before 5 wrote, without them; None where no account tells."""
+    steps = row["ou_path"].split("/")
+    return [*(id_of.get("/".join(steps[:depth])) for depth in range(1, len(steps))), row["ou_id"]]
 
 
 def _with_details(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +136,4 @@ def _with_details(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str,
     }
     # Every account is in a unit, or the root: without one it was not read. Names and dates may never have been given.
     read_at = known["details_read_at"] if kept else row["collected_at"] if row["ou_id"] else None
-    if kept.get("ou_id"):
-        # The units above it are not in the lake.
-        kept["unit_ids"] = (kept["ou_id"],)
     return {**row, **kept, "details_read_at": read_at}

@@ -37,9 +37,6 @@ log = logging.getLogger(__name__)
 # (1,024), and enough to keep many workers busy.
 MOST_BATCHES = 64
 
-# What is known of an account while planning: its row of the lake, and the ids of all units that it is in.
-STAGED_ACCOUNTS = ACCOUNTS.schema.append(pa.field("unit_ids", pa.list_(pa.string())))
-
 TARGET_KEY = ["account_id", "region"]
 
 # The name, in the metadata of the staged targets, of what the settings name and AWS does not have (JSON).
@@ -63,7 +60,7 @@ class PlanError(FinalError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run is limited to; empty is no limit. `ous`: paths of names or ids, with all that is below them."""
+    """What one run is limited to; empty is no limit. `ous`: paths (see `unit_paths`) or ids, with all below them."""
 
     accounts: Sequence[str] = ()
     ous: Sequence[str] = ()
@@ -128,14 +125,14 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
             "state": account.state,
             "ou_id": account.ou_id,
             "ou_path": account.ou_path,
-            "joined_at": account.joined_at,
             "unit_ids": account.unit_ids,
+            "joined_at": account.joined_at,
             "collected_at": collected_at,
         }
         for account in listed.accounts
     ]
     accounts = keep_last_known_details(accounts, known_before)
-    stage_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=STAGED_ACCOUNTS))
+    stage_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=ACCOUNTS.schema))
     # After the accounts: by that sql/marts/unread_values.sql knows which night read them.
     known = known_regions(lake, hub, snapshot_date)
     plan = replace(

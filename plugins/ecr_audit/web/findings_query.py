@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.web.page import Page
 from ecr_audit.web.policy_choice import choose_policy
 
@@ -62,7 +63,7 @@ class FindingsFilter(BaseModel):
         None, description="INCOMPLIANT, or UNDETERMINED: it was when last seen, and is out of sight."
     )
     ou: str | None = Field(
-        None, max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included."
+        None, max_length=1000, description="Path of a unit, such as Root/Prod, or its id; those below it are included."
     )
     account: str | None = Field(None, max_length=200, description="Id of an account.")
     region: str | None = Field(None, max_length=200, description="An AWS region, such as eu-west-1.")
@@ -102,9 +103,10 @@ class FindingsFilter(BaseModel):
         Raises RequestValidationError for a policy, unit, account, region or owner that the publication does not have:
         no findings would look like good news.
         """
-        for name in _NAMES:
-            must_exist(page, name, getattr(self, name))
         given = self.model_dump(include=set(FindingsFilter.model_fields) - {"search"})
+        given["ou"] = unit_path(page, self.ou)
+        for name in _NAMES:
+            must_exist(page, name, given[name])
         given["policy"] = None if self.policy == ALL_POLICIES else choose_policy(page, self.policy).policy_id
         words = [word.lower() for word in (self.search or "").split()]
         return given | {f"word_{n}": words[n - 1] if n <= len(words) else None for n in range(1, WORDS + 1)}
@@ -115,6 +117,12 @@ class FindingsQuery(FindingsFilter):
 
     sort: Sort = Field(DEFAULT_SORT, description="What they are sorted by; with `-` before it, the last or most first.")
     page: int = Field(1, ge=1, le=1_000_000, description="Which page of them, from 1.")
+
+
+def unit_path(page: Page, unit: str | None) -> str | None:
+    """The path tonight of a unit that is given by its path or its id; an id that no unit has stays as it is."""
+    found = page.row("unit", ou_id=unit) if unit and UNIT_ID.fullmatch(unit) else None
+    return found["ou_path"] if found else unit
 
 
 def must_exist(page: Page, name: str, value: str | None) -> None:

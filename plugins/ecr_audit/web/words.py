@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ecr_audit.aws.advice import advice_on
 from ecr_audit.report import CHANGE_WORDS
 from ecr_audit.text import age, plural
+from ecr_audit.unit_paths import split_path
 from ecr_audit.web.outcomes import OUTCOMES
 
 NO_DATA = "no data"
@@ -42,6 +43,7 @@ EVENT_WORDS = {
     "disappeared": "Gone",
     "lost_sight": "Lost from sight",
     "seen_again": "Seen again",
+    "moved": "Moved with its account",
     "found": "Found incompliant",
     "ended": "Not incompliant any more:",
 }
@@ -89,6 +91,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "plural": plural,
     "short_policy": short_policy,
     "breakable": breakable,
+    "unit_names": split_path,
 }
 
 GLOBALS: dict[str, Any] = {

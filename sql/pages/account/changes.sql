@@ -1,5 +1,6 @@
--- changes: one row per repository of the account whose verdict changed in a night, the newest first.
--- key: snapshot_date, repository_arn.  from: changes.
+-- changes: one row per repository of the account and change of its verdict in a night, the newest first.
+-- key: snapshot_date, repository_arn, change.  from: changes.
+-- Not each repository again when the account was moved: account/history says that once.
 SELECT
     snapshot_date,
     repository_arn,
@@ -11,5 +12,6 @@ SELECT
 FROM changes
 WHERE policy_id = $policy_id
     AND account_id = $account_id
+    AND change <> 'moved'
 ORDER BY snapshot_date DESC, repository_name, region
 LIMIT $shown

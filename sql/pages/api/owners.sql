@@ -1,5 +1,5 @@
--- owners: one row per owner: how their repositories fare under a policy.
--- key: owner.  from: owner_compliance.
+-- owners: one row per owner, and per account with repositories that no tag names an owner of, under a policy.
+-- key: scope_type, scope_id.  from: owner_compliance.
 FROM owner_compliance
 WHERE policy_id = $policy
-ORDER BY owner
+ORDER BY owner, scope_type, scope_id

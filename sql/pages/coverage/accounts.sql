@@ -10,7 +10,8 @@ SELECT
     first_day_not_seen,
     repositories_unseen
 FROM coverage
-WHERE contains(lower(concat_ws(' ', account_id, account_name, ou_path)), lower($search))
+WHERE (contains(account_id, $search) OR contains(lower(account_name), lower($search))
+        OR contains(lower(ou_path), lower($search)))
     AND ($outcome = '' OR account_id IN (SELECT account_id FROM scan_targets WHERE outcome = $outcome))
 ORDER BY coverage_percent NULLS LAST, account_id
 LIMIT $size OFFSET $offset

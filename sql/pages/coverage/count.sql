@@ -2,5 +2,6 @@
 -- from: coverage, scan_targets.
 SELECT count(*) AS accounts
 FROM coverage
-WHERE contains(lower(concat_ws(' ', account_id, account_name, ou_path)), lower($search))
+WHERE (contains(account_id, $search) OR contains(lower(account_name), lower($search))
+        OR contains(lower(ou_path), lower($search)))
     AND ($outcome = '' OR account_id IN (SELECT account_id FROM scan_targets WHERE outcome = $outcome))

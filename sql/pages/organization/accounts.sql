@@ -15,7 +15,7 @@ SELECT
 FROM account_compliance
 WHERE policy_id = $policy_id
     AND ($ou = '' OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
-    AND contains(lower(concat_ws(' ', account_id, account_name)), lower($search))
+    AND (contains(account_id, $search) OR contains(lower(account_name), lower($search)))
 ORDER BY
     CASE $sort WHEN 'findings' THEN -incompliant WHEN 'compliance' THEN compliance_percent WHEN 'coverage' THEN coverage_percent END
         NULLS LAST,

@@ -4,4 +4,4 @@ SELECT count(*) AS accounts
 FROM account_compliance
 WHERE policy_id = $policy_id
     AND ($ou = '' OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
-    AND contains(lower(concat_ws(' ', account_id, account_name)), lower($search))
+    AND (contains(account_id, $search) OR contains(lower(account_name), lower($search)))

@@ -1,4 +1,4 @@
--- changes: one row per kind of change between the two newest snapshots: of how many repositories the verdict changed so.
+-- changes: one row per kind of change between the two newest snapshots: how many repositories changed so.
 -- key: change.  from: changes.
 SELECT
     change,

@@ -1,7 +1,8 @@
 -- timeline: one row per night that something was found to be different, by policy, the newest first.
 -- key: policy_id, snapshot_date, change.  from: changes, findings_history.
 -- On the first night there is nothing to compare with, so it has no changes: `found` says what was incompliant then.
--- What ended because its account was closed has no change that says so: `ended`.
+-- What ended because its account was closed has no change that says so: `ended`. Of several in a night the last fact is
+-- first: a repository that was moved was so before it changed, and one that was deleted before it was created again.
 WITH changed AS (
     SELECT
         policy_id,
@@ -24,28 +25,34 @@ stretches AS (
     FROM findings_history
     WHERE account_id = split_part($arn, ':', 5)
         AND repository_arn = $arn
+),
+
+events AS (
+    FROM changed
+    UNION ALL
+    SELECT
+        policy_id,
+        started AS snapshot_date,
+        'found' AS change,
+        NULL AS previous_status,
+        'INCOMPLIANT' AS status,
+        NULL AS current_state_message
+    FROM stretches
+    ANTI JOIN changed
+        ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = started AND changed.change <> 'moved'
+    UNION ALL
+    SELECT
+        policy_id,
+        ended AS snapshot_date,
+        'ended' AS change,
+        'INCOMPLIANT' AS previous_status,
+        ended_by AS status,
+        NULL AS current_state_message
+    FROM stretches
+    ANTI JOIN changed
+        ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = ended AND changed.change <> 'moved'
+    WHERE ended IS NOT NULL
 )
 
-FROM changed
-UNION ALL
-SELECT
-    policy_id,
-    started AS snapshot_date,
-    'found' AS change,
-    NULL AS previous_status,
-    'INCOMPLIANT' AS status,
-    NULL AS current_state_message
-FROM stretches
-ANTI JOIN changed ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = started
-UNION ALL
-SELECT
-    policy_id,
-    ended AS snapshot_date,
-    'ended' AS change,
-    'INCOMPLIANT' AS previous_status,
-    ended_by AS status,
-    NULL AS current_state_message
-FROM stretches
-ANTI JOIN changed ON changed.policy_id = stretches.policy_id AND changed.snapshot_date = ended
-WHERE ended IS NOT NULL
-ORDER BY policy_id, snapshot_date DESC, change
+FROM events
+ORDER BY policy_id, snapshot_date DESC, change = 'moved', change = 'disappeared', change

@@ -185,6 +185,29 @@ def test_an_account_in_a_state_that_nobody_knows_is_audited(hub_of, organization
     assert "HIBERNATING" in caplog.text
 
 
+@pytest.mark.parametrize("has_paths", [True, False])
+def test_units_are_told_apart_whatever_their_names_hold(hub_of, organization_of, has_paths):
+    """`CI/CD` is one unit under the root, CD in CI another; `Sandbox/evil` is not in Sandbox; `%2F` is no slash."""
+    tree = [("CI/CD", None), ("CI", None), ("CD", 1), ("Sandbox", None), ("Sandbox/evil", None), ("%2F", 3)]
+    # AWS tells these two siblings apart; what the audit can store of them is the same.
+    tree += [("odd\0", None), ("odd\1", None)]
+    ids = [f"ou-demo-0000000{number}" for number in range(len(tree))]
+    units = [
+        demo.OrganizationalUnit(ids[number], name, "r-demo" if parent is None else ids[parent])
+        for number, (name, parent) in enumerate(tree)
+    ]
+    world = organization_of(len(units))
+    members = {str(int(world.hub_account_id) + number + 1): unit.id for number, unit in enumerate(units)}
+    accounts = {each.id: replace(each, parent_id=members.get(each.id, "r-demo")) for each in world.accounts.values()}
+    world = replace(world, units={unit.id: unit for unit in units}, accounts=accounts, has_paths=has_paths)
+    found = {account.ou_id: account for account in list_accounts(hub_of(world)) if account.account_id in members}
+    assert [found[each].ou_path for each in ids] == [
+        "Root/CI%2FCD", "Root/CI", "Root/CI/CD", "Root/Sandbox", "Root/Sandbox%2Fevil", "Root/Sandbox/%252F",
+        "Root/odd\N{REPLACEMENT CHARACTER}", f"Root/odd\N{REPLACEMENT CHARACTER} ({ids[7]})",
+    ]  # fmt: skip
+    assert found[ids[2]].unit_ids == ("r-demo", ids[1], ids[2])
+
+
 @pytest.mark.parametrize("has_status", [True, False])
 def test_accounts_are_the_same_with_and_without_paths_and_status(hub_of, organization_of, has_status):
     world = organization_of(25)

@@ -247,6 +247,54 @@ def test_a_waiver_is_told_three_times(days_left: int, told: str | None, night: N
     assert lines == ([f"- W (RISK-1, o): {told}"] if told else [])
 
 
+def test_owners_of_one_name_are_told_apart(night: Night) -> None:
+    """A team that tags name, and two accounts in one unit, all called n1."""
+    accounts = [account(1), account(2, account_name="n1")]
+    night(FIRST, accounts=accounts)
+    [told] = night(
+        SECOND,
+        accounts=accounts,
+        repositories=[
+            {"account_id": "000000000001", "repository_name": "tagged", "tags": [("owner", "n1")]},
+            {"account_id": "000000000001", "repository_name": "untagged"},
+            {"account_id": "000000000002", "repository_name": "other"},
+        ],
+    )
+    headings = [line for line in told.lines if line.endswith(" (Root/A): 1")]
+    assert sorted(headings) == ["000000000001 n1 (Root/A): 1", "000000000002 n1 (Root/A): 1", "n1 (Root/A): 1"]
+
+
+def test_a_waiver_whose_unit_was_renamed_or_replaced_is_told_once(night: Night, small_lake: Any) -> None:
+    """A is renamed, B's path goes to another unit, C's waiver names it by its id, D is as it was, E's ended."""
+    waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
+    waiver |= {"created": date(2026, 1, 1), "expires": date(2027, 1, 1)}
+    ids = {name: f"ou-test-0000000{name.lower()}" for name in "ABCDE"}
+    small_lake.waivers = pa.Table.from_pylist(
+        [
+            *(waiver | {"waiver_id": name, "ou_path": f"Root/{name}"} for name in "ABD"),
+            waiver | {"waiver_id": "C", "ou_id": ids["C"]},
+            waiver | {"waiver_id": "E", "ou_path": "Root/E", "expires": FIRST},
+        ],
+        schema=WAIVERS,
+    )
+
+    def accounts(**renamed: str) -> list[dict[str, Any]]:
+        return [
+            account(number, ou_path=f"Root/{renamed.get(name, name)}", unit_ids=["r-test", ids[name]])
+            for number, name in enumerate("ABCDE", 1)
+        ]
+
+    assert night(FIRST, accounts=accounts()) == []
+    changed = {"accounts": accounts(A="F", B="G", C="B", E="H")}
+    [told] = night(SECOND, **changed)
+    assert told.subject == "ECR audit, night of 2026-11-02: 2 waivers whose unit changed"
+    assert [line for line in told.lines if line.startswith("- ")] == [
+        "- A (RISK-1, o): Root/A holds no account now",
+        "- B (RISK-1, o): Root/B is another unit now, ou-test-0000000c",
+    ]
+    assert night(date(2026, 11, 3), **changed) == []
+
+
 def test_names_are_shown_and_do_nothing(night: Night) -> None:
     """An owner's tag and an account's name, with a line break that would make a line of its own."""
     night(FIRST, repositories=[])

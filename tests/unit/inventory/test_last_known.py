@@ -12,7 +12,7 @@ from ecr_audit.aws.organization import Region
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.session import HubError
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.last_known import completed_repositories
+from ecr_audit.inventory.last_known import completed_repositories, keep_last_known_details
 from ecr_audit.inventory.plan import Limits, PlanError
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES
@@ -206,6 +206,38 @@ def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night, limits
     assert {account_id for account_id, _ in night.outcomes_of(SECOND)} == {HUB, A, B}
     night.run(THIRD, limits=limits(ous=[night.accounts[0].ou_id]))
     assert {account_id for account_id, _ in night.outcomes_of(THIRD)} == {HUB, A, B}
+
+
+PROD, SHOP = ("r-1", "ou-prod"), ("r-1", "ou-prod", "ou-shop")
+
+
+@pytest.mark.parametrize(
+    ("kept", "known_ids", "others", "expected"),
+    [
+        pytest.param("Root/Prod/Shop", SHOP, [], ("Root/Prod/Shop", SHOP), id="no other account tells"),
+        pytest.param("Root/Prod/Shop", SHOP, [("Root/Live/Store", SHOP)], ("Root/Live/Store", SHOP), id="renamed"),
+        pytest.param("Root/Prod/Shop", SHOP, [("Root/Live", PROD)], ("Root/Live/Shop", SHOP), id="one above renamed"),
+        pytest.param("Root/Prod/Shop", None, [("Root/Prod", PROD)], ("Root/Prod/Shop", SHOP), id="of an older version"),
+        pytest.param(
+            "Root/Prod/Shop", None, [("Root/Dev", ("r-1", "ou-dev"))], ("Root/Prod/Shop", ("r-1", None, "ou-shop")),
+            id="of an older version, the unit above not known",
+        ),
+    ],
+)  # fmt: skip
+def test_a_unit_that_is_kept_is_called_as_other_accounts_call_it_tonight(kept, known_ids, others, expected):
+    """So that one unit is one, whatever night each account's was read on."""
+    before, tonight = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+
+    def row(account_id, ou_path, unit_ids, **more):
+        ou_id = unit_ids[-1] if unit_ids else None
+        row = {"account_id": account_id, "account_name": "n", "joined_at": before, "collected_at": tonight}
+        return row | {"ou_id": ou_id, "ou_path": ou_path, "unit_ids": unit_ids} | more
+
+    known = {A: row(A, kept, known_ids, ou_id="ou-shop", details_read_at=before)}
+    rows = [row(A, None, ()), *(row(f"{n}", *each) for n, each in enumerate(others))]
+    found = keep_last_known_details(rows, known)
+    assert (found[0]["ou_path"], tuple(found[0]["unit_ids"])) == expected
+    assert [(each["ou_path"], each["unit_ids"]) for each in found[1:]] == others
 
 
 # Regions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -58,9 +59,10 @@ def test_a_plan_knows_its_run_and_all_accounts(company, limits):
     assert read_plan(company.lake, plan.plan_id) == plan
     assert (plan.snapshot_date, plan.run_id, plan.organization_id) == (DAY, "run", "o-1")
     assert (plan.hub_account_id, plan.partition, plan.limited) == (HUB, "aws", True)
-    staged = staged_table(company.lake, plan, "accounts.parquet").select(ACCOUNTS.schema.names)
+    staged = staged_table(company.lake, plan, "accounts.parquet")
     assert staged["account_id"].to_pylist() == [HUB, SHOP, STOCK, DEV, OLD]
     assert staged.schema.equals(ACCOUNTS.schema)
+    assert staged["unit_ids"].to_pylist()[1] == ["r-1", "ou-prod", "ou-shop"]
 
 
 def test_a_run_without_limits_is_not_limited(company, limits):
@@ -91,6 +93,28 @@ def test_a_unit_whose_name_begins_another_is_not_that_other(company, limits):
     company.add("600000000000", path="Root/Prod/Shop")
     company.accounts[-1] = type(company.accounts[-1])(**{**vars(company.accounts[-1]), "ou_path": "Root/Production"})
     assert "600000000000" not in accounts(company, limits(ous=["Root/Prod"]))
+
+
+def test_a_slash_in_a_name_makes_no_other_unit(company, limits):
+    """`CI/CD` and `Sandbox/evil` are units under the root; CI with CD in it, and Sandbox, are others."""
+    where = {
+        "600000000000": "CI%2FCD",
+        "700000000000": "CI/CD",
+        "800000000000": "Sandbox%2Fevil",
+        "900000000000": "Sandbox",
+    }
+    for account_id, path in where.items():
+        company.add(account_id)
+        company.accounts[-1] = replace(company.accounts[-1], ou_path=f"Root/{path}")
+    for unit, within in (
+        ("Root/CI%2FCD", "600000000000"),
+        ("Root/CI", "700000000000"),
+        ("Root/CI/CD", "700000000000"),
+        ("Root/Sandbox", "900000000000"),
+    ):
+        assert accounts(company, limits(ous=[unit])) == {within}
+    with pytest.raises(PlanError, match=r"the run's OUs: 'Root/Sandbox/evil' holds no account. Nearest: Root/Sandbox"):
+        company.plan(DAY, limits(ous=["Root/Sandbox/evil"]))
 
 
 def test_several_limits_narrow_each_other_and_several_values_add_up(company, limits):

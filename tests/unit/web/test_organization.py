@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from ecr_audit.web.urls import PREFIX
 from support.pages import text_of
+from support.units import unit_id
 
 DARK = "222222222222"
 HOSTILE = [
@@ -80,6 +82,40 @@ def test_the_accounts_of_a_unit_are_found_and_sorted(client: TestClient, query: 
     assert re.findall(r'/accounts/\d+">(\w+)<', page.text) == accounts
 
 
+def test_units_whose_names_hold_a_slash(client: TestClient, published: Callable[..., None]) -> None:
+    """`CI/CD` under the root holds shop, CD in CI holds pay: each page tells them apart, and shows the names."""
+    published(
+        accounts=[
+            {"ou_path": "Root/CI%2FCD"},
+            {"account_id": DARK, "account_name": "pay", "ou_path": "Root/CI/CD"},
+        ],
+        repositories=[{}, {"account_id": DARK, "image_tag_mutability": "IMMUTABLE"}],
+    )
+    tree = client.get("/organization")
+    assert "Root 50.0 % 1 of 2 1 0 100.0 % 2 CI 100.0 %" in text_of(tree)
+    assert "CI/CD 0.0 % 0 of 1 1 0 100.0 % 1" in text_of(tree)
+    link = f"{PREFIX}/organization?ou=Root%2FCI%252FCD"
+    assert f'href="{link}"' in tree.text
+    for unit, account in (("Root/CI%2FCD", "shop"), (unit_id("Root/CI%2FCD"), "shop"), ("Root/CI", "pay")):
+        page = client.get("/organization", params={"ou": unit})
+        assert re.findall(r'/accounts/\d+">(\w+)<', page.text) == [account]
+        assert client.get("/api/v1/accounts", params={"ou": unit}).json()["items"][0]["account_name"] == account
+        findings = client.get("/findings", params={"ou": unit})
+        assert f"{1 if account == 'shop' else 0} finding" in text_of(findings)
+    chosen = client.get("/findings", params={"ou": unit_id("Root/CI%2FCD")})
+    assert '<option value="Root/CI%2FCD" selected>' in chosen.text
+    assert 'href="' + link + '">CI/CD</a>' in client.get("/accounts/111111111111").text
+
+
+def test_a_search_does_not_reach_from_one_name_into_the_next(
+    client: TestClient, published: Callable[..., None]
+) -> None:
+    published(repositories=[{}])
+    for path, search in (("/organization", "1 shop"), ("/coverage", "shop root"), ("/coverage", "1 shop")):
+        assert client.get(path, params={"search": search.split()[-1]}).text.count('/accounts/111111111111"') > 0
+        assert '/accounts/111111111111"' not in client.get(path, params={"search": search}).text
+
+
 @pytest.mark.usefixtures("two_accounts")
 def test_an_account_shows_why_it_was_not_read(client: TestClient) -> None:
     text = text_of(client.get(f"/accounts/{DARK}"))
@@ -110,6 +146,39 @@ def test_an_account_shows_what_changed(client: TestClient, published: Callable[.
     published(date(2026, 11, 1), repositories=[{}])
     published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     assert "2026-11-02 app eu-west-1 fixed Compliant" in text_of(client.get("/accounts/111111111111"))
+
+
+def test_an_account_that_was_moved_says_so_once(client: TestClient, published: Callable[..., None]) -> None:
+    """And not for each of its repositories; the repository's own page says it with what changed after it."""
+    same = {"repository_name": "same"}
+    published(date(2026, 11, 1), accounts=[{"ou_path": "Root/Lab"}], repositories=[same, {}])
+    published(date(2026, 11, 2), repositories=[same, {"image_tag_mutability": "IMMUTABLE"}])
+    text = text_of(client.get("/accounts/111111111111"))
+    assert "2026-11-02 app eu-west-1 fixed Compliant Names, states and units" in text
+    assert "2026-11-02 tonight shop active Root/ Prod 2026-11-01 2026-11-01 shop active Root/ Lab" in text
+    assert "fixed 1 moved to another unit 2" in text_of(client.get("/"))
+    arn = "arn:aws:ecr:eu-west-1:111111111111:repository/app"
+    events = (
+        "2026-11-02 Fixed Incompliant → Compliant Image tag mutability is IMMUTABLE: no tag can be overwritten."
+        " 2026-11-02 Moved with its account The account was moved from Root/Lab to Root/Prod. 2026-11-01 Found"
+    )
+    assert events in text_of(client.get(f"/repositories/{arn}"))
+    moved = client.get("/api/v1/changes", params={"change": "moved"}).json()["items"]
+    assert {(item["previous_ou_path"], item["ou_path"]) for item in moved} == {("Root/Lab", "Root/Prod")}
+
+
+def test_the_history_of_a_unit_goes_on_when_it_is_renamed(client: TestClient, published: Callable[..., None]) -> None:
+    """By its path of tonight or its id; a path that it had before leads to nights of that time only."""
+    ids = ["r-test", "ou-test-00000lab"]
+    for day, path in ((1, "Root/Lab"), (2, "Root/Research")):
+        published(date(2026, 11, day), accounts=[{"ou_path": path, "unit_ids": ids}], repositories=[{}])
+
+    def nights(scope_id: str) -> list[str]:
+        answer = client.get("/api/v1/compliance", params={"scope_type": "ou", "scope_id": scope_id})
+        return [item["scope_id"] for item in answer.json()["items"]]
+
+    assert nights("Root/Research") == nights(ids[1]) == ["Root/Research", "Root/Lab"]
+    assert nights("Root/Lab") == ["Root/Lab"]
 
 
 @pytest.mark.usefixtures("two_accounts")

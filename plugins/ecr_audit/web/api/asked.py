@@ -16,17 +16,19 @@ PolicyId = Annotated[
 AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
 RegionName = Annotated[str | None, Field(max_length=200, description="An AWS region, such as eu-west-1.")]
 UnitPath = Annotated[
-    str | None, Field(max_length=1000, description="Path of a unit, such as Root/Prod; those below it are included.")
+    str | None,
+    Field(max_length=1000, description="Path of a unit, such as Root/Prod, or its id; those below it are included."),
 ]
 Search = Annotated[str | None, Field(max_length=200, description="Part of the name; case does not matter.")]
 ScopeType = Annotated[
-    Literal["organization", "ou", "account", "owner", "region"], Field(description="What kind of scope is looked at.")
+    Literal["organization", "ou", "account", "owner", "untagged", "region"],
+    Field(description="What kind of scope is looked at; `untagged`: what no tag names an owner of in an account."),
 ]
 ScopeId = Annotated[
     str | None,
     Field(
         max_length=1000,
-        description="Which: `organization`, a unit's path, an account's id, an owner, a region. Without it: all.",
+        description="Which: `organization`, a unit's path or id, an account's id, an owner, a region. Without it: all.",
     ),
 ]
 Since = Annotated[date | None, Field(description="The first night, as 2026-11-23.")]
@@ -124,7 +126,7 @@ class ChangesAsked(Asked):
     since: Since = None
     until: Until = None
     change: Annotated[
-        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again"] | None,
+        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again", "moved"] | None,
         Field(description="The kind of change."),
     ] = None
     account: AccountId = None

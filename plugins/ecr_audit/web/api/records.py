@@ -105,10 +105,12 @@ class Finding(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
     region: str
     repository_name: str
     owner: str
+    owner_source: str | None
     tags_read_date: date | None
     status: str
     observed: bool
@@ -154,12 +156,14 @@ class Repository(Record):
     owner: str
     collected_at: Utc | None
     observed: bool
+    owner_source: str
 
 
 class Unit(Record, Counts):
     table = "ou_compliance"
     snapshot_date: date
     ou_path: str
+    ou_id: str | None
     accounts: int
     policy_id: str
 
@@ -185,6 +189,7 @@ class Section(Record, Counts):
     position: int | None
     scope_type: str
     scope_id: str
+    ou_id: str | None
     sub_sections: int
     internal_rules: int
     policies: int
@@ -194,6 +199,8 @@ class Section(Record, Counts):
 class Owner(Record):
     table = "owner_compliance"
     snapshot_date: date
+    scope_type: str
+    scope_id: str
     owner: str
     policy_id: str
     compliant: int
@@ -235,10 +242,12 @@ class FindingHistory(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
     region: str
     repository_name: str
     owner: str | None
+    owner_source: str | None
     started: date
     started_known: bool
     ended: date | None
@@ -252,6 +261,7 @@ class DailyCompliance(Record, Counts):
     policy_id: str
     scope_type: str
     scope_id: str
+    ou_id: str | None
 
 
 class Coverage(Record):
@@ -259,6 +269,7 @@ class Coverage(Record):
     account_id: str
     account_name: str | None
     state: str | None
+    ou_id: str | None
     ou_path: str | None
     targets: int
     collected: int
@@ -299,7 +310,10 @@ class Change(Record):
     repository_arn: str
     account_id: str
     account_name: str | None
+    ou_id: str | None
     ou_path: str | None
+    previous_ou_id: str | None
+    previous_ou_path: str | None
     region: str
     repository_name: str
     owner: str
@@ -318,6 +332,7 @@ class Waiver(Record):
     repository: str | None
     account_id: str | None
     ou_path: str | None
+    ou_id: str | None
     region: str | None
     tag_key: str | None
     tag_value: str | None

@@ -12,7 +12,7 @@ from ecr_audit.web.api import asked as parameters
 from ecr_audit.web.api import records
 from ecr_audit.web.api.asked import Asked
 from ecr_audit.web.aws_console import repository_address
-from ecr_audit.web.findings_query import must_exist, unknown_name
+from ecr_audit.web.findings_query import must_exist, unit_path, unknown_name
 from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
 from ecr_audit.web.published import Row, Unreadable
@@ -124,7 +124,7 @@ def accounts(page: PageDep, asked: Annotated[parameters.AccountsAsked, Query()])
 
 @router.get("/owners", tags=["Organization"])
 def owners(page: PageDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> records.Part[records.Owner]:
-    """Owners and how their repositories fare under a policy, by name."""
+    """Owners, and accounts with what no tag names an owner of, and how their repositories fare under a policy."""
     return _list(page, "api/owners", records.Owner, asked)
 
 
@@ -215,6 +215,10 @@ def _filters(page: Page, asked: Asked) -> dict[str, Any]:
     """What the query of a list is given: all that was asked but the page, names checked, the policy chosen."""
     _require_version(page, asked)
     given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in Asked.model_fields}
+    if "ou" in given:
+        given["ou"] = unit_path(page, given["ou"])
+    if given.get("scope_type") == "ou":
+        given["scope_id"] = unit_path(page, given["scope_id"])
     for name in ("ou", "account", "region", "owner", "framework"):
         must_exist(page, name, given.get(name))
     if scope_id := given.get("scope_id"):

@@ -50,6 +50,7 @@ def account(
         ),
         repositories=page.rows("account/repositories", **given, size=part.size, offset=part.offset),
         paging=part,
+        history=page.rows("account/history", account_id=account_id),
         trend=compliance_trend(page.rows("account/trend", **given)),
         changes=page.rows("account/changes", **given, shown=CHANGES_SHOWN),
         changes_shown=CHANGES_SHOWN,

@@ -48,6 +48,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
         in_query=in_query,
         filters={name: value for name, value in in_query.items() if name not in ("sort", "policy")},
         default_sort=DEFAULT_SORT,
+        chosen_unit=given["ou"],
         choices=_choices(page, choice.policy_id),
         ages=AGES,
         most_in_excel=MAX_ROWS,

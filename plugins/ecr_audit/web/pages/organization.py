@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
+from ecr_audit.web.findings_query import unit_path
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.paging import PageQuery, SearchQuery, paging
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
@@ -22,7 +23,9 @@ SORTS = {
     "name": "name",
 }
 
-UnitQuery = Annotated[str, Query(max_length=1000, description="Path of a unit, such as Root/Prod; empty: all of them.")]
+UnitQuery = Annotated[
+    str, Query(max_length=1000, description="Path of a unit, such as Root/Prod, or its id; empty: all of them.")
+]
 
 
 @router.get("/organization", response_class=HTMLResponse)
@@ -36,6 +39,7 @@ def organization(
 ) -> HTMLResponse:
     """The tree, and the accounts of a unit."""
     choice = choose_policy(page, policy)
+    ou = unit_path(page, ou) or ""
     given = {"policy_id": choice.policy_id, "ou": ou, "search": search}
     count = page.rows("organization/count", **given)[0]["accounts"]
     part = paging(count, page_number, ACCOUNTS_A_PAGE)
