@@ -1,14 +1,26 @@
--- Which repositories were fixed and broke again, and how often?
+-- Which repositories were fixed and broke again, and how often? One that was deleted and created again was not fixed.
+WITH stretches AS (
+    SELECT
+        *,
+        lag(ended_by) OVER (PARTITION BY policy_id, repository_arn ORDER BY started) AS previous_ended_by
+    FROM findings_history
+)
+
 SELECT
-    max(account_name) AS account_name,
-    region,
-    repository_name,
-    count(*) AS stretches,
-    min(started) AS first_started,
-    max(started) AS last_started,
-    sum(days) AS days_open
-FROM findings_history
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-GROUP BY repository_arn, region, repository_name
-HAVING count(*) > 1
-ORDER BY stretches DESC, days_open DESC, region, repository_name;
+    max(s.account_name) AS account_name,
+    s.region,
+    s.repository_name,
+    count(*) AS times_broken_again,
+    min(s.started) AS first_broken_again,
+    max(s.started) AS last_broken_again,
+    sum(s.days) AS days_open_since
+FROM stretches AS s
+JOIN changes AS c
+    ON c.policy_id = s.policy_id
+    AND c.repository_arn = s.repository_arn
+    AND c.snapshot_date = s.started
+    AND c.change = 'reopened'
+WHERE s.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND s.previous_ended_by = 'fixed'
+GROUP BY s.repository_arn, s.region, s.repository_name
+ORDER BY times_broken_again DESC, days_open_since DESC, s.region, s.repository_name;

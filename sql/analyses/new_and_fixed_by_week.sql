@@ -1,20 +1,33 @@
--- How many findings came and went each week, and what remains of it?
-WITH weeks AS (
+-- How many findings came and went each week, and how many were open at its end? What the first night found came with it.
+WITH moves AS (
     SELECT
-        date_trunc('week', snapshot_date)::DATE AS week,
-        count(*) FILTER (WHERE change IN ('new', 'reopened')) AS came,
-        count(*) FILTER (WHERE change = 'fixed') AS fixed,
-        count(*) FILTER (WHERE change = 'disappeared' AND previous_status = 'INCOMPLIANT') AS deleted
-    FROM changes
+        date_trunc('week', started)::DATE AS week,
+        'came' AS how
+    FROM findings_history
     WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-    GROUP BY 1
+    UNION ALL
+    SELECT
+        date_trunc('week', ended)::DATE AS week,
+        ended_by AS how
+    FROM findings_history
+    WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        AND ended IS NOT NULL
+),
+
+weeks AS (
+    SELECT
+        week,
+        count(*) FILTER (WHERE how = 'came') AS came,
+        count(*) FILTER (WHERE how = 'fixed') AS fixed,
+        count(*) FILTER (WHERE how = 'disappeared') AS deleted,
+        count(*) FILTER (WHERE how = 'account_closed') AS account_closed
+    FROM moves
+    GROUP BY week
 )
 
 SELECT
-    week,
-    came,
-    fixed,
-    deleted,
-    came - fixed - deleted AS net
+    *,
+    came - fixed - deleted - account_closed AS net,
+    sum(came - fixed - deleted - account_closed) OVER (ORDER BY week) AS open_at_the_end
 FROM weeks
 ORDER BY week;

@@ -7,6 +7,6 @@ SELECT
 FROM findings AS f
 JOIN repositories AS r USING (repository_arn)
 WHERE f.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-    AND f.owner = f.account_name
+    AND f.owner_source = 'account'
 GROUP BY f.account_id, f.account_name
 ORDER BY findings DESC, f.account_id;

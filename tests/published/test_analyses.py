@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,66 @@ def test_counts_of_one_question_agree_with_another(demo: Path) -> None:
     ends = ask("-readonly", database, "-f", ROOT / "sql/analyses/how_findings_ended.sql")
     open_stretches = next(int(row["stretches"]) for row in ends if row["ended_by"] == "still open")
     assert sum(int(row["findings"]) for row in ages) == open_stretches
+
+
+def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
+    """At the end of each week, as the lake has it; a repository out of sight is still open."""
+    sql = """
+        SELECT date_trunc('week', snapshot_date)::DATE AS week, count(*) FILTER (WHERE is_last AND is_open) AS open
+        FROM (
+            SELECT
+                snapshot_date,
+                snapshot_date = max(snapshot_date) OVER (PARTITION BY date_trunc('week', snapshot_date)) AS is_last,
+                incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL AS is_open
+            FROM lake_policy_output
+            WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        )
+        GROUP BY ALL ORDER BY ALL
+    """
+    truth = ask("-init", demo / "publish" / "lake.sql", "-c", sql)
+    path = ROOT / "sql/analyses/new_and_fixed_by_week.sql"
+    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
+    assert [(row["week"], row["open_at_the_end"]) for row in rows] == [(row["week"], row["open"]) for row in truth]
+    before = 0
+    for row in rows:
+        assert int(row["open_at_the_end"]) - before == int(row["net"])
+        before = int(row["open_at_the_end"])
+
+
+def test_what_changed_in_each_unit_adds_up(demo: Path) -> None:
+    """Over an account's move: out of the sandbox, into the storefront."""
+    path = ROOT / "sql/analyses/changes_by_unit.sql"
+    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
+    more = ("incompliant_then", "came", "seen_again", "moved_in")
+    fewer = ("fixed", "deleted", "lost_sight", "moved_out")
+    for row in rows:
+        now = sum(int(row[name]) for name in more) - sum(int(row[name]) for name in fewer)
+        assert now == int(row["incompliant_now"]), row
+    moved = {row["ou_path"]: (row["moved_in"], row["moved_out"]) for row in rows}
+    assert moved["Root/Sandbox"][1] == moved["Root/Workloads/Production/Storefront"][0] != "0"
+
+
+def test_only_what_was_fixed_can_come_back(small_lake: Any, tmp_path: Path) -> None:
+    """Five were incompliant twice: fixed; deleted; fixed and deleted; deleted between two nights; account suspended."""
+    lab = {"account_id": "222222222222", "account_name": "lab"}
+    dark = {"account_id": lab["account_id"], "repository_name": "dark"}
+    anew = {"created_at": datetime(2026, 11, 2, 12, tzinfo=UTC)}
+    fixed = {"image_tag_mutability": "IMMUTABLE"}
+    deleted, both, replaced = ({"repository_name": name} for name in ("deleted", "both", "replaced"))
+    nights = [
+        ([{}, deleted, both, replaced, dark], "ACTIVE"),
+        ([fixed, both | fixed, replaced], "SUSPENDED"),
+        ([{}, deleted | anew, both | anew, replaced | anew, dark], "ACTIVE"),
+    ]
+    for day, (repositories, state) in enumerate(nights, 1):
+        small_lake.scan(date(2026, 11, day), accounts=[{}, lab | {"state": state}], repositories=repositories)
+        small_lake.judge(date(2026, 11, day))
+    database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",)).database
+    with duckdb.connect(database, read_only=True) as published:
+        sql = "SELECT DISTINCT repository_name FROM findings WHERE policy_id NOT LIKE '%strict' ORDER BY ALL"
+        assert [name for (name,) in published.execute(sql).fetchall()] == ["app", "both", "dark", "deleted", "replaced"]
+    rows = ask("-readonly", database, "-f", ROOT / "sql/analyses/findings_that_came_back.sql")
+    assert [(row["repository_name"], row["times_broken_again"]) for row in rows] == [("app", "1")]
 
 
 def test_the_lake_answers_across_all_nights(demo: Path) -> None:
