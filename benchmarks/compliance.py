@@ -43,6 +43,7 @@ SELECT
     'ACTIVE' AS state,
     'ou-ab12-' || (i % 50) AS ou_id,
     'Root/Unit' || (i % 10) || '/Team' || (i % 50) AS ou_path,
+    ['r-ab12', 'ou-ab12-unit' || (i % 10), 'ou-ab12-' || (i % 50)] AS unit_ids,
     TIMESTAMPTZ '2020-01-01' AS joined_at,
     TIMESTAMPTZ '2026-11-01 02:00' AS collected_at,
     collected_at AS details_read_at

@@ -69,6 +69,7 @@ FROM moved
 
 # The tables of a night before the last, made from those that were judged.
 HISTORY = {
+    "coverage": "FROM coverage",
     "policy_run": "SELECT * REPLACE ($day::TIMESTAMPTZ + INTERVAL 3 HOUR AS run_time) FROM policy_run",
     "scope_compliance": _COUNTS.format(table="scope_compliance"),
     "section_compliance": _COUNTS.format(table="section_compliance"),
@@ -79,7 +80,10 @@ SELECT
     object_id AS repository_arn,
     account_id,
     a.account_name,
+    a.ou_id,
     a.ou_path,
+    NULL::VARCHAR AS previous_ou_id,
+    NULL::VARCHAR AS previous_ou_path,
     region,
     split_part(object_id, ':repository/', 2) AS repository_name,
     a.account_name AS owner,
@@ -100,10 +104,13 @@ SELECT
     object_id,
     account_id,
     a.account_name,
+    a.ou_id,
     a.ou_path,
     region,
     a.account_name AS owner,
+    'account' AS owner_source,
     $day - (hash(object_id, $night) % 90)::INTEGER AS incompliant_start_date,
+    TRUE AS started_known,
     'fixed' AS ended_by
 FROM policy_output
 JOIN coverage AS a USING (account_id)
@@ -119,7 +126,6 @@ SELECT * REPLACE (
 )
 FROM policy_output
 """,
-    "coverage": "FROM coverage",
 }
 
 
