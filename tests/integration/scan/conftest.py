@@ -102,6 +102,7 @@ class Audit:
                 "state": account.state,
                 "ou_id": account.parent_id,
                 "ou_path": world.ou_path(account.id),
+                "unit_ids": world.unit_ids(account.id),
                 "joined_at": datetime.fromtimestamp(account.joined_at, UTC),
             }
             for account in sorted(world.accounts.values(), key=lambda each: each.id)
