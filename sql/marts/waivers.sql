@@ -16,15 +16,16 @@ WITH matches AS (
 ),
 
 units AS (
-    SELECT DISTINCT
+    SELECT
         ou_id,
-        scope_id AS ou_path
+        any_value(scope_id) AS ou_path
     FROM staging.account_scopes
     WHERE scope_type = 'ou'
+    GROUP BY ou_id
 )
 
 SELECT
-    w.* REPLACE (coalesce(w.ou_path, u.ou_path) AS ou_path),
+    w.* REPLACE (CASE WHEN w.ou_id IS NULL THEN w.ou_path ELSE u.ou_path END AS ou_path),
     CASE
         WHEN w.expires <= $snapshot_date THEN 'expired'
         WHEN m.matched_findings IS NULL THEN 'unmatched'
