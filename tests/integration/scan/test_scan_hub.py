@@ -190,7 +190,7 @@ def test_units_are_told_apart_whatever_their_names_hold(hub_of, organization_of,
     """`CI/CD` is one unit under the root, CD in CI another; `Sandbox/evil` is not in Sandbox; `%2F` is no slash."""
     tree = [("CI/CD", None), ("CI", None), ("CD", 1), ("Sandbox", None), ("Sandbox/evil", None), ("%2F", 3)]
     # AWS tells these two siblings apart; what the audit can store of them is the same.
-    tree += [("odd\0", None), ("odd\1", None)]
+    tree += [("odd\0", None), ("odd\N{REPLACEMENT CHARACTER}", None)]
     ids = [f"ou-demo-0000000{number}" for number in range(len(tree))]
     units = [
         demo.OrganizationalUnit(ids[number], name, "r-demo" if parent is None else ids[parent])
