@@ -301,6 +301,7 @@ def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
     """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
     open_units = [_Unit((_name(root) or root["Id"],), (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     seen: set[str] = set()
+    taken: set[tuple[str, ...]] = set()
     while open_units:
         unit = open_units.pop(0)
         if unit.ids[-1] in seen:  # on two pages
@@ -310,9 +311,13 @@ def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
         if inner is not None and unit.ids[-1] not in inner:
             continue
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
-        open_units += [
-            _Unit((*unit.names, _name(child) or child["Id"]), (*unit.ids, child["Id"])) for child in children
-        ]
+        for child in children:
+            names = (*unit.names, _name(child) or child["Id"])
+            # Siblings have different names, but for what is cleaned of them, or while they are being renamed.
+            while names in taken:
+                names = (*unit.names, f"{names[-1]} ({child['Id']})")
+            taken.add(names)
+            open_units.append(_Unit(names, (*unit.ids, child["Id"])))
 
 
 def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:

@@ -14,6 +14,7 @@ from ecr_audit.aws.organization import OfferedRegions, Region, list_accounts, li
 from ecr_audit.aws.session import HubError, connect_hub
 from ecr_audit.demo import world as demo
 from ecr_audit.demo.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
+from ecr_audit.demo.services import sts
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 
@@ -281,3 +282,17 @@ def test_without_ec2s_word_the_list_of_botocore_serves(hub_of, organization_of, 
     assert "us-east-1" not in opt_in
     assert "me-south-1" in opt_in
     assert len(found) - len(opt_in) == 17
+
+
+def test_sessions_in_the_accounts_are_named_after_the_run(audit_of, organization_of, monkeypatch):
+    """As CloudTrail of an account shows them."""
+    names = []
+
+    def note(call):
+        names.append(call.parameters["RoleSessionName"])
+        return sts.assume_role(call)
+
+    monkeypatch.setitem(sts.OPERATIONS, "AssumeRole", note)
+    audit_of(organization_of(3)).run()
+    assert len(names) > 1
+    assert set(names) == {"ecr-audit@test"}
