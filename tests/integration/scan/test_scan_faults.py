@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from ecr_audit.aws.access import use_access
 from ecr_audit.aws.organization import ALWAYS_ENABLED
 from ecr_audit.demo.faults import (
     Delay,
@@ -105,6 +106,7 @@ def test_of_the_hubs_own_token_nobody_knows_in_which_regions_it_is_valid(audit_o
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session.secret_access_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", session.session_token)
+    use_access(None)  # as in the process of another task
     assert audit.scan(plan_id, batch).outcomes == {"FAILED": 1}
 
 
