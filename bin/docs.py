@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from ecr_audit.aws.advice import to_markdown as errors_to_markdown
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.dictionary import load_dictionary, to_markdown
+from ecr_audit.errors_page import to_markdown as errors_to_markdown
 from ecr_audit.lake import Lake
 from ecr_audit.lake_views import view_dictionary
 from ecr_audit.publish import LAKE_VIEWS, TABLES, VIEWS, publish

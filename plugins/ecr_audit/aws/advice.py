@@ -284,6 +284,23 @@ CAUSES = (
         frozenset({"BatchLost"}),
     ),
     Cause(
+        "Contradictory data",
+        Advice(
+            "What was read contradicts itself: a check of sql/checks, which the message names, refuses it.",
+            "Report it as a bug, with the rows that the log of commit_snapshot shows.",
+            "AWS may have answered so only once: the next night reads the target again.",
+        ),
+        frozenset({"ContradictoryData"}),
+    ),
+    Cause(
+        "Never planned",
+        Advice(
+            "No run of the day has planned the target: limited runs left it out.",
+            "Run ecr_inventory without limits, or wait for the next night.",
+        ),
+        frozenset({"NeverPlanned"}),
+    ),
+    Cause(
         "Fault of the program",
         Advice(
             "The program met something that it does not expect.",
@@ -324,20 +341,6 @@ def distinct_advice(met: Iterable[tuple[str, str | None, str | None]]) -> list[t
         if label not in labels:
             labels.append(label)
     return [(", ".join(labels), advice) for advice, labels in about.items()]
-
-
-def to_markdown() -> str:
-    """The table as a page: docs/errors.md."""
-    rows = ["# Outcomes and errors", "", "Made by `make docs` from `plugins/ecr_audit/aws/advice.py`.", ""]
-    rows += ["## Outcomes of a target", "", "| outcome | meaning | what to do |", "|---|---|---|"]
-    rows += [f"| `{outcome}` | {advice.meaning} | {advice.what_to_do} |" for outcome, advice in OUTCOMES.items()]
-    rows += ["", "## Errors", "", "The first that fits counts.", ""]
-    rows += ["| cause | `error_code`, or words of the message | meaning | what to do |", "|---|---|---|---|"]
-    for cause in CAUSES:
-        words = cause.words.pattern.split("|") if cause.words else []
-        shown = ", ".join([*(f"`{code}`" for code in sorted(cause.codes)), *(f"“{each}”" for each in words)])
-        rows.append(f"| {cause.title} | {shown} | {cause.advice.meaning} | {cause.advice.what_to_do} |")
-    return "\n".join(rows) + "\n"
 
 
 def _cause(code: str | None, message: str | None) -> Cause | None:

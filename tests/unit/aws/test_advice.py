@@ -10,8 +10,9 @@ import botocore.parsers
 import pytest
 from botocore.exceptions import NoCredentialsError
 
-from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, distinct_advice, to_markdown
+from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, distinct_advice
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.errors_page import to_markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 SCP = "User: x is not authorized to perform: y on resource: z with an explicit deny in a service control policy"
@@ -75,6 +76,8 @@ def test_exceptions_are_named_as_their_libraries_name_them():
         ("FAILED", "OptInRequired", "not subscribed", "sign-up"),
         ("FAILED", "BatchTimeUp", "", "ECR_AUDIT_BATCH_SECONDS"),
         ("FAILED", "BatchLost", "", "clear that task"),
+        ("FAILED", "ContradictoryData", "Refused by sql/checks/x.sql", "Report it as a bug"),
+        ("FAILED", "NeverPlanned", "", "without limits"),
         ("FAILED", "SomethingNew", "no", "Read the error"),
         ("FAILED", None, None, "Read the error"),
         # An error of the tags, which costs no target its outcome.
