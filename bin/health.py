@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -58,10 +57,10 @@ def _api_server(command: list[str]) -> None:
 def _worker(command: list[str]) -> None:
     """It takes messages from its queue, and reaches what it has to ask for its tasks."""
     from celery import Celery
+    from celery.utils.nodenames import default_nodename
 
     _execution_api()
-    given = dict(pairwise(command)).get("--celery-hostname")
-    name = given or f"celery@{socket.gethostname()}"
+    name = default_nodename(dict(pairwise(command)).get("--celery-hostname"))
     # The broker's address has its password, so that it comes through the environment, never on a command line.
     with Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]) as queue:
         if not queue.control.ping(destination=[name], timeout=TIMEOUT):

@@ -148,7 +148,7 @@ class Cluster(Airflow):
     def is_healthy(self, part: str) -> bool:
         """What the health check of a part's container says."""
         command = [sys.executable, ROOT / "bin/health.py", *self.command(part)]
-        return subprocess.run(command, env=self.environment(part), capture_output=True).returncode == 0
+        return subprocess.run(command, env=self.environment(part)).returncode == 0
 
     def workers_at_work(self, run_id: str) -> set[str]:
         """The workers whose processes scan batches of a run of the inventory."""
