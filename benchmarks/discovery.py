@@ -68,6 +68,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
     """Stage the part of each batch as a scan would have left it."""
     import boto3
 
+    from ecr_audit.aws.access import AwsAccess
     from ecr_audit.aws.answers import Unread
     from ecr_audit.aws.calls import Effort
     from ecr_audit.aws.outcomes import Outcome
@@ -99,7 +100,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
 
     scan._scan_targets = look_up
     for batch in batches:
-        scan.scan_batch(Lake(folder), Hub(boto3.Session(), "", "aws", ""), plan_id, batch, Settings())
+        scan.scan_batch(Lake(folder), Hub(AwsAccess(boto3.Session()), "", "aws", ""), plan_id, batch, Settings())
 
 
 def commit(folder: str, plan_id: str) -> Cost:

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml
 
+from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import assume_role_request
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings, load_settings
@@ -260,7 +261,8 @@ def test_the_hub_enters_an_audit_role_with_a_path(deploy: Deploy, monkeypatch: p
     hub = deploy("hub-role", TrustedService="ec2.amazonaws.com", AuditRolePath=path, AuditRoleName=name)
     [enter] = [statement for statement in hub.statements if statement["Action"] == "sts:AssumeRole"]
     monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", f"{path}{name}")
-    asked = assume_role_request(Hub(boto3.Session(), "", "aws", ""), ACCOUNT, load_settings().role_name, None)
+    entering = Hub(AwsAccess(boto3.Session()), "", "aws", "")
+    asked = assume_role_request(entering, ACCOUNT, load_settings().role_name, None)
     assert role.arn == asked["RoleArn"] == enter["Resource"].replace("*", ACCOUNT)
 
 

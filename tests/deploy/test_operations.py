@@ -97,7 +97,7 @@ def test_a_night_is_taken_out_by_its_commits(place: Place, monkeypatch: pytest.M
 
 def test_the_messages_of_the_table_are_the_programs() -> None:
     program = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "plugins").rglob("*.py"))
-    [table] = re.findall(r"^## What is red, and why\n(.*?)^## ", TEXT, flags=re.MULTILINE | re.DOTALL)
+    [table] = re.findall(r"^\| message \|.*?\n(.*?)\n\n", TEXT, flags=re.MULTILINE | re.DOTALL)
     messages = re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE)
     assert len(messages) > 15
     assert [message for message in messages if message not in program] == []

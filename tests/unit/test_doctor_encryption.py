@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import boto3
 import pytest
 
@@ -48,6 +50,13 @@ def test_an_endpoint_by_http_on_another_machine(
     assert [case.partition(":")[0][:8] for case in told] == [name[:8] for name in plain]
     assert all(result.status is Status.WARN and "https://" in result.fix for result in results)
     assert len(results) == bool(plain)
+
+
+def test_certificates_that_are_not_checked(hub: Hub) -> None:
+    unchecked = replace(hub, access=replace(hub.access, verify=False))
+    [result] = check_endpoints(unchecked, Settings())
+    assert result.status is Status.WARN
+    assert result.found.startswith("AWS's certificates are not checked")
 
 
 def test_without_an_endpoint_there_is_nothing_to_warn_of(hub: Hub) -> None:

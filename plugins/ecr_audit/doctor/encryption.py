@@ -1,4 +1,4 @@
-"""What goes over a network in plain text: endpoints of AWS by http://, and a PostgreSQL that need not use TLS."""
+"""What others on the network could read: AWS by http:// or unchecked certificates, PostgreSQL that need not use TLS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _WITHOUT_TLS = {"disable", "allow", "prefer"}
 
 
 def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
-    """A warning when a service that the audit asks is reached by http:// on another machine; else nothing."""
+    """Warnings when AWS's certificates are not checked, or a service is reached by http:// on another machine."""
+    if hub.access.verify is False:
+        found = "AWS's certificates are not checked: anybody on the way can answer in its place"
+        fix = 'Take "verify": false from the Airflow connection; a path there names the certificates to trust.'
+        yield Result(Status.WARN, ENDPOINTS, found, fix)
     services = list(_SERVICES)
     if any(is_on_s3(place) for place in (settings.lake_root, settings.publish_root)):
         services.append("s3")
