@@ -31,11 +31,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-import duckdb
 from compliance import in_fresh_process, make, run
 from measuring import ROOT, print_table
 
 from ecr_audit.publication import DATABASE
+from ecr_audit.published_file import open_published
 
 REPOSITORIES = 1_000_000
 READERS = 4
@@ -75,7 +75,7 @@ def main() -> None:
 
 def list_addresses(database: Path) -> dict[str, Callable[[random.Random], str]]:
     """Every kind of page, and an address of that kind by chance."""
-    with duckdb.connect(database, read_only=True) as published:
+    with open_published(database) as published:
         arns = [
             arn for (arn,) in published.execute("SELECT repository_arn FROM repositories USING SAMPLE 2000").fetchall()
         ]

@@ -30,6 +30,7 @@ from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake import Commit, Lake, SnapshotWriter
 from ecr_audit.publication import DATABASE
 from ecr_audit.publish import publish
+from ecr_audit.published_file import open_published
 from ecr_audit.schemas import STAGES
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.waivers import SCHEMA
@@ -162,7 +163,7 @@ def ask(published: Path, question: Path) -> Cost:
     """Ask a question of the published file, opening it; the result is how many rows answer."""
 
     def rows() -> int:
-        with duckdb.connect(published, read_only=True, config={"threads": 2}) as database:
+        with open_published(published, limits={"threads": 2}) as database:
             return len(database.execute(question.read_text(encoding="utf-8")).fetchall())
 
     return measure(rows)

@@ -9,8 +9,6 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
 from ecr_audit.aws.advice import to_markdown as errors_to_markdown
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
@@ -18,6 +16,7 @@ from ecr_audit.dictionary import load_dictionary, to_markdown
 from ecr_audit.lake import Lake
 from ecr_audit.lake_views import view_dictionary
 from ecr_audit.publish import LAKE_VIEWS, TABLES, VIEWS, publish
+from ecr_audit.published_file import open_published
 from ecr_audit.schemas import STAGES
 from ecr_audit.settings import SQL_ROOT
 
@@ -42,7 +41,7 @@ def _dictionary() -> str:
         evaluate(lake, catalog, night, owner_tags=())
         roll_up(lake, catalog, night)
         database = publish(lake, catalog, Path(folder, "publish"), owner_tags=()).database
-        with duckdb.connect(database, read_only=True) as published:
+        with open_published(database, folder=Path(folder)) as published:
             published.execute((database.parent / LAKE_VIEWS).read_text(encoding="utf-8"))
             return to_markdown(published, load_dictionary(TABLES | VIEWS), view_dictionary())
 

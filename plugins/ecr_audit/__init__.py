@@ -19,15 +19,15 @@ def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> 
     """The rows of a query on the published file of `ECR_AUDIT_DATA`, which is opened read-only and closed again.
 
     `params` are bound: a mapping to `$name`, a sequence to `?`. Nullable numbers come as pandas makes them: NaN.
-    Raises FileNotFoundError when nothing has been published there, SettingsError, and duckdb.Error for faulty SQL.
+    The SQL sees the published tables and nothing else, neither files nor data frames: join those with the answer.
+    Raises FileNotFoundError when nothing has been published there, PublishedFileError when the file is not one that
+    the audit published, SettingsError, and duckdb.Error for faulty SQL.
     """
     # Imported here: whoever imports a module of the library should not pay for pandas.
-    import duckdb
-
     from ecr_audit.publication import newest
+    from ecr_audit.published_file import open_published
     from ecr_audit.settings import load_settings
 
-    with duckdb.connect(newest(load_settings()).database, read_only=True) as published:
-        published.execute("SET TimeZone = 'UTC'")
+    with open_published(newest(load_settings()).database) as published:
         answer = published.execute(sql, params).to_arrow_table()
     return answer.to_pandas(date_as_object=False, maps_as_pydicts="strict")

@@ -21,6 +21,7 @@ import duckdb
 
 from ecr_audit.dictionary import Dictionary, columns_of, quoted
 from ecr_audit.errors import FinalError
+from ecr_audit.published_file import open_published
 
 # DuckDB's types, and what they become; lists of text stay lists, whatever else is nested becomes JSON.
 _TYPES = {
@@ -89,8 +90,7 @@ def publish_to_postgres(database: Path, uri: str, schema: str, dictionary: Dicti
     that the audit did not make, PostgresBusyError when a lock cannot be had in time, and what the driver raises
     (adbc_driver_manager.Error) when the server cannot be reached or refuses; nothing has changed then.
     """
-    with duckdb.connect(database, read_only=True) as published, _transaction(uri, schema, dictionary) as target:
-        published.execute("SET TimeZone = 'UTC'")
+    with open_published(database) as published, _transaction(uri, schema, dictionary) as target:
         target.prepare()
         rows = {table: target.replace(published, table) for table in dictionary.tables}
         target.drop_what_is_no_longer_published()

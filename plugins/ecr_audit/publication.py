@@ -269,10 +269,16 @@ def _document(published: Published) -> str:
 
 
 def main() -> int:
-    """Print the path of the newest database, for `make sql`; returns the exit code."""
+    """Print the path of the newest database, for `make sql`, if it is fit to be opened; returns the exit code."""
+    import duckdb
+
+    from ecr_audit.published_file import open_published
+
     try:
-        sys.stdout.write(f"{newest(load_settings()).database}\n")
-    except (FileNotFoundError, FinalError) as fault:
+        database = newest(load_settings()).database
+        open_published(database).close()
+        sys.stdout.write(f"{database}\n")
+    except (OSError, FinalError, duckdb.Error) as fault:
         sys.stderr.write(f"{fault}\n")
         return 1
     return 0

@@ -28,6 +28,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
 from ecr_audit.lake_views import write_lake_views
 from ecr_audit.publication import DATABASE, Publications, Published, S3Publications, version_of
+from ecr_audit.published_file import open_published
 from ecr_audit.schemas import (
     ACCOUNTS,
     CHANGES,
@@ -249,12 +250,9 @@ def _build(
             warehouse.add_history(table, history)
         left_out = warehouse.left_out
         _build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": limits.memory,
-        "threads": limits.threads,
-        "temp_directory": str(aside / _SPILL),
-    }
-    with duckdb.connect(aside / DATABASE, read_only=True, config=config) as database:
+    config = {"memory_limit": limits.memory, "threads": limits.threads, "temp_directory": str(aside / _SPILL)}
+    # As every reader opens it, so that what none of them would open is not published.
+    with open_published(aside / DATABASE, limits=config, folder=aside) as database:
         rows = _verified_rows(database, inventory, history, left_out)
         # One after the other: side by side they would be done in three quarters of the time, with 100 MB more.
         for name in TABLES:

@@ -16,6 +16,7 @@ from rich.table import Table
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.publication import newest, publications
+from ecr_audit.published_file import open_published
 from ecr_audit.settings import Settings
 from ecr_audit.text import age
 from ecr_audit.unread_values import nothing_changed, unread_sentences
@@ -47,7 +48,7 @@ WAIVER_WORDS = {
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
-    with duckdb.connect(newest(settings).database, read_only=True) as published:
+    with open_published(newest(settings).database) as published:
         _Summary(published, console).print()
     _print_next_steps(settings, console)
 

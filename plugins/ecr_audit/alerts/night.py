@@ -12,6 +12,7 @@ import duckdb
 from ecr_audit.alerts.message import Message, plain
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
+from ecr_audit.published_file import open_published
 from ecr_audit.unread_values import unread_sentences
 from ecr_audit.warehouse import read_statement
 
@@ -28,7 +29,7 @@ def night_messages(database: Path, min_coverage: float, pages: str) -> list[Mess
     `min_coverage`: the least share of targets that should have been read. `pages`: where the audit's pages are; empty
     when not known. Raises duckdb.Error.
     """
-    with duckdb.connect(database, read_only=True) as published:
+    with open_published(database) as published:
         night = _Night(published, pages)
         return [
             *night.coverage(min_coverage),

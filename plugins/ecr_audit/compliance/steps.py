@@ -6,8 +6,6 @@ import logging
 from collections.abc import Sequence
 from datetime import date
 
-import duckdb
-
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
@@ -19,6 +17,7 @@ from ecr_audit.publication import newest as newest_publication
 from ecr_audit.publication import publications
 from ecr_audit.publish import TABLES, VIEWS
 from ecr_audit.publish import publish as publish_newest
+from ecr_audit.published_file import open_published
 from ecr_audit.report import changes_in_words
 from ecr_audit.settings import SQL_ROOT, load_settings
 
@@ -90,7 +89,7 @@ def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> st
 
 def announce() -> str:
     """Say what changed since the snapshot before. Returns what it says."""
-    with duckdb.connect(newest_publication(load_settings()).database, read_only=True) as published:
+    with open_published(newest_publication(load_settings()).database) as published:
         told = changes_in_words(published)
     log.info("Since the snapshot before: %s", told)
     return told

@@ -19,6 +19,7 @@ import duckdb
 
 from ecr_audit.errors import FinalError
 from ecr_audit.publication import Published
+from ecr_audit.published_file import open_published
 from ecr_audit.settings import SQL_ROOT, SettingsError
 
 # Of one open publication. While it gives way to the next, two are open.
@@ -68,17 +69,13 @@ class Publication:
         # What does not fit into the memory goes here, and not beside the file, where the web server may not write.
         self._spill = tempfile.TemporaryDirectory(prefix="ecr-audit-")
         try:
-            self._connection = duckdb.connect(
+            self._connection = open_published(
                 published.database,
-                read_only=True,
-                config={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
+                limits={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
             )
-        except duckdb.Error:
+        except BaseException:
             self._spill.cleanup()
             raise
-        # Whatever a query might be talked into, it reads no other file.
-        self._connection.execute("SET enable_external_access = FALSE")
-        self._connection.execute("SET lock_configuration = TRUE")
         self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
         self._downloads = threading.BoundedSemaphore(DOWNLOADS_AT_ONCE)
         self._answers: OrderedDict[tuple[Any, ...], list[Row]] = OrderedDict()
@@ -207,7 +204,7 @@ class NewestPublication:
     def _replace(self, newest: Published) -> Publication:
         try:
             opened = Publication(newest)
-        except (duckdb.Error, OSError) as fault:
+        except (duckdb.Error, OSError, FinalError) as fault:
             raise Unreadable(f"{newest.database}: {fault}") from fault
         previous, self._current = self._current, opened
         if previous:

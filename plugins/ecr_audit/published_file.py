@@ -1,0 +1,125 @@
+"""Opens a published DuckDB file, read-only and confined: the one way for every reader of the audit.
+
+Whoever may write the folder of publications decides what the file says, and must not decide more than that. So it is
+opened without extensions, can reach no other file, and may hold only what publishing makes: tables, and views that
+read those. Another view could read a file of the reader's machine, or end the reader's process; a macro is called in
+place of the function whose name it bears.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ecr_audit.errors import FinalError
+from ecr_audit.sandbox import NO_EXTENSIONS, confine
+from ecr_audit.untrusted_files import read_bytes
+
+# DuckDB's own mark in the header of its files, after a checksum of 8 bytes ("Internals: Storage", duckdb.org).
+_MAGIC = b"DUCK"
+_MAGIC_AT = 8
+
+# What publishing never makes. Functions and tables are named in full: the file could hold some of the same name.
+_FOREIGN = """
+SELECT 'macro' AS kind, function_name AS name FROM system.main.duckdb_functions() WHERE NOT internal
+UNION ALL
+SELECT 'type', type_name FROM system.main.duckdb_types() WHERE NOT internal
+UNION ALL
+SELECT 'schema', schema_name FROM system.main.duckdb_schemas() WHERE NOT internal
+UNION ALL
+SELECT 'sequence', sequence_name FROM system.main.duckdb_sequences()
+UNION ALL
+SELECT 'index', index_name FROM system.main.duckdb_indexes()
+LIMIT 1
+"""
+
+# The views, and the syntax tree of each: DuckDB keeps them as `CREATE VIEW name AS query`.
+_VIEWS = """
+SELECT view_name, system.main.json_serialize_sql(sql[length('CREATE VIEW ' || view_name || ' AS ') + 1:])
+FROM system.main.duckdb_views()
+WHERE NOT internal
+"""
+
+# Looked for last: DuckDB binds all views to list their columns.
+_COMPUTED = """
+SELECT column_name FROM system.main.duckdb_columns() WHERE NOT internal AND column_default IS NOT NULL LIMIT 1
+"""
+
+_PUBLISH_AGAIN = "Run ecr_compliance again, which replaces it."
+
+_opening = threading.Lock()
+
+
+class PublishedFileError(FinalError):
+    """The file is not one that the audit publishes; the message names it and what it holds."""
+
+
+def open_published(
+    database: Path, *, limits: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection to a published file, whose times are UTC. Close it, or use it in a `with` statement.
+
+    `limits` are settings of DuckDB, such as memory_limit; they cannot be changed afterwards. `folder`: the only one
+    whose other files may be read and written. One process cannot have the same path open with two sets of limits.
+    Raises PublishedFileError, and duckdb.Error when the file is damaged.
+    """
+    _require_duckdb_file(database)
+    with _opening:
+        connection = duckdb.connect(database, read_only=True, config={**NO_EXTENSIONS, **(limits or {})})
+        try:
+            # Connections to the same path share a database, which the first of them has locked.
+            [(is_locked,)] = connection.execute("SELECT current_setting('lock_configuration')").fetchall()
+            if not is_locked:
+                connection.execute("SET GLOBAL TimeZone = 'UTC'")
+                confine(connection, folders=[folder] if folder else [])
+            if foreign := next(_foreign(connection), None):
+                raise PublishedFileError(
+                    f"'{database}' holds {foreign}, which the audit does not publish: somebody has changed the file."
+                    " Find out who may write its folder, then run ecr_compliance again, which replaces it."
+                )
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _require_duckdb_file(database: Path) -> None:
+    try:
+        header = read_bytes(database, _MAGIC_AT + len(_MAGIC))
+    except OSError as fault:
+        raise PublishedFileError(f"'{database}' cannot be read ({fault.strerror}). {_PUBLISH_AGAIN}") from fault
+    if header[_MAGIC_AT:] != _MAGIC:
+        raise PublishedFileError(f"'{database}' is not a DuckDB file. {_PUBLISH_AGAIN}")
+
+
+def _foreign(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """What the file holds that publishing does not make. Each query relies on what those before it have not found."""
+    for kind, name in connection.execute(_FOREIGN).fetchall():
+        yield f"the {kind} {name!r}"
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM system.main.duckdb_tables()").fetchall()}
+    for name, tree in connection.execute(_VIEWS).fetchall():
+        if not _reads_tables_only(json.loads(tree), tables):
+            yield f"the view {name!r}"
+    for (name,) in connection.execute(_COMPUTED).fetchall():
+        yield f"the computed column {name!r}"
+
+
+def _reads_tables_only(tree: dict[str, Any], tables: set[str]) -> bool:
+    """Whether a query, given as its syntax tree, reads these tables and calls no function in place of one."""
+    if tree["error"]:
+        return False
+    ahead: list[Any] = [tree]
+    while ahead:
+        node = ahead.pop()
+        ahead += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        match node:
+            case {"type": "TABLE_FUNCTION" | "SHOW_REF"}:
+                return False
+            case {"type": "BASE_TABLE", "table_name": name} if name not in tables:
+                return False
+    return True

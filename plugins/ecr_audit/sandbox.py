@@ -1,0 +1,40 @@
+"""What a DuckDB session may reach on this machine: the files that it was given, and nothing else.
+
+Whatever SQL a session runs, a view or a function in it may read any file that the process may read, write some, and
+fetch an extension from the internet. Neither a published file nor a policy's logic.sql has a reason to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+# For duckdb.connect. Opening a file can already fetch one: for an SQLite file, DuckDB loads its scanner.
+NO_EXTENSIONS: Mapping[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+
+
+def confine(
+    connection: duckdb.DuckDBPyConnection, *, files: Iterable[str] = (), folders: Iterable[str | Path] = ()
+) -> None:
+    """Limit a session for good to the database that it has open, its spill folder, and these files and folders.
+
+    DuckDB resolves links before it compares, and also stops looking for tables among Python's variables. All other
+    settings are to be made before. Source: "Securing DuckDB", duckdb.org.
+    """
+    connection.execute(f"SET allowed_paths = {_list(files)}")
+    connection.execute(f"SET allowed_directories = {_list(folders)}")
+    connection.execute("SET enable_external_access = FALSE")
+    connection.execute("SET lock_configuration = TRUE")
+
+
+def _list(paths: Iterable[str | Path]) -> str:
+    """A list literal: to bind parameters, DuckDB imports pandas, which takes a second."""
+    quoted = ("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"[{', '.join(quoted)}]"
