@@ -172,7 +172,7 @@ class _Airflow:
         inventory = self._run("ecr_inventory", {})
         lake = open_lake(self._settings)
         commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
-        commit = next((each for each in commits if each and each.details["run_id"] == inventory.run_id), None)
+        commit = next((each for each in commits if each and each.detail("run_id") == inventory.run_id), None)
         if commit is None:
             raise AuditFailed(UNTOUCHED)
         compliance = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})

@@ -12,6 +12,7 @@ the next.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +24,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from ecr_audit.errors import FinalError
 from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
 from ecr_audit.settings import Settings
 from ecr_audit.storage import LakeError, Storage
+from ecr_audit.untrusted_files import parse_json
 
 # Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
 # before can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
@@ -48,6 +51,7 @@ INVENTORY_CHECKS = "inventory_checks"
 COMMIT_LOCK = "_commits/.lock"
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
+_TABLE_NAMES = frozenset(table.name for table in _TABLES)
 
 
 class LakeVersionError(LakeError, FinalError):
@@ -72,6 +76,15 @@ class Commit:
     # The version of the schema that its files were written with.
     schema_version: int
 
+    def detail(self, name: str) -> Any:
+        """What the writer wanted remembered under a name. Raises LakeError when the commit file lacks it."""
+        if name not in self.details:
+            raise LakeError(
+                f"_commits/{self.stage}/{self.snapshot_date}.json: not a readable commit file (no {name!r} among its"
+                " details); restore it, or scan that date again"
+            )
+        return self.details[name]
+
     @property
     def is_whole(self) -> bool:
         """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
@@ -81,6 +94,13 @@ class Commit:
     def inventory_checks(self) -> list[str]:
         """Checks that the night's inventory passed before it was committed; older versions ran none of them then."""
         return list(self.details.get(INVENTORY_CHECKS, ()))
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    """Of a commit file, what all versions of the audit have."""
+
+    schema_version: Any
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -102,7 +122,7 @@ class Lake(Storage):
     def snapshot_dates(self, stage: str) -> list[date]:
         """Dates of all committed snapshots of a stage, oldest first."""
         names = [name.rpartition("/")[2] for name in self.files(f"_commits/{stage}")]
-        listed = {date.fromisoformat(name.removesuffix(".json")) for name in names if name.endswith(".json")}
+        listed = {_date_in(name, stage, "", ".json") for name in names if name.endswith(".json")}
         unlisted = {day for committed, day in self._committed if committed == stage} - listed
         return sorted(listed | {day for day in unlisted if self.exists(_commit_name(stage, day))})
 
@@ -113,22 +133,14 @@ class Lake(Storage):
             return None
         path = self.absolute(_commit_name(stage, snapshot_date))
         try:
-            document = json.loads(content)
-            _require_readable(path, document["schema_version"])
-            return Commit(
-                stage=stage,
-                snapshot_date=snapshot_date,
-                commit_id=document["commit_id"],
-                committed_at=datetime.fromisoformat(document["committed_at"]),
-                files=document["files"],
-                rows=document["rows"],
-                details=document["details"],
-                schema_version=document["schema_version"],
-            )
-        except (ValueError, KeyError, TypeError) as fault:
+            _require_readable(path, parse_json(content, _VERSIONED).schema_version)
+            commit = parse_json(content, _COMMIT)
+            _require_own_files(commit, stage, snapshot_date)
+        except ValueError as fault:
             raise LakeError(
-                f"{path}: not a readable commit file ({fault!r}); restore it, or scan that date anew"
+                f"{path}: not a readable commit file ({fault}); restore it, or scan that date again"
             ) from fault
+        return commit
 
     def read_commits(self, stage: str, dates: Iterable[date]) -> list[Commit]:
         """The commits of those dates that have one, oldest first."""
@@ -181,7 +193,7 @@ class Lake(Storage):
         thinned = {_partition(day) for day in self.snapshot_dates("compliance")}
         for table in _TABLES:
             partitions = set(self.folders(table.name)) - (thinned if table in ROLLED_UP else set())
-            found |= {date.fromisoformat(name.removeprefix(_partition(""))) for name in partitions}
+            found |= {_date_in(name, table.name, _partition(""), "") for name in partitions}
         return sorted(found)
 
     def thin_snapshot(self, snapshot_date: date) -> None:
@@ -213,7 +225,7 @@ class Lake(Storage):
             snapshot_date=writer.snapshot_date,
             commit_id=commit_id,
             committed_at=datetime.now(UTC),
-            files={table.name: f"{table.name}/{partition}/{commit_id}.parquet" for table in tables},
+            files={table.name: _file_name(table.name, writer.snapshot_date, commit_id) for table in tables},
             rows=rows,
             details=dict(details),
             schema_version=SCHEMA_VERSION,
@@ -271,6 +283,41 @@ class SnapshotWriter:
         if missing:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
         return self.lake._commit(self, details)
+
+
+_COMMIT = TypeAdapter(Commit)
+_VERSIONED = TypeAdapter(_Versioned)
+_COMMIT_ID = re.compile(r"[0-9a-f]{12}")
+
+
+def _require_own_files(commit: Commit, stage: str, snapshot_date: date) -> None:
+    """Raise ValueError unless the commit is of that stage and date, and names files that it can have written.
+
+    A name becomes part of a path: one with `..` in it would be read, and on S3 downloaded, to anywhere.
+    """
+    if (commit.stage, commit.snapshot_date) != (stage, snapshot_date):
+        raise ValueError(f"it is of {commit.stage[:100]!r} and {commit.snapshot_date}")
+    if not _COMMIT_ID.fullmatch(commit.commit_id):
+        raise ValueError(f"commit_id: {commit.commit_id[:100]!r}")
+    for table, name in commit.files.items():
+        if table not in _TABLE_NAMES or name != _file_name(table, snapshot_date, commit.commit_id):
+            raise ValueError(f"files: {table[:100]!r}: {name[:100]!r}")
+
+
+def _date_in(name: str, folder: str, prefix: str, suffix: str) -> date:
+    """The date in a name that was listed. Raises LakeError for a name that the audit does not give."""
+    text = name.removeprefix(prefix).removesuffix(suffix)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or name != f"{prefix}{day}{suffix}":
+        raise LakeError(f"{folder}: {name!r} is not a name that the audit gives. Take it out of the lake")
+    return day
+
+
+def _file_name(table: str, snapshot_date: date, commit_id: str) -> str:
+    return f"{table}/{_partition(snapshot_date)}/{commit_id}.parquet"
 
 
 def _require_readable(path: str, version: object) -> None:

@@ -12,7 +12,9 @@ process that still has a DuckDB file open gets the old database again when it op
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,12 +24,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
 from ecr_audit.settings import Settings, load_settings
 from ecr_audit.storage import locked
+from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
+
+log = logging.getLogger(__name__)
 
 DATABASE = "compliance.duckdb"
 LATEST = "latest.json"
@@ -37,13 +45,31 @@ _BUILDING = ".publishing-"
 
 # Versions begin with their time, so that they sort by it, and their age shows.
 _TIME = "%Y%m%dT%H%M%S%f"
+_VERSION = r"^[0-9]{8}T[0-9]{12}-[0-9a-f]{12}$"  # as `version_of` makes them
 
 # On S3, where nothing tells whether somebody is reading or writing a version, it is kept at least so long.
 _GRACE = timedelta(days=1)
 
+_PUBLISH_AGAIN = "Run ecr_compliance again, which replaces it."
+
 
 class PublicationError(FinalError):
     """The place for publications cannot be written, or read."""
+
+
+class DamagedLatestError(PublicationError):
+    """latest.json does not name a version. The next publication replaces it."""
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """The content of latest.json. The version becomes part of a path, so that nothing else may be in it."""
+
+    version: Annotated[str, Field(pattern=_VERSION)]
+    snapshot_date: date
+
+
+_LATEST = TypeAdapter(_Latest)
 
 
 @dataclass(frozen=True)
@@ -68,7 +94,7 @@ def newest(settings: Settings) -> Published:
 
     Cheap enough to ask before each page: it reads one small file, and downloads a version from S3 once. Its files stay
     until two more publications have been made; to go on after that, ask again. Raises FileNotFoundError when nothing
-    has been published, PublicationError when S3 cannot be read.
+    has been published, PublicationError when what is there cannot be read, or is not a publication.
     """
     return publications(settings).newest()
 
@@ -76,10 +102,10 @@ def newest(settings: Settings) -> Published:
 def newest_date(settings: Settings) -> date | None:
     """The date of the newest publication's snapshot, which downloads nothing; None when nothing has been published.
 
-    Raises PublicationError when S3 cannot be read.
+    Raises PublicationError when what is there cannot be read.
     """
     latest = publications(settings)._latest()
-    return None if latest is None else date.fromisoformat(latest["snapshot_date"])
+    return None if latest is None else latest.snapshot_date
 
 
 def publications(settings: Settings) -> Publications | S3Publications:
@@ -111,7 +137,12 @@ class Publications:
                 f"{self._setting}: '{self._folder / DATABASE}' is not there. "
                 "Run make audit, or name the audit's folder."
             )
-        return _published(latest, self._versions)
+        published = Published(latest.version, latest.snapshot_date, self._versions / latest.version)
+        if not is_inside(published.database, self._folder):
+            raise PublicationError(
+                f"{self._setting}: '{published.database}' is a link to a file elsewhere. {_PUBLISH_AGAIN}"
+            )
+        return published
 
     @property
     def address(self) -> str:
@@ -131,7 +162,8 @@ class Publications:
             except OSError as fault:
                 raise PublicationError(f"{self._setting}: '{self._folder}' cannot be written ({fault})") from fault
             for leftover in self._folder.glob(f"{_BUILDING}*"):
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+                is_folder = leftover.is_dir() and not leftover.is_symlink()
+                shutil.rmtree(leftover) if is_folder else leftover.unlink()
             aside = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self._folder))
             try:
                 yield aside
@@ -152,24 +184,27 @@ class Publications:
         built.replace(published.folder)
         for file in sorted(published.folder.iterdir(), key=lambda file: file.name == DATABASE):
             self._replace(file, self._folder / file.name)
-        previous = self._latest()
+        before = self._versions / _previous_version(self, version)
         latest = self._folder / f"{_BUILDING}{LATEST}"
         latest.write_text(_document(published), encoding="utf-8")
         latest.replace(self._folder / LATEST)
-        before = self._versions / (previous["version"] if previous else version)
         for file in before.glob("*"):
             if not (published.folder / file.name).exists():
                 (self._folder / file.name).unlink(missing_ok=True)  # published no more: it would show an old day
         for old in self._versions.iterdir():
             if old not in (published.folder, before):
-                shutil.rmtree(old)
+                # Of what is not a version, nothing is expected, and it must not make a publication fail.
+                shutil.rmtree(old, ignore_errors=True)
         return published
 
-    def _latest(self) -> dict[str, str] | None:
+    def _latest(self) -> _Latest | None:
+        address = f"{self._setting}: '{self._folder / LATEST}'"
         try:
-            return json.loads((self._folder / LATEST).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+            return _parse_latest(read_bytes(self._folder / LATEST), address)
         except FileNotFoundError:
             return None
+        except OSError as fault:
+            raise DamagedLatestError(f"{address} cannot be read ({fault.strerror}). {_PUBLISH_AGAIN}") from fault
 
     def _replace(self, file: Path, target: Path) -> None:
         aside = self._folder / f"{_BUILDING}{file.name}"
@@ -203,7 +238,7 @@ class S3Publications:
             raise FileNotFoundError(
                 f"ECR_AUDIT_PUBLISH: '{self.address}' is not there. Run the audit, or name the place it publishes to."
             )
-        published = _published(latest, self._cache)
+        published = Published(latest.version, latest.snapshot_date, self._cache / latest.version)
         if not published.database.exists():
             self._keep(published)
         return published
@@ -218,29 +253,30 @@ class S3Publications:
         """Make what was built the newest publication; old ones are removed."""
         published = Published(version, snapshot_date, self._cache / version)
         try:
-            previous = self._latest()
+            previous = _previous_version(self, version)
             for file in sorted(built.iterdir()):
                 self._place.put(file, f"versions/{version}/{file.name}")
             latest = built / LATEST
             latest.write_text(_document(published), encoding="utf-8")
             self._place.put(latest, LATEST)
-            self._remove_old({version, previous["version"] if previous else version})
+            self._remove_old({version, previous})
         except S3_ERRORS as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
         self._keep(published, built / DATABASE)
         return published
 
-    def _latest(self) -> dict[str, str] | None:
+    def _latest(self) -> _Latest | None:
         try:
-            found = self._place.get(LATEST)
+            found = self._place.get(LATEST, MOST_BYTES + 1)
         except S3_ERRORS as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self.address}' cannot be read ({fault})") from fault
-        return None if found is None else json.loads(found)
+        return None if found is None else _parse_latest(found, f"ECR_AUDIT_PUBLISH: '{self.address}'")
 
     def _remove_old(self, kept: set[str]) -> None:
         before = f"{datetime.now(UTC) - _GRACE:{_TIME}}"
         names = [(name.split("/")[1], name) for name in self._place.names("versions/")]
-        self._place.delete([name for version, name in names if version < before and version not in kept])
+        versions = {version for version, _ in names if re.match(_VERSION, version) and version < before} - kept
+        self._place.delete([name for version, name in names if version in versions])
 
     def _keep(self, published: Published, database: Path | None = None) -> None:
         """Put the database of a version into the cache, a copy of the one that is given; and forget older ones."""
@@ -260,8 +296,21 @@ class S3Publications:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _published(latest: dict[str, str], versions: Path) -> Published:
-    return Published(latest["version"], date.fromisoformat(latest["snapshot_date"]), versions / latest["version"])
+def _parse_latest(content: bytes, address: str) -> _Latest:
+    try:
+        return parse_json(content, _LATEST)
+    except ValueError as fault:
+        raise DamagedLatestError(f"{address} does not name a version ({fault}). {_PUBLISH_AGAIN}") from fault
+
+
+def _previous_version(place: Publications | S3Publications, version: str) -> str:
+    """The version that is the newest until now; without one that can be read, the given one, which is next."""
+    try:
+        previous = place._latest()
+    except DamagedLatestError as fault:
+        log.warning("%s", fault)
+        return version
+    return previous.version if previous else version
 
 
 def _document(published: Published) -> str:

@@ -161,7 +161,7 @@ def publish(
     history = _read_history(lake, rolled_up, as_of)
     compliance = history[-1]
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
-    if inventory is None or inventory.commit_id != compliance.details["inventory_commit"]:
+    if inventory is None or inventory.commit_id != compliance.detail("inventory_commit"):
         raise PublishError(
             f"{compliance.snapshot_date}: its repositories were scanned anew after they had been judged."
             " Evaluate that date again"
@@ -198,7 +198,7 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
         )
     history, left_out = [commits[-1]], list[date]()
     for earlier in reversed(commits[:-1]):
-        if history[-1].details["previous_commit"] == earlier.commit_id:
+        if history[-1].detail("previous_commit") == earlier.commit_id:
             history.append(earlier)
         elif not earlier.is_whole:
             left_out.append(earlier.snapshot_date)

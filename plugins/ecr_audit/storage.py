@@ -14,9 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from ecr_audit.place import is_on_s3
 from ecr_audit.s3 import S3, S3_ERRORS
+from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
+
+T = TypeVar("T")
 
 
 class LakeError(RuntimeError):
@@ -53,8 +59,14 @@ class Storage:
         return self._s3 is None
 
     def absolute(self, relative: str) -> str:
-        """The whole name of a file or folder of the lake: a local path, or s3://bucket/key."""
-        return f"{self._base}/{relative}"
+        """The whole name of a file or folder of the lake: a local path, or s3://bucket/key.
+
+        Raises LakeError for a path that leads elsewhere.
+        """
+        location = f"{self._base}/{relative}"
+        if self.is_local and not is_inside(Path(location), Path(self._base)):
+            raise LakeError(f"{location!r} leads out of the lake, by a link or by its name")
+        return location
 
     # Reading
 
@@ -81,14 +93,22 @@ class Storage:
             return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def read(self, relative: str) -> bytes | None:
-        """The content of a small file; None when there is no such file."""
+        """The content of a small file, as far as `parse_json` takes it; None when there is no such file."""
         with self._reporting(relative, "read"):
             if self._s3:
-                return self._s3.get(relative)
+                return self._s3.get(relative, MOST_BYTES + 1)
             try:
-                return Path(self.absolute(relative)).read_bytes()
+                return read_bytes(Path(self.absolute(relative)))
             except FileNotFoundError:
                 return None
+
+    def read_document(self, relative: str, model: TypeAdapter[T]) -> T | None:
+        """A JSON document, as its model has it; None when there is no such file."""
+        content = self.read(relative)
+        try:
+            return None if content is None else parse_json(content, model)
+        except ValueError as fault:
+            raise LakeError(f"{self.absolute(relative)}: not readable ({fault})") from fault
 
     def fetch(self, relative: str, local: Path) -> None:
         """Copy a file of the lake to a local place; within a local lake it is a hard link, which costs nothing.
@@ -112,9 +132,11 @@ class Storage:
         Who opens it in the block may read on after it. Raises MissingFileError.
         """
         if self.is_local:
+            path = Path(self.absolute(relative))
             with self._reporting(relative, "read"):
-                Path(self.absolute(relative)).stat()
-            yield Path(self.absolute(relative))
+                if not path.is_file():  # a pipe would be waited for
+                    raise FileNotFoundError
+            yield path
             return
         with tempfile.TemporaryDirectory(prefix="ecr-audit-") as folder:
             self.fetch(relative, copy := Path(folder, "copy"))

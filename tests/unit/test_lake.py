@@ -201,7 +201,7 @@ def test_a_commit_file_that_is_damaged_is_named(lake, content):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(LakeError, match=rf"{path}: not a readable commit file .*scan that date anew"):
+    with pytest.raises(LakeError, match=rf"{path}: not a readable commit file .*scan that date again"):
         lake.read_commit("inventory", DAY)
     # And scanning that date anew does mend it.
     commit(lake, "2")

@@ -40,8 +40,8 @@ FOREIGN = {
     "view 'a file'": "CREATE VIEW \"a file\" AS FROM '{secret}.csv'",
     "view 'within'": "CREATE VIEW within AS SELECT (SELECT content FROM read_text('{secret}')) AS owner",
     "view 'joined'": "CREATE TABLE t AS SELECT 1 AS i; CREATE VIEW joined AS FROM t JOIN read_text('{secret}') ON i = 1",
-    "view 'named (so)'": "CREATE VIEW \"named (so)\"(i) AS SELECT 1",
-    "view 'of a view'": "CREATE VIEW of AS SELECT 1 AS i; CREATE VIEW \"of a view\" AS FROM of",
+    "view 'named (so)'": 'CREATE VIEW "named (so)"(i) AS SELECT 1',
+    "view 'of a view'": 'CREATE VIEW of AS SELECT 1 AS i; CREATE VIEW "of a view" AS FROM of',
     "macro 'count'": "CREATE MACRO count(x) AS 0",
     "macro '||'": "CREATE MACRO \"||\"(a, b) AS (SELECT content FROM read_text('{secret}'))",
     "macro 'duckdb_views'": "CREATE MACRO duckdb_views() AS TABLE SELECT '' AS view_name, TRUE AS internal",
@@ -126,10 +126,12 @@ def an_sqlite_file(path: Path) -> None:
     [
         (an_sqlite_file, "is not a DuckDB file"),
         (lambda path: path.write_bytes(b"DUCK"), "is not a DuckDB file"),
-        (os.mkfifo, "is not a file"),
-        (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (Path.mkdir, "not a regular file"),
+        (lambda path: None, "No such file"),
     ],
-    ids=["SQLite", "short", "pipe", "device"],
+    ids=["SQLite", "short", "pipe", "device", "folder", "missing"],
 )
 def test_what_is_not_a_duckdb_file_is_refused_unread(
     database: Path, make: Callable[[Path], None], message: str

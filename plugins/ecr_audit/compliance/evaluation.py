@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake import SCHEMA_VERSION, Lake
 from ecr_audit.schemas import POLICY_OUTPUT
+from ecr_audit.storage import LakeError
+from ecr_audit.untrusted_files import parse_json
 
 _NOTE = "evaluation.json"
 
@@ -55,6 +59,9 @@ class Evaluation:
         )
 
 
+_EVALUATION = TypeAdapter(Evaluation)
+
+
 def stage(lake: Lake, evaluation: Evaluation, verdicts: Path) -> None:
     """Move a file of verdicts into the lake, in place of what an earlier evaluation of the date left."""
     folder = _folder(evaluation.snapshot_date)
@@ -79,13 +86,18 @@ def unstage(lake: Lake, snapshot_date: str) -> None:
 def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
     """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
     folder = _folder(snapshot_date.isoformat())
-    if note := lake.read(f"{folder}/{_NOTE}"):
-        return f"{folder}/{POLICY_OUTPUT.name}.parquet", Evaluation(**json.loads(note))
+    if note := lake.read_document(f"{folder}/{_NOTE}", _EVALUATION):
+        return f"{folder}/{POLICY_OUTPUT.name}.parquet", note
     commit = lake.read_commit("compliance", snapshot_date)
     if commit is None:
         return None
-    names = {field.name for field in fields(Evaluation)}
-    return commit.files[POLICY_OUTPUT.name], Evaluation(**{n: v for n, v in commit.details.items() if n in names})
+    try:
+        return commit.files[POLICY_OUTPUT.name], parse_json(json.dumps(commit.details).encode(), _EVALUATION)
+    except ValueError as fault:
+        raise LakeError(
+            f"{lake.root}: the compliance commit of {snapshot_date} does not say what it was judged on"
+            f" ({fault}). Restore it, or evaluate that date again"
+        ) from fault
 
 
 def _folder(snapshot_date: str) -> str:

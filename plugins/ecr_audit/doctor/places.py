@@ -69,7 +69,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
         return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_of_time(str(error)) else fix)
     if newest is None:
         return ok(LAKE, f"{root}: written, read and deleted; no snapshot yet")
-    owner = newest.details["organization_id"]
+    owner = newest.details.get("organization_id")
     if organization_id and owner != organization_id:
         fix = "Give each organization its own ECR_AUDIT_DATA."
         return fail(LAKE, f"{root} holds snapshots of organization {owner}, and the hub's is {organization_id}", fix)

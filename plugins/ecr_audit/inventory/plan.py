@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from ecr_audit.aws.organization import ACTIVE, Region, list_accounts_and_units, organization_id, region_of
 from ecr_audit.aws.session import Hub
@@ -29,7 +31,7 @@ from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.settings import Settings
-from ecr_audit.storage import MissingFileError
+from ecr_audit.storage import LakeError, MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,10 @@ class Plan:
     def folder(self) -> str:
         """Where the plan and the parts of its batches are, relative to the lake."""
         return f"_staging/{self.plan_id}"
+
+
+_PLAN = TypeAdapter(Plan)
+_PLAN_ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{6}")  # as `discover` makes them
 
 
 def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
@@ -197,21 +203,29 @@ def read_missing(targets: pa.Table) -> Missing:
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:
-    """The plan of an id. Raises PlanError when the lake has none."""
-    content = lake.read(f"_staging/{plan_id}/plan.json")
-    if content is None:
+    """The plan of an id. Raises PlanError when the lake has none, LakeError when its file is damaged."""
+    if not _PLAN_ID.fullmatch(plan_id):
+        raise PlanError(f"{plan_id[:100]!r} is not the id of a plan.")
+    plan = lake.read_document(f"_staging/{plan_id}/plan.json", _PLAN)
+    if plan is None:
         raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made.")
-    document = json.loads(content)
-    return Plan(**{**document, "snapshot_date": date.fromisoformat(document["snapshot_date"])})
+    if plan.plan_id != plan_id:
+        raise LakeError(f"{lake.root}: the plan.json of {plan_id} is of another plan, {plan.plan_id[:100]!r}.")
+    return plan
 
 
 def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
-    """A table that was staged for the plan. Raises PlanError if the step that stages it has not finished."""
+    """A table that was staged for the plan.
+
+    Raises PlanError if the step that stages it has not finished, LakeError if it is damaged.
+    """
     try:
         with lake.local(f"{plan.folder}/{name}") as path:
             return pq.read_table(path)
     except MissingFileError as fault:
         raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
+    except (OSError, pa.ArrowInvalid) as fault:
+        raise LakeError(f"{lake.absolute(f'{plan.folder}/{name}')}: cannot be read as Parquet ({fault})") from fault
 
 
 def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
@@ -224,7 +238,7 @@ def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
 def _require_same_organization(lake: Lake, plan: Plan) -> None:
     dates = lake.snapshot_dates("inventory")
     newest = lake.read_commit("inventory", dates[-1]) if dates else None
-    if newest and newest.details["organization_id"] != plan.organization_id:
+    if newest and newest.detail("organization_id") != plan.organization_id:
         raise PlanError(
             f"ECR_AUDIT_LAKE: {lake.root} holds the snapshots of organization {newest.details['organization_id']}, the "
             f"hub account {plan.hub_account_id} belongs to {plan.organization_id}. Give each organization its own "

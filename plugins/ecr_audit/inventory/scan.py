@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from ecr_audit.inventory.rows import repository_rows, target_rows
 from ecr_audit.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import Settings
+from ecr_audit.storage import LakeError
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,12 @@ def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] |
     if not lake.exists(f"{plan.folder}/{targets_name(batch)}"):
         return None
     targets = staged_table(lake, plan, targets_name(batch))
-    repositories_file = targets.schema.metadata[REPOSITORIES_FILE].decode()
+    repositories_file = (targets.schema.metadata or {}).get(REPOSITORIES_FILE, b"").decode(errors="replace")
+    if not re.fullmatch(rf"repositories-{batch:04d}-[0-9a-f]{{8}}\.parquet", repositories_file):
+        raise LakeError(
+            f"{plan.folder}/{targets_name(batch)}: {repositories_file[:100]!r} is not the name of its repositories'"
+            " file. Trigger a new run"
+        )
     repositories = completed_repositories(staged_table(lake, plan, repositories_file))
     return SCAN_TARGETS.completed(targets.replace_schema_metadata(None)), repositories
 

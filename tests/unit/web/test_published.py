@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -12,12 +12,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publication import Publications, Published
+from ecr_audit.publication import Publications, Published, version_of
 from ecr_audit.settings import SettingsError
 from ecr_audit.web.app import create_app
 from ecr_audit.web.published import NewestPublication, NothingPublished
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
+ONE, TWO = (version_of(datetime(2026, 11, day, tzinfo=UTC), "0123456789ab") for day in (1, 2))
 
 # Pages that need a publication, without any that a page needs to name something.
 PAGES = ["/", "/findings", "/findings.csv", "/organization", "/accounts/111111111111", "/coverage"]
@@ -57,7 +58,7 @@ def test_the_first_publication_shows_without_a_restart(client: TestClient, publi
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all" * 1000])
 def test_a_damaged_file_is_told_of(client: TestClient, folder: Path, damage: bytes) -> None:
-    make(folder, "1")
+    make(folder, ONE)
     Publications(folder).newest().database.write_bytes(damage)
     page = client.get("/")
     assert page.status_code == 503
@@ -67,7 +68,7 @@ def test_a_damaged_file_is_told_of(client: TestClient, folder: Path, damage: byt
 
 def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, folder: Path) -> None:
     """It opens, but has not the tables that the page asks for."""
-    make(folder, "1")
+    make(folder, ONE)
     page = client.get("/coverage")
     assert page.status_code == 503
     assert "Run ecr_compliance again" in page.text
@@ -75,7 +76,7 @@ def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, f
 
 @pytest.mark.parametrize("latest", ["", "{}", "not JSON"])
 def test_a_damaged_note_of_the_newest_is_told_of(client: TestClient, folder: Path, latest: str) -> None:
-    make(folder, "1")
+    make(folder, ONE)
     (folder / "latest.json").write_text(latest)
     assert client.get("/").status_code == 503
 
@@ -92,27 +93,27 @@ def test_a_wrong_setting_is_told_of() -> None:
 
 def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(folder: Path) -> None:
     newest = NewestPublication(Publications(folder).newest)
-    make(folder, "1")
+    make(folder, ONE)
     with newest.reading() as first:
-        assert run_id(first) == "1"
-        make(folder, "2")
+        assert run_id(first) == ONE
+        make(folder, TWO)
         with newest.reading() as second:
-            assert run_id(second) == "2"
+            assert run_id(second) == TWO
         # Asked anew, not out of the kept answers.
-        assert first.part("snapshot", 1, 0)[0]["inventory_run_id"] == "1"
+        assert first.part("snapshot", 1, 0)[0]["inventory_run_id"] == ONE
     newest.close()
 
 
 def test_an_old_publication_is_closed_with_its_last_reader(folder: Path) -> None:
     newest = NewestPublication(Publications(folder).newest)
-    make(folder, "1")
+    make(folder, ONE)
     with newest.reading() as first:
-        make(folder, "2")
+        make(folder, TWO)
         with newest.reading():
             pass
-        assert open_files(folder) == {"1", "2"}
-        assert run_id(first) == "1"
-    assert open_files(folder) == {"2"}
+        assert open_files(folder) == {ONE, TWO}
+        assert run_id(first) == ONE
+    assert open_files(folder) == {TWO}
     newest.close()
     assert open_files(folder) == set()
 
@@ -135,7 +136,7 @@ def test_answers_are_kept_until_the_next_publication(
 
 def test_no_query_reads_another_file(folder: Path) -> None:
     newest = NewestPublication(Publications(folder).newest)
-    make(folder, "1")
+    make(folder, ONE)
     with newest.reading() as publication, publication.download() as connection:
         with pytest.raises(duckdb.PermissionException):
             connection.execute("FROM read_text('/etc/hostname')")
@@ -155,9 +156,9 @@ def test_nothing_published_names_the_setting(folder: Path) -> None:
 
 
 def test_it_is_open_before_anybody_asks_and_closed_at_the_end(pages: FastAPI, folder: Path) -> None:
-    make(folder, "1")
+    make(folder, ONE)
     with TestClient(pages):
-        assert open_files(folder) == {"1"}
+        assert open_files(folder) == {ONE}
     assert open_files(folder) == set()
 
 
