@@ -5,7 +5,8 @@ joined with commas, maps as JSON, times in UTC as `2026-11-23 02:13:04`, which s
 
 A text that a spreadsheet would run, or that begins with an apostrophe itself, gets an apostrophe before it. So the
 guard can be undone: strip one leading apostrophe from each text cell. Source: "CSV Injection", OWASP; the full-width
-signs are read as formulas by spreadsheets in East Asian settings, and control characters before a sign are skipped.
+signs are read as formulas by spreadsheets in East Asian settings, and control and formatting characters before a sign
+are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import duckdb
 
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
-_RUN_BY_SPREADSHEETS = r"^[\x00-\x1f\x7f''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]"
+_RUN_BY_SPREADSHEETS = r"^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]"
 
 
 def write_csv(

@@ -240,7 +240,12 @@ class S3Publications:
             )
         published = Published(latest.version, latest.snapshot_date, self._cache / latest.version)
         if not published.database.exists():
-            self._keep(published)
+            self._cache.mkdir(parents=True, exist_ok=True)
+            # One downloads it, for all threads and processes of this machine.
+            with (self._cache / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not published.database.exists():
+                    self._keep(published)
         return published
 
     @contextmanager
@@ -291,7 +296,7 @@ class S3Publications:
         except S3_ERRORS as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
         aside.replace(published.database)
-        others = sorted(folder for folder in self._cache.iterdir() if folder != published.folder)
+        others = sorted(folder for folder in self._cache.iterdir() if folder.is_dir() and folder != published.folder)
         for old in others[:-1]:
             shutil.rmtree(old, ignore_errors=True)
 

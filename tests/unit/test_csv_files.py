@@ -12,6 +12,7 @@ from ecr_audit.csv_files import write_csv
 
 TEXTS = [
     *("=1+1", "+49 30", "-legacy-", "@team", "'quoted'", "\t=1", "\n=1", "\r=1", "\0=1", "\x1b=1", "=HYPERLINK", "-1"),
+    *("\x85=1", "\u202e=1", "\ufeff=1", "\u200b=1"),
     *("\N{FULLWIDTH EQUALS SIGN}1", "\N{FULLWIDTH COMMERCIAL AT}x"),
     *("plain", " =1", "it's", 'he said "no"', "a,b", "two\nlines", "#1", "zażółć", "", "0123"),
 ]

@@ -39,7 +39,7 @@ FOREIGN = {
     "view 'duckdb_views'": "CREATE VIEW duckdb_views AS FROM glob('/etc/*')",
     "view 'a file'": "CREATE VIEW \"a file\" AS FROM '{secret}.csv'",
     "view 'within'": "CREATE VIEW within AS SELECT (SELECT content FROM read_text('{secret}')) AS owner",
-    "view 'joined'": "CREATE TABLE t AS SELECT 1 AS i; CREATE VIEW joined AS FROM t JOIN read_text('{secret}') ON i = 1",
+    "view 'joined'": "CREATE TABLE t AS SELECT 1 AS i; CREATE VIEW joined AS FROM t, read_text('{secret}')",
     "view 'named (so)'": 'CREATE VIEW "named (so)"(i) AS SELECT 1',
     "view 'of a view'": 'CREATE VIEW of AS SELECT 1 AS i; CREATE VIEW "of a view" AS FROM of',
     "macro 'count'": "CREATE MACRO count(x) AS 0",

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ecr_audit.publication import Published
@@ -21,6 +22,7 @@ from ecr_audit.web import static_files
 from ecr_audit.web.api.document import documents
 from ecr_audit.web.api.routes import router as api
 from ecr_audit.web.headers import NOT_KEPT, SECURITY_HEADERS, SecurityHeaders
+from ecr_audit.web.limits import Busy, Turns
 from ecr_audit.web.page import render
 from ecr_audit.web.pages import (
     account,
@@ -33,9 +35,22 @@ from ecr_audit.web.pages import (
     repository,
     section,
 )
-from ecr_audit.web.published import Misconfigured, NewestPublication, NothingPublished, Unavailable, Unreadable
+from ecr_audit.web.published import (
+    Misconfigured,
+    NewestPublication,
+    NothingPublished,
+    TooSlow,
+    Unavailable,
+    Unreadable,
+)
+from ecr_audit.web.spool import Spool
 
 log = logging.getLogger(__name__)
+
+# Turns at once, requests that may wait for theirs, and for how many seconds. Four pages keep two cores busy, with
+# Airflow's own answers in between; a file takes a while to make.
+PAGE_TURNS = (4, 100, 10)
+DOWNLOAD_TURNS = (2, 10, 30)
 
 # Every page. Add one by a module of pages/ and a line here.
 ROUTERS = (
@@ -61,7 +76,8 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
     `login` are dependencies that refuse whoever may not see the pages. They hold for every route: also for the style
     sheet, and for the OpenAPI document, which FastAPI's own routes would show to anybody.
     """
-    published = NewestPublication(find)
+    spool = Spool()
+    published = NewestPublication(find, spool.folder)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,12 +96,21 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
         redirect_slashes=False,
     )
     app.state.published = published
+    app.state.spool = spool
+    app.state.page_turns = Turns(*PAGE_TURNS)
+    app.state.download_turns = Turns(*DOWNLOAD_TURNS)
     for router in ROUTERS:
         app.include_router(router)
+    for route in app.routes:
+        # As Starlette's own routes have it; FastAPI's answer GET alone (RFC 9110: HEAD is among what servers support).
+        if isinstance(route, APIRoute) and "GET" in route.methods:
+            route.methods.add("HEAD")
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(TooSlow, _too_slow)
     app.add_exception_handler(duckdb.Error, _unreadable)
     app.add_exception_handler(Exception, _broken)
     return app
@@ -118,6 +143,8 @@ def _misunderstood(request: Request, fault: Any) -> Response:
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:
+    """The log has the fault itself: it names folders and settings, which are not for everybody who sees pages."""
+    log.error("No publication can be shown: %s", fault)
     if isinstance(fault, NothingPublished):
         title = "Nothing has been published yet"
         what_to_do = (
@@ -126,26 +153,35 @@ def _unavailable(request: Request, fault: Exception) -> Response:
             " than the one that was published into: ECR_AUDIT_DATA has to be the same for both."
         )
     elif isinstance(fault, Misconfigured):
-        log.error("The settings of the web server are wrong: %s", fault)
         title = "A setting of the audit is wrong"
         what_to_do = (
-            "Correct it in the environment of the web server, then restart that. The details below name what is wrong;"
+            "The log of the web server names it. Correct it in the environment of the web server, then restart that;"
             " make doctor checks all settings."
         )
     else:
-        log.error("The published file cannot be read: %s", fault)
         title = "What was published cannot be read"
-        what_to_do = (
-            "Run ecr_compliance again, which publishes anew. If that does not help, the details below and the log of"
-            " the web server say what is wrong."
-        )
-    return _problem(request, 503, title, what_to_do, details=str(fault))
+        what_to_do = "The log of the web server says why. Most often, running ecr_compliance again is the remedy."
+    return _problem(request, 503, title, what_to_do)
+
+
+def _busy(request: Request, fault: Any) -> Response:
+    what_to_do = f"{fault} Try again in a moment."
+    return _problem(request, 503, "The pages are busy", what_to_do, {"Retry-After": str(fault.retry_after)})
+
+
+def _too_slow(request: Request, fault: Exception) -> Response:
+    log.warning("A query was stopped after %s: %s", fault, request.url.path)
+    what_to_do = (
+        f"It was stopped after {fault}, since others use this server, too. Ask for less at a time, with a filter; or"
+        " query the published file itself, as docs/analysts.md shows."
+    )
+    return _problem(request, 503, "This took too long", what_to_do)
 
 
 def _unreadable(request: Request, fault: Exception) -> Response:
     """A query failed on a file that could be opened: damaged, made by another version, or too little memory."""
     log.error("A query on the published file failed", exc_info=fault)
-    return _unavailable(request, Unreadable(str(fault).splitlines()[0]))
+    return _unavailable(request, Unreadable("a query failed"))
 
 
 def _broken(request: Request, fault: Exception) -> Response:
@@ -160,13 +196,12 @@ def _problem(
     title: str,
     what_to_do: str,
     headers: Any = None,
-    details: str = "",
 ) -> Response:
     """A page that says what is wrong and what to do; for programs, the same as JSON."""
     if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
-        body = {"title": title, "status": status, "detail": " ".join(filter(None, (what_to_do, details)))}
+        body = {"title": title, "status": status, "detail": what_to_do}
         answer: Response = JSONResponse(body, status, media_type="application/problem+json")
     else:
-        answer = render(request, "problem.html", status=status, title=title, what_to_do=what_to_do, details=details)
+        answer = render(request, "problem.html", status=status, title=title, what_to_do=what_to_do)
     answer.headers.update(headers or {})
     return answer

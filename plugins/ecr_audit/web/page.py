@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import duckdb
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,10 +15,9 @@ from ecr_audit.freshness import nights_missed
 from ecr_audit.unread_values import QUERY, sentences
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
-from ecr_audit.web.published import Busy, Publication, Row
+from ecr_audit.web.published import Publication, Row
+from ecr_audit.web.spool import Spool, SpooledFile
 from ecr_audit.web.urls import Urls
-
-T = TypeVar("T")
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -36,11 +33,10 @@ _TEMPLATES.globals |= words.GLOBALS
 class Page:
     """One request for a page."""
 
-    def __init__(self, request: Request, publication: Publication, until_sent: ExitStack) -> None:
+    def __init__(self, request: Request, publication: Publication) -> None:
         self.request = request
         self.publication = publication
         self.urls = urls_of(request)
-        self._until_sent = until_sent
 
     def rows(self, query: str, **parameters: Any) -> list[Row]:
         """The rows of `sql/pages/<query>.sql`; see `Publication.rows`."""
@@ -59,16 +55,10 @@ class Page:
         """How many snapshots are due by now that the publication does not show."""
         return nights_missed(self.publication.snapshot_date, datetime.now(UTC))
 
-    def until_sent(self, resource: AbstractContextManager[T]) -> T:
-        """Something that is closed when the answer has been sent, or could not be."""
-        return self._until_sent.enter_context(resource)
-
-    def download(self) -> duckdb.DuckDBPyConnection:
-        """A connection until the answer is sent (`Publication.download`); HTTPException 503 when there are too many."""
-        try:
-            return self.until_sent(self.publication.download())
-        except Busy as fault:
-            raise HTTPException(503, f"{fault} Try again in a minute.", {"Retry-After": "60"}) from fault
+    def send(self, make: Callable[[Path], None], filename: str) -> SpooledFile:
+        """A file that is made first; see `Spool.send`."""
+        spool: Spool = self.request.app.state.spool
+        return spool.send(make, filename)
 
     def render(self, template: str, **context: Any) -> HTMLResponse:
         """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""
@@ -77,13 +67,35 @@ class Page:
         )
 
 
-def open_page(request: Request) -> Iterator[Page]:
-    """The dependency of every page. The publication stays open until the answer is sent."""
-    with request.app.state.published.reading() as publication, ExitStack() as until_sent:
-        yield Page(request, publication, until_sent)
+async def _page_turn(request: Request) -> AsyncIterator[None]:
+    async with request.app.state.page_turns.turn():
+        yield
 
 
-PageDep = Annotated[Page, Depends(open_page)]
+async def _download_turn(request: Request) -> AsyncIterator[None]:
+    async with request.app.state.download_turns.turn():
+        yield
+
+
+# Both end when the answer has been made, and before it is sent: how long that takes is the receiver's business.
+_PageTurn = Annotated[None, Depends(_page_turn, scope="function")]
+_DownloadTurn = Annotated[None, Depends(_download_turn, scope="function")]
+
+
+def open_page(request: Request, _: _PageTurn) -> Iterator[Page]:
+    """The dependency of every page: its turn, then the publication, which is open until the answer has been made."""
+    with request.app.state.published.reading() as publication:
+        yield Page(request, publication)
+
+
+def open_download(request: Request, _: _DownloadTurn) -> Iterator[Page]:
+    """The same for what takes much longer than a page, and so has turns of its own."""
+    with request.app.state.published.reading() as publication:
+        yield Page(request, publication)
+
+
+PageDep = Annotated[Page, Depends(open_page, scope="function")]
+DownloadDep = Annotated[Page, Depends(open_download, scope="function")]
 
 
 def urls_of(request: Request) -> Urls:

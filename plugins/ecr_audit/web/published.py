@@ -1,4 +1,4 @@
-"""The published file as the pages see it: read-only, always the newest, within bounds of memory and threads.
+"""The published file as the pages see it: read-only, always the newest, within bounds of memory, threads and time.
 
 A request reads one publication from its first query to its last, also when a newer one appears meanwhile. A
 publication that is not the newest any more is closed when its last reader is done.
@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -26,11 +27,9 @@ from ecr_audit.settings import SQL_ROOT, SettingsError
 MEMORY_LIMIT = "100MB"
 THREADS = 2
 
-# Queries that run at once share the memory; more than these wait for their turn.
-QUERIES_AT_ONCE = 4
-
-# Of what is sent as files; each holds some of the memory until its receiver has it all.
-DOWNLOADS_AT_ONCE = 2
+# Seconds after which a query is stopped. Of 1 million repositories, the slowest page takes one.
+QUERY_SECONDS = 15.0
+DOWNLOAD_SECONDS = 120.0
 
 # Answers are kept until the next publication, as long as all of them together have no more rows than this.
 KEPT_ROWS = 10_000
@@ -46,8 +45,8 @@ class NothingPublished(Unavailable):
     """No night has been published yet."""
 
 
-class Busy(Exception):  # noqa: N818 - a state, too
-    """As much is being sent to others as can be sent at once."""
+class TooSlow(Exception):  # noqa: N818 - a state, too
+    """A query took longer than it may; the message says how long that is."""
 
 
 class Misconfigured(Unavailable):
@@ -61,7 +60,8 @@ class Unreadable(Unavailable):
 class Publication:
     """One published file, open."""
 
-    def __init__(self, published: Published) -> None:
+    def __init__(self, published: Published, folder: Path | None = None) -> None:
+        """`folder`: the one that files may be written to."""
         self.version = published.version
         self.snapshot_date = published.snapshot_date
         self.database = published.database
@@ -72,12 +72,11 @@ class Publication:
             self._connection = open_published(
                 published.database,
                 limits={"memory_limit": MEMORY_LIMIT, "threads": THREADS, "temp_directory": self._spill.name},
+                folder=folder,
             )
         except BaseException:
             self._spill.cleanup()
             raise
-        self._turns = threading.BoundedSemaphore(QUERIES_AT_ONCE)
-        self._downloads = threading.BoundedSemaphore(DOWNLOADS_AT_ONCE)
         self._answers: OrderedDict[tuple[Any, ...], list[Row]] = OrderedDict()
         self._kept_rows = 0
         self._lock = threading.Lock()
@@ -85,7 +84,7 @@ class Publication:
     def rows(self, name: str, **parameters: Any) -> list[Row]:
         """The rows of `sql/pages/<name>.sql`, by column. `parameters` are all those that it names, as $name.
 
-        The answer may be shared with other requests: do not change it. Raises duckdb.Error.
+        The answer may be shared with other requests: do not change it. Raises duckdb.Error and TooSlow.
         """
         return self._answer(name, statement(name), parameters)
 
@@ -105,7 +104,7 @@ class Publication:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
-        with self._turns, self._connection.cursor() as cursor:
+        with self.connection(QUERY_SECONDS) as cursor:
             cursor.execute(text, dict(parameters) or None)
             columns = [column for column, *_ in cursor.description or ()]
             answer = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
@@ -113,19 +112,18 @@ class Publication:
         return answer
 
     @contextmanager
-    def download(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of one's own, for as long as it takes to send what is read with it.
-
-        It takes no turn of a page's, since it is the receiver who says when it is over. Raises Busy when there are too
-        many already.
-        """
-        if not self._downloads.acquire(blocking=False):
-            raise Busy(f"{DOWNLOADS_AT_ONCE} downloads are being sent already.")
-        try:
-            with self._connection.cursor() as cursor:
+    def connection(self, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own, whose query is stopped after so many seconds. Raises TooSlow then."""
+        with self._connection.cursor() as cursor:
+            watchdog = threading.Timer(seconds, cursor.interrupt)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
                 yield cursor
-        finally:
-            self._downloads.release()
+            except duckdb.InterruptException as fault:
+                raise TooSlow(f"{seconds:g} seconds") from fault
+            finally:
+                watchdog.cancel()
 
     def close(self) -> None:
         """Close the file. Nothing may be reading it."""
@@ -146,13 +144,16 @@ class Publication:
 class NewestPublication:
     """Opens the newest publication, and the next one as soon as there is one.
 
-    `find` names the newest; it is asked once for each request, and raises FileNotFoundError when there is none.
+    `find` names the newest, and raises FileNotFoundError when there is none. It is asked for each request, by one at a
+    time: whoever comes meanwhile gets the one that is open, if any. So a version is downloaded from S3 once.
     """
 
-    def __init__(self, find: Callable[[], Published]) -> None:
+    def __init__(self, find: Callable[[], Published], folder: Path | None = None) -> None:
         self._find = find
+        self._folder = folder
         self._current: Publication | None = None
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
 
     def prepare(self) -> None:
         """Open what there is before anybody asks for it, and let DuckDB import what it binds parameters with.
@@ -186,30 +187,37 @@ class NewestPublication:
                 self._close_if_old(previous)
 
     def _enter(self) -> Publication:
+        if self._looking.acquire(blocking=self._current is None):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+        with self._lock:
+            if self._current is None:
+                raise NothingPublished("What was published has just been closed.")
+            self._current.readers += 1
+            return self._current
+
+    def _look(self) -> None:
+        """Make the newest publication the current one."""
         try:
             newest = self._find()
         except FileNotFoundError as fault:
             raise NothingPublished(str(fault)) from fault
         except SettingsError as fault:
             raise Misconfigured(str(fault)) from fault
-        except (OSError, ValueError, KeyError, FinalError) as fault:
+        except (OSError, FinalError) as fault:
             raise Unreadable(str(fault)) from fault
-        with self._lock:
-            publication = self._current
-            if publication is None or publication.version != newest.version:
-                publication = self._replace(newest)
-            publication.readers += 1
-            return publication
-
-    def _replace(self, newest: Published) -> Publication:
+        if self._current and self._current.version == newest.version:
+            return
         try:
-            opened = Publication(newest)
+            opened = Publication(newest, self._folder)
         except (duckdb.Error, OSError, FinalError) as fault:
             raise Unreadable(f"{newest.database}: {fault}") from fault
-        previous, self._current = self._current, opened
-        if previous:
-            self._close_if_old(previous)
-        return opened
+        with self._lock:
+            previous, self._current = self._current, opened
+            if previous:
+                self._close_if_old(previous)
 
     def _close_if_old(self, publication: Publication) -> None:
         if publication is not self._current and publication.readers == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def test_it_is_downloaded_once(
     publish(settings, "one")
     download, downloads = S3.download, []
     monkeypatch.setattr(S3, "download", lambda *given: (downloads.append(given), download(*given)))
-    paths = [newest(elsewhere).database for _ in range(3)]
+    with ThreadPoolExecutor(12) as readers:
+        paths = list(readers.map(lambda _: newest(elsewhere).database, range(12)))
     assert (len(downloads), len(set(paths))) == (1, 1)
     publish(settings, "two", at=NOW + timedelta(seconds=1))
     assert newest(elsewhere).database.read_text() == "two"

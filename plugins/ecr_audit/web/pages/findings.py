@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse, HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse
 
-from ecr_audit.web.csv_lines import csv_lines
+from ecr_audit.csv_files import write_csv
 from ecr_audit.web.findings_query import ALL_POLICIES, DEFAULT_SORT, FindingsFilter, FindingsQuery
-from ecr_audit.web.page import Page, PageDep
+from ecr_audit.web.page import DownloadDep, Page, PageDep
 from ecr_audit.web.paging import paging
 from ecr_audit.web.policy_choice import choose_policy
-from ecr_audit.web.published import Row, statement
+from ecr_audit.web.published import DOWNLOAD_SECONDS, Row, statement
+from ecr_audit.web.spool import SpooledFile
 from ecr_audit.workbook import MAX_ROWS, Excerpt, write_workbook
 from ecr_audit.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, Sheet
 
@@ -55,27 +55,32 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
     )
 
 
-@router.get("/findings.csv")
-def as_csv(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> StreamingResponse:
+@router.get("/findings.csv", response_class=SpooledFile)
+def as_csv(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> SpooledFile:
     """All that the filter leaves, as it is read."""
     given = query.parameters(page)
     name = _file_name(page, query, _excerpt(page, query, given), "csv")
-    answer = page.download().execute(statement("findings/download"), given)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(csv_lines(answer), media_type="text/csv; charset=utf-8", headers=headers)
+
+    def make(path: Path) -> None:
+        with page.publication.connection(DOWNLOAD_SECONDS) as database:
+            write_csv(database, f"(\n{statement('findings/download')}\n)", path, given)
+
+    return page.send(make, name)
 
 
-@router.get("/findings.xlsx")
-def as_excel(page: PageDep, query: Annotated[FindingsFilter, Query()]) -> FileResponse:
+@router.get("/findings.xlsx", response_class=SpooledFile)
+def as_excel(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> SpooledFile:
     """What the filter leaves, up to MAX_ROWS; the sheet and its cover say so when that is not all."""
     given = query.parameters(page)
     excerpt = _excerpt(page, query, given)
     columns = f"SELECT {FINDINGS_COLUMNS} FROM ({statement('findings/download')})"
     sheet = Sheet("Findings", "findings", FINDINGS_PRINTED, "by policy, the oldest first", columns, given)
-    database = page.download()
-    path = Path(page.until_sent(tempfile.TemporaryDirectory(prefix="ecr-audit-")), "findings.xlsx")
-    write_workbook(database, path, [sheet], excerpt)
-    return FileResponse(path, filename=_file_name(page, query, excerpt, "xlsx"))
+
+    def make(path: Path) -> None:
+        with page.publication.connection(DOWNLOAD_SECONDS) as database:
+            write_workbook(database, path, [sheet], excerpt)
+
+    return page.send(make, _file_name(page, query, excerpt, "xlsx"))
 
 
 def _excerpt(page: Page, query: FindingsFilter, given: dict[str, Any]) -> Excerpt:

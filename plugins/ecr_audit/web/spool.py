@@ -1,0 +1,89 @@
+"""Files that are made whole, then sent: a slow reader holds a file on disk, and no query, connection or thread."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+import uuid
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from ecr_audit.web.limits import Busy
+
+# Files that are being made or sent.
+FILES = 16
+# All of them together.
+MOST_BYTES = 4 << 30
+
+# A receiver that takes nothing for so long is given up, and so is one that is slower than this in the end.
+IDLE_SECONDS = 30
+SLOWEST_BYTES_A_SECOND = 64 * 1024
+
+
+class Spool:
+    """The folder of such files."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ecr-audit-"))
+        # With the program's end at the latest: not every process that makes the application serves it.
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._files = 0
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def send(self, make: Callable[[Path], Any], filename: str) -> SpooledFile:
+        """Have a file made, at a path with the ending of its name, and send it. Raises Busy, and what `make` raises."""
+        with self._lock:
+            if self._files >= FILES:
+                raise Busy(f"{FILES} files are being sent already.")
+            self._files += 1
+        path, size = self.folder / f"{uuid.uuid4().hex}{Path(filename).suffix}", 0
+        try:
+            make(path)
+            with self._lock:
+                if self._bytes + path.stat().st_size > MOST_BYTES:
+                    raise Busy("The files that are being sent take all the space that they may. Ask for fewer rows.")
+                size = path.stat().st_size
+                self._bytes += size
+            return SpooledFile(path, filename, lambda: self._forget(path, size))
+        except BaseException:
+            self._forget(path, size)
+            raise
+
+    def _forget(self, path: Path, size: int) -> None:
+        path.unlink(missing_ok=True)
+        with self._lock:
+            self._files -= 1
+            self._bytes -= size
+
+
+class SpooledFile(FileResponse):
+    """Sends a file as an attachment, within bounds of time, and is done with it at the end, however it comes."""
+
+    # Airflow compresses what is smaller than 128 KiB in the event loop, and the rest in a thread.
+    chunk_size = 256 * 1024
+
+    def __init__(self, path: Path, filename: str, done: Callable[[], None]) -> None:
+        super().__init__(path, filename=filename, stat_result=path.stat())
+        self._seconds = IDLE_SECONDS + path.stat().st_size / SLOWEST_BYTES_A_SECOND
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Raises TimeoutError, at which the server closes the connection: what has come is seen to be cut."""
+
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await send(message)
+
+        try:
+            async with asyncio.timeout(self._seconds):
+                await super().__call__(scope, receive, send_in_time)
+        finally:
+            self._done()
