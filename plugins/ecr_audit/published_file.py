@@ -38,9 +38,10 @@ SELECT 'index', index_name FROM system.main.duckdb_indexes()
 LIMIT 1
 """
 
-# The views, and the syntax tree of each: DuckDB keeps them as `CREATE VIEW name AS query`.
+# The views and, after those words, the syntax tree of each.
+_CREATE_VIEW = "CREATE VIEW {} AS "
 _VIEWS = """
-SELECT view_name, system.main.json_serialize_sql(sql[length('CREATE VIEW ' || view_name || ' AS ') + 1:])
+SELECT view_name, sql, system.main.json_serialize_sql(sql[length('CREATE VIEW ' || view_name || ' AS ') + 1:])
 FROM system.main.duckdb_views()
 WHERE NOT internal
 """
@@ -102,8 +103,9 @@ def _foreign(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     for kind, name in connection.execute(_FOREIGN).fetchall():
         yield f"the {kind} {name!r}"
     tables = {name for (name,) in connection.execute("SELECT table_name FROM system.main.duckdb_tables()").fetchall()}
-    for name, tree in connection.execute(_VIEWS).fetchall():
-        if not _reads_tables_only(json.loads(tree), tables):
+    for name, sql, tree in connection.execute(_VIEWS).fetchall():
+        # A name in quotes is none of ours, and could make the tree that of another text.
+        if not sql.startswith(_CREATE_VIEW.format(name)) or not _reads_tables_only(json.loads(tree), tables):
             yield f"the view {name!r}"
     for (name,) in connection.execute(_COMPUTED).fetchall():
         yield f"the computed column {name!r}"

@@ -32,6 +32,8 @@ VERSION = "20261101T030000000000-0123456789ab"
 DAY = date(2026, 11, 1)
 SECRET = "the content of a credentials file"
 
+QUOTES = 15 * '"'
+
 # What publishing never makes, by what the error calls it. Those with {secret} would show a file of the reader's.
 FOREIGN = {
     "view 'findings'": "CREATE VIEW findings AS FROM read_text('{secret}')",
@@ -41,7 +43,9 @@ FOREIGN = {
     "view 'within'": "CREATE VIEW within AS SELECT (SELECT content FROM read_text('{secret}')) AS owner",
     "view 'joined'": "CREATE TABLE t AS SELECT 1 AS i; CREATE VIEW joined AS FROM t, read_text('{secret}')",
     "view 'named (so)'": 'CREATE VIEW "named (so)"(i) AS SELECT 1',
-    "view 'of a view'": 'CREATE VIEW of AS SELECT 1 AS i; CREATE VIEW "of a view" AS FROM of',
+    "view 'first'": "CREATE VIEW first AS FROM read_csv('{secret}.csv'); CREATE VIEW second AS FROM first",
+    # Its quotes move what would be taken for its query to the end of its name.
+    f"view '{QUOTES}SELECT 1 -- '": f"CREATE VIEW \"{2 * QUOTES}SELECT 1 -- \" AS FROM read_text('{{secret}}')",
     "macro 'count'": "CREATE MACRO count(x) AS 0",
     "macro '||'": "CREATE MACRO \"||\"(a, b) AS (SELECT content FROM read_text('{secret}'))",
     "macro 'duckdb_views'": "CREATE MACRO duckdb_views() AS TABLE SELECT '' AS view_name, TRUE AS internal",
