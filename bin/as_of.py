@@ -16,6 +16,7 @@ from ecr_audit.lake import open_lake
 from ecr_audit.publish import publish
 from ecr_audit.settings import SQL_ROOT, load_settings
 from ecr_audit.storage import LakeError
+from ecr_audit.terminal import print_error
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
         lake = open_lake(settings)
         publication = publish(lake, load_catalog(SQL_ROOT), folder, owner_tags=settings.owner_tags, as_of=as_of)
     except (FinalError, LakeError) as fault:
-        sys.stderr.write(f"{fault}\n")
+        print_error(fault)
         return 1
     sys.stdout.write(
         f"Published the night of {as_of}: {publication.address}\n"

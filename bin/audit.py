@@ -20,6 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from ecr_audit.terminal import open_console
+
 ROOT = Path(__file__).resolve().parents[1]
 
 UNTOUCHED = "What was published before is untouched."
@@ -58,9 +60,7 @@ def set_data_folder(where: str) -> None:
 def _own_terminal() -> Iterator[Console]:
     """Keep the terminal for what people should read: the console stays on it while all other output goes elsewhere."""
     with open(os.dup(1), "w", encoding="utf-8", closefd=True) as terminal:  # noqa: PTH123 - a descriptor, not a path
-        console = Console(file=terminal, highlight=False)
-        # Into a file or a pipe, as wide as the tables like it.
-        yield console if console.is_terminal else Console(file=terminal, highlight=False, width=110)
+        yield open_console(terminal)
 
 
 def _log_everything() -> Path:
@@ -204,7 +204,7 @@ class _Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
         # What follows the first line, such as a check's examples, is for the log.
-        line = record.getMessage().splitlines()[0].removesuffix(", such as")
+        line = record.getMessage().partition("\n")[0].removesuffix(", such as")
         self._console.print(f"  {line}", style=style, markup=False, soft_wrap=True)
 
 

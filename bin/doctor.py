@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ecr_audit.terminal import open_console
+
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skipped": "dim"}
 # Of the accounts that a check tells of, so many are shown; their number is always told.
 MOST_CASES = 20
@@ -31,9 +33,7 @@ def main() -> int:
     parser.add_argument("where", choices=("demo", "aws"))
     where = parser.parse_args().where
     set_data_folder(where)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=110)
+    console = open_console()
     # Outside of a task, Airflow would not look for connections in its database.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     # What the library warns of is told by the checks.
@@ -100,19 +100,14 @@ def _print(console: Console, result: Any) -> None:
     table.add_column(width=7)
     table.add_column(width=20)
     table.add_column(overflow="fold")
-    table.add_row(Text(result.status, STYLES[result.status]), Text(result.title, "bold"), Text(_plain(result.found)))
+    table.add_row(Text(result.status, STYLES[result.status]), Text(result.title, "bold"), Text(result.found))
     for case in result.cases[:MOST_CASES]:
-        table.add_row("", "", Text(f"- {_plain(case)}"))
+        table.add_row("", "", Text(f"- {case}"))
     if (more := len(result.cases) - MOST_CASES) > 0:
         table.add_row("", "", Text(f"… and {more} more"))
     if result.fix:
-        table.add_row("", "", Text(f"-> {_plain(result.fix)}", "bold"))
+        table.add_row("", "", Text(f"-> {result.fix}", "bold"))
     console.print(table)
-
-
-def _plain(text: str) -> str:
-    """Without what a terminal would act on: names and messages are other people's."""
-    return "".join(each if each.isprintable() or each == "\n" else " " for each in text)
 
 
 if __name__ == "__main__":

@@ -327,13 +327,14 @@ def main() -> int:
     import duckdb
 
     from ecr_audit.published_file import open_published
+    from ecr_audit.terminal import print_error
 
     try:
         database = newest(load_settings()).database
         open_published(database).close()
         sys.stdout.write(f"{database}\n")
     except (OSError, FinalError, duckdb.Error) as fault:
-        sys.stderr.write(f"{fault}\n")
+        print_error(fault)
         return 1
     return 0
 

@@ -18,7 +18,7 @@ from ecr_audit.inventory.missing import Missing
 from ecr_audit.publication import newest, publications
 from ecr_audit.published_file import open_published
 from ecr_audit.settings import Settings
-from ecr_audit.text import age
+from ecr_audit.text import age, plain
 from ecr_audit.unread_values import nothing_changed, unread_sentences
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -124,7 +124,7 @@ class _Summary:
         if rows:
             table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "Error")
             for outcome, account_id, name, regions, code, _ in rows[:SHOWN]:
-                table.add_row(outcome, _account(account_id, name), regions, escape(code or ""))
+                table.add_row(outcome, _account(account_id, name), regions, escape(plain(code)))
             self._show(table, len(rows))
         for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):
             self._console.print(f"{escape(about)}: {advice.fix}", style="dim")
@@ -237,7 +237,7 @@ class _Summary:
         )
         table = _table("Accounts with most findings", "Account", "Unit", "Findings", "Oldest")
         for account_id, name, ou_path, findings, *oldest in rows:
-            table.add_row(_account(account_id, name), escape(ou_path or ""), f"{findings:,}", age(*oldest))
+            table.add_row(_account(account_id, name), escape(plain(ou_path)), f"{findings:,}", age(*oldest))
         self._console.print(table)
 
     def _show(self, table: Table, total: int) -> None:
@@ -290,8 +290,7 @@ NUMERIC = {
 
 def _account(account_id: str, name: str | None) -> str:
     """Id and name; whatever a name holds is shown as text, on one line."""
-    shown = " ".join((name or "").split())
-    return f"{account_id} {escape(shown)}"
+    return f"{account_id} {escape(plain(name))}"
 
 
 def _print_next_steps(settings: Settings, console: Console) -> None:

@@ -1,7 +1,7 @@
 """A message, and how it is written so that no name in it does more than be read.
 
-Names, units, owner tags and reasons are other people's text. In a message they stand on one line, without what a
-terminal or a reader would act on, and not longer than LONGEST; each channel then escapes what it would take for markup.
+Names, units, owner tags and reasons are other people's text: in a message they are `plain` (text.py), and each channel
+then escapes what it would take for markup.
 """
 
 from __future__ import annotations
@@ -9,17 +9,8 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-# Characters of one name. ECR's and AWS's own are shorter; tags are not.
-LONGEST = 120
-
 # Of a subject: SNS takes no more (Publish, Amazon SNS API Reference).
 _SUBJECT = 100
-
-
-def plain(text: str | None) -> str:
-    """Other people's text on one line, without control, formatting and private characters; shortened if it is long."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text or "").split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 @dataclass(frozen=True)

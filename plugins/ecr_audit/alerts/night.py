@@ -9,10 +9,11 @@ from typing import Any
 
 import duckdb
 
-from ecr_audit.alerts.message import Message, plain
+from ecr_audit.alerts.message import Message
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.published_file import open_published
+from ecr_audit.text import plain
 from ecr_audit.unread_values import unread_sentences
 from ecr_audit.warehouse import read_statement
 

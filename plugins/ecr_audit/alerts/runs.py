@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ecr_audit.alerts.message import Message, plain
+from ecr_audit.alerts.message import Message
+from ecr_audit.text import plain
 
 # What a red run means to who reads the message, where that is not plain.
 _MEANS = {

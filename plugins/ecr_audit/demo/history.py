@@ -28,6 +28,7 @@ from ecr_audit.publish import publish
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.storage import LakeError
+from ecr_audit.terminal import print_error
 from ecr_audit.waivers import load_waivers
 
 RUN_ID = "demo-history"
@@ -195,7 +196,7 @@ def main() -> int:
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
         publication = publish(lake, catalog, publications(settings), owner_tags=settings.owner_tags)
     except (FinalError, LakeError) as fault:
-        sys.stderr.write(f"{fault}\n")
+        print_error(fault)
         return 1
     sys.stdout.write(f"{len(dates)} nights, {dates[0]} to {dates[-1]}. Published: {publication.address}\n")
     return 0

@@ -170,7 +170,7 @@ def _busy(request: Request, fault: Any) -> Response:
 
 
 def _too_slow(request: Request, fault: Exception) -> Response:
-    log.warning("A query was stopped after %s: %s", fault, request.url.path)
+    log.warning("A query was stopped after %s: %r", fault, request.url.path)
     what_to_do = (
         f"It was stopped after {fault}, since others use this server, too. Ask for less at a time, with a filter; or"
         " query the published file itself, as docs/analysts.md shows."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_audit.alerts.message import Message, plain
+from ecr_audit.alerts.message import Message
+from ecr_audit.text import plain
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Other people's text on the terminal: ESC and the like from names and messages arrive as blanks."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+import ecr_audit
+from ecr_audit import publication
+from ecr_audit.publish import publish
+from ecr_audit.report import print_summary
+from ecr_audit.settings import load_settings
+from ecr_audit.terminal import PlainConsole, open_console
+from ecr_audit.text import printable
+
+DAY = date(2026, 11, 1)
+AUDIT = Path(ecr_audit.__file__).parents[2] / "bin" / "audit.py"
+
+# Clears the screen, sets the title, moves up, writes to the clipboard, a C1 control, a reversal, a bell, a backspace.
+HARM = (
+    "a\x1b[2Jb\x1b]0;owned\x07c\x1b[1Ad\x1b]52;c;eA==\x07e\x9b31mf\u202egnp.exe"
+    "\u2066\x08\x7f\u200b\r\u2028\ufeff\U000e0041z"
+)
+
+
+def shown(output: str) -> str:
+    """What is left without rich's own colours: only text and line breaks."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    assert all(each.isprintable() or each == "\n" for each in text), ascii(text)
+    return text
+
+
+def table(text: str) -> Table:
+    made = Table(escape(text), title=escape(text))
+    made.add_row(escape(text))
+    return made
+
+
+@pytest.mark.parametrize(
+    "print_it",
+    [
+        lambda console: console.print(escape(HARM)),
+        lambda console: console.print(HARM, markup=False, style="red"),
+        lambda console: console.print(f"[bold red]{escape(HARM)}[/]", soft_wrap=True),
+        lambda console: console.print(Text(HARM, "bold")),
+        lambda console: console.print(table(HARM)),
+        lambda console: console.print(Panel(Text(HARM))),
+        lambda console: console.print({"name": [HARM]}),
+        lambda console: console.print(ValueError(HARM)),
+        lambda console: console.rule(escape(HARM)),
+    ],
+)
+@pytest.mark.parametrize("color", [None, "truecolor"])
+def test_whatever_is_printed_is_text(print_it: Callable[[Console], None], color: Any) -> None:
+    output = io.StringIO()
+    print_it(PlainConsole(file=output, force_terminal=color is not None, color_system=color, width=500))
+    assert "gnp.exe" in shown(output.getvalue())
+
+
+def test_printable_keeps_text_and_its_length() -> None:
+    assert printable("zażółć 日本 x\ny") == "zażółć 日本 x\ny"
+    assert len(printable(HARM)) == len(HARM)
+    assert printable(HARM).isprintable()
+
+
+def test_the_summary(small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    small_lake.scan(
+        DAY,
+        accounts=[{"account_name": HARM, "ou_path": f"Root/{HARM}"}],
+        repositories=[{"repository_name": HARM, "tags": [("owner", HARM)]}],
+        scan_targets=[{"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_code": HARM}],
+    )
+    small_lake.judge(DAY)
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=small_lake.owner_tags)
+    output = io.StringIO()
+    print_summary(load_settings(), open_console(output))
+    assert shown(output.getvalue()).count("gnp.exe") >= 3
+
+
+@pytest.mark.parametrize("message", [HARM, f"line\n{HARM}", "", "\n"])
+def test_log_lines_of_the_audit(message: str) -> None:
+    spec = importlib.util.spec_from_file_location("audit_command", AUDIT)
+    assert spec and spec.loader
+    audit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(audit)
+    output = io.StringIO()
+    handler = audit._Progress(open_console(output))
+    handler.emit(logging.LogRecord("ecr_audit", logging.WARNING, "", 0, "%s", (message,), None))
+    assert shown(output.getvalue()).count("\n") == 1
+
+
+def test_an_error_of_the_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path / "\x1b[2J\u202e"))
+    assert publication.main() == 1
+    assert "is not there" in shown(capsys.readouterr().err)
