@@ -242,8 +242,7 @@ class S3Publications:
         if not published.database.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             # One downloads it, for all threads and processes of this machine.
-            with (self._cache / ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self._cache / LOCK):
                 if not published.database.exists():
                     self._keep(published)
         return published

@@ -8,7 +8,6 @@ place of the function whose name it bears.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import duckdb
 
 from ecr_audit.errors import FinalError
-from ecr_audit.sandbox import NO_EXTENSIONS, confine
+from ecr_audit.sandbox import NO_EXTENSIONS, confine, syntax_nodes
 from ecr_audit.untrusted_files import read_bytes
 
 # DuckDB's own mark in the header of its files, after a checksum of 8 bytes ("Internals: Storage", duckdb.org).
@@ -105,23 +104,20 @@ def _foreign(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     tables = {name for (name,) in connection.execute("SELECT table_name FROM system.main.duckdb_tables()").fetchall()}
     for name, sql, tree in connection.execute(_VIEWS).fetchall():
         # A name in quotes is none of ours, and could make the tree that of another text.
-        if not sql.startswith(_CREATE_VIEW.format(name)) or not _reads_tables_only(json.loads(tree), tables):
+        if not sql.startswith(_CREATE_VIEW.format(name)) or not _reads_tables_only(tree, tables):
             yield f"the view {name!r}"
     for (name,) in connection.execute(_COMPUTED).fetchall():
         yield f"the computed column {name!r}"
 
 
-def _reads_tables_only(tree: dict[str, Any], tables: set[str]) -> bool:
+def _reads_tables_only(tree: str, tables: set[str]) -> bool:
     """Whether a query, given as its syntax tree, reads these tables and calls no function in place of one."""
-    if tree["error"]:
+    try:
+        nodes = list(syntax_nodes(tree))
+    except ValueError:
         return False
-    ahead: list[Any] = [tree]
-    while ahead:
-        node = ahead.pop()
-        ahead += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        match node:
-            case {"type": "TABLE_FUNCTION" | "SHOW_REF"}:
-                return False
-            case {"type": "BASE_TABLE", "table_name": name} if name not in tables:
-                return False
-    return True
+    return not any(
+        node.get("type") in ("TABLE_FUNCTION", "SHOW_REF")
+        or (node.get("type") == "BASE_TABLE" and node.get("table_name") not in tables)
+        for node in nodes
+    )

@@ -1,12 +1,15 @@
 """What a DuckDB session may reach on this machine: the files that it was given, and nothing else.
 
 Whatever SQL a session runs, a view or a function in it may read any file that the process may read, write some, and
-fetch an extension from the internet. Neither a published file nor a policy's logic.sql has a reason to.
+fetch an extension from the internet. Neither a published file nor a policy's logic.sql has a reason to. A confined
+session does nothing of it; but some functions that may not write end the process instead, so that both are also looked
+at before they run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,19 @@ def confine(
     connection.execute(f"SET allowed_directories = {_list(folders)}")
     connection.execute("SET enable_external_access = FALSE")
     connection.execute("SET lock_configuration = TRUE")
+
+
+def syntax_nodes(serialized: str) -> Iterator[dict[str, Any]]:
+    """Every node of a query as json_serialize_sql gives it. Raises ValueError when it is not a query."""
+    tree = json.loads(serialized)
+    if tree["error"]:
+        raise ValueError(tree["error_message"])
+    ahead: list[Any] = [tree]
+    while ahead:
+        node = ahead.pop()
+        ahead += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        if isinstance(node, dict):
+            yield node
 
 
 def _list(paths: Iterable[str | Path]) -> str:

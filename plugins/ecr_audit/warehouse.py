@@ -30,6 +30,7 @@ import pyarrow as pa
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, SnapshotWriter
 from ecr_audit.repeated_keys import may_repeat_keys, merge_repeated_keys
+from ecr_audit.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.storage import LakeError
@@ -83,7 +84,8 @@ class Warehouse:
         self._folder = folder
         # How many rows of each table are not shown, see `add_stage`.
         self.left_out: dict[str, int] = {}
-        self.connection = duckdb.connect()
+        self._files: list[str] = []
+        self.connection = duckdb.connect(config=dict(NO_EXTENSIONS))
         self.connection.execute("SET memory_limit = $memory", {"memory": limits.memory})
         self.connection.execute("SET threads = $threads", {"threads": limits.threads})
         self.connection.execute("SET temp_directory = $folder", {"folder": str(folder / "spill")})
@@ -145,6 +147,7 @@ class Warehouse:
         self._show_file(name, table, path, self.snapshot_date, SCHEMA_VERSION)
 
     def _show_file(self, name: str, table: LakeTable, path: Path, snapshot_date: date, version: int) -> None:
+        self._files.append(str(path))
         self.set_variable(f"{name}_file", str(path))
         self.set_variable(f"{name}_date", snapshot_date)
         slice_of_accounts = (
@@ -198,6 +201,10 @@ class Warehouse:
         self.connection.register("given_rows", rows)
         self.connection.execute(f"CREATE TABLE {name} AS FROM given_rows")
         self.connection.unregister("given_rows")
+
+    def confine(self, folder: Path) -> None:
+        """Limit the session, for good, to the tables that it shows by now, and to a folder to write to."""
+        confine(self.connection, files=self._files, folders=[folder])
 
     def show_accounts(self, after: str = "", up_to: str = "~") -> None:
         """Limit the large tables to the accounts `after` < id <= `up_to`; without arguments show all again.

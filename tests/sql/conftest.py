@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from ecr_audit.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, LakeTable
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -43,10 +44,12 @@ def lake_repository(**columns: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=dict(NO_EXTENSIONS)) as connection:
         connection.execute("CREATE SCHEMA lake; CREATE SCHEMA staging")
         connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
         connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
+        # As a policy's logic.sql is evaluated: what it may not reach there, its cases may not either.
+        confine(connection)
         yield connection
 
 

@@ -92,6 +92,40 @@ def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_la
     assert small_lake.lake.files("_staging") == []
 
 
+# What a SELECT may do beside reading tables. In place of {}, a path of the machine.
+REACHES = {
+    "FROM read_text('{}')": "calls read_text. A policy judges staging.repositories",
+    "FROM query('FROM read_text(''{}'')')": "calls query",
+    "FROM enable_logging(storage = 'file', storage_path = '{}')": "calls enable_logging",
+    "FROM enable_profiling(save_location = '{}')": "calls enable_profiling",
+    "FROM json_execute_serialized_sql('{{}}')": "calls json_execute_serialized_sql",
+    "FROM duckdb_settings()": "calls duckdb_settings",
+    "FROM '{}.csv'": "Permission Error: Cannot access file",
+    "FROM 'http://127.0.0.1:1/x.parquet'": "Permission Error: Cannot access file",
+}
+
+
+@pytest.mark.parametrize("reach", REACHES)
+def test_a_policy_reaches_no_file_and_no_network(small_lake: Any, tmp_path: Path, reach: str) -> None:
+    small_lake.scan(DAY_1, repositories=[{}])
+    secret = tmp_path / "secret"
+    secret.with_suffix(".csv").write_text("a\n1\n")
+    secret.write_text("secret")
+    logic = f"{VERDICT}WHERE (SELECT count(*) FROM ({reach.format(secret)})) >= 0"
+    with pytest.raises(PolicyError) as caught:
+        evaluate(small_lake.lake, with_logic(small_lake.catalog, logic), DAY_1, owner_tags=())
+    assert f"{POLICY}" in str(caught.value)
+    assert REACHES[reach] in str(caught.value)
+
+
+def test_a_policy_may_call_functions_of_its_own_values(small_lake: Any) -> None:
+    small_lake.scan(DAY_1, repositories=[{}])
+    logic = f"{VERDICT}WHERE (SELECT max(i) FROM range(3) AS t(i), unnest([1, 2]) AS u(j), json_each('[1]')) = 2"
+    small_lake.catalog = with_logic(small_lake.catalog, logic)
+    small_lake.judge(DAY_1)
+    assert history(small_lake, DAY_1)[0] == "COMPLIANT"
+
+
 def test_a_policy_that_keeps_its_contract_is_taken(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     small_lake.catalog = with_logic(small_lake.catalog, VERDICT)

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ecr_audit.lake import Lake
@@ -120,3 +121,26 @@ def test_a_fault_in_sql_names_its_file(small_lake: Any, sql: str) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1) as warehouse, pytest.raises(WarehouseError, match=r"marts/x.sql: "):
         warehouse.query(parse_statement("marts/x.sql", sql))
+
+
+def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake: Any, tmp_path: Path) -> None:
+    """Also through a link, as where the lake is on a larger disk."""
+    real = tmp_path / "disk"
+    Path(small_lake.lake.root).mkdir()
+    Path(small_lake.lake.root).rename(real)
+    Path(small_lake.lake.root).symlink_to(real)
+    small_lake.scan(DAY_1, repositories=[{}, {"repository_name": "b"}])
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with open_warehouse(small_lake.lake, small_lake.catalog, DAY_1, purpose="test") as warehouse:
+        warehouse.confine(folder)
+        rows = parse_statement("rows", "SELECT repository_name FROM lake.repositories ORDER BY ALL")
+        assert warehouse.query(rows).to_pylist() == [{"repository_name": "app"}, {"repository_name": "b"}]
+        warehouse.write(rows, folder / "rows.parquet")
+        with pytest.raises(WarehouseError, match="Permission Error"):
+            warehouse.write(rows, tmp_path / "rows.parquet")
+        for elsewhere in ("/etc/hostname", f"{small_lake.lake.root}/_commits/inventory/{DAY_1}.json"):
+            with pytest.raises(WarehouseError, match="Permission Error"):
+                warehouse.query(parse_statement("elsewhere", f"FROM read_text('{elsewhere}')"))
+        with pytest.raises(duckdb.InvalidInputException, match="locked"):
+            warehouse.connection.execute("SET enable_external_access = TRUE")

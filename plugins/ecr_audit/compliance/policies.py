@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
+from ecr_audit.sandbox import syntax_nodes
 from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, parse_statement
 
 COLUMNS = {
@@ -27,6 +28,9 @@ LEFT JOIN staging.repositories AS r ON r.repository_arn = a.object_id
 # DISAPPEARED, and these indexes, are the engine's: see sql/marts/policy_output.sql.
 STATUSES = ("COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE")
 RESERVED = (99, 399, 599)
+
+# The functions that logic.sql may call in place of a table.
+FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "unnest")
 
 _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED)}
 
@@ -101,6 +105,7 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
     path = _path(policy)
     try:
         logic = parse_statement(path, policy.logic_sql)
+        _require_no_files(warehouse, policy, logic)
         warehouse.create_view("staging.given_answers", logic)
         columns = warehouse.connection.execute("DESCRIBE staging.given_answers").fetchall()
         found = {name: kind for name, kind, *_ in columns}
@@ -115,6 +120,24 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset()))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
+
+
+def _require_no_files(warehouse: Warehouse, policy: Policy, logic: Statement) -> None:
+    """Raise PolicyError if logic.sql calls a table function that is not among FUNCTIONS.
+
+    In the session it could read and write no file; but to say what is wrong is better than DuckDB's error of access,
+    and after some of those functions the process cannot go on.
+    """
+    [(tree,)] = warehouse.connection.execute("SELECT json_serialize_sql($query)", {"query": logic.text}).fetchall()
+    try:
+        calls = [node["function"] for node in syntax_nodes(tree) if node.get("type") == "TABLE_FUNCTION"]
+    except ValueError as fault:
+        raise PolicyError(f"{policy.id} ({logic.path}): {fault}") from fault
+    if foreign := sorted({call["function_name"] for call in calls} - set(FUNCTIONS)):
+        raise PolicyError(
+            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy judges staging.repositories by what the"
+            f" tables of the session hold; of functions that return tables it may call {', '.join(FUNCTIONS)}"
+        )
 
 
 def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:

@@ -38,6 +38,7 @@ def evaluate(
         open_warehouse(lake, catalog, snapshot_date, purpose="evaluate", owner_tags=owner_tags) as warehouse,
         lake.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
+        warehouse.confine(scratch)
         verdicts = scratch / f"{POLICY_OUTPUT.name}.parquet"
         join_parts(list(_parts(warehouse, catalog, run_time, scratch)), verdicts)
         stage(lake, evaluation, verdicts)
