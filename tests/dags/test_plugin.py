@@ -48,6 +48,10 @@ def addresses(api_server: Any) -> list[tuple[str, str]]:
     ]
 
 
+# Methods that no route of the pages has.
+OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+
+
 def test_airflow_loads_the_plugin_and_no_module_of_the_library(airflow_database: None) -> None:
     from airflow import plugins_manager
 
@@ -70,6 +74,23 @@ def test_without_a_login_every_route_is_refused(api_server: Any) -> None:
 def test_a_user_without_a_role_is_refused(api_server: Any) -> None:
     for method, path in addresses(api_server):
         assert api_server.request(method, path, headers=token(None)).status_code == 403, f"{method} {path}"
+
+
+@pytest.mark.parametrize("role", [None, "viewer", "admin"])
+def test_no_role_changes_anything(api_server: Any, role: str | None) -> None:
+    headers = token(role) if role else {}
+    for path in sorted({path for _, path in addresses(api_server)}):
+        for method in OTHER_METHODS:
+            assert api_server.request(method, path, headers=headers).status_code in (401, 405), f"{method} {path}"
+
+
+@pytest.mark.parametrize("role", ["viewer", "user", "op", "admin"])
+def test_every_role_gets_an_answer_from_every_route(api_server: Any, role: str) -> None:
+    """Nothing has been published: a page says so, and none breaks."""
+    for method, path in addresses(api_server):
+        assert api_server.request(method, path, headers=token(role)).status_code in (200, 404, 422, 503), (
+            f"{method} {path}"
+        )
 
 
 def test_a_viewer_sees_the_pages(api_server: Any) -> None:
