@@ -61,7 +61,7 @@ class Storage:
     def absolute(self, relative: str) -> str:
         """The whole name of a file or folder of the lake: a local path, or s3://bucket/key.
 
-        Raises LakeError if it leads elsewhere.
+        Raises LakeError for a path that leads elsewhere.
         """
         location = f"{self._base}/{relative}"
         if self.is_local and not is_inside(Path(location), Path(self._base)):
@@ -93,7 +93,7 @@ class Storage:
             return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def read(self, relative: str) -> bytes | None:
-        """The content of a small file, or its first MOST_BYTES + 1 bytes; None when there is no such file."""
+        """The content of a small file, as far as `parse_json` takes it; None when there is no such file."""
         with self._reporting(relative, "read"):
             if self._s3:
                 return self._s3.get(relative, MOST_BYTES + 1)
@@ -102,13 +102,11 @@ class Storage:
             except FileNotFoundError:
                 return None
 
-    def read_document(self, relative: str, model: TypeAdapter[T]) -> T:
-        """A JSON document, as its model has it. Raises MissingFileError, and LakeError when it is anything else."""
+    def read_document(self, relative: str, model: TypeAdapter[T]) -> T | None:
+        """A JSON document, as its model has it; None when there is no such file."""
         content = self.read(relative)
-        if content is None:
-            raise MissingFileError(f"'{self.absolute(relative)}' cannot be read (there is no such file)")
         try:
-            return parse_json(content, model)
+            return None if content is None else parse_json(content, model)
         except ValueError as fault:
             raise LakeError(f"{self.absolute(relative)}: not readable ({fault})") from fault
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake import SCHEMA_VERSION, Lake
 from ecr_audit.schemas import POLICY_OUTPUT
-from ecr_audit.storage import LakeError, MissingFileError
+from ecr_audit.storage import LakeError
 from ecr_audit.untrusted_files import parse_json
 
 _NOTE = "evaluation.json"
@@ -87,8 +86,8 @@ def unstage(lake: Lake, snapshot_date: str) -> None:
 def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
     """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
     folder = _folder(snapshot_date.isoformat())
-    with suppress(MissingFileError):
-        return f"{folder}/{POLICY_OUTPUT.name}.parquet", lake.read_document(f"{folder}/{_NOTE}", _EVALUATION)
+    if note := lake.read_document(f"{folder}/{_NOTE}", _EVALUATION):
+        return f"{folder}/{POLICY_OUTPUT.name}.parquet", note
     commit = lake.read_commit("compliance", snapshot_date)
     if commit is None:
         return None

@@ -203,15 +203,12 @@ def read_missing(targets: pa.Table) -> Missing:
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:
-    """The plan of an id. Raises PlanError when there is none, LakeError when its file is damaged."""
+    """The plan of an id. Raises PlanError when the lake has none, LakeError when its file is damaged."""
     if not _PLAN_ID.fullmatch(plan_id):
         raise PlanError(f"{plan_id[:100]!r} is not the id of a plan.")
-    try:
-        plan = lake.read_document(f"_staging/{plan_id}/plan.json", _PLAN)
-    except MissingFileError as fault:
-        raise PlanError(
-            f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made."
-        ) from fault
+    plan = lake.read_document(f"_staging/{plan_id}/plan.json", _PLAN)
+    if plan is None:
+        raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made.")
     if plan.plan_id != plan_id:
         raise LakeError(f"{lake.root}: the plan.json of {plan_id} is of another plan, {plan.plan_id[:100]!r}.")
     return plan
@@ -228,7 +225,7 @@ def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
     except MissingFileError as fault:
         raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
     except (OSError, pa.ArrowInvalid) as fault:
-        raise LakeError(f"{lake.absolute(plan.folder)}/{name}: cannot be read as Parquet ({fault})") from fault
+        raise LakeError(f"{lake.absolute(f'{plan.folder}/{name}')}: cannot be read as Parquet ({fault})") from fault
 
 
 def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
