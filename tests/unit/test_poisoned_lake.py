@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -9,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ecr_audit import checks, warehouse
 from ecr_audit.dictionary import load_dictionary
+from ecr_audit.lake import Lake
 from ecr_audit.publish import TABLES, publish
+from ecr_audit.schemas import CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES, LakeTable
 
 DAYS = [date(2026, 11, day) for day in range(1, 5)]
 FIRST, POISONED, NEXT, LAST = DAYS
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 NEW_CHECKS = ("one_row_per_account", "one_row_per_repository")
 WEB, APP = {"repository_name": "web"}, {"repository_name": "app"}
-# Deleted and created again since the night before; by its time of creation, a little before that (clock skew).
-RECREATED = {"created_at": datetime(2026, 10, 31, 12, tzinfo=UTC)}
+# Deleted and created again since the night before.
+RECREATED = {"created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
 
 
 @pytest.fixture
@@ -37,6 +42,18 @@ def older_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
             yield
 
     return started
+
+
+def double(lake: Lake, stage: str, day: date, table: LakeTable) -> None:
+    """Write every row of a committed file twice."""
+    commit = lake.read_commit(stage, day)
+    assert commit is not None
+    rows = pq.read_table(lake.location(commit, table), partitioning=None)
+    pq.write_table(pa.concat_tables([rows, rows]), lake.location(commit, table))
+    file = Path(lake.root, f"_commits/{stage}/{day}.json")
+    document = json.loads(file.read_text("utf-8"))
+    document["rows"][table.name] *= 2
+    file.write_text(json.dumps(document), "utf-8")
 
 
 def doubled_keys(database: Path) -> dict[str, int]:
@@ -63,39 +80,61 @@ def verdicts(small_lake: Any, day: date) -> dict[str, tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("twice", "tables"),
+    ("again", "tables"),
     [
-        # As the two pages had it, which may differ; and again the same.
-        ([APP, APP], {"policy_output", "repositories", "findings", "findings_history", "changes"}),
-        ([APP, {**APP, "image_tag_mutability": "IMMUTABLE"}], {"policy_output", "repositories", "changes"}),
-        (
-            [{**WEB, **RECREATED}, {**WEB, **RECREATED}],
-            {"policy_output", "repositories", "findings", "findings_history", "changes"},
-        ),
+        # As the two pages had it, the same or changed in between.
+        (APP, {"policy_output", "repositories", "findings", "findings_history", "changes"}),
+        ({**APP, "image_tag_mutability": "IMMUTABLE"}, {"policy_output", "repositories"}),
     ],
-    ids=["new", "differing", "recreated"],
+    ids=["same", "differing"],
 )
 def test_the_next_night_heals_a_night_that_was_published_doubled(
-    small_lake: Any, older_version: Callable[[], Any], tmp_path: Path, twice: list[dict[str, Any]], tables: set[str]
+    small_lake: Any, older_version: Callable[[], Any], tmp_path: Path, again: dict[str, Any], tables: set[str]
 ) -> None:
-    others = [WEB] if WEB["repository_name"] != twice[0]["repository_name"] else []
     with older_version():
         small_lake.scan(FIRST, repositories=[WEB])
         small_lake.judge(FIRST)
-        small_lake.scan(POISONED, repositories=[*others, *twice])
+        small_lake.scan(POISONED, repositories=[WEB, APP, again])
         small_lake.judge(POISONED)
         database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
     assert doubled_keys(database).keys() >= tables, "the lake is not poisoned as it was"
 
     for day in (NEXT, LAST):
-        small_lake.scan(day, repositories=[*others, twice[0]])
+        small_lake.scan(day, repositories=[WEB, APP])
         small_lake.judge(day)
         database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
         assert doubled_keys(database) == {}
-        started = FIRST if twice[0]["repository_name"] == "web" and "created_at" not in twice[0] else POISONED
-        expected = {twice[0]["repository_name"]: ("INCOMPLIANT", started, None)}
-        assert verdicts(small_lake, day) == expected | ({"web": ("INCOMPLIANT", FIRST, None)} if others else {})
+        assert verdicts(small_lake, day) == {
+            "app": ("INCOMPLIANT", POISONED, None),
+            "web": ("INCOMPLIANT", FIRST, None),
+        }
         assert small_lake.rows("changes", day) == []
+
+
+def test_histories_with_every_row_twice_are_published_with_one(small_lake: Any, tmp_path: Path) -> None:
+    """A finding that ended and one that began on a night whose repositories were committed twice."""
+    small_lake.scan(FIRST, repositories=[WEB])
+    small_lake.judge(FIRST)
+    small_lake.scan(POISONED, repositories=[{**WEB, **RECREATED}, APP])
+    small_lake.judge(POISONED)
+    sound = {table: len(small_lake.rows(table, POISONED)) for table in ("changes", "ended_findings")}
+    assert all(sound.values())
+    for stage, tables in (
+        ("inventory", (REPOSITORIES,)),
+        ("compliance", (POLICY_OUTPUT, CHANGES, ENDED_FINDINGS)),
+    ):
+        for table in tables:
+            double(small_lake.lake, stage, POISONED, table)
+
+    small_lake.scan(NEXT, repositories=[{**WEB, **RECREATED}, APP])
+    small_lake.judge(NEXT)
+    database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
+    assert doubled_keys(database) == {}
+    with duckdb.connect(database, read_only=True) as published:
+        count = "SELECT count(*) FROM changes WHERE snapshot_date = $night"
+        assert published.execute(count, {"night": POISONED}).fetchall() == [(sound["changes"],)]
+        ended = published.execute("SELECT count(*) FROM findings_history WHERE ended IS NOT NULL").fetchall()
+        assert ended == [(sound["ended_findings"],)]
 
 
 def test_a_doubled_repository_that_is_gone_disappears_once(
