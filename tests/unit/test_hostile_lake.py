@@ -90,7 +90,7 @@ def test_a_commit_names_its_own_files_and_nothing_else(small_lake: Any, damage: 
     small_lake.scan(DAY, repositories=[{}])
     path = Path(small_lake.lake.root, "_commits/inventory/2026-11-01.json")
     COMMITS[damage](path)
-    with pytest.raises(LakeError, match=f"^{path}: not a readable commit file") as refused:
+    with pytest.raises(LakeError, match=rf"{path}(: not a readable commit file|' cannot be read)") as refused:
         small_lake.lake.read_commit("inventory", DAY)
     assert len(str(refused.value)) < 1000
 
