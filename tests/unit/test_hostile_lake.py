@@ -90,7 +90,7 @@ def test_a_commit_names_its_own_files_and_nothing_else(small_lake: Any, damage: 
     small_lake.scan(DAY, repositories=[{}])
     path = Path(small_lake.lake.root, "_commits/inventory/2026-11-01.json")
     COMMITS[damage](path)
-    with pytest.raises(LakeError, match=f"^{path}: not a readable commit file|'{path}' cannot be read") as refused:
+    with pytest.raises(LakeError, match=rf"{path}(: not a readable commit file|' cannot be read)") as refused:
         small_lake.lake.read_commit("inventory", DAY)
     assert len(str(refused.value)) < 1000
 
@@ -152,7 +152,7 @@ def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> N
     path = Path(small_lake.lake.root, "_staging/compliance/2026-11-01/evaluation.json")
     NOTES[damage](path)
     # What is not a file does not count as a note.
-    with pytest.raises(Exception, match=r"evaluation\.json(: not readable|' cannot be read)|have not been judged"):
+    with pytest.raises(Exception, match=r"evaluation\.json: not readable|have not been evaluated|have not been judged"):
         roll_up(small_lake.lake, small_lake.catalog, DAY)
 
 

@@ -20,7 +20,7 @@ from ecr_audit.web.limits import Busy
 # Files that are being made or sent.
 FILES = 16
 # All of them together.
-MOST_BYTES = 4 << 30
+MOST_BYTES = 2 << 30
 
 # A receiver that takes nothing for so long is given up, and so is one that is slower than this in the end.
 IDLE_SECONDS = 30
