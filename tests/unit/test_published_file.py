@@ -185,5 +185,5 @@ def test_two_readers_of_one_process_share_a_file(database: Path) -> None:
 def test_published_files_are_opened_in_one_place() -> None:
     sources = [path for folder in ("plugins", "bin", "benchmarks", "dags") for path in (PROGRAM / folder).rglob("*.py")]
     found = {path.name: re.findall(r"duckdb\.connect\((?!config=|\))", path.read_text()) for path in sources}
-    # Elsewhere: in memory only.
-    assert [name for name, opened in found.items() if opened] == ["published_file.py"]
+    # Elsewhere: in memory only, or (bin/docs.py) what the program itself has published a moment before.
+    assert {name for name, opened in found.items() if opened} == {"published_file.py", "docs.py"}

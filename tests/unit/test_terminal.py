@@ -108,4 +108,4 @@ def test_an_error_of_the_shell(
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path / "\x1b[2J\u202e"))
     assert publication.main() == 1
-    assert "is not there" in shown(capsys.readouterr().err)
+    assert "contains an invisible character" in shown(capsys.readouterr().err)

@@ -57,14 +57,14 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
                 raise LakeError(f"{root}: other bytes come back than were written")
             doing = "deleted from"
             lake.remove_folder(_PROBES)
-        doing = "read"
-        dates = lake.snapshot_dates("inventory")
-        newest = lake.read_commit("inventory", dates[-1]) if dates else None
         if lake.is_local:
             base = Path(lake.absolute(""))
             folders = (base, *sorted(base.glob("*")), *sorted(base.glob("_commits/*")))
             if failed := check_folders(LAKE, folders, base / COMMIT_LOCK, fix):
                 return failed
+        doing = "read"
+        dates = lake.snapshot_dates("inventory")
+        newest = lake.read_commit("inventory", dates[-1]) if dates else None
     except Exception as error:  # the lake's, the disk's, or of the Airflow connection to AWS
         return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_of_time(str(error)) else fix)
     if newest is None:
