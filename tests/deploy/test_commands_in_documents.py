@@ -56,6 +56,7 @@ HOW = {
     r"airflow tasks clear": "tests/cluster/test_night.py",
     r"airflow ": "tried by hand, on SQLite and PostgreSQL; Airflow's own parser takes it below",
     r"kubectl create ": "needs a cluster; tried by hand with --dry-run=client",
+    r"kubectl apply ": "needs a cluster; tests/deploy/test_helm.py reads what is applied",
     r"docker (build|push) ": "needs a registry; tried by hand, with a local one",
     r"python3 -m venv ~/harlequin|~/harlequin/bin/": "fetches packages; what it showed stands below it",
 }

@@ -13,6 +13,7 @@ from ecr_audit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text(encoding="utf-8"))
+EXECUTION_API = ROOT / "deploy/helm/execution-api.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
 
 
@@ -86,14 +87,43 @@ def test_only_the_scheduler_gets_a_token_for_the_cluster() -> None:
     assert PAGES["allowPodLogReading"] is False
 
 
-def test_the_web_server_is_reached_by_airflow_and_the_ingress() -> None:
-    """With policies on and nobody named, the chart lets nobody in: no task would run."""
+def test_the_web_server_is_reached_by_the_ingress_alone() -> None:
+    """With policies on and nobody named, the chart lets nobody in."""
     assert VALUES["networkPolicies"] == {"enabled": True}
-    inner, outer = PAGES["networkPolicy"]["ingress"]["from"]
-    assert inner == {"podSelector": {"matchLabels": {"tier": "airflow"}}}
+    [outer] = PAGES["networkPolicy"]["ingress"]["from"]
     assert "namespaceSelector" in outer
     assert "--proxy-headers" in PAGES["args"][-1]
     assert "FORWARDED_ALLOW_IPS" in {each["name"] for each in PAGES["env"]}
+
+
+def test_tasks_ask_a_service_of_its_own() -> None:
+    """Which the chart's 1.22 does not have. Where they ask is where it listens, and what they ask is not served elsewhere."""
+    deployment, service, policy = yaml.safe_load_all(EXECUTION_API.read_text(encoding="utf-8"))
+    pod = deployment["spec"]["template"]
+    [container] = pod["spec"]["containers"]
+    port = service["spec"]["ports"][0]["port"]
+    asked = VALUES["config"]["core"]["execution_api_server_url"]
+    assert asked == f"http://{service['metadata']['name']}:{port}/execution/"
+    assert container["args"] == ["airflow", "api-server", "--apps", "execution"]
+    assert container["args"][-1] in COMPOSE["services"]["execution-api"]["command"]
+    assert "--apps core" in PAGES["args"][-1]
+    assert "--apps core" in COMPOSE["services"]["api-server"]["command"]
+    # The same image, keys and hardening as the chart's own pods.
+    given = VALUES["images"]["airflow"]
+    assert {each["image"] for each in (container, *pod["spec"]["initContainers"])} == {
+        f"{given['repository']}:{given['tag']}"
+    }
+    secrets = {each["valueFrom"]["secretKeyRef"]["name"] for each in container["env"] if "valueFrom" in each}
+    assert secrets == {VALUES["data"]["metadataSecretName"]}
+    assert pod["spec"]["securityContext"] == VALUES["securityContexts"]["pod"]
+    assert container["securityContext"] == VALUES["securityContexts"]["containers"]
+    assert (pod["spec"]["automountServiceAccountToken"], pod["spec"]["enableServiceLinks"]) == (False, False)
+    # Reached by Airflow's own pods, and nobody else.
+    selectors = (deployment["spec"]["selector"], {"matchLabels": service["spec"]["selector"]}, policy["spec"]["podSelector"])
+    assert all(selector == {"matchLabels": pod["metadata"]["labels"]} for selector in selectors)
+    [rule] = policy["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"tier": "airflow", "release": "ecr-audit"}}}]
+    assert rule["ports"] == [{"port": container["ports"][0]["containerPort"]}]
 
 
 def test_the_database_is_prepared_as_in_compose() -> None:
@@ -108,8 +138,7 @@ def test_airflow_is_told_what_compose_tells_it() -> None:
     by_compose = COMPOSE["x-airflow-settings"].keys() | {
         name for name, value in COMPOSE["x-watch-settings"].items() if value is not None
     }
-    of_the_chart = {"AIRFLOW__CORE__EXECUTOR", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"}
-    missing = by_compose - told - of_the_chart
+    missing = by_compose - told - {"AIRFLOW__CORE__EXECUTOR"}
     assert [name for name in missing if not name.startswith("AIRFLOW__CELERY__")] == []
 
 
