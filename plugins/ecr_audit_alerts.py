@@ -108,13 +108,14 @@ def check_channels() -> dict[str, str]:
 
 
 def _settings() -> AlertSettings:
-    """What sending takes, also when another setting is what a run failed of."""
-    from ecr_audit.settings import AlertSettings, SettingsError, load_settings
+    """What sending takes, also when a wrong setting is why a run failed."""
+    from ecr_audit.settings import SettingsError, load_alert_settings, load_settings
 
     try:
         return load_settings()
-    except SettingsError:
-        return AlertSettings()
+    except SettingsError as error:
+        log.error("%s", error)
+        return load_alert_settings()
 
 
 def _send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:

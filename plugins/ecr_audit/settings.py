@@ -268,6 +268,18 @@ def load_settings() -> Settings:
     return settings
 
 
+def load_alert_settings() -> AlertSettings:
+    """Read what sending an alert takes, also when other settings are wrong. A wrong one of its own counts as unset.
+
+    So a fault in one channel's setting does not cost the message over the others.
+    """
+    try:
+        return AlertSettings()
+    except ValidationError as fault:
+        unset: dict[str, Any] = {str(error["loc"][0]): "" for error in fault.errors()}
+        return AlertSettings(**unset)
+
+
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, Settings.model_fields, n=1)
     hint = (

@@ -214,10 +214,14 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
     assert "What is published cannot be looked at (PublicationError); the log says why" in second
 
 
-def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value"), [("CONCURRENCY", "lots"), ("ALERT_SNS_TOPIC_ARN", "alarms"), ("ALERT_EMAIL_TO", "nobody")]
+)
+def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
+    """Also when it is one of another channel's."""
     import ecr_audit_alerts
 
-    monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "lots")
+    monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
     ecr_audit_alerts.tell_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
     ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
     assert "ecr_inventory failed" in slack.slack[0]["text"]

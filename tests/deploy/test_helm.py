@@ -97,7 +97,7 @@ def test_the_web_server_is_reached_by_the_ingress_alone() -> None:
 
 
 def test_tasks_ask_a_service_of_its_own() -> None:
-    """Which the chart's 1.22 does not have. Where they ask is where it listens, and what they ask is not served elsewhere."""
+    """Which the chart's 1.22 does not have. They ask where it listens, and the UI's server does not answer them."""
     deployment, service, policy = yaml.safe_load_all(EXECUTION_API.read_text(encoding="utf-8"))
     pod = deployment["spec"]["template"]
     [container] = pod["spec"]["containers"]
@@ -119,7 +119,11 @@ def test_tasks_ask_a_service_of_its_own() -> None:
     assert container["securityContext"] == VALUES["securityContexts"]["containers"]
     assert (pod["spec"]["automountServiceAccountToken"], pod["spec"]["enableServiceLinks"]) == (False, False)
     # Reached by Airflow's own pods, and nobody else.
-    selectors = (deployment["spec"]["selector"], {"matchLabels": service["spec"]["selector"]}, policy["spec"]["podSelector"])
+    selectors = (
+        deployment["spec"]["selector"],
+        {"matchLabels": service["spec"]["selector"]},
+        policy["spec"]["podSelector"],
+    )
     assert all(selector == {"matchLabels": pod["metadata"]["labels"]} for selector in selectors)
     [rule] = policy["spec"]["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": {"tier": "airflow", "release": "ecr-audit"}}}]
