@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 # Seconds. Less than Docker waits for this program, so that it gets to print the reason.
@@ -49,7 +50,7 @@ def _api_server(command: list[str]) -> None:
     apps = command[command.index("--apps") + 1] if "--apps" in command else "all"
     if apps in ("all", "core"):
         path = urlsplit(os.environ.get("AIRFLOW__API__BASE_URL", "")).path.rstrip("/")
-        _get(f"http://localhost:{_port('API__PORT', 8080)}{path}/api/v2/version")
+        _get_json(f"http://localhost:{_port('API__PORT', 8080)}{path}/api/v2/version")
     if apps in ("all", "execution"):
         _execution_api()
 
@@ -75,14 +76,14 @@ def _scheduler(_: list[str]) -> None:
 def _monitored(command: list[str]) -> None:
     """The parts without a port: the API server knows when each was last heard of."""
     part = next(word for word in command if word in MONITORED)
-    state = json.loads(_get(f"{os.environ['API_SERVER']}/api/v2/monitor/health"))[MONITORED[part]]["status"]
+    state = _get_json(f"{os.environ['API_SERVER']}/api/v2/monitor/health")[MONITORED[part]]["status"]
     if state != "healthy":
         raise Unhealthy(f"the {part} is {state}")
 
 
 def _execution_api() -> None:
     """By the very address that the workers have."""
-    _get(f"{os.environ['AIRFLOW__CORE__EXECUTION_API_SERVER_URL'].rstrip('/')}/health")
+    _get_json(f"{os.environ['AIRFLOW__CORE__EXECUTION_API_SERVER_URL'].rstrip('/')}/health")
 
 
 PARTS = {
@@ -96,6 +97,14 @@ PARTS = {
 
 def _port(setting: str, default: int) -> str:
     return os.environ.get(f"AIRFLOW__{setting}", str(default))
+
+
+def _get_json(address: str) -> Any:
+    """The document there. Raises Unhealthy for anything else: the UI answers every address with its first page."""
+    try:
+        return json.loads(_get(address))
+    except ValueError as error:
+        raise Unhealthy(f"{address} answers with something else than JSON") from error
 
 
 def _get(address: str) -> bytes:

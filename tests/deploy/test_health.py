@@ -36,7 +36,8 @@ class Server:
                 server.asked.append(self.path)
                 self.send_response(server.statuses.get(self.path, 200) if self.path in server.answers else 404)
                 self.end_headers()
-                self.wfile.write(json.dumps(server.answers.get(self.path)).encode())
+                answer = server.answers.get(self.path)
+                self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -116,6 +117,13 @@ def test_a_worker_needs_the_execution_api_before_it_needs_its_queue(server: Serv
     done = server.check("celery", "worker", AIRFLOW__CELERY__BROKER_URL="redis://127.0.0.1:1/0")
     assert done.returncode == 1
     assert f"http://127.0.0.1:{server.port}/execution/health answers 404" in done.stdout
+
+
+def test_the_first_page_of_the_ui_is_not_the_execution_api(server: Server) -> None:
+    """The UI's server answers with it, and 200, whatever the address."""
+    server.answers["/execution/health"] = b"<!doctype html>"
+    done = server.check("api-server", "--apps", "execution")
+    assert (done.returncode, "/execution/health answers with something else than JSON" in done.stdout) == (1, True)
 
 
 def test_nobody_there_is_not_healthy_either(server: Server) -> None:
