@@ -14,9 +14,11 @@ from airflow.api_fastapi.core_api.security import bearer_scheme, get_user, requi
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials
 
+from ecr_audit.web.api import ndjson
+
 log = logging.getLogger(__name__)
 
-# What takes findings along, out of reach of any login.
+# What takes findings along, out of reach of any login; so does a whole list as NDJSON.
 DOWNLOADS = (".csv", ".xlsx")
 
 _may_see_plugins = requires_access_view(AccessView.PLUGINS)
@@ -35,6 +37,6 @@ async def _user(
 def login(request: Request, user: Annotated[BaseUser, Depends(_user)]) -> None:
     """The dependency of every route of the pages. HTTPException 401 without a login, 403 without the permission."""
     _may_see_plugins(request, user)
-    if request.url.path.endswith(DOWNLOADS):
+    if request.url.path.endswith(DOWNLOADS) or ndjson.is_asked(request):
         # The query, which is still encoded, says of what: one line, whatever is in it.
         log.info("Download by %r: %s?%s", user.get_name(), request.url.path, request.url.query)

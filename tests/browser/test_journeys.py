@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -17,7 +22,11 @@ from playwright.sync_api import Page, expect
 from ecr_audit.web.urls import PREFIX
 from support.processes import PATIENCE
 
+from .conftest import PASSWORDS, VIEWER
+
 pytestmark = pytest.mark.browser
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "pages.md"
 
 
 def test_the_navigation_leads_to_the_pages(open_browser: Callable[..., Page]) -> None:
@@ -172,6 +181,29 @@ def test_what_is_filtered_is_downloaded(open_browser: Callable[..., Page], tmp_p
         page.get_by_role("link", name="Excel").click()
     download.value.save_as(tmp_path / "findings.xlsx")
     assert "Findings" in openpyxl.load_workbook(tmp_path / "findings.xlsx", read_only=True).sheetnames
+
+
+def test_the_commands_of_the_document_ask_the_api(site: str) -> None:
+    """As docs/pages.md has them: a token, then a list as NDJSON, which curl hands to DuckDB."""
+    commands = re.search(r"^## The JSON API$.*?^```sh\n(.*?)^```", DOCUMENT.read_text("utf-8"), flags=re.M | re.S)
+    assert commands
+    login = json.dumps({"username": VIEWER, "password": PASSWORDS[VIEWER]})
+    script = commands[1].replace("https://<airflow>", site)
+    script = script.replace('{"username": "…", "password": "…"}', login).replace("duckdb -c", "duckdb -csv -c")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        shell = ["bash", "-e", "-c", script]
+        return subprocess.run(shell, capture_output=True, text=True, env=environment, timeout=PATIENCE)
+
+    done = run(script)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [*rows[0]] == ["region", "findings"]
+    assert len(rows) > 3
+    refused = run(script.replace("Bearer $TOKEN", "Bearer x"))
+    assert refused.returncode != 0
+    assert "401" in refused.stderr
 
 
 def test_the_command_that_mends_is_copied(open_browser: Callable[..., Page]) -> None:

@@ -100,11 +100,17 @@ def test_a_viewer_sees_the_pages(api_server: Any) -> None:
     assert "Nothing has been published yet" in page.text
 
 
-@pytest.mark.parametrize("name", ["findings.csv", "findings.xlsx"])
-def test_a_download_is_logged_with_who_asked(api_server: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("name", "accept"),
+    [("findings.csv", "*/*"), ("findings.xlsx", "*/*"), ("api/v1/findings", "application/x-ndjson")],
+)
+def test_a_download_is_logged_with_who_asked(
+    api_server: Any, name: str, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = {"Accept": accept}
     with caplog.at_level("INFO", "ecr_audit_login"):
-        api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer"))
-        api_server.get(f"{PREFIX}/{name}", headers=token(None))
+        api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer") | asked)
+        api_server.get(f"{PREFIX}/{name}", headers=token(None) | asked)
         api_server.get(f"{PREFIX}/", headers=token("viewer"))
     told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_login"]
     assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]

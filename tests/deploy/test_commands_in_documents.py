@@ -30,7 +30,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What a command matches first says how it is known to work: the test that runs it, or why none does.
 HOW = {
     # The shell's own, and what only moves files about.
-    r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|LAKE_BUCKET|NIGHT=|UI_|umask ": "sets something for the commands after it",
+    r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|LAKE_BUCKET|NIGHT=|UI_|umask |set ": "sets something for what follows",
     r"make audit$": "tests/dags/test_audit_command.py",
     r"make demo-history": "tests/unit/demo/test_history.py",
     r"make (pages|up)$": "tests/browser/conftest.py",
@@ -41,6 +41,7 @@ HOW = {
     r"make sbom": "tests/deploy/test_sbom.py",
     r"make pin-images": "tests/deploy/test_pin_images.py",
     r"make advisories": "needs the advisories of PyPI; tests/deploy/test_makefile.py looks at its command",
+    r"curl .*(auth/token|api/v1/findings)|jq ": "tests/browser/test_journeys.py",
     r"curl .*auth/login|grep ": "needs a proxy; tests/cluster/test_night.py asks for the same",
     r"docker network inspect": "tried by hand, with a Docker engine",
     r"make secrets": "tests/deploy/test_compose.py",
@@ -216,7 +217,8 @@ CHECKS: dict[str, Any] = {
     "python3": _python,
     "duckdb": _duckdb,
     **dict.fromkeys(
-        ("export", "cd", "cp", "mv", "rm", "kubectl", "pip", "harlequin", "umask", "psql", "curl", "grep"), _others
+        ("export", "cd", "set", "cp", "mv", "rm", "kubectl", "pip", "harlequin", "umask", "psql", "curl", "grep", "jq"),
+        _others,
     ),
     "promtool": _named_files,
     **dict.fromkeys(("pg_dump", "pg_restore", "createdb", "dropdb"), _others),

@@ -55,10 +55,10 @@ class Page:
         """How many snapshots are due by now that the publication does not show."""
         return nights_missed(self.publication.snapshot_date, datetime.now(UTC))
 
-    def send(self, make: Callable[[Path], None], filename: str) -> SpooledFile:
+    def send(self, make: Callable[[Path], None], filename: str, media_type: str | None = None) -> SpooledFile:
         """A file that is made first; see `Spool.send`."""
         spool: Spool = self.request.app.state.spool
-        return spool.send(make, filename)
+        return spool.send(make, filename, media_type)
 
     def render(self, template: str, **context: Any) -> HTMLResponse:
         """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""

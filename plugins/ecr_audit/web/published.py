@@ -229,3 +229,8 @@ def statement(name: str) -> str:
     """The text of a query. Where it says {other/query}, the text of that one stands, in parentheses."""
     text = (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")
     return re.sub(r"\{([a-z_/]+)\}", lambda named: f"(\n{statement(named[1])}\n)", text)
+
+
+def unsorted(name: str) -> str:
+    """The same without the ORDER BY in its last line, for what is too much to sort: rows come as they are read."""
+    return re.sub(r"\nORDER BY .*\n?\Z", "", statement(name))

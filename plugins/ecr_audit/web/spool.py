@@ -38,8 +38,11 @@ class Spool:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def send(self, make: Callable[[Path], Any], filename: str) -> SpooledFile:
-        """Have a file made, at a path with the ending of its name, and send it. Raises Busy, and what `make` raises."""
+    def send(self, make: Callable[[Path], Any], filename: str, media_type: str | None = None) -> SpooledFile:
+        """Have a file made, at a path with the ending of its name, and send it. Raises Busy, and what `make` raises.
+
+        `media_type`: where the ending does not say it.
+        """
         with self._lock:
             if self._files >= FILES:
                 raise Busy(f"{FILES} files are being sent already.")
@@ -52,7 +55,7 @@ class Spool:
                     raise Busy("The files that are being sent take all the space that they may. Ask for fewer rows.")
                 size = path.stat().st_size
                 self._bytes += size
-            return SpooledFile(path, filename, lambda: self._forget(path, size))
+            return SpooledFile(path, filename, lambda: self._forget(path, size), media_type)
         except BaseException:
             self._forget(path, size)
             raise
@@ -70,8 +73,8 @@ class SpooledFile(FileResponse):
     # Airflow compresses what is smaller than 128 KiB in the event loop, and the rest in a thread.
     chunk_size = 256 * 1024
 
-    def __init__(self, path: Path, filename: str, done: Callable[[], None]) -> None:
-        super().__init__(path, filename=filename, stat_result=path.stat())
+    def __init__(self, path: Path, filename: str, done: Callable[[], None], media_type: str | None = None) -> None:
+        super().__init__(path, filename=filename, media_type=media_type, stat_result=path.stat())
         self._seconds = IDLE_SECONDS + path.stat().st_size / SLOWEST_BYTES_A_SECOND
         self._done = done
 

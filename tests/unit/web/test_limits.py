@@ -18,7 +18,9 @@ from fastapi.testclient import TestClient
 from ecr_audit.publication import Publications, Published
 from ecr_audit.web import published as published_module
 from ecr_audit.web import spool as spool_module
+from ecr_audit.web.api import ndjson
 from ecr_audit.web.limits import Busy, Turns
+from ecr_audit.web.pages import findings
 from ecr_audit.web.published import NewestPublication, TooSlow
 from ecr_audit.web.spool import Spool, SpooledFile
 
@@ -77,7 +79,12 @@ def test_whoever_would_wait_too_long_is_refused_at_once_and_then_not_any_more() 
 
 @pytest.mark.parametrize(
     ("turns", "refused", "answered"),
-    [("page_turns", "/findings", "/findings.csv"), ("download_turns", "/findings.csv", "/findings")],
+    [
+        ("page_turns", "/findings", "/findings.csv"),
+        ("download_turns", "/findings.csv", "/findings"),
+        ("page_turns", "/api/v1/findings", "/api/v1/findings?format=ndjson"),
+        ("download_turns", "/api/v1/findings?format=ndjson", "/api/v1/findings?format=json"),
+    ],
 )
 def test_busy_pages_say_so_and_downloads_are_apart(
     client: TestClient, pages: FastAPI, published: Callable[..., None], turns: str, refused: str, answered: str
@@ -92,13 +99,14 @@ def test_busy_pages_say_so_and_downloads_are_apart(
     assert client.get(refused).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/coverage", "/api/v1/coverage", "/findings.csv"])
+@pytest.mark.parametrize("path", ["/coverage", "/api/v1/coverage", "/findings.csv", "/api/v1/coverage?format=ndjson"])
 def test_a_query_that_takes_too_long_is_stopped(
     client: TestClient, published: Callable[..., None], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     published(repositories=[{}])
     monkeypatch.setattr(published_module, "QUERY_SECONDS", 0.05)
-    monkeypatch.setattr(published_module, "DOWNLOAD_SECONDS", 0.05)
+    for module in (findings, ndjson):
+        monkeypatch.setattr(module, "DOWNLOAD_SECONDS", 0.05)
     whole = published_module.statement
     endless = "SELECT asked.* FROM (\n{}\n) AS asked, range(1_000_000_000_000) AS endless WHERE hash(endless.range) = 0"
     monkeypatch.setattr(published_module, "statement", lambda name: endless.format(whole(name)))
@@ -186,9 +194,9 @@ def test_nothing_is_held_while_a_file_is_sent(
         await call(self, *given)
 
     monkeypatch.setattr(SpooledFile, "__call__", look)
-    for path in ("/findings.csv", "/findings.xlsx"):
+    for path in ("/findings.csv", "/findings.xlsx", "/api/v1/findings?format=ndjson"):
         assert client.get(path).status_code == 200
-    assert seen == [(0, 2), (0, 2)]
+    assert seen == [(0, 2), (0, 2), (0, 2)]
     assert list(pages.state.spool.folder.iterdir()) == []
 
 

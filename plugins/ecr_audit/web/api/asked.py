@@ -48,6 +48,12 @@ class Asked(BaseModel):
         description="Only of this version of what is published, as `next` asks: 410 when another has taken its place.",
     )
 
+    format: Literal["json", "ndjson"] | None = Field(
+        None,
+        description="`json`: a page of the list; `ndjson`: the whole list, a record a line, without `page`, `size` and"
+        " `sort`. Without it: as the Accept header says, else JSON.",
+    )
+
     _without_empty = model_validator(mode="before")(without_empty)
 
 

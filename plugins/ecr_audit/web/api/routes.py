@@ -1,21 +1,24 @@
-"""What can be asked. Every list comes in pages, and every answer is of one publication."""
+"""What can be asked. A list comes in pages, or whole as NDJSON, and every answer is from one publication."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ValidationError
 
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.web.api import asked as parameters
-from ecr_audit.web.api import records
+from ecr_audit.web.api import ndjson, records
 from ecr_audit.web.api.asked import Asked
+from ecr_audit.web.api.ndjson import ListDep
 from ecr_audit.web.aws_console import repository_address
 from ecr_audit.web.findings_query import must_exist, unit_path, unknown_name
 from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy
 from ecr_audit.web.published import Row, Unreadable
+from ecr_audit.web.spool import SpooledFile
 
 PREFIX = "/api/v1"
 
@@ -36,6 +39,20 @@ router = APIRouter(
 
 Item = TypeVar("Item", bound=records.Record)
 Model = TypeVar("Model", bound=BaseModel)
+Answer = TypeVar("Answer", bound=Callable[..., object])
+
+# What a list answers with: a page of it as JSON, or all of it as NDJSON.
+Listed: TypeAlias = BaseModel | SpooledFile
+
+
+def list_at(path: str, tag: str, record: type[records.Record]) -> Callable[[Answer], Answer]:
+    """A route of a list, which the OpenAPI document describes in both formats."""
+    return router.get(
+        path,
+        tags=[tag],
+        response_model=records.Part[record],  # type: ignore[valid-type]
+        responses={200: {"content": ndjson.content(record), "headers": ndjson.HEADERS}},
+    )
 
 
 @router.get("/publication", tags=["Publication"])
@@ -68,11 +85,13 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
     )
 
 
-@router.get("/findings", tags=["Findings"])
-def findings(page: PageDep, asked: Annotated[parameters.FindingsAsked, Query()]) -> records.Part[records.Finding]:
+@list_at("/findings", "Findings", records.Finding)
+def findings(page: ListDep, asked: Annotated[parameters.FindingsAsked, Query()]) -> Listed:
     """Repositories that are incompliant, or were when last seen; the filters are those of the findings page."""
     _require_version(page, asked)
     given = asked.parameters(page)
+    if ndjson.is_asked(page.request):
+        return ndjson.send_whole(page, records.Finding, "findings/download", given)
     count = page.rows("findings/count", **given)[0]["findings"]
     rows = page.rows(
         "findings/findings", **given, sort=asked.sort, size=asked.size, offset=(asked.page - 1) * asked.size
@@ -80,12 +99,13 @@ def findings(page: PageDep, asked: Annotated[parameters.FindingsAsked, Query()])
     return _part(page, records.Finding, asked, count, rows)
 
 
-@router.get("/repositories", tags=["Repositories"])
-def repositories(
-    page: PageDep, asked: Annotated[parameters.RepositoriesAsked, Query()]
-) -> records.Part[records.Repository]:
+@list_at("/repositories", "Repositories", records.Repository)
+def repositories(page: ListDep, asked: Annotated[parameters.RepositoriesAsked, Query()]) -> Listed:
     """All repositories, by account, region and name."""
     given = _filters(page, asked)
+    if ndjson.is_asked(page.request):
+        every = given | {"page_size": None, "page_offset": 0}
+        return ndjson.send_whole(page, records.Repository, "api/repositories", every)
     count = page.publication.count("api/repositories_matching", **given)
     rows = page.rows("api/repositories", **given, page_size=asked.size, page_offset=(asked.page - 1) * asked.size)
     return _part(page, records.Repository, asked, count, rows)
@@ -110,88 +130,86 @@ def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
     )
 
 
-@router.get("/ous", tags=["Organization"])
-def ous(page: PageDep, asked: Annotated[parameters.UnitsAsked, Query()]) -> records.Part[records.Unit]:
+@list_at("/ous", "Organization", records.Unit)
+def ous(page: ListDep, asked: Annotated[parameters.UnitsAsked, Query()]) -> Listed:
     """Organizational units in the order of the tree; each counts those below it."""
     return _list(page, "api/ous", records.Unit, asked)
 
 
-@router.get("/accounts", tags=["Organization"])
-def accounts(page: PageDep, asked: Annotated[parameters.AccountsAsked, Query()]) -> records.Part[records.Account]:
+@list_at("/accounts", "Organization", records.Account)
+def accounts(page: ListDep, asked: Annotated[parameters.AccountsAsked, Query()]) -> Listed:
     """Accounts and how they fare under a policy."""
     return _list(page, "api/accounts", records.Account, asked)
 
 
-@router.get("/owners", tags=["Organization"])
-def owners(page: PageDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> records.Part[records.Owner]:
+@list_at("/owners", "Organization", records.Owner)
+def owners(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
     """Owners, and accounts with what no tag names an owner of, and how their repositories fare under a policy."""
     return _list(page, "api/owners", records.Owner, asked)
 
 
-@router.get("/regions", tags=["Organization"])
-def regions(page: PageDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> records.Part[records.Region]:
+@list_at("/regions", "Organization", records.Region)
+def regions(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
     """Regions and how the repositories in them fare under a policy, by name."""
     return _list(page, "api/regions", records.Region, asked)
 
 
-@router.get("/coverage", tags=["Coverage"])
-def coverage(page: PageDep, asked: Annotated[parameters.CoverageAsked, Query()]) -> records.Part[records.Coverage]:
+@list_at("/coverage", "Coverage", records.Coverage)
+def coverage(page: ListDep, asked: Annotated[parameters.CoverageAsked, Query()]) -> Listed:
     """Accounts and how much of each was seen."""
     return _list(page, "api/coverage", records.Coverage, asked)
 
 
-@router.get("/targets", tags=["Coverage"])
-def targets(page: PageDep, asked: Annotated[parameters.TargetsAsked, Query()]) -> records.Part[records.Target]:
+@list_at("/targets", "Coverage", records.Target)
+def targets(page: ListDep, asked: Annotated[parameters.TargetsAsked, Query()]) -> Listed:
     """Account-regions and how reading each of them ended, with AWS's error."""
     return _list(page, "api/targets", records.Target, asked)
 
 
-@router.get("/policies", tags=["Policies and frameworks"])
-def policies(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Policy]:
+@list_at("/policies", "Policies and frameworks", records.Policy)
+def policies(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
     """The policies."""
     return _list(page, "api/policies", records.Policy, asked)
 
 
-@router.get("/frameworks", tags=["Policies and frameworks"])
-def frameworks(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Framework]:
+@list_at("/frameworks", "Policies and frameworks", records.Framework)
+def frameworks(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
     """The frameworks, by name."""
     return _list(page, "api/frameworks", records.Framework, asked)
 
 
-@router.get("/sections", tags=["Policies and frameworks"])
-def sections(page: PageDep, asked: Annotated[parameters.SectionsAsked, Query()]) -> records.Part[records.Section]:
+@list_at("/sections", "Policies and frameworks", records.Section)
+def sections(page: ListDep, asked: Annotated[parameters.SectionsAsked, Query()]) -> Listed:
     """Sections of the frameworks and how they fare tonight in the organization, its units or its accounts."""
     return _list(page, "api/sections", records.Section, asked)
 
 
-@router.get("/compliance", tags=["History"])
-def compliance(
-    page: PageDep, asked: Annotated[parameters.ComplianceAsked, Query()]
-) -> records.Part[records.DailyCompliance]:
+@list_at("/compliance", "History", records.DailyCompliance)
+def compliance(page: ListDep, asked: Annotated[parameters.ComplianceAsked, Query()]) -> Listed:
     """How the organization, its units, accounts, owners or regions fared each night, the newest first."""
     return _list(page, "api/compliance", records.DailyCompliance, asked)
 
 
-@router.get("/nights", tags=["History"])
-def nights(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Night]:
+@list_at("/nights", "History", records.Night)
+def nights(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
     """The nights that were due, the newest first: whether each was audited, how much was seen, by which policies."""
     return _list(page, "api/nights", records.Night, asked)
 
 
-@router.get("/history", tags=["History"])
-def history(page: PageDep, asked: Annotated[parameters.HistoryAsked, Query()]) -> records.Part[records.FindingHistory]:
+@list_at("/history", "History", records.FindingHistory)
+def history(page: ListDep, asked: Annotated[parameters.HistoryAsked, Query()]) -> Listed:
     """Incompliant stretches of repositories, ended or open, the last to begin first."""
     return _list(page, "api/history", records.FindingHistory, asked)
 
 
-@router.get("/changes", tags=["History"])
-def changes(page: PageDep, asked: Annotated[parameters.ChangesAsked, Query()]) -> records.Part[records.Change]:
+@list_at("/changes", "History", records.Change)
+def changes(page: ListDep, asked: Annotated[parameters.ChangesAsked, Query()]) -> Listed:
     """What changed, night by night, the newest first."""
     return _list(page, "api/changes", records.Change, asked)
 
 
-@router.get("/waivers", tags=["Findings"])
-def waivers(page: PageDep, asked: Annotated[Asked, Query()]) -> records.Part[records.Waiver]:
+@list_at("/waivers", "Findings", records.Waiver)
+def waivers(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
     """Accepted risks, the one that expires first at the top."""
     return _list(page, "api/waivers", records.Waiver, asked)
 
@@ -235,8 +253,10 @@ def _require_scope(page: Page, scope_type: str, scope_id: str) -> None:
         raise unknown_name("scope_id", scope_id, nearest)
 
 
-def _list(page: Page, query: str, record: type[Item], asked: Asked) -> records.Part[Item]:
+def _list(page: Page, query: str, record: type[Item], asked: Asked) -> Listed:
     given = _filters(page, asked)
+    if ndjson.is_asked(page.request):
+        return ndjson.send_whole(page, record, query, given)
     count = page.publication.count(query, **given)
     rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given)
     return _part(page, record, asked, count, rows)

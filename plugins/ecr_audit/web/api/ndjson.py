@@ -1,0 +1,121 @@
+"""NDJSON: a whole list, one record a line, written to a file before the first byte is sent, as other downloads are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+
+from ecr_audit.web.api.records import Record
+from ecr_audit.web.page import Page
+from ecr_audit.web.published import DOWNLOAD_SECONDS, unsorted
+from ecr_audit.web.spool import SpooledFile
+
+MEDIA_TYPE = "application/x-ndjson"
+
+# Headers of the answer, for what a page of a list has beside its items; as the OpenAPI document describes them.
+SNAPSHOT_DATE = "Snapshot-Date"
+PUBLICATION_VERSION = "Publication-Version"
+HEADERS = {
+    SNAPSHOT_DATE: {"description": "Of NDJSON: `snapshot_date`, as a page has it.", "schema": {"type": "string"}},
+    PUBLICATION_VERSION: {"description": "Of NDJSON: `version`, as a page has it.", "schema": {"type": "string"}},
+}
+
+# Parameters that a whole list has no use for.
+_OF_PAGES = ("page", "size", "sort")
+
+# JSON allows these in a text as they are, but many programs take them for line ends, such as Python's str.splitlines.
+_ESCAPED_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+
+# Lines on their way from DuckDB to the file.
+_LINES_AT_ONCE = 1000
+
+
+def content(record: type[Record]) -> dict[str, Any]:
+    """The answer in the OpenAPI document; `itemSchema` describes a line (OpenAPI 3.2, "Sequential Media Types")."""
+    return {MEDIA_TYPE: {"itemSchema": {"$ref": f"#/components/schemas/{record.__name__}"}}}
+
+
+def is_asked(request: Request) -> bool:
+    """Whether a list is asked for as NDJSON: by `format`, else by the Accept header. JSON is the default."""
+    if chosen := request.query_params.get("format"):
+        return chosen == "ndjson"
+    quality = _qualities(request.headers.get("accept", ""))
+    return quality.get(MEDIA_TYPE, 0) > 0 and quality[MEDIA_TYPE] >= quality.get("application/json", 0)
+
+
+def _qualities(accept: str) -> dict[str, float]:
+    """How much each media type that the header names is wanted (RFC 9110, 12.5.1); unreadable weights count as 1."""
+    qualities = {}
+    for each in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in each.split(";"))
+        weight = next((text.removeprefix("q=") for text in parameters if text.startswith("q=")), "1")
+        qualities[name] = float(weight) if weight.replace(".", "", 1).isdecimal() else 1.0
+    return qualities
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    """A whole list takes a download's turn, a page of it a page's."""
+    turns = request.app.state.download_turns if is_asked(request) else request.app.state.page_turns
+    async with turns.turn():
+        yield
+
+
+def open_list(request: Request, _: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Page]:
+    """The dependency of every list: as `page.open_page`, in the turn of its format."""
+    with request.app.state.published.reading() as publication:
+        yield Page(request, publication)
+
+
+ListDep = Annotated[Page, Depends(open_list, scope="function")]
+
+
+def send_whole(page: Page, record: type[Record], query: str, parameters: Mapping[str, Any]) -> SpooledFile:
+    """All rows of `sql/pages/<query>.sql`, from one publication, which the headers name.
+
+    They come in the order of the published table: to sort a million takes more memory than there is.
+    Raises RequestValidationError when a page or an order is asked for, duckdb.Error, TooSlow and Busy.
+    """
+    for name in _OF_PAGES:
+        if page.request.query_params.get(name):
+            message = f"NDJSON is the whole list, unsorted. Leave {name} out, or ask for format=json"
+            fault = {"type": "whole", "loc": ("query", name), "msg": message, "input": page.request.query_params[name]}
+            raise RequestValidationError([fault])
+
+    def make(path: Path) -> None:
+        with page.publication.connection(DOWNLOAD_SECONDS) as database:
+            _write(database, f"(\n{unsorted(query)}\n)", record, path, parameters)
+
+    name = page.request.url.path.rpartition("/")[2]
+    answer = page.send(make, f"{name}-{page.publication.snapshot_date}.ndjson", MEDIA_TYPE)
+    answer.headers[SNAPSHOT_DATE] = str(page.publication.snapshot_date)
+    answer.headers[PUBLICATION_VERSION] = page.publication.version
+    return answer
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, source: str, record: type[Record], path: Path, parameters: Mapping[str, Any]
+) -> None:
+    """Write each row as its model's JSON. DuckDB makes it: pydantic would hold Python's lock for minutes."""
+    given = dict(parameters) or None
+    described = connection.execute(f"FROM {source} LIMIT 0", given).description or ()
+    kinds = {name: str(kind) for name, kind, *_ in described}
+    fields = ", ".join(_field(name, kinds.get(name, "")) for name in record.model_fields)
+    rows = connection.execute(f"SELECT to_json(item)::VARCHAR FROM (SELECT {fields} FROM {source}) AS item", given)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        while lines := rows.fetchmany(_LINES_AT_ONCE):
+            for (line,) in lines:
+                file.write(line if line.isascii() else line.translate(_ESCAPED_LINE_ENDS))
+                file.write("\n")
+
+
+def _field(name: str, kind: str) -> str:
+    """A column as JSON has it: times with T and Z, and microseconds where there are some, as pydantic writes them."""
+    if not kind.startswith("TIMESTAMP"):
+        return f'"{name}"'
+    whole, exact = (f"strftime(\"{name}\", '%Y-%m-%dT%H:%M:%S{fraction}Z')" for fraction in ("", ".%f"))
+    return f'CASE WHEN date_trunc(\'second\', "{name}") = "{name}" THEN {whole} ELSE {exact} END AS "{name}"'
