@@ -123,7 +123,7 @@ advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the aud
 	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 
 lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
-	@for name in requirements requirements-dev bi/superset/requirements; do \
+	@for name in requirements requirements-query requirements-dev bi/superset/requirements; do \
 		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 

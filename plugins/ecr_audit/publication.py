@@ -30,7 +30,7 @@ from pydantic import Field, TypeAdapter
 
 from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3_ERRORS
+from ecr_audit.s3 import S3, S3Error
 from ecr_audit.settings import Settings, load_settings
 from ecr_audit.storage import locked
 from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
@@ -264,7 +264,7 @@ class S3Publications:
             latest.write_text(_document(published), encoding="utf-8")
             self._place.put(latest, LATEST)
             self._remove_old({version, previous})
-        except S3_ERRORS as fault:
+        except S3Error as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
         self._keep(published, built / DATABASE)
         return published
@@ -272,7 +272,7 @@ class S3Publications:
     def _latest(self) -> _Latest | None:
         try:
             found = self._place.get(LATEST, MOST_BYTES + 1)
-        except S3_ERRORS as fault:
+        except S3Error as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self.address}' cannot be read ({fault})") from fault
         return None if found is None else _parse_latest(found, f"ECR_AUDIT_PUBLISH: '{self.address}'")
 
@@ -292,7 +292,7 @@ class S3Publications:
                 shutil.copyfile(database, aside)
             else:
                 self._place.download(f"versions/{published.version}/{DATABASE}", aside)
-        except S3_ERRORS as fault:
+        except S3Error as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
         aside.replace(published.database)
         others = sorted(folder for folder in self._cache.iterdir() if folder.is_dir() and folder != published.folder)

@@ -1,29 +1,49 @@
 """Objects below a place on S3, `s3://bucket/prefix`, read and written by boto3 on the audit's one way to AWS.
 
 A prefix is taken letter by letter: it is no URL, in which a blank would have to be escaped. A bucket in another region
-is found there.
+is found there. boto3 is imported by the first call: whoever reads a folder neither waits for it nor has to have it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ecr_audit.aws.access import aws_access
 from ecr_audit.place import SCHEME
-
-# What a failed call may raise.
-S3_ERRORS = (BotoCoreError, ClientError, Boto3Error)
 
 # DeleteObjects takes so many keys a call (Amazon S3 API Reference).
 _DELETED_AT_ONCE = 1000
 
 
+class S3Error(Exception):
+    """A call of S3 failed; the message is boto3's, whose exception is the cause."""
+
+
+class MissingObjectError(S3Error):
+    """There is no such object."""
+
+
+@contextmanager
+def _s3_client() -> Iterator[Any]:
+    """The client to call, and S3Error for what it raises in the block."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield aws_access().s3
+    except ClientError as refused:
+        # An answer to HEAD has no body, and so no other code than its status.
+        missing = refused.response.get("Error", {}).get("Code") in ("NoSuchKey", "404")
+        raise (MissingObjectError if missing else S3Error)(str(refused)) from refused
+    except (BotoCoreError, Boto3Error) as fault:
+        raise S3Error(str(fault)) from fault
+
+
 class S3:
-    """A place on S3. Names are relative to it. All methods raise S3_ERRORS."""
+    """A place on S3. Names are relative to it. All methods raise S3Error."""
 
     def __init__(self, url: str, encryption: str | None = None) -> None:
         """`encryption`: AES256, aws:kms, or the ARN of a KMS key; None: the bucket's default, which S3 always has."""
@@ -31,41 +51,35 @@ class S3:
         self.bucket, _, self._prefix = self.url.removeprefix(SCHEME).partition("/")
         self._encryption = encryption
 
-    @property
-    def _client(self) -> Any:
-        return aws_access().s3
-
     def exists(self, name: str) -> bool:
         """Whether there is such an object."""
         try:
-            self._client.head_object(Bucket=self.bucket, Key=self._key(name))
-        except ClientError as refused:
-            if _is_missing(refused):
-                return False
-            raise
+            with _s3_client() as client:
+                client.head_object(Bucket=self.bucket, Key=self._key(name))
+        except MissingObjectError:
+            return False
         return True
 
     def put(self, local: Path, name: str) -> None:
         """Write an object, whole or not at all, in place of what has its name."""
-        self._client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
+        with _s3_client() as client:
+            client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
 
     def get(self, name: str, at_most: int | None = None) -> bytes | None:
         """The content of an object, `at_most` so many bytes of it; None when there is none."""
         try:
-            return bytes(self._client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read(at_most))
-        except ClientError as refused:
-            if _is_missing(refused):
-                return None
-            raise
+            with _s3_client() as client:
+                return bytes(client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read(at_most))
+        except MissingObjectError:
+            return None
 
     def download(self, name: str, local: Path) -> None:
         """Copy an object to a local file. Raises FileNotFoundError when there is none."""
         try:
-            self._client.download_file(self.bucket, self._key(name), str(local))
-        except ClientError as refused:
-            if _is_missing(refused):
-                raise FileNotFoundError(f"{self.url}/{name}") from refused
-            raise
+            with _s3_client() as client:
+                client.download_file(self.bucket, self._key(name), str(local))
+        except MissingObjectError as missing:
+            raise FileNotFoundError(f"{self.url}/{name}") from missing
 
     def names(self, prefix: str) -> list[str]:
         """Names of the objects that begin so. A store may be late to list what is new: nothing may depend on it."""
@@ -82,13 +96,15 @@ class S3:
         """Remove objects; those that are not there do not matter."""
         for begin in range(0, len(names), _DELETED_AT_ONCE):
             keys = [{"Key": self._key(name)} for name in names[begin : begin + _DELETED_AT_ONCE]]
-            answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
+            with _s3_client() as client:
+                answer = client.delete_objects(Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True})
             if faults := answer.get("Errors"):
-                raise ClientError({"Error": {"Code": faults[0]["Code"], "Message": str(faults)}}, "DeleteObjects")
+                raise S3Error(f"{faults[0]['Code']} for DeleteObjects: {faults}")
 
-    def _pages(self, prefix: str, **options: str) -> Any:
-        paginator = self._client.get_paginator("list_objects_v2")
-        return paginator.paginate(Bucket=self.bucket, Prefix=self._key(prefix), **options)
+    def _pages(self, prefix: str, **options: str) -> Iterator[Any]:
+        with _s3_client() as client:
+            paginator = client.get_paginator("list_objects_v2")
+            yield from paginator.paginate(Bucket=self.bucket, Prefix=self._key(prefix), **options)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
@@ -99,8 +115,3 @@ class S3:
         if self._encryption.startswith("arn:"):
             return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._encryption}
         return {"ServerSideEncryption": self._encryption}
-
-
-def _is_missing(refused: ClientError) -> bool:
-    """Whether there is no such object; an answer to HEAD has no body, and so no other code than its status."""
-    return refused.response.get("Error", {}).get("Code") in ("NoSuchKey", "404")

@@ -19,7 +19,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3_ERRORS
+from ecr_audit.s3 import S3, S3Error
 from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
 
 T = TypeVar("T")
@@ -237,5 +237,5 @@ class Storage:
             yield
         except FileNotFoundError as fault:
             raise MissingFileError(f"{named} (there is no such file)") from fault
-        except (OSError, *S3_ERRORS) as fault:
+        except (OSError, S3Error) as fault:
             raise LakeError(f"{named} ({fault})") from fault

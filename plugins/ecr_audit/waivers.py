@@ -37,7 +37,7 @@ from ecr_audit.catalog.faults import Faults, nearest
 from ecr_audit.catalog.located_yaml import MAX_BYTES, Located, read_located
 from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3_ERRORS
+from ecr_audit.s3 import S3, S3Error
 from ecr_audit.schemas import WAIVER_COLUMNS
 from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.written import account_id, iso_date, region_name
@@ -116,7 +116,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
             elif not path.is_file():
                 raise FileNotFoundError("there is no such file")
             located = read_located(path, WaiversYaml, faults)
-        except (OSError, *S3_ERRORS) as fault:
+        except (OSError, S3Error) as fault:
             raise WaiversUnreadError(
                 f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
                 " s3://bucket/key; unset: no waivers"

@@ -60,6 +60,7 @@ HOW = {
     r"kubectl apply ": "needs a cluster; tests/deploy/test_helm.py reads what is applied",
     r"docker (build|push) ": "needs a registry; tried by hand, with a local one",
     r"python3 -m venv ~/harlequin|~/harlequin/bin/": "fetches packages; what it showed stands below it",
+    r"python3 -m venv ~/ecr-query|~/ecr-query/bin/": "fetches packages; tests/published/test_light_install.py has them",
 }
 
 

@@ -25,6 +25,7 @@ from ecr_audit.publication import (
 )
 from ecr_audit.s3 import S3
 from ecr_audit.settings import Settings, load_settings
+from support import light_install
 
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
@@ -184,3 +185,6 @@ def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monk
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
     with duckdb.connect(told.stdout.strip(), read_only=True) as database:
         assert database.execute("SELECT count(*) FROM findings").fetchall() == [(2,)]
+    light = light_install.query("SELECT count(*) AS findings FROM findings")
+    assert light["rows"] == [{"findings": 2}]
+    assert light_install.listed() <= light["packages"]
