@@ -1,6 +1,8 @@
 -- repositories_matching: one row per repository that fits; of what is NULL, any does. `place` is its place in the table.
 -- key: repository_arn.  from: repositories, which is published in the order account, region, name.
-SELECT rowid AS place
+SELECT
+    rowid AS place,
+    *
 FROM repositories
 WHERE ($account IS NULL OR account_id = $account)
     AND ($region IS NULL OR region = $region)

@@ -29,7 +29,7 @@ HEADERS = {
 _OF_PAGES = ("page", "size", "sort")
 
 # JSON allows these in a text as they are, but many programs take them for line ends, such as Python's str.splitlines.
-_ESCAPED_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+_ESCAPED_LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
 # Lines on their way from DuckDB to the file.
 _LINES_AT_ONCE = 1000
@@ -109,8 +109,9 @@ def _write(
     with path.open("w", encoding="utf-8", newline="\n") as file:
         while lines := rows.fetchmany(_LINES_AT_ONCE):
             for (line,) in lines:
-                file.write(line if line.isascii() else line.translate(_ESCAPED_LINE_ENDS))
-                file.write("\n")
+                for character, escaped in _ESCAPED_LINE_ENDS.items():
+                    line = line.replace(character, escaped)
+                file.write(f"{line}\n")
 
 
 def _field(name: str, kind: str) -> str:

@@ -104,8 +104,7 @@ def repositories(page: ListDep, asked: Annotated[parameters.RepositoriesAsked, Q
     """All repositories, by account, region and name."""
     given = _filters(page, asked)
     if ndjson.is_asked(page.request):
-        every = given | {"page_size": None, "page_offset": 0}
-        return ndjson.send_whole(page, records.Repository, "api/repositories", every)
+        return ndjson.send_whole(page, records.Repository, "api/repositories_whole", given)
     count = page.publication.count("api/repositories_matching", **given)
     rows = page.rows("api/repositories", **given, page_size=asked.size, page_offset=(asked.page - 1) * asked.size)
     return _part(page, records.Repository, asked, count, rows)
