@@ -8,20 +8,20 @@ import pytest
 
 from support.light_install import listed, pins, query
 
-# What reaches S3.
-OF_BOTO3 = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3"})
+# For a publication on S3.
+S3_PACKAGES = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3"})
 
 
 def test_a_published_file_is_asked_with_the_locked_packages_alone(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no other package to be found, boto3 among them; tests/integration/storage asks one on S3."""
     monkeypatch.setenv("ECR_AUDIT_DATA", str(demo))
     sql = "SELECT region, count(*) AS findings FROM open_findings GROUP BY region ORDER BY region"
-    answer = query(sql, without=OF_BOTO3)
+    answer = query(sql, without=S3_PACKAGES)
     assert answer["type"] == "pandas.DataFrame"
     assert len(answer["rows"]) > 3
     assert all(row["findings"] > 0 for row in answer["rows"])
     assert listed() - answer["packages"] == {"boto3"}
-    assert not answer["packages"] & OF_BOTO3
+    assert not answer["packages"] & S3_PACKAGES
 
 
 def test_versions_are_those_of_the_audit() -> None:

@@ -21,12 +21,12 @@ MEDIA_TYPE = "application/x-ndjson"
 SNAPSHOT_DATE = "Snapshot-Date"
 PUBLICATION_VERSION = "Publication-Version"
 HEADERS = {
-    SNAPSHOT_DATE: {"description": "Of NDJSON: `snapshot_date`, as a page has it.", "schema": {"type": "string"}},
-    PUBLICATION_VERSION: {"description": "Of NDJSON: `version`, as a page has it.", "schema": {"type": "string"}},
+    SNAPSHOT_DATE: {"description": "With NDJSON: the `snapshot_date` that a page has.", "schema": {"type": "string"}},
+    PUBLICATION_VERSION: {"description": "With NDJSON: the `version` that a page has.", "schema": {"type": "string"}},
 }
 
-# Parameters that a whole list has no use for.
-_OF_PAGES = ("page", "size", "sort")
+# Parameters that only a page of a list has a use for.
+_PAGE_PARAMETERS = ("page", "size", "sort")
 
 # JSON allows these in a text as they are, but many programs take them for line ends, such as Python's str.splitlines.
 _ESCAPED_LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
@@ -80,7 +80,7 @@ def send_whole(page: Page, record: type[Record], query: str, parameters: Mapping
     They come in the order of the published table: to sort a million takes more memory than there is.
     Raises RequestValidationError when a page or an order is asked for, duckdb.Error, TooSlow and Busy.
     """
-    for name in _OF_PAGES:
+    for name in _PAGE_PARAMETERS:
         if page.request.query_params.get(name):
             message = f"NDJSON is the whole list, unsorted. Leave {name} out, or ask for format=json"
             fault = {"type": "whole", "loc": ("query", name), "msg": message, "input": page.request.query_params[name]}
