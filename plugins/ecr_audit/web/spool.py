@@ -68,13 +68,18 @@ class Spool:
 
 
 class SpooledFile(FileResponse):
-    """Sends a file as an attachment, within bounds of time, and is done with it at the end, however it comes."""
+    """Sends a file as an attachment, within bounds of time, and is done with it at the end, however it comes.
+
+    Whole, whatever range is asked for: the next request has another file made, perhaps of another night, and a transfer
+    that goes on with it would hold a part of each.
+    """
 
     # Airflow compresses what is smaller than 128 KiB in the event loop, and the rest in a thread.
     chunk_size = 256 * 1024
 
     def __init__(self, path: Path, filename: str, done: Callable[[], None], media_type: str | None = None) -> None:
         super().__init__(path, filename=filename, media_type=media_type, stat_result=path.stat())
+        self.headers["Accept-Ranges"] = "none"
         self._seconds = IDLE_SECONDS + path.stat().st_size / SLOWEST_BYTES_A_SECOND
         self._done = done
 
@@ -85,8 +90,9 @@ class SpooledFile(FileResponse):
             async with asyncio.timeout(IDLE_SECONDS):
                 await send(message)
 
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         try:
             async with asyncio.timeout(self._seconds):
-                await super().__call__(scope, receive, send_in_time)
+                await super().__call__({**scope, "headers": headers}, receive, send_in_time)
         finally:
             self._done()

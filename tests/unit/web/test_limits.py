@@ -200,6 +200,18 @@ def test_nothing_is_held_while_a_file_is_sent(
     assert list(pages.state.spool.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", ["/findings.csv", "/findings.xlsx", "/api/v1/findings?format=ndjson"])
+def test_a_transfer_that_was_cut_does_not_go_on_with_another_file(
+    client: TestClient, published: Callable[..., None], path: str
+) -> None:
+    """As `curl --continue-at` asks: what it has may be of the night before."""
+    published(repositories=[{}])
+    answer = client.get(path, headers={"Range": "bytes=20-"})
+    assert answer.status_code == 200
+    assert answer.headers["accept-ranges"] == "none"
+    assert len(answer.content) == int(client.head(path).headers["content-length"])
+
+
 def test_one_looks_for_the_newest_and_the_others_have_what_there_is(
     folder: Path, published: Callable[..., None]
 ) -> None:
