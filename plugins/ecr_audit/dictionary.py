@@ -16,6 +16,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Dictionary:
 
 def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Dictionary:
     """Read the dictionary of tables, given the SQL that each is made of: a file of sql/, or `FROM …`."""
-    document = yaml.safe_load((sql_root / "dictionary.yaml").read_text(encoding="utf-8"))
+    document = _document(sql_root / "dictionary.yaml")
     columns = {("", name): _column(entry) for name, entry in document["columns"].items()}
     for table, described in document["tables"].items():
         columns |= {(table, name): _column(entry) for name, entry in described.get("columns", {}).items()}
@@ -84,6 +85,13 @@ def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Di
         given = document["tables"].get(table, {})
         tables[table] = Table(given.get("row", header.row), tuple(given.get("key", header.key)), header.notes)
     return Dictionary(tables, columns)
+
+
+@cache
+def _document(path: Path) -> dict[str, Any]:
+    """Read once: a publication asks for it several times, and parsing it takes a tenth of a second."""
+    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document
 
 
 def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: Dictionary, kind: str = "TABLE") -> None:

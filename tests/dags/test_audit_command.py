@@ -9,14 +9,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
-from ecr_audit.demo.server import EmulatedAws
 from support.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,14 +118,3 @@ def test_the_log_goes_where_the_setting_of_the_data_means(audit: Audit, tmp_path
     done = audit("aws", ECR_AUDIT_DATA=" ~/audit", HOME=str(tmp_path), ECR_AUDIT_CONCURRENCY="0")
     assert f"Log of everything: {tmp_path}/audit/logs/" in done.stdout
     assert not Path('"data"').exists() and not Path(" ~").exists()
-
-
-@pytest.mark.filterwarnings("ignore")  # Airflow's own
-def test_another_organization_is_kept_out_of_the_lake(audit: Audit, run_dag: Any, demo: EmulatedAws) -> None:
-    """The lake has a night of the demo organization; then the hub turns out to be of another one."""
-    assert run_dag("ecr_inventory", regions=["us-east-1"]) == ("success", {})
-    demo.world = replace(demo.world, organization_id="o-another1234")
-    done = audit("aws", **{name: each for name, each in os.environ.items() if name.startswith(("AWS_", "ECR_AUDIT_"))})
-    assert done.returncode == 1
-    assert "o-another1234" in done.stdout
-    assert "its own ECR_AUDIT_DATA" in " ".join(done.stdout.split())

@@ -98,21 +98,19 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     assert leaked(secrets, written) == []
 
 
-@pytest.mark.parametrize("answer", [200, 500])
 def test_a_night_that_is_told_over_every_channel_writes_no_secret(
     secrets: dict[str, str],
     run_dag: Any,
     log: Callable[[], bytes],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    answer: int,
 ) -> None:
-    """Also when a channel answers with an error."""
+    """Also when a channel answers with an error; what was not sent is sent the next time."""
     secrets |= {"webhook": WEBHOOK, "password of the mail server": MAIL_PASSWORD}
     # More than the demo's accounts let be read: there is something to tell.
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.99")
     with Http() as slack, Http() as sns, Smtp() as mail:
-        slack.status = sns.status = answer
+        slack.status = sns.status = 500
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", slack.connection)
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mail_connection(mail))
         monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", f"http://127.0.0.1:{sns.port}")
@@ -121,11 +119,12 @@ def test_a_night_that_is_told_over_every_channel_writes_no_secret(
         monkeypatch.setenv("ECR_AUDIT_ALERT_SNS_TOPIC_ARN", "arn:aws:sns:eu-west-1:100000000000:audit")
         assert run_dag("ecr_inventory")[0] == "failed"
         state, faults = run_dag("ecr_compliance")
-    assert state == ("success" if answer == 200 else "failed")
-    assert slack.bodies and sns.bodies and mail.mails
-    assert mail.logins and set(mail.logins) == {("ecr-audit", MAIL_PASSWORD)}
+        assert state == "failed" and slack.bodies and sns.bodies
+        slack.status = sns.status = 200
+        assert run_dag("ecr_compliance") == ("success", {})
+    assert mail.mails and set(mail.logins) == {("ecr-audit", MAIL_PASSWORD)}
     logged = log()
-    assert (b"Sent over Slack" if answer == 200 else b"Not sent over Slack") in logged
+    assert b"Not sent over Slack" in logged and b"Sent over Slack" in logged
     written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
     assert leaked(secrets, written) == []
 

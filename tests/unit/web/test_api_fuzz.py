@@ -40,7 +40,7 @@ def test_it_answers_as_its_document_says(
     for operation in operations:
 
         @settings(
-            max_examples=20,
+            max_examples=12,
             deadline=None,
             database=None,
             derandomize=True,

@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish import publish
@@ -45,11 +46,18 @@ def assert_all_there(client: TestClient) -> None:
     assert {path: status for path, status in found.items() if status != 200} == {}
 
 
+# It lacks whatever one of the others lacks; tests/unit/test_older_lakes.py reads all of them.
+OLDEST = Path(__file__).resolve().parents[2] / "fixtures" / "lake-v2"
+oldest = pytest.mark.parametrize("older", [OLDEST], indirect=True, ids=["lake-v2"])
+
+
+@oldest
 def test_before_a_night_of_this_version(older: Any, folder: Path, client: TestClient) -> None:
     publish(older.lake, older.catalog, folder, owner_tags=older.owner_tags)
     assert_all_there(client)
 
 
+@oldest
 def test_after_one(older: Any, published: Callable[..., None], client: TestClient) -> None:
     published(NEXT, accounts=ACCOUNTS, repositories=[{"repository_name": "web"}, {"repository_name": "new"}])
     assert_all_there(client)
