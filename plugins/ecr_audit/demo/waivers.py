@@ -82,5 +82,6 @@ def write_waivers(path: Path, today: date) -> Path:
         waiver | {name: today + timedelta(days=waiver[name]) for name in ("created", "expires")} for waiver in _WAIVERS
     ]
     text = yaml.safe_dump({"waivers": waivers}, sort_keys=False, allow_unicode=True, width=110)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_HEADER + text, encoding="utf-8")
     return path

@@ -35,5 +35,5 @@ def test_an_audit_of_that_day_tells_every_kind_apart(tmp_path: Path, catalog: Ca
 
 
 def test_the_file_is_a_valid_one(tmp_path: Path, catalog: Catalog) -> None:
-    path = write_waivers(tmp_path / "waivers.yaml", date(2026, 11, 23))
+    path = write_waivers(tmp_path / "not there yet" / "waivers.yaml", date(2026, 11, 23))
     assert load_waivers(str(path), catalog, 365).num_rows == 5
