@@ -61,10 +61,13 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def test_what_tests_started_ends_with_a_test_run_that_is_ended(folder: Path) -> None:
-    """By a signal that it cannot notice, while a process works for it; also PostgreSQL, which is another user's."""
+@pytest.mark.parametrize(("ending", "processes"), [(signal.SIGTERM, "0"), (signal.SIGKILL, "1")])
+def test_what_tests_started_ends_with_a_test_run_that_is_ended(
+    folder: Path, ending: signal.Signals, processes: str
+) -> None:
+    """Of one process, and of another that works for it; also PostgreSQL, whose processes are another user's."""
     (folder / "test_it.py").write_text(PROGRAM, encoding="utf-8")
-    options = ["-n", "1", "-p", "conftest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", os.devnull]
+    options = ["-n", processes, "-p", "conftest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", os.devnull]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "plugins")]),
         "TMPDIR": str(folder),
@@ -83,8 +86,8 @@ def test_what_tests_started_ends_with_a_test_run_that_is_ended(folder: Path) -> 
     assert run.poll() is None, (folder / "log").read_text()
     # The run, its server's four processes with what keeps them, and PostgreSQL's.
     assert len(at_work_in(folder)) > 8
-    run.kill()
-    assert run.wait() == -signal.SIGKILL
+    run.send_signal(ending)
+    assert run.wait() == -ending
     wait_until(lambda: not at_work_in(folder))
 
 
