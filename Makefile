@@ -93,9 +93,9 @@ docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again f
 bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
 	@$(privately) $(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
 
-# One process more than the cores of a small machine: those that wait for servers leave them to the others.
+# Twice the cores of a small machine: those that wait for servers leave them to the others.
 test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test, those of test-cluster among them
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 4
 
 test-cluster: $(VENV)/.dev ## Of them, a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
 	@$(BIN)/python -m pytest -m cluster
