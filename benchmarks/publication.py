@@ -88,6 +88,7 @@ SELECT
     region,
     split_part(object_id, ':repository/', 2) AS repository_name,
     a.account_name AS owner,
+    'account' AS owner_source,
     CASE WHEN hash(object_id) % 2 = 0 THEN 'fixed' ELSE 'new' END AS change,
     CASE WHEN change = 'fixed' THEN 'INCOMPLIANT' ELSE 'COMPLIANT' END AS previous_status,
     CASE WHEN change = 'fixed' THEN 'COMPLIANT' ELSE 'INCOMPLIANT' END AS status,

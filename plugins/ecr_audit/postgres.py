@@ -227,7 +227,9 @@ class _Schema:
             self._execute(f"DROP TABLE {self._table(table)}")
         defined = [f"{_identifier(name)} {kind}" for name, kind in columns.items()]
         if key:
-            defined.append(f"PRIMARY KEY ({', '.join(map(_identifier, key))})")
+            # ou_id is NULL for other scopes and in what an older version wrote, which a primary key does not allow.
+            constraint = "UNIQUE" if "ou_id" in key else "PRIMARY KEY"
+            defined.append(f"{constraint} ({', '.join(map(_identifier, key))})")
         self._execute(f"CREATE TABLE {self._table(table)} ({', '.join(defined)})")
         self._register(table)
         for name in _INDEXED:

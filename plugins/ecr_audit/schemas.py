@@ -236,6 +236,7 @@ CHANGES = LakeTable(
             ("region", pa.string()),
             ("repository_name", pa.string()),
             ("owner", pa.string()),
+            ("owner_source", pa.string()),
             ("change", pa.string()),
             ("previous_status", pa.string()),
             ("status", pa.string()),
@@ -245,7 +246,7 @@ CHANGES = LakeTable(
         ]
     ),
     ("policy_id", "account_id", "region", "repository_arn", "change"),
-    added={"ou_id": 5, "previous_ou_id": 5, "previous_ou_path": 5},
+    added={"ou_id": 5, "previous_ou_id": 5, "previous_ou_path": 5, "owner_source": 5},
 )
 
 ENDED_FINDINGS = LakeTable(

@@ -22,6 +22,7 @@ WITH compared AS (
         o.account_id,
         o.region,
         o.owner,
+        o.owner_source,
         CASE
             WHEN o.status = 'DISAPPEARED' THEN 'disappeared'
             WHEN o.status = 'INCOMPLIANT' AND p.incompliant_end_date IS NOT NULL THEN 'reopened'
@@ -52,6 +53,7 @@ replaced AS (
         account_id,
         region,
         owner,
+        owner_source,
         'disappeared' AS change,
         status AS previous_status,
         'DISAPPEARED' AS status,
@@ -72,6 +74,7 @@ moved AS (
         p.account_id,
         p.region,
         p.owner,
+        p.owner_source,
         'moved' AS change,
         p.status AS previous_status,
         p.status,
@@ -109,6 +112,7 @@ SELECT
     c.region,
     split_part(c.object_id, ':repository/', 2) AS repository_name,
     c.owner,
+    c.owner_source,
     c.change,
     c.previous_status,
     c.status,

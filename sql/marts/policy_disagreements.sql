@@ -23,6 +23,7 @@ SELECT
     o.region,
     r.repository_name,
     o.owner,
+    o.owner_source,
     r.image_tag_mutability,
     r.exclusion_filters,
     r.overwritable_tags,

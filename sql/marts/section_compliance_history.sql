@@ -1,5 +1,5 @@
 -- section_compliance: one row per evaluated snapshot, framework section and scope, with the names that people read.
--- key: snapshot_date, section_id, scope_type, scope_id.  from: lake.section_compliance_history, catalog.sections.
+-- key: snapshot_date, section_id, scope_type, scope_id, ou_id.  from: lake.section_compliance_history, catalog.sections.
 -- Names are today's; a section that the catalog has no more has none. Accounts are here of the newest snapshot only:
 -- with all sections of each they would be millions of rows a year. compliance_daily has them of every day, by policy,
 -- and lake_section_compliance of lake.sql by section.

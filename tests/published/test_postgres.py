@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from ecr_audit import postgres as publishing
 from ecr_audit.compliance import steps
 from ecr_audit.dictionary import load_dictionary
 from ecr_audit.postgres import PostgresBusyError, PostgresError, publish_to_postgres
-from ecr_audit.publish import TABLES, VIEWS
+from ecr_audit.publish import TABLES, VIEWS, publish
 
 DICTIONARY = load_dictionary(TABLES | VIEWS)
+DAY = date(2026, 11, 1)
 # Enough where it does not matter which tables there are.
 FEW_TABLES = {table: TABLES[table] for table in ("findings", "waivers", "publication")}
 FEW = load_dictionary(FEW_TABLES)
@@ -81,6 +82,23 @@ def test_nested_values_times_and_nulls_keep_their_meaning(postgres: str, schema:
     assert ask(postgres, owned)[0][0] > 0
 
 
+def test_two_units_with_one_path_are_two_rows(postgres: str, schema: str, small_lake: Any, tmp_path: Path) -> None:
+    """AWS may give two units one path while they are renamed."""
+    small_lake.scan(
+        DAY,
+        accounts=[
+            {"ou_path": "Root/Prod", "unit_ids": ["r-test", "ou-test-00000001"]},
+            {"account_id": "222222222222", "ou_path": "Root/Prod", "unit_ids": ["r-test", "ou-test-00000002"]},
+        ],
+        repositories=[{}, {"account_id": "222222222222"}],
+    )
+    small_lake.judge(DAY)
+    publication = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=())
+    publish_to_postgres(publication.database, postgres, schema, DICTIONARY)
+    units = ask(postgres, f"SELECT DISTINCT ou_path, ou_id FROM {schema}.ou_compliance WHERE ou_path <> 'Root'")
+    assert sorted(units) == [("Root/Prod", "ou-test-00000001"), ("Root/Prod", "ou-test-00000002")]
+
+
 def test_keys_indexes_and_comments(postgres: str, schema: str, database: Path) -> None:
     publish_to_postgres(database, postgres, schema, DICTIONARY)
     keys = dict(
@@ -89,7 +107,7 @@ def test_keys_indexes_and_comments(postgres: str, schema: str, database: Path) -
             f"""
             SELECT c.relname::text, pg_get_indexdef(i.indexrelid)
             FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid
-            WHERE i.indisprimary AND c.relnamespace = '{schema}'::regnamespace
+            WHERE i.indisunique AND c.relnamespace = '{schema}'::regnamespace
             """,
         )
     )

@@ -1,13 +1,14 @@
-"""Ninety nights of the demo organization, written straight into the lake: `python -m ecr_audit.demo.history`.
+"""Ninety nights of the demo organization, one of them missed, written straight into the lake.
 
-They end where `make audit` begins, so that it continues them; an audit that is there already is judged anew, for its
-status history now begins earlier. Run again, the same nights are written again.
+`python -m ecr_audit.demo.history` runs it. The nights end where `make audit` begins, so that it continues them; an audit
+that is there already gets the repositories that a scan after these nights would have carried over, and is judged again,
+for its status history now begins earlier. Run again, the same nights are written again.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGIO
 from ecr_audit.demo.waivers import write_waivers
 from ecr_audit.demo.world import Repository, World
 from ecr_audit.errors import FinalError
+from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.lake import Lake
 from ecr_audit.publication import publications
 from ecr_audit.publish import publish
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.storage import LakeError
 from ecr_audit.terminal import print_error
@@ -63,7 +65,9 @@ def write_history(
     file = write_waivers(Path(lake.root).parent / "waivers.yaml", last + timedelta(days=2))
     accepted = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
     waivers = KnownWaivers(accepted, datetime.now(UTC))
-    dates = list(_write_inventories(lake, story, nights))
+    known: dict[Target, list[Row]] = {}
+    dates = list(_write_inventories(lake, story, nights, known))
+    _carry_over(lake, known, later_dates(lake, dates[-1]))
     for day in track([dates[0], *later_dates(lake, dates[0])], "Judging the nights"):
         evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
         roll_up(lake, catalog, day, waivers=waivers)
@@ -94,8 +98,10 @@ def _details(lake: Lake, day: date) -> Any:
     return commit.details if commit else {}
 
 
-def _write_inventories(lake: Lake, story: Story, nights: Iterable[int]) -> Iterator[date]:
-    known: dict[Target, list[Row]] = {}
+def _write_inventories(
+    lake: Lake, story: Story, nights: Iterable[int], known: dict[Target, list[Row]]
+) -> Iterator[date]:
+    """Write the inventories of nights and return their dates; `known` is then what the last of them knows."""
     for night in nights:
         if night == NOT_AUDITED:
             continue
@@ -104,13 +110,47 @@ def _write_inventories(lake: Lake, story: Story, nights: Iterable[int]) -> Itera
         started_at = datetime.combine(day, time(2), UTC)
         targets, repositories = _scan(world, started_at, known, outage)
         accounts = _accounts(world, started_at)
-        with lake.writer("inventory", day) as writer:
-            for table, rows in ((ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)):
-                writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
-            writer.commit(
-                {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id}
-            )
+        _commit(
+            lake,
+            day,
+            [
+                (table, pa.Table.from_pylist(list(rows), schema=table.schema))
+                for table, rows in ((ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories))
+            ],
+            {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id},
+        )
         yield day
+
+
+def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[date]) -> None:
+    """Add to audited nights what is known of targets that they could not read and have no repository of.
+
+    A scan takes these from the night before it; when these nights were scanned, there was none.
+    """
+    for day in audited:
+        commit = lake.read_commit("inventory", day)
+        if commit is None:
+            continue
+        accounts, targets = (table.completed(lake.open_table(commit, table).read()) for table in (ACCOUNTS, SCAN_TARGETS))
+        repositories = completed_repositories(lake.open_table(commit, REPOSITORIES).read())
+        present = set(zip(*(repositories[name].to_pylist() for name in ("account_id", "region")), strict=True))
+        missing: list[Row] = []
+        for row in targets.to_pylist():
+            target = (row["account_id"], row["region"])
+            if row["outcome"] != Outcome.COLLECTED and target not in present:
+                missing += (each | {"observed": False} for each in known.get(target, ()))
+        if missing:
+            added = pa.Table.from_pylist(missing, schema=REPOSITORIES.schema)
+            repositories = pa.concat_tables([repositories.cast(REPOSITORIES.schema), added])
+            tables = [(ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)]
+            _commit(lake, day, tables, commit.details)
+
+
+def _commit(lake: Lake, day: date, tables: Sequence[tuple[LakeTable, pa.Table]], details: Mapping[str, Any]) -> None:
+    with lake.writer("inventory", day) as writer:
+        for table, rows in tables:
+            writer.write(table, rows)
+        writer.commit(details)
 
 
 def _accounts(world: World, collected_at: datetime) -> Iterator[Row]:

@@ -161,6 +161,29 @@ def test_an_audit_that_is_there_continues_it(small_lake: Any, tmp_path: Path) ->
     assert publish(lake, catalog, tmp_path / "publish", owner_tags=OWNER_TAGS).snapshot_date == audited
 
 
+def test_an_audit_that_is_there_knows_what_a_scan_after_it_would(small_lake: Any) -> None:
+    """A scan carries over what it cannot read. The audit's own was before there was anything to carry over."""
+    lake, catalog = small_lake.lake, small_lake.catalog
+    before, last = plot.SUSPENSION_NIGHT - 1, LAST
+    [audited] = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[last])
+    forget_run_id(lake, audited)
+    assert plot.SUSPENDED_ACCOUNT not in {row["account_id"] for row in rows(lake, audited, "inventory", REPOSITORIES)}
+    for _ in range(2):  # Written again, nothing is added twice.
+        dates = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[before, last])
+        assert dates[-1] == audited - timedelta(days=1)
+        night, now = (rows(lake, day, "inventory", REPOSITORIES) for day in (dates[-1], audited))
+        assert [row["repository_arn"] for row in now] == [row["repository_arn"] for row in night]
+        kept = [row for row in now if row["account_id"] == plot.SUSPENDED_ACCOUNT]
+        assert len(kept) == 5
+        assert not any(row["observed"] for row in kept)
+        verdicts = rows(lake, audited, "compliance", POLICY_OUTPUT)
+        judged = {row["object_id"] for row in verdicts if row["status"] != "DISAPPEARED"}
+        assert judged == {row["repository_arn"] for row in now}
+    commit = lake.read_commit("inventory", audited)
+    assert commit is not None
+    assert commit.details["run_id"] == "scheduled"
+
+
 def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
     """Commit a night of the history again, as if an audit had scanned it."""
     commit = lake.read_commit("inventory", day)

@@ -317,6 +317,7 @@ class Change(Record):
     region: str
     repository_name: str
     owner: str
+    owner_source: str | None
     change: str
     previous_status: str | None
     status: str
