@@ -170,7 +170,7 @@ class _Summary:
             ORDER BY policy_id DESC
             """
         ):
-            table.add_row(escape(row[0].rpartition("repository-image-tag-")[2]), *(f"{number:,}" for number in row[1:]))
+            table.add_row(escape(_short_name(row[0])), *(f"{number:,}" for number in row[1:]))
         self._console.print(table)
 
     def _sections(self) -> None:
@@ -212,9 +212,21 @@ class _Summary:
         counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
         if not counts:
             return
-        [(waived,)] = self._rows("SELECT count(*) FROM findings WHERE waived")
         told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
-        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; findings waived: {waived:,}")
+        # Incompliant ones, as every other count of what is waived; those not seen are UNDETERMINED.
+        waived = [
+            f"{escape(_short_name(policy_id))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
+            for policy_id, incompliant, unseen in self._rows(
+                """
+                SELECT policy_id, count(*) FILTER (status = 'INCOMPLIANT'), count(*) FILTER (status <> 'INCOMPLIANT')
+                FROM findings
+                WHERE waived
+                GROUP BY policy_id
+                ORDER BY policy_id DESC
+                """
+            )
+        ]
+        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; findings waived: {', '.join(waived) or 'none'}")
 
     def _accounts(self) -> None:
         rows = self._rows(
@@ -286,6 +298,10 @@ NUMERIC = {
     *("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared"),
     *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Findings", "Oldest"),
 }
+
+
+def _short_name(policy_id: str) -> str:
+    return policy_id.rpartition("repository-image-tag-")[2]
 
 
 def _account(account_id: str, name: str | None) -> str:

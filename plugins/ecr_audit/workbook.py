@@ -37,11 +37,17 @@ DEFINITIONS = {
     "INCOMPLIANT": "Fails the policy; it stays a finding while it cannot be seen, until a night shows it fixed or gone",
     "COMPLIANT": "Passes the policy",
     "UNDETERMINED": "Not seen in this night, or of a value that the policy does not know: counted neither way",
-    "INAPPLICABLE": "Its account is not active, or the policy does not apply to it: counted neither way",
+    "INAPPLICABLE": "Its account is not active or has left the organization, or a condition of the policy says so:"
+    " counted neither way",
     "DISAPPEARED": "Gone: its account and region were read, and it is not there; reported once",
     "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
     "With waivers, %": "Compliant / (compliant + incompliant - waived): an accepted risk leaves the count",
-    "started_known = FALSE": "There when the audit first looked: it is at least as old as age_days",
+    "observed: no": "Its account and region were not read in this night: the row is what was last known",
+    "started_known: no": "There when the audit first looked: it is at least as old as age_days",
+    "Waiver: active": "In force",
+    "Waiver: expires_soon": "In force, for 30 days at most",
+    "Waiver: unmatched": "In force, with no finding in its scope",
+    "Waiver: expired": "No longer counts; matched_findings are those that it left uncovered",
 }
 
 _SEEN = """
@@ -199,6 +205,10 @@ class _Writer:
         yield "Program version", publication["program_version"]
         for sheet in sheets:
             yield f"Rows in {sheet.name}", _told_rows(self._count(sheet), sheet)
+            if sheet.table == "findings":
+                by_policy = f"SELECT policy, count(*) AS findings FROM ({sheet.query}) GROUP BY policy ORDER BY policy"
+                for row in self._rows(by_policy, sheet.parameters):
+                    yield f"Findings under {row['policy']}, those not seen among them", row["findings"]
 
     def sheet(self, sheet: Sheet) -> None:
         page = self._book.add_worksheet(sheet.name)
@@ -282,8 +292,8 @@ class _Writer:
         [(rows,)] = self._database.execute(query, dict(sheet.parameters) or None).fetchall()
         return int(rows)
 
-    def _rows(self, query: str) -> list[Mapping[str, Any]]:
-        result = self._database.execute(query)
+    def _rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+        result = self._database.execute(query, dict(parameters or {}) or None)
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 

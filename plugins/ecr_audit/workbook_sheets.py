@@ -79,14 +79,14 @@ SHEETS = (
     Sheet(
         "Coverage",
         "coverage",
-        10,
+        12,
         "the least seen first",
         """
         SELECT
-            account_id, account_name, ou_path, state, coverage_percent, targets, collected, repositories_observed,
-            repositories_unseen, first_day_not_seen, * EXCLUDE (
+            account_id, account_name, ou_path, state, coverage_percent, targets, collected, region_disabled,
+            account_inactive, repositories_observed, repositories_unseen, first_day_not_seen, * EXCLUDE (
                 snapshot_date, account_id, account_name, ou_path, state, coverage_percent, targets, collected,
-                repositories_observed, repositories_unseen, first_day_not_seen
+                region_disabled, account_inactive, repositories_observed, repositories_unseen, first_day_not_seen
             )
         FROM coverage
         ORDER BY coverage_percent NULLS LAST, account_id

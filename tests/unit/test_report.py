@@ -20,6 +20,7 @@ from ecr_audit.settings import Settings
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
 
+STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires": date(2027, 1, 1)}
 
 
@@ -53,7 +54,25 @@ def test_only_the_newest_nights_changes_are_told(summary: Any) -> None:
 def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
-    assert "Waivers  1 in force, 1 that match nothing; findings waived: 1" in summary()
+    assert "Waivers  1 in force, 1 that match nothing; findings waived: mutability 1" in summary()
+
+
+def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:
+    """For each policy, and apart those that were not seen: all other counts of what is waived are of INCOMPLIANT."""
+    strict = {"waiver_id": "W-2", "policy_id": STRICT}
+    small_lake.waivers = pa.Table.from_pylist([WAIVER, WAIVER | strict], schema=waivers.SCHEMA)
+    repositories = [{"repository_name": "a"}, {"repository_name": "b", "region": "us-east-1"}]
+    lost = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
+    for day, targets in zip(DAYS, ([], [lost]), strict=False):
+        unseen = {"observed": not targets}
+        small_lake.scan(day, repositories=[repositories[0], repositories[1] | unseen], scan_targets=targets)
+        small_lake.judge(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=200))
+    counted = "mutability 1 and 1 undetermined, immutability-strict 1 and 1 undetermined"
+    assert f"findings waived: {counted}" in told.getvalue()
 
 
 def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_unchanged(

@@ -1,8 +1,8 @@
 """Ninety nights of the demo organization, one of them missed, written straight into the lake.
 
-`python -m ecr_audit.demo.history` runs it. The nights end where `make audit` begins, so that it continues them; an audit
-that is there already gets the repositories that a scan after these nights would have carried over, and is judged again,
-for its status history now begins earlier. Run again, the same nights are written again.
+`python -m ecr_audit.demo.history` runs it. The nights end where `make audit` begins, so that it continues them. An
+audit that is there already gets the repositories that a scan after these nights would have carried over, and is judged
+again: its status history now begins earlier. Run again, the same nights are written again.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[da
         commit = lake.read_commit("inventory", day)
         if commit is None:
             continue
-        accounts, targets = (table.completed(lake.open_table(commit, table).read()) for table in (ACCOUNTS, SCAN_TARGETS))
+        accounts = ACCOUNTS.completed(lake.open_table(commit, ACCOUNTS).read())
+        targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
         repositories = completed_repositories(lake.open_table(commit, REPOSITORIES).read())
         present = set(zip(*(repositories[name].to_pylist() for name in ("account_id", "region")), strict=True))
         missing: list[Row] = []
