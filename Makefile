@@ -65,7 +65,7 @@ doctor: $(VENV)/.audit ## Check each permission and setting for audit-aws, and s
 doctor-demo: $(VENV)/.audit ## The same on the demo organization
 	@$(privately) $(BIN)/python bin/doctor.py demo
 
-demo-history: $(VENV)/.audit ## 90 nights of the demo organization before those of make audit, for trends and BI
+demo-history: $(VENV)/.audit ## 90 nights before those of make audit, one of them missed, for trends and BI
 	@$(privately) $(BIN)/python -m ecr_audit.demo.history
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws

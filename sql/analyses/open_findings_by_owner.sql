@@ -1,12 +1,14 @@
--- What is open now, and who owns it?
+-- What is open now, and who owns it? A name of two accounts, or of an account and an owner by tag, is a row for each.
 SELECT
     owner,
+    owner_source,
+    CASE WHEN owner_source = 'account' THEN account_id END AS untagged_in,
     count(*) AS findings,
     count(DISTINCT account_id) AS accounts,
     max(age_days) AS oldest_days,
     count(*) FILTER (WHERE waived) AS waived
 FROM findings
 WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
-GROUP BY owner
-ORDER BY findings DESC, owner
+GROUP BY 1, 2, 3
+ORDER BY findings DESC, owner, owner_source, untagged_in
 LIMIT 25;
