@@ -213,7 +213,7 @@ class _Summary:
         if not counts:
             return
         told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
-        # Incompliant ones, as every other count of what is waived; those not seen are UNDETERMINED.
+        # Undetermined ones apart: every other count of what is waived is of incompliant ones.
         waived = [
             f"{escape(_short_name(policy_id))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
             for policy_id, incompliant, unseen in self._rows(

@@ -75,6 +75,14 @@ _COMPLIANCE = """
     ORDER BY 8 DESC, 1
 """
 
+# A finding that is UNDETERMINED in this night was INCOMPLIANT when it could last be judged.
+_BY_POLICY = """
+    SELECT policy, count(*) AS findings, count(*) FILTER (status = 'INCOMPLIANT') AS incompliant
+    FROM ({findings})
+    GROUP BY policy
+    ORDER BY policy
+"""
+
 _POLICIES = """
     SELECT
         policy_id AS "Policy",
@@ -206,9 +214,9 @@ class _Writer:
         for sheet in sheets:
             yield f"Rows in {sheet.name}", _told_rows(self._count(sheet), sheet)
             if sheet.table == "findings":
-                by_policy = f"SELECT policy, count(*) AS findings FROM ({sheet.query}) GROUP BY policy ORDER BY policy"
-                for row in self._rows(by_policy, sheet.parameters):
-                    yield f"Findings under {row['policy']}, those not seen among them", row["findings"]
+                for row in self._rows(_BY_POLICY.format(findings=sheet.query), sheet.parameters):
+                    told = f"{row['findings']:,}, {row['incompliant']:,} of them INCOMPLIANT, the others UNDETERMINED"
+                    yield f"Findings under {row['policy']}", told
 
     def sheet(self, sheet: Sheet) -> None:
         page = self._book.add_worksheet(sheet.name)

@@ -58,7 +58,7 @@ def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
 
 
 def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:
-    """For each policy, and apart those that were not seen: all other counts of what is waived are of INCOMPLIANT."""
+    """For each policy, undetermined ones apart: all other counts of what is waived are of INCOMPLIANT."""
     strict = {"waiver_id": "W-2", "policy_id": STRICT}
     small_lake.waivers = pa.Table.from_pylist([WAIVER, WAIVER | strict], schema=waivers.SCHEMA)
     repositories = [{"repository_name": "a"}, {"repository_name": "b", "region": "us-east-1"}]
