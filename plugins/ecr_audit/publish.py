@@ -89,6 +89,7 @@ TABLES = {
     "changes": "FROM lake.changes_history",
     "coverage": "FROM lake.coverage",
     "compliance_daily": "marts/compliance_daily",
+    "ou_ancestors": "marts/ou_ancestors",
     "account_compliance": "marts/account_compliance",
     "ou_compliance": "marts/ou_compliance",
     "owner_compliance": "marts/owner_compliance",

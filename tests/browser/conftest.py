@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,12 +26,10 @@ from ecr_audit.lake import Lake
 from ecr_audit.publish import publish
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
+from support.chromium import find_chromium
 from support.processes import PATIENCE
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-
-# Playwright's own download is not needed: any Chromium of this machine does.
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # The least that may see the pages, and somebody who may log in but see nothing.
 VIEWER, NOBODY = "viewer", "nobody"
@@ -62,12 +59,8 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of a Chromium: that of the variable CHROMIUM, or one that is installed."""
-    named = os.environ.get("CHROMIUM")
-    found = named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("There is no Chromium here (apt-get install chromium), and CHROMIUM names none")
-    return found
+    """The path of a Chromium."""
+    return find_chromium()
 
 
 @pytest.fixture(scope="session")

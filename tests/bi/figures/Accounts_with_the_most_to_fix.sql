@@ -1,0 +1,12 @@
+SELECT
+    account(account_name, account_id) AS account,
+    ou_path AS in_unit,
+    incompliant - waived AS to_fix,
+    waived,
+    compliant + incompliant AS judged,
+    compliance_percent AS compliance,
+    coverage_percent AS coverage
+FROM account_compliance
+WHERE policy_id = getvariable('policy')
+    AND is_chosen(ou_path)
+    AND is_chosen_account(account_name, account_id);

@@ -1,0 +1,2 @@
+SELECT count(*) AS unread
+FROM unread_values;

@@ -1,0 +1,201 @@
+"""The dashboard, clicked through in Chromium: each chart shows what the published file has of what is chosen.
+
+Where nothing is chosen, that is the deciding policy and the whole organization, with each thing counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.chromium import FLAGS, find_chromium
+from support.superset import (
+    CHARTS,
+    HOSTILE_UNIT,
+    LONG_UNIT,
+    STRICT_POLICY,
+    View,
+    comparable,
+    cross_filter_scope,
+    expected_rows,
+    native_filters,
+    scope_of,
+)
+from support.superset_dashboard import ADDRESS as DASHBOARD_ADDRESS
+from support.superset_dashboard import Dashboard
+
+pytestmark = [pytest.mark.superset, pytest.mark.timeout(600)]
+
+# The window of a laptop in its width; as high as the dashboard, whose charts are asked for when they come into sight.
+WINDOW = {"width": 1440, "height": 5000}
+
+UNITS = "Units_the_worst_first"
+UNITS_OVER_TIME = "Compliance_over_time_of_the_twelve_worst_units"
+ACCOUNTS = "Accounts_with_the_most_to_fix"
+COVERAGE = "Coverage_by_account_the_least_seen_first"
+FINDINGS = "Oldest_open_findings_waived_ones_last"
+AGES = "Age_of_open_findings_in_weeks"
+CHANGES = "New_and_fixed_week_by_week"
+
+# How a table is sorted: what comes first is what is to be looked at first.
+ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    UNITS: lambda row: _none_last(row["newest_compliance_with_waivers"]),
+    ACCOUNTS: lambda row: -row["to_fix"],
+    COVERAGE: lambda row: _none_last(row["coverage"]),
+    FINDINGS: lambda row: (row["waived"] == "yes", -row["age"]),
+}
+
+
+def _none_last(percent: float | None) -> tuple[bool, float]:
+    return percent is None, percent or 0.0
+
+
+@pytest.fixture(scope="module")
+def window(superset: Any) -> Iterator[Dashboard]:
+    """A Chromium that has logged in, for all tests of this file."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        page = browser.new_page(base_url=superset.address, viewport=WINDOW)
+        page.goto(DASHBOARD_ADDRESS)
+        # Superset sometimes forgets a login that its event log was busy with, and asks again.
+        while "/login/" in page.url:
+            page.locator("input#username").fill("admin")
+            page.locator("input#password").fill(superset.password)
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+        yield Dashboard(page, superset.client)
+        browser.close()
+
+
+@pytest.fixture
+def dashboard(window: Dashboard) -> Dashboard:
+    """The dashboard with nothing chosen; a test that has taken back all that it chose says so, and saves an opening."""
+    if not window.is_at_rest:
+        window.open()
+    window.is_at_rest = False
+    return window
+
+
+@pytest.fixture
+def shows(dashboard: Dashboard, published: Path) -> Callable[[View, Iterable[str]], None]:
+    """Asserts that charts show what the published file has, and that no chart is empty or faulty."""
+
+    def shows(view: View, charts: Iterable[str]) -> None:
+        for name in charts:
+            expected = expected_rows(published, name, view)
+            assert comparable(name, dashboard.rows(name)) == comparable(name, expected), f"{name} for {view}"
+        assert dashboard.faults() == {}
+
+    return shows
+
+
+def scope_of_filter(name: str) -> set[str]:
+    return scope_of(native_filters()[name]["scope"]["excluded"])
+
+
+def test_each_chart_shows_what_is_published(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    shows(View(), CHARTS)
+    for name, order in ORDERS.items():
+        keys = [order(row) for row in dashboard.rows(name)]
+        assert keys == sorted(keys), name
+    assert dashboard.cut_off() == {}
+    dashboard.is_at_rest = True
+
+
+def test_filters_and_a_click_go_together(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    """A unit is one with all below it, for each policy; a click on one of these narrows it further."""
+    scope = scope_of_filter("Unit")
+    view = View(within="Root/Workloads")
+    assert dashboard.act(lambda: dashboard.choose("NATIVE_FILTER-unit", "Root/Workloads"), scope) == scope
+    shows(view, scope)
+
+    scope = scope_of_filter("Policy")
+    view = replace(view, policy=STRICT_POLICY)
+    assert dashboard.act(lambda: dashboard.choose("NATIVE_FILTER-policy", STRICT_POLICY), scope) == scope
+    shows(view, scope)
+
+    scope = cross_filter_scope(UNITS)
+    view = replace(view, unit="Root/Workloads/Production")
+    below = dashboard.chart(UNITS).get_by_text("Root/Workloads/Production", exact=True)
+    assert dashboard.act(below.click, scope) == scope
+    shows(view, scope)
+    dashboard.act(below.click, scope)
+
+    # Superset then shows the default of a filter without applying it.
+    scope = scope_of_filter("Unit") | scope_of_filter("Policy")
+    assert dashboard.act(dashboard.clear_all, scope) == scope
+    shows(View(), scope)
+
+
+def test_nights_and_waived_filter_the_charts_that_they_are_for(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    scope = scope_of_filter("Nights")
+    assert dashboard.act(lambda: dashboard.choose_nights("2026-10-01", "2026-11-20"), scope) == scope
+    shows(View(since="2026-10-01", until="2026-11-20"), scope)
+    scope = scope_of_filter("Waived")
+    for waived in ("yes", "no"):
+        assert dashboard.act(partial(dashboard.choose, "NATIVE_FILTER-waived", waived), scope) == scope
+        shows(View(waived=waived), scope)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(UNITS, "unit"), (ACCOUNTS, "account"), (COVERAGE, "account")]
+    + [(FINDINGS, column) for column in ("owner", "account", "region", "repository")],
+)
+def test_a_click_on_a_name_filters_other_charts(
+    dashboard: Dashboard, shows: Callable[..., None], table: str, column: str
+) -> None:
+    columns = [name.removesuffix("_name") for name in CHARTS[table]["params"]["groupby"]]
+    cell = dashboard.cells(table).nth(columns.index(column))
+    scope, view = cross_filter_scope(table), View(**{column: cell.inner_text()})
+    assert dashboard.act(cell.click, scope) == scope
+    shows(view, scope)
+    dashboard.act(cell.click, scope)
+    dashboard.is_at_rest = True
+
+
+def test_a_click_on_a_line_chooses_its_unit(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    scope = cross_filter_scope(UNITS_OVER_TIME)
+    assert dashboard.act(lambda: dashboard.click_line(UNITS_OVER_TIME), scope) == scope
+    [unit] = dashboard.filters_of(UNITS)["unit"]
+    shows(View(unit=unit), scope)
+
+
+def test_a_click_on_a_bar_chooses_its_kind(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    scope = cross_filter_scope(AGES)
+    assert dashboard.act(lambda: dashboard.click_bar(AGES, "waived"), scope) == scope
+    shows(View(age_is="waived"), scope)
+
+
+def test_a_click_on_a_figure_filters_nothing(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    """A figure, such as a percentage, is that of many rows by chance: no other chart can be about it."""
+    for table in (name for name, chart in CHARTS.items() if chart["viz_type"] == "table"):
+        is_dead = not cross_filter_scope(table)
+        names = 0 if is_dead else len(CHARTS[table]["params"]["groupby"])
+        cells = dashboard.cells(table)
+        for position in range(names, cells.count()):
+            cells.nth(position).click()
+    dashboard.click_bar(CHANGES, "fixed")
+    # What they had chosen would be asked for with this click.
+    name = dashboard.cells(UNITS).first
+    scope, unit = cross_filter_scope(UNITS), name.inner_text()
+    assert dashboard.act(name.click, scope) == scope
+    shows(View(unit=unit), scope)
+
+
+@pytest.mark.parametrize("unit", [HOSTILE_UNIT, LONG_UNIT], ids=["hostile", "long"])
+def test_any_name_of_a_unit_can_be_chosen(dashboard: Dashboard, shows: Callable[..., None], unit: str) -> None:
+    scope = scope_of_filter("Unit")
+    assert dashboard.act(lambda: dashboard.choose("NATIVE_FILTER-unit", unit), scope) == scope
+    shows(View(within=unit), scope)
+    assert dashboard.cut_off() == {}
+    scope = cross_filter_scope(UNITS)
+    row = dashboard.chart(UNITS).get_by_role("cell", name=unit, exact=True)
+    assert dashboard.act(row.click, scope) == scope
+    shows(View(within=unit, unit=unit), scope)
