@@ -7,6 +7,7 @@ SELECT
     s.scope_id AS account_id,
     a.account_name,
     a.state,
+    a.ou_id,
     a.ou_path,
     s.* EXCLUDE (snapshot_date, scope_type, scope_id, ou_id)
 FROM lake.scope_compliance AS s

@@ -22,7 +22,7 @@ FLAGS = (
 
 
 def find_chromium() -> str:
-    """The path of a Chromium: that of the variable CHROMIUM, or one that is installed. Without any, the test is skipped."""
+    """The path of a Chromium: that of the variable CHROMIUM, or an installed one. Without one the test is skipped."""
     named = os.environ.get("CHROMIUM")
     found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found is None:

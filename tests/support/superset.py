@@ -1,4 +1,4 @@
-"""The export in bi/superset, and what each of its charts has to show: asked of the published file, without the export's SQL."""
+"""The export in bi/superset, and the rows that each of its charts has to show, read from the file by other SQL."""
 
 from __future__ import annotations
 
@@ -27,18 +27,25 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT_POLICY = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
 # Names as AWS allows them: text that SQL, HTML or a template could take for its own, and words as long as names can be.
-HOSTILE_UNIT = "Root/O'Brien \"x\" <b>100%_;--{{ 1 }} $unit :policy \\"
+HOSTILE_UNIT = 'Root/O\'Brien "x" <b>100%_;--{{ 1 }} $unit :policy \\'
 LONG_UNIT = f"{HOSTILE_UNIT}/{'Long' * 32}"
 HOSTILE_ACCOUNT, LONG_ACCOUNT = "210000000023", "210000000024"
 LONG_NAME, LONG_OWNER = "n" * 50, "o" * 256
+
+# A unit of the demo that had another name until November, with the units in it.
+RENAMED_UNIT, OLD_NAME = "Root/Workloads/Production", "Root/Workloads/Live"
+
+OWNER_TAGS = ("owner", "team")
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class View:
-    """What is chosen on the dashboard; None: nothing. An account is `name (id)`; nights are those from `since` up to, but
-    without, `until`."""
+    """The choice on the dashboard; None: nothing is chosen.
+
+    An account is `name (id)`; nights are those from `since` up to, but without, `until`.
+    """
 
     policy: str = POLICY
     within: str | None = None
@@ -89,18 +96,16 @@ def expected_rows(published: Path, name: str, view: View) -> list[Row]:
 def comparable(name: str, rows: list[Row]) -> list[tuple[tuple[str, Any], ...]]:
     """The rows of a chart, as Superset or as `expected_rows` has them, in one form and order.
 
-    Superset has a column for each series, of which some are empty, and no points without a value under a big number; dates
-    are milliseconds, and counts sometimes fractions.
+    Superset has a column for each series, of which some are empty, and no points without a value under a big number;
+    dates are milliseconds, and counts sometimes fractions.
     """
     axis = CHARTS[name]["params"].get("x_axis")
     if axis and CHARTS[name]["params"].get("groupby"):
         rows = [
             {axis: row[axis], "series": series, "value": value}
             for row in rows
-            for series, value in (
-                [(row["series"], row["value"])] if "series" in row else [item for item in row.items() if item[0] != axis]
-            )
-            if value
+            for series, value in ([(row["series"], row["value"])] if "series" in row else row.items())
+            if series != axis and value
         ]
     if CHARTS[name]["viz_type"] == "big_number":
         rows = [row for row in rows if None not in row.values()]

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: what is chosen and clicked on it, and what each of its charts then asks and shows."""
+"""The dashboard in a real browser: choices and clicks on it, and what each of its charts then asks and shows."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page, Request
 
+from support.processes import PATIENCE
 from support.superset import CHARTS, DASHBOARD, Row
 
 ADDRESS = "/superset/dashboard/ecr-audit/"
-
-# Seconds for all charts to be asked again, on a machine that has other things to do.
-PATIENCE = 120
 
 # A point of a chart's canvas within an area of one colour, below its legend: [x, y].
 _POINT_OF_COLOUR = """(chart, [red, green, blue]) => {
@@ -36,7 +34,8 @@ _POINT_OF_LINE = """chart => {
     const bright = ([red, green, blue]) => Math.max(red, green, blue) - Math.min(red, green, blue) > 60;
     for (let x = Math.floor(width * 0.3); x < width * 0.6; x++)
         for (let y = Math.floor(height * 0.1); y < height * 0.85; y++)
-            if (bright(colour(x, y)) && bright(colour(x, y + 1)) && bright(colour(x + 8, y))) return [x / scale, y / scale];
+            if (bright(colour(x, y)) && bright(colour(x, y + 1)) && bright(colour(x + 8, y)))
+                return [x / scale, y / scale];
     return null;
 }"""
 

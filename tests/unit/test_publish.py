@@ -35,7 +35,7 @@ TABLES = {
     *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
     *("policy_disagreements", "waivers"),
     *("compliance_daily", "account_compliance", "ou_compliance", "owner_compliance", "region_compliance"),
-    *("unread_values", "publication"),
+    *("ou_ancestors", "unread_values", "publication"),
 }
 
 

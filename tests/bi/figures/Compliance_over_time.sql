@@ -4,7 +4,7 @@ SELECT
     c.compliance_percent_with_waivers AS compliance_with_waivers,
     c.coverage_percent AS coverage
 FROM nights AS n
-LEFT JOIN compliance_daily AS c
+LEFT JOIN daily AS c
     ON c.snapshot_date = n.snapshot_date
     AND c.policy_id = getvariable('policy')
     AND is_chosen_scope(c.scope_type, c.scope_id)

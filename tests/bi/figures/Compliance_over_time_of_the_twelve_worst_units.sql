@@ -1,6 +1,6 @@
 WITH units AS (
     SELECT *
-    FROM compliance_daily
+    FROM daily
     WHERE scope_type = 'ou'
         AND policy_id = getvariable('policy')
         AND is_within(scope_id, getvariable('within'))
@@ -12,10 +12,12 @@ WITH units AS (
 worst AS (
     SELECT u.scope_id
     FROM (SELECT DISTINCT scope_id FROM units) AS u
-    LEFT JOIN units AS n
+    LEFT JOIN daily AS n
         ON n.scope_id = u.scope_id
-        AND n.snapshot_date = (SELECT max(snapshot_date) FROM units)
-    ORDER BY n.compliance_percent_with_waivers NULLS LAST, u.scope_id
+        AND n.scope_type = 'ou'
+        AND n.policy_id = getvariable('policy')
+        AND n.snapshot_date = newest_night()
+    ORDER BY n.snapshot_date IS NULL, n.compliance_percent_with_waivers NULLS LAST, u.scope_id
     LIMIT 12
 )
 

@@ -1,5 +1,5 @@
 SELECT
-    owner,
+    owner_name(owner, owner_source) AS owner,
     account(account_name, account_id) AS account,
     region,
     repository_name,

@@ -1,6 +1,6 @@
 WITH chosen AS (
     SELECT *
-    FROM compliance_daily
+    FROM daily
     WHERE policy_id = getvariable('policy')
         AND is_chosen_scope(scope_type, scope_id)
 ),

@@ -1,6 +1,6 @@
 WITH units AS (
     SELECT *
-    FROM compliance_daily
+    FROM daily
     WHERE scope_type = 'ou'
         AND policy_id = getvariable('policy')
         AND is_within(scope_id, getvariable('within'))

@@ -11,4 +11,17 @@ CREATE TEMP MACRO is_chosen_night(night) AS
 CREATE TEMP MACRO account(name, id) AS coalesce(format('{} ({})', name, id), id);
 CREATE TEMP MACRO is_chosen_account(name, id) AS
     getvariable('account') IS NULL OR account(name, id) = getvariable('account');
+-- A unit goes by its newest path, also on nights on which it had another.
+CREATE TEMP TABLE newest_paths AS
+SELECT
+    ou_id,
+    arg_max(scope_id, snapshot_date) AS newest_path
+FROM compliance_daily
+WHERE scope_type = 'ou'
+GROUP BY ou_id;
+CREATE TEMP TABLE daily AS
+SELECT * REPLACE (coalesce(newest_path, scope_id) AS scope_id)
+FROM compliance_daily
+LEFT JOIN newest_paths USING (ou_id);
+CREATE TEMP MACRO owner_name(name, source) AS name || if(source = 'account', ' (not tagged)', '');
 CREATE TEMP MACRO newest_night() AS (SELECT max(snapshot_date) FROM compliance_daily);

@@ -174,6 +174,7 @@ class Account(Record, Counts):
     account_id: str
     account_name: str | None
     state: str | None
+    ou_id: str | None
     ou_path: str | None
     policy_id: str
 
