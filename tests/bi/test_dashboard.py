@@ -17,6 +17,7 @@ from playwright.sync_api import sync_playwright
 from support.chromium import FLAGS, find_chromium
 from support.superset import (
     CHARTS,
+    DATASETS,
     HOSTILE_UNIT,
     LONG_UNIT,
     STRICT_POLICY,
@@ -149,13 +150,14 @@ def test_nights_and_waived_filter_their_charts(dashboard: Dashboard, shows: Call
 
 @pytest.mark.parametrize(
     ("table", "column"),
-    [(UNITS, "unit"), (ACCOUNTS, "account"), (COVERAGE, "account")]
+    [(UNITS, "unit"), (ACCOUNTS, "account"), (ACCOUNTS, "unit")]
     + [(FINDINGS, column) for column in ("owner", "repository")],
 )
 def test_a_click_on_a_name_filters_other_charts(
     dashboard: Dashboard, shows: Callable[..., None], table: str, column: str
 ) -> None:
-    columns = [name.removesuffix("_name") for name in CHARTS[table]["params"]["groupby"]]
+    params = CHARTS[table]["params"]
+    columns = [name.removesuffix("_name") for name in (*params["groupby"], *params["metrics"])]
     cell = dashboard.cells(table).nth(columns.index(column))
     scope, view = cross_filter_scope(table), View(**{column: cell.inner_text()})
     assert dashboard.act(cell.click, scope) == scope
@@ -166,12 +168,12 @@ def test_a_click_on_a_name_filters_other_charts(
 
 def test_a_click_on_a_figure_filters_nothing(dashboard: Dashboard, shows: Callable[..., None]) -> None:
     """A figure, such as a percentage, is that of many rows by chance: no other chart can be about it."""
-    for table in (name for name, chart in CHARTS.items() if chart["viz_type"] == "table"):
-        is_dead = not cross_filter_scope(table)
-        names = 0 if is_dead else len(CHARTS[table]["params"]["groupby"])
-        cells = dashboard.cells(table)
-        for position in range(names, cells.count()):
-            cells.nth(position).click()
+    for table, chart in CHARTS.items():
+        if chart["viz_type"] == "table":
+            metrics = {each["metric_name"]: each for each in DATASETS[chart["dataset_uuid"]]["metrics"]}
+            for position, name in enumerate((*chart["params"]["groupby"], *chart["params"]["metrics"])):
+                if not cross_filter_scope(table) or "d3format" in metrics.get(name, ()):
+                    dashboard.cells(table).nth(position).click()
     dashboard.click_bar(CHANGES, "fixed")
     # What they had chosen would be asked for with this click.
     name = dashboard.cells(UNITS).first

@@ -1,6 +1,6 @@
 SELECT
     account(account_name, account_id) AS account,
-    ou_path AS in_unit,
+    ou_path AS unit,
     incompliant - waived AS to_fix,
     waived,
     compliant + incompliant AS judged,
