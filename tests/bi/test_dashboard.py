@@ -133,7 +133,6 @@ def test_filters_and_a_click_go_together(dashboard: Dashboard, shows: Callable[.
     scope = scope_of_filter("Unit") | scope_of_filter("Policy")
     assert dashboard.act(dashboard.clear_all, scope) == scope
     shows(View(), scope)
-    dashboard.is_at_rest = True
 
 
 def test_nights_and_waived_filter_their_charts(dashboard: Dashboard, shows: Callable[..., None]) -> None:
@@ -144,8 +143,6 @@ def test_nights_and_waived_filter_their_charts(dashboard: Dashboard, shows: Call
     for waived in ("yes", "no"):
         assert dashboard.act(partial(dashboard.choose, "NATIVE_FILTER-waived", waived), scope) == scope
         shows(View(waived=waived), scope)
-    dashboard.act(dashboard.clear_all, scope_of_filter("Nights") | scope)
-    dashboard.is_at_rest = True
 
 
 @pytest.mark.parametrize(
@@ -180,8 +177,6 @@ def test_a_click_on_a_figure_filters_nothing(dashboard: Dashboard, shows: Callab
     scope, unit = cross_filter_scope(UNITS), name.inner_text()
     assert dashboard.act(name.click, scope) == scope
     shows(View(unit=unit), scope)
-    dashboard.act(name.click, scope)
-    dashboard.is_at_rest = True
 
 
 @pytest.mark.parametrize("unit", [HOSTILE_UNIT, LONG_UNIT], ids=["hostile", "long"])
@@ -194,12 +189,6 @@ def test_any_name_of_a_unit_can_be_chosen(dashboard: Dashboard, shows: Callable[
     row = dashboard.chart(UNITS).get_by_role("cell", name=unit, exact=True)
     assert dashboard.act(row.click, scope) == scope
     shows(View(within=unit, unit=unit), scope)
-    dashboard.act(row.click, scope)
-    dashboard.act(dashboard.clear_all, scope_of_filter("Unit"))
-    dashboard.is_at_rest = True
-
-
-# These two leave behind what they chose.
 
 
 def test_a_click_on_a_line_chooses_its_unit(dashboard: Dashboard, shows: Callable[..., None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -127,8 +128,8 @@ class Dashboard:
 
     def choose(self, filter_id: str, value: str) -> None:
         """Choose a value of a filter at the top, and apply it."""
-        # The list has what is in sight only: typing narrows it.
-        self.page.get_by_role("combobox", name=filter_id, exact=True).fill(value)
+        # The list has what is in sight only: typing narrows it. A comma or semicolon would end what is typed.
+        self.page.get_by_role("combobox", name=filter_id, exact=True).fill(re.split("[,;]", value)[0])
         self.page.locator(".ant-select-dropdown:visible").get_by_title(value, exact=True).last.click()
         self.apply()
 
