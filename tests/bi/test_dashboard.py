@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.chromium import FLAGS, find_chromium
+from support.processes import PATIENCE
 from support.superset import (
     CHARTS,
     DATASETS,
@@ -63,6 +64,7 @@ def window(superset: Any) -> Iterator[Dashboard]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = browser.new_page(base_url=superset.address, viewport=WINDOW)
+        page.set_default_timeout(PATIENCE * 1000)
         page.goto(DASHBOARD_ADDRESS)
         # Superset sometimes forgets a login that its event log was busy with, and asks again.
         while "/login/" in page.url:
