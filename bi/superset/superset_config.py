@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from duckdb_engine import Dialect
 from superset import config
 
 # Signs sessions. `serve.py` makes one of its own for every installation.
@@ -15,3 +16,7 @@ TALISMAN_CONFIG = config.TALISMAN_CONFIG | {
         for directive, sources in config.TALISMAN_CONFIG["content_security_policy"].items()
     }
 }
+
+# DuckDB reads a backslash in a string as it is. The driver's dialect is PostgreSQL's, which doubles it until it has
+# asked the server: a unit with one in its name could not be chosen.
+Dialect._backslash_escapes = False
