@@ -7,8 +7,6 @@ VENV := $(CURDIR)/.venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
-# As ecr_audit.publication has it, under the name that stays.
-PUBLISHED := $(or $(ECR_AUDIT_PUBLISH),$(or $(ECR_AUDIT_DATA),data)/publish)/compliance.duckdb
 # What is written is for its owner alone: the audit's data are a map of what can be overwritten.
 privately := umask 077 &&
 
@@ -90,8 +88,9 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py
 
-bi: $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
-	@$(privately) $(SUPERSET)/bin/python bi/superset/serve.py $(PUBLISHED)
+bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publication) && \
+		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
 # Twice the cores of a small machine: those that wait for servers leave them to the others.
 test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test, those of test-cluster among them

@@ -322,16 +322,21 @@ def _document(published: Published) -> str:
 
 
 def main() -> int:
-    """Print the path of the newest database, for `make sql`, if it is fit to be opened; returns the exit code."""
+    """Print the path of the newest database, for `make sql` and `make bi`, if it may be opened; returns the exit code.
+
+    In a folder it is the name under which later publications come, too; on S3 that of this one, in the cache.
+    """
     import duckdb
 
     from ecr_audit.published_file import open_published
     from ecr_audit.terminal import print_error
 
     try:
-        database = newest(load_settings()).database
+        settings = load_settings()
+        database = newest(settings).database
         open_published(database).close()
-        sys.stdout.write(f"{database}\n")
+        path = database if is_on_s3(settings.publish_root) else publications(settings).address
+        sys.stdout.write(f"{path}\n")
     except (OSError, FinalError, duckdb.Error) as fault:
         print_error(fault)
         return 1
