@@ -18,7 +18,7 @@ from ecr_audit.inventory.missing import Missing
 from ecr_audit.publication import newest, publications
 from ecr_audit.published_file import open_published
 from ecr_audit.settings import Settings
-from ecr_audit.text import age, plain
+from ecr_audit.text import age, percent, plain
 from ecr_audit.unread_values import nothing_changed, unread_sentences
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -91,7 +91,7 @@ class _Summary:
             FROM scan_targets
             """
         )
-        share = f"{collected / countable:.1%}" if countable else "no data"
+        share = percent(100 * collected / countable if countable else None)
         self._console.rule(f"[bold]ECR image-tag mutability, {day}")
         self._console.print(
             f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
@@ -178,7 +178,7 @@ class _Summary:
             "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
         )
         framework = None
-        for name, title, *numbers, flags, percent, compliant, judged in self._rows(
+        for name, title, *numbers, flags, share, compliant, judged in self._rows(
             """
             SELECT
                 framework_name,
@@ -201,7 +201,7 @@ class _Summary:
             if name != framework:
                 table.add_row(f"[bold]{escape(name)}[/]")
                 framework = name
-            result = "no data" if percent is None else f"{percent:.1f} % ({compliant:,}/{judged:,})"
+            result = percent(share) + ("" if share is None else f" ({compliant:,}/{judged:,})")
             table.add_row(Padding(escape(title), (0, 0, 0, 2)), *map(str, numbers), ", ".join(flags), result)
         self._console.print(table)
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 # Characters of one name. ECR's and AWS's own are shorter; tags are not.
 LONGEST = 120
 
+# Behind the point of a percentage: two shares of the largest organization differ by more.
+_MOST_DIGITS = 6
+
 
 def printable(text: str) -> str:
     """Text with a blank for each control, formatting and private character, but for line breaks.
@@ -29,6 +32,21 @@ def plain(text: str | None) -> str:
 def plural(count: float, noun: str, many: str | None = None) -> str:
     """1, account -> 1 account; 2 -> 2 accounts."""
     return f"{count:,.0f} {noun if count == 1 else many or noun + 's'}"
+
+
+def percent(value: float | None, limit: float | None = None) -> str:
+    """62.34 -> 62.3 %. Only all is 100.0 %, and only nothing is 0.0 %: 99.96 -> 99.9 %. None: no data.
+
+    `limit`: what the value is compared with. There are then as many digits as tell the two apart: 94.96 -> 94.96 %,
+    for a limit of 95.
+    """
+    if value is None:
+        return "no data"
+    apart = (n for n in range(1, _MOST_DIGITS + 1) if limit is not None and round(value, n) != round(limit, n))
+    # Not apart: equal but for how a computer counts (100 * 0.57).
+    digits = next(apart, 1)
+    shown = min(max(value, 10.0**-digits), 100 - 10.0**-digits) if 0 < value < 100 else value
+    return f"{shown:.{digits}f} %"
 
 
 def age(days: int, started_known: bool = True) -> str:

@@ -177,7 +177,10 @@ class _Writer:
         self._line = book.add_format(_TOP_LEFT)
         self._day = book.add_format({"num_format": "yyyy-mm-dd", **_TOP_LEFT})
         self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", **_TOP_LEFT})
-        self._percent = book.add_format({"num_format": "0.0", **_TOP_LEFT})
+        # As ecr_audit.text shows them: only all is 100.0, only nothing is 0.0. The cell holds the value itself.
+        self._percent, self._nearly_all, self._nearly_nothing = (
+            book.add_format({"num_format": shown, **_TOP_LEFT}) for shown in ("0.0", '"99.9"', '"0.1"')
+        )
 
     def cover(self, sheets: Sequence[Sheet], excerpt: Excerpt | None) -> None:
         page = self._book.add_worksheet("Cover")
@@ -272,7 +275,7 @@ class _Writer:
             case bool():
                 page.write_string(row, column, "yes" if value else "no", self._line)
             case float():
-                page.write_number(row, column, value, self._percent)
+                page.write_number(row, column, value, self._percent_format(value))
             case int():
                 page.write_number(row, column, value, self._line)
             case datetime():
@@ -284,6 +287,11 @@ class _Writer:
                 page.write_string(row, column, _short(", ".join(map(str, value))), text)
             case _:
                 raise TypeError(f"A {type(value).__name__} has no form in a workbook: {value!r}")
+
+    def _percent_format(self, value: float) -> Any:
+        if 99.9 < value < 100:
+            return self._nearly_all
+        return self._nearly_nothing if 0 < value < 0.1 else self._percent
 
     def _on_paper(self, page: Any) -> None:
         """On paper: landscape, A4, as wide as one page; each page says whose it is, of which night, and its number."""

@@ -13,7 +13,7 @@ from ecr_audit.alerts.message import Message
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.published_file import open_published
-from ecr_audit.text import plain
+from ecr_audit.text import percent, plain
 from ecr_audit.unread_values import unread_sentences
 from ecr_audit.warehouse import read_statement
 
@@ -55,20 +55,20 @@ class _Night:
         missing = Missing(seen["missing_accounts"] or (), seen["missing_regions"] or ())
         if not lost and not is_low and not missing:
             return
+        covered = percent(seen["coverage_percent"], 100 * min_coverage)
         subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
         if is_low:
-            subjects.append(f"coverage {_percent(seen['coverage_percent'])} is under the minimum")
+            subjects.append(f"coverage {covered} is under the minimum")
         if missing:
             subjects.append("settings name what is not there")
         before = (
-            f"; in the night of {seen['previous_snapshot_date']} it was {_percent(seen['previous_coverage_percent'])}"
+            f"; in the night of {seen['previous_snapshot_date']} it was {percent(seen['previous_coverage_percent'])}"
             if seen["previous_snapshot_date"]
             else ""
         )
         lines = [
-            f"{seen['collected']:,} of {seen['countable']:,} account-regions were read:"
-            f" {_percent(seen['coverage_percent'])}{before}.",
-            f"The minimum is {_percent(100 * min_coverage)} (ECR_AUDIT_MIN_COVERAGE).",
+            f"{seen['collected']:,} of {seen['countable']:,} account-regions were read: {covered}{before}.",
+            f"The minimum is {percent(100 * min_coverage, seen['coverage_percent'])} (ECR_AUDIT_MIN_COVERAGE).",
         ]
         if lost:
             lines += ["", "Read before, and now not, or in fewer regions:"]
@@ -182,7 +182,3 @@ def _and_more(number: int, one: str, many: str | None = None) -> list[str]:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _percent(value: float | None) -> str:
-    return "no data" if value is None else f"{value:.1f} %"

@@ -14,6 +14,7 @@ from ecr_audit.inventory.plan import Limits, read_plan
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake import open_lake
 from ecr_audit.settings import load_settings
+from ecr_audit.text import percent
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,16 @@ def check_coverage(plan_id: str) -> None:
             committed.snapshot_date,
         )
         return
+    share, minimum = 100 * seen.share, 100 * settings.min_coverage
     told = (
         f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
-        f"({seen.share:.2%})" + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items()) + "."
+        f"({percent(share, minimum)})"
+        + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items())
+        + "."
     )
     if seen.share < settings.min_coverage:
         raise CoverageError(
-            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({settings.min_coverage:.2%}). The snapshot is committed; "
+            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({percent(minimum, share)}). The snapshot is committed; "
             "the table scan_targets says why each target could not be read."
         )
     log.info("%s", told)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from ecr_audit.text import percent
 from ecr_audit.web.published import Row
-from ecr_audit.web.words import percent
 
 # Size of the drawing in its own units; on the page it is as wide as there is room.
 WIDTH, HEIGHT = 1000.0, 200.0

@@ -10,11 +10,10 @@ from markupsafe import Markup
 
 from ecr_audit.aws.advice import advice_on
 from ecr_audit.report import CHANGE_WORDS
-from ecr_audit.text import age, plural
+from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
 from ecr_audit.web.outcomes import OUTCOMES
 
-NO_DATA = "no data"
 NONE = "\N{EN DASH}"
 
 STATUS_WORDS = {
@@ -52,14 +51,6 @@ EVENT_WORDS = {
 def number(value: float | None) -> str:
     """1234567 -> 1,234,567."""
     return NONE if value is None else f"{value:,.0f}"
-
-
-def percent(value: float | None) -> str:
-    """62.34 -> 62.3 %. Rounded toward the middle: only all is 100 %, only nothing is 0 %."""
-    if value is None:
-        return NO_DATA
-    shown = min(max(value, 0.1), 99.9) if 0 < value < 100 else value
-    return f"{shown:.1f} %"
 
 
 def day(value: date | None) -> str:
