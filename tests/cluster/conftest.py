@@ -22,6 +22,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from ecr_audit.demo import identities
+from ecr_audit.demo.faults import Fault, Faults, Hang
 from ecr_audit.demo.organization import demo_world
 from ecr_audit.demo.server import EmulatedAws
 from support.airflow import Airflow, settings_of_the_demo
@@ -169,8 +170,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmulatedAws]:
-    """The demo organization's first night."""
-    with EmulatedAws(demo_world(1)) as emulated:
+    """The demo organization's first night, in which ECR does not answer until a test says so."""
+    with EmulatedAws(demo_world(1), Faults([Fault(Hang(), service="ecr")])) as emulated:
         yield emulated
 
 

@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
 
+# None of the caller's, such as those that the Makefile exports.
+for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[name]
 os.environ.update(
     AIRFLOW_HOME=_HOME.name,
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),

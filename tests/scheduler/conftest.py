@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ecr_audit.demo.faults import Fault, Faults, Hang
 from ecr_audit.demo.organization import demo_world
 from ecr_audit.demo.server import EmulatedAws
 from support.airflow import Airflow, on_sqlite, settings_of_the_demo
@@ -18,8 +19,8 @@ from .watchers import Watchers
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[EmulatedAws]:
-    """The demo organization's first night."""
-    with EmulatedAws(demo_world(1)) as emulated:
+    """The demo organization's first night, in which ECR does not answer until a test says so."""
+    with EmulatedAws(demo_world(1), Faults([Fault(Hang(), service="ecr")])) as emulated:
         yield emulated
 
 

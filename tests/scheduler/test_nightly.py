@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.demo.faults import Delay, Fault, Faults
+from ecr_audit.demo.faults import Faults
 from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.freshness import nights_missed
 from support.receivers import WEBHOOK, Http
@@ -31,41 +31,38 @@ def assert_audited(data: Path, aws: EmulatedAws) -> None:
         assert len(list((data / "lake" / table / f"snapshot_date={newest}").iterdir())) == 1
 
 
-def test_a_night(airflow: Any, aws: EmulatedAws, data: Path) -> None:
-    run_id = airflow.scheduled_night()
-    airflow.finish_night(run_id)
-    assert_audited(data, aws)
-    batches = airflow.batches(run_id)
-    assert sorted(task["rendered_map_index"] for task in batches) == [f"batch {n}" for n in range(BATCHES)]
-    [commit] = (data / "lake/_commits/inventory").glob("*.json")
-    [event] = airflow.get("assets/events")["asset_events"]
-    assert event["extra"]["snapshot_date"] == commit.stem
-
-
-def test_two_runs_at_once_of_which_one_is_killed_with_the_scheduler(airflow: Any, aws: EmulatedAws, data: Path) -> None:
-    """For one date. The scheduler is killed while batches are scanned, and they, its children, with it."""
-    aws.faults = Faults([Fault(Delay(1.0), service="ecr")])
-    runs = [airflow.trigger("ecr_inventory"), airflow.trigger("ecr_inventory")]
+def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
+    airflow: Any, aws: EmulatedAws, data: Path
+) -> None:
+    """The scheduler is killed while batches are scanned, and they, its children, with it."""
+    night = airflow.scheduled_night()
+    runs = [night, airflow.trigger("ecr_inventory")]
 
     def at_work() -> list[str]:
         return [run for run in runs for task in airflow.batches(run) if task["state"] == "running"]
 
     airflow.wait_for("a batch under way", lambda: at_work() != [] and aws.counters.in_flight > 0)
-    [disturbed] = set(at_work())
+    disturbed = set(at_work())
     airflow.processes.kill("scheduler")
     aws.faults = Faults()
     airflow.start_part("scheduler")
     for run_id in runs:
         assert airflow.finish("ecr_inventory", run_id) == "success"
     # What was under way was run again.
-    assert max(task["try_number"] for task in airflow.batches(disturbed)) == 2
+    assert {max(task["try_number"] for task in airflow.batches(run)) for run in disturbed} == {2}
 
     def all_judged() -> bool:
         queued = airflow.get("dags/ecr_compliance/assets/queuedEvents")["total_entries"]
-        return queued == 0 and set(airflow.runs("ecr_compliance").values()) == {"success"}
+        return queued == 0 and {"success"} == set(airflow.runs("ecr_compliance").values())
 
     airflow.wait_for("the compliance runs", all_judged)
     assert_audited(data, aws)
+    batches = airflow.batches(night)
+    assert sorted(task["rendered_map_index"] for task in batches) == [f"batch {n}" for n in range(BATCHES)]
+    events = airflow.get("assets/events")["asset_events"]
+    committed = {path.stem for path in (data / "lake/_commits/inventory").glob("*.json")}
+    assert {event["extra"]["snapshot_date"] for event in events} == committed
+    assert {event["source_run_id"] for event in events} == set(runs)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ecr_audit.demo.faults import Faults
+from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
@@ -16,8 +18,9 @@ MUTABILITY = "repository-image-tag-mutability"
 
 
 @pytest.fixture
-def night(airflow: Any, watchers: Any) -> Any:
+def night(airflow: Any, aws: EmulatedAws, watchers: Any) -> Any:
     """The watchers, once they have seen a night to its end."""
+    aws.faults = Faults()
     airflow.wait_for("the end of a night", lambda: watchers.datasets("ecr_compliance.announce")["inputs"] != set())
     return watchers
 

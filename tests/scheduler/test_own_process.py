@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ecr_audit.demo.faults import Faults
 from ecr_audit.demo.server import EmulatedAws
 from support.truth import assert_published_is_the_truth
 
@@ -16,8 +17,9 @@ pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(60
 
 
 @pytest.fixture
-def judged(airflow: Any) -> Any:
+def judged(airflow: Any, aws: EmulatedAws) -> Any:
     """Airflow, once it has judged a night."""
+    aws.faults = Faults()
     airflow.wait_for("the end of a night", lambda: "success" in airflow.runs("ecr_compliance").values())
     return airflow
 
@@ -43,7 +45,7 @@ def test_one_that_is_killed_is_tried_again(judged: Any, aws: EmulatedAws, data: 
                 return True
         return False
 
-    judged.wait_for("a process of its own", killed)
+    judged.processes.wait_for("a process of its own", killed)
     assert judged.finish("ecr_compliance", run_id) == "success"
     assert sorted(tries(judged, run_id).values()) == [1, 1, 1, 2]
     assert "was ended by signal 9" in logged(judged, run_id)

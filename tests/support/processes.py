@@ -83,10 +83,10 @@ class Processes:
         process = self._running.get(name)
         return {process.pid, *keeper.descendants(process.pid)} if process else set()
 
-    def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
+    def wait_for(self, what: str, condition: Callable[[], bool], every: float = 0.2) -> None:
         """Wait until a condition holds; a server that does not answer, or not yet with all, counts as not holding.
 
-        Raises TimeoutError with the ends of the logs.
+        `every`: seconds from one look to the next. Raises TimeoutError with the ends of the logs.
         """
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -94,7 +94,7 @@ class Processes:
             with contextlib.suppress(OSError, KeyError):
                 if condition():
                     return
-            time.sleep(0.2)
+            time.sleep(every)
         logs = "\n".join(
             f"{path.name}: {path.read_text(errors='replace')[-3000:]}" for path in self.folder.glob("*.log")
         )
