@@ -90,7 +90,7 @@ class Dashboard:
         loading = self.page.locator("[data-test=loading-indicator], .loading")
         while not set(charts) <= self._asked.keys() or self._open_requests or loading.count():
             assert time.monotonic() < deadline, f"not asked again: {sorted(set(charts) - self._asked.keys())}"
-            self.page.wait_for_timeout(50)
+            self.page.wait_for_timeout(250)
         return set(self._asked)
 
     def act(self, action: Any, charts: Iterable[str]) -> set[str]:
