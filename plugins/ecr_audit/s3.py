@@ -23,7 +23,7 @@ class S3Error(Exception):
 
 
 class MissingObjectError(S3Error):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class Storage:
             return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def read(self, relative: str) -> bytes | None:
-        """The content of a small file, as far as `parse_json` takes it; None when there is no such file."""
+        """The content of a small file, at most as much as `parse_json` takes; None when the file does not exist."""
         with self._reporting(relative, "read"):
             if self._s3:
                 return self._s3.get(relative, MOST_BYTES + 1)
@@ -103,7 +103,7 @@ class Storage:
                 return None
 
     def read_document(self, relative: str, model: TypeAdapter[T]) -> T | None:
-        """A JSON document, as its model has it; None when there is no such file."""
+        """A JSON document, checked against its model; None when the file does not exist."""
         content = self.read(relative)
         try:
             return None if content is None else parse_json(content, model)
