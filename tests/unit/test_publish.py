@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import re
 import subprocess
@@ -21,22 +22,9 @@ from ecr_audit.warehouse import WarehouseError
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
-TABLES = {
-    *(
-        "accounts",
-        "account_history",
-        "scan_targets",
-        "repositories",
-        "policy_output",
-        "policy_run",
-        "section_compliance",
-    ),
-    *("policies", "frameworks", "sections", "section_policies", "nights"),
-    *("findings", "findings_history", "changes", "coverage", "time_to_fix", "findings_survival"),
-    *("policy_disagreements", "waivers"),
-    *("compliance_daily", "account_compliance", "ou_compliance", "owner_compliance", "region_compliance"),
-    *("ou_ancestors", "unread_values", "publication"),
-}
+# The published names and types, which readers rely on. What changes there is in CHANGELOG.md, "Published columns".
+COLUMNS = json.loads((Path(__file__).parents[1] / "fixtures" / "published_columns.json").read_text("utf-8"))
+TABLES = COLUMNS.keys() - publishing.VIEWS.keys()
 
 
 @pytest.fixture
@@ -84,6 +72,23 @@ def test_every_table_is_in_the_file_and_beside_it(published: Callable[..., Publi
             continue
         with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
             assert len(list(csv.DictReader(file))) == rows
+
+
+def test_published_columns_stay_as_they_are(published: Callable[..., Publication]) -> None:
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in query(
+        published(DAY_1, repositories=[{}]).database,
+        """
+        SELECT table_name, column_name, data_type
+        FROM duckdb_columns()
+        WHERE NOT internal
+        ORDER BY table_name, column_index
+        """,
+    ):
+        found.setdefault(table, {})[column] = kind
+    assert {name: list(columns.items()) for name, columns in found.items()} == {
+        name: list(columns.items()) for name, columns in COLUMNS.items()
+    }
 
 
 def test_the_newest_snapshot_is_published_and_the_history_of_sections(published: Callable[..., Publication]) -> None:
