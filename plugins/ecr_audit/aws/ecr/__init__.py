@@ -1,0 +1,1 @@
+"""The calls to ECR, and to the services that describe its repositories."""

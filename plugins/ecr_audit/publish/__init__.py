@@ -1,0 +1,1 @@
+"""The published files: built from the lake, kept as versions, and read by pages, alerts, the terminal and people."""
