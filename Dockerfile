@@ -1,5 +1,5 @@
 # The audit on Airflow's official image. Its tag names the versions that requirements.txt is locked for.
-FROM apache/airflow:3.3.2-python3.11
+FROM apache/airflow:3.3.2-python3.11 AS audit
 
 # Exactly the packages that are locked and tested: what else the image came with goes.
 COPY requirements.txt requirements-uv.txt /opt/ecr-audit/
@@ -21,3 +21,11 @@ RUN mkdir -p /opt/airflow/data /opt/airflow/logs && touch /opt/airflow/airflow.c
 # What the part that a container runs has to do, whichever it is. Airflow takes up to a minute to start.
 HEALTHCHECK --interval=30s --timeout=30s --start-period=90s --retries=5 \
     CMD ["python", "/opt/airflow/bin/health.py"]
+
+# The emulated AWS and the demo organization, for docker-compose.yaml's profile `demo` only.
+FROM audit AS demo
+COPY --chown=0:0 demo/ /opt/airflow/demo/
+ENV PYTHONPATH=/opt/airflow/plugins:/opt/airflow
+
+# Last, so that it is what a build without a target makes: the audit without the demo.
+FROM audit

@@ -19,7 +19,8 @@ export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
 export AIRFLOW__API__HOST ?= 127.0.0.1
 # A worker takes some 120 MB, and two batches at once are what two cores can do.
 export AIRFLOW__CORE__PARALLELISM ?= 4
-export PYTHONPATH := $(CURDIR)/plugins
+# The demo is beside the program, not in it.
+export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-cluster secrets pin-images lint format types sbom advisories lock clean
@@ -64,7 +65,7 @@ doctor-demo: $(VENV)/.audit ## The same on the demo organization
 	@$(privately) $(BIN)/python bin/doctor.py demo
 
 demo-history: $(VENV)/.audit ## 90 nights before those of make audit, one of them missed, for trends and BI
-	@$(privately) $(BIN)/python -m ecr_audit.demo.history
+	@$(privately) $(BIN)/python -m demo.history
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
 up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule
@@ -82,14 +83,14 @@ as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31,
 # In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5).
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
-	@$(privately) published=$$($(BIN)/python -m ecr_audit.publication) && \
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.store) && \
 		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd .safe_mode "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py
 
 bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
-	@$(privately) published=$$($(BIN)/python -m ecr_audit.publication) && \
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.store) && \
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
 # Twice the cores of a small machine: those that wait for servers leave them to the others.

@@ -26,9 +26,9 @@ from measuring import Cost, measure, print_table
 from ecr_audit.catalog import load_catalog
 from ecr_audit.checks import inventory_checks
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.lake import INVENTORY_CHECKS, Lake
-from ecr_audit.publish import publish
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.lake import INVENTORY_CHECKS, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
 
 SIZES = (100_000, 1_000_000, 10_000_000)

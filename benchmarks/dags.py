@@ -25,7 +25,7 @@ from typing import Any
 
 from measuring import ROOT, Aws, emulated_aws, peak_mb, print_table
 
-from ecr_audit.demo.large import large_world
+from demo.large import large_world
 
 PARTS = ("api-server", "scheduler", "dag-processor")
 DAGS = ("ecr_inventory", "ecr_compliance")
@@ -56,7 +56,7 @@ class Airflow:
             "AIRFLOW__CORE__PARALLELISM": str(parallelism),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "PYTHONPATH": str(ROOT / "plugins"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)]),
         }
         self.peaks: dict[str, float] = {}
 

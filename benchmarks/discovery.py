@@ -14,7 +14,7 @@ from typing import Any
 
 from measuring import Cost, emulated_aws, in_fresh_process, measure, print_table
 
-from ecr_audit.demo.large import large_world
+from demo.large import large_world
 
 NIGHTS = (date(2026, 11, 21), date(2026, 11, 22))
 
@@ -48,20 +48,20 @@ def discover(folder: str, night: date) -> Cost:
     """Cost of discovery; the result is the plan's id."""
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.inventory import plan
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
 
-    hub, limits = connect_hub(), plan.Limits()
-    return measure(lambda: plan.discover(Lake(folder), hub, snapshot_date=night, run_id="b", limits=limits).plan_id)
+    hub, scope = connect_hub(), plan.ScanScope()
+    return measure(lambda: plan.discover(Lake(folder), hub, snapshot_date=night, run_id="b", scope=scope).plan_id)
 
 
 def plan(folder: str, plan_id: str) -> Cost:
     """Cost of planning; the result is the batches."""
     from ecr_audit.aws.session import connect_hub
-    from ecr_audit.inventory.plan import Limits, cut_batches
-    from ecr_audit.lake import Lake
+    from ecr_audit.inventory.plan import ScanScope, cut_batches
+    from ecr_audit.lake.lake import Lake
     from ecr_audit.settings import Settings
 
-    return measure(cut_batches, Lake(folder), connect_hub(), plan_id, Settings(), Limits())
+    return measure(cut_batches, Lake(folder), connect_hub(), plan_id, Settings(), ScanScope())
 
 
 def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, regions: int) -> None:
@@ -70,12 +70,13 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
 
     from ecr_audit.aws.access import AwsAccess
     from ecr_audit.aws.answers import Unread
-    from ecr_audit.aws.calls import Effort
+    from ecr_audit.aws.dispatcher import Effort
+    from ecr_audit.aws.ecr.repositories import read_repositories
+    from ecr_audit.aws.ecr.target import TargetScan
     from ecr_audit.aws.outcomes import Outcome
-    from ecr_audit.aws.repositories import TargetScan, read_repositories
     from ecr_audit.aws.session import Hub
     from ecr_audit.inventory import scan
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
     from ecr_audit.settings import Settings
 
     world = large_world(accounts, regions)
@@ -106,7 +107,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
 def commit(folder: str, plan_id: str) -> Cost:
     """Cost of the commit; the result is the number of repositories."""
     from ecr_audit.inventory.commit import commit_snapshot
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
 
     return measure(lambda: commit_snapshot(Lake(folder), plan_id).rows["repositories"])
 

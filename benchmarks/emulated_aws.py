@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-PLUGINS = Path(__file__).parent.parent / "plugins"
-sys.path.insert(0, str(PLUGINS))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "plugins"), str(ROOT)]
 
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID  # noqa: E402
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID  # noqa: E402
 
 CALLS = 10_000
 # Of the large world, us-east-1 of the hub is empty, as most targets are.
@@ -67,8 +67,8 @@ def cpu_seconds(pid: int) -> float:
 
 def main() -> None:
     """Serve 10,000 accounts x 17 regions, and print the milliseconds of CPU per call of each kind."""
-    command = [sys.executable, "-m", "ecr_audit.demo", "--accounts", "10000"]
-    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
+    command = [sys.executable, "-m", "demo", "--accounts", "10000"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         port = int(server.stdout.readline().rpartition(":")[2])  # type: ignore[union-attr]
         for name, (service, target) in REQUESTS.items():

@@ -15,8 +15,8 @@ from typing import Any
 from measuring import emulated_aws, in_fresh_process, print_table
 from scan import plan_night
 
-from ecr_audit.demo.faults import Fault, Hang, Throttle
-from ecr_audit.demo.large import large_world
+from demo.emulated_aws.faults import Fault, Hang, Throttle
+from demo.large import large_world
 
 ACCOUNTS, REGIONS, LATENCY, IN_FLIGHT, TARGET_SECONDS = 600, 17, 0.04, 64, 25
 BAD = "100000000300"
@@ -46,7 +46,7 @@ def scan_night(lake_root: str, plan_id: str, batches: list[int]) -> tuple[float,
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.inventory.plan import read_plan
     from ecr_audit.inventory.scan import read_part, scan_batch
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
     from ecr_audit.settings import Settings
 
     lake = Lake(lake_root)

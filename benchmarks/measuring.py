@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "plugins"))
+sys.path[:0] = [str(ROOT / "plugins"), str(ROOT)]
 
-from ecr_audit.demo.faults import Delay, Fault, Faults  # noqa: E402
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY  # noqa: E402
-from ecr_audit.demo.server import EmulatedAws  # noqa: E402
-from ecr_audit.demo.world import World  # noqa: E402
+from demo.emulated_aws.faults import Delay, Fault, Faults  # noqa: E402
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY  # noqa: E402
+from demo.emulated_aws.server import EmulatedAws  # noqa: E402
+from demo.emulated_aws.world import World  # noqa: E402
 
 _SPAWN = multiprocessing.get_context("spawn")
 

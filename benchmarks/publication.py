@@ -26,14 +26,14 @@ from compliance import CHECKED, NIGHTS, OWNER_TAGS, in_fresh_process, organizati
 from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
-from ecr_audit.lake import Commit, Lake, SnapshotWriter
-from ecr_audit.publication import DATABASE
-from ecr_audit.publish import publish
-from ecr_audit.published_file import open_published
-from ecr_audit.schemas import STAGES
+from ecr_audit.lake.lake import Commit, Lake, SnapshotWriter
+from ecr_audit.lake.schemas import STAGES
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.store import DATABASE
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.waivers import SCHEMA
 
 BEFORE, LAST = NIGHTS
 KINDS = ("duckdb", "parquet", "csv", "xlsx")

@@ -14,7 +14,7 @@ from typing import Any
 
 from measuring import emulated_aws, in_fresh_process, measure, print_table
 
-from ecr_audit.demo.large import large_world
+from demo.large import large_world
 
 # In one batch no more, as in a night: memory is bounded by the batch.
 BATCH_ACCOUNTS = 1_000
@@ -62,21 +62,21 @@ def plan_night(folder: str, in_flight: int) -> tuple[str, str, list[int]]:
     """Plan a scan of everything, without the pace that AWS Organizations asks for. Returns lake, plan and batches."""
     from ecr_audit.aws import organization
     from ecr_audit.aws.session import connect_hub
-    from ecr_audit.inventory.plan import Limits, cut_batches, discover
-    from ecr_audit.lake import Lake
+    from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
+    from ecr_audit.lake.lake import Lake
 
     organization.CALLS_PER_SECOND = 10_000
     lake = Lake(folder)
     hub = connect_hub()
-    plan = discover(lake, hub, snapshot_date=date(2026, 11, 22), run_id="benchmark", limits=Limits())
-    return lake.root, plan.plan_id, cut_batches(lake, hub, plan.plan_id, _settings(in_flight), Limits())
+    plan = discover(lake, hub, snapshot_date=date(2026, 11, 22), run_id="benchmark", scope=ScanScope())
+    return lake.root, plan.plan_id, cut_batches(lake, hub, plan.plan_id, _settings(in_flight), ScanScope())
 
 
 def scan_night(lake_root: str, plan_id: str, batches: list[int], in_flight: int) -> Any:
     """Scan all batches, one after the other. Returns the cost, with the numbers of targets and repositories."""
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.inventory.scan import scan_batch
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
 
     lake, hub, settings = Lake(lake_root), connect_hub(), _settings(in_flight)
 

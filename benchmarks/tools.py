@@ -24,7 +24,7 @@ from typing import Any
 
 from measuring import ROOT, Aws, emulated_aws, peak_mb, print_table
 
-from ecr_audit.demo.world import Account, Region, Repository, World
+from demo.emulated_aws.world import Account, Region, Repository, World
 
 VERSIONS = {"c7n-org": "0.6.52", "prowler": "5.46.0", "boto3": "1.44.5"}
 HUB = "100000000000"

@@ -14,10 +14,10 @@ from ecr_audit.aws.session import connect_hub
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Limits, cut_batches, discover
+from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import POLICY_OUTPUT
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.settings import SQL_ROOT, load_settings
 
 NIGHT = date(2026, 11, 22)
@@ -25,9 +25,9 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
 settings, hub, catalog = load_settings(), connect_hub(), load_catalog(SQL_ROOT)
 lake = Lake(settings.lake_root)
-plan = discover(lake, hub, snapshot_date=NIGHT, run_id="benchmark", limits=Limits())
+plan = discover(lake, hub, snapshot_date=NIGHT, run_id="benchmark", scope=ScanScope())
 began = time.perf_counter()
-for batch in cut_batches(lake, hub, plan.plan_id, settings, Limits()):
+for batch in cut_batches(lake, hub, plan.plan_id, settings, ScanScope()):
     scan_batch(lake, hub, plan.plan_id, batch, settings)
 scan_seconds = time.perf_counter() - began
 commit_snapshot(lake, plan.plan_id)

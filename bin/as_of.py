@@ -12,10 +12,10 @@ from datetime import date
 
 from ecr_audit.catalog import load_catalog
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import open_lake
-from ecr_audit.publish import publish
+from ecr_audit.lake.lake import open_lake
+from ecr_audit.lake.storage import LakeError
+from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT, load_settings
-from ecr_audit.storage import LakeError
 from ecr_audit.terminal import print_error
 
 

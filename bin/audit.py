@@ -85,9 +85,9 @@ def _log_everything() -> Path:
 
 
 def _run_demo(console: Console) -> int:
-    from ecr_audit.demo.organization import demo_world
-    from ecr_audit.demo.server import EmulatedAws
-    from ecr_audit.demo.waivers import write_waivers
+    from demo.emulated_aws.server import EmulatedAws
+    from demo.organization import demo_world
+    from demo.waivers import write_waivers
 
     today = datetime.now(UTC).date()
     with EmulatedAws(demo_world(1, today)) as aws:
@@ -113,7 +113,7 @@ def demo_environment(endpoint_url: str) -> None:
 
     Every way to a real AWS, and every setting made for one, is taken out of it.
     """
-    from ecr_audit.demo.environment import demo_settings
+    from demo.environment import demo_settings
 
     for name in list(os.environ):
         if name.startswith("AWS_") or (name.startswith("ECR_AUDIT_") and name != "ECR_AUDIT_DATA"):
@@ -130,7 +130,7 @@ def demo_environment(endpoint_url: str) -> None:
 
 
 def _summarize(console: Console) -> None:
-    from ecr_audit.report import print_summary
+    from ecr_audit.publish.summary import print_summary
     from ecr_audit.settings import load_settings
 
     print_summary(load_settings(), console)
@@ -164,7 +164,7 @@ class _Airflow:
 
     def audit(self, snapshot_date: date | None, title: str) -> bool:
         """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
-        from ecr_audit.lake import open_lake
+        from ecr_audit.lake.lake import open_lake
 
         if snapshot_date:
             os.environ["ECR_AUDIT_SNAPSHOT_DATE"] = snapshot_date.isoformat()

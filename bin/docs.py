@@ -11,14 +11,14 @@ from pathlib import Path
 
 import duckdb
 
+from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.dictionary import load_dictionary, to_markdown
-from ecr_audit.errors_page import to_markdown as errors_to_markdown
-from ecr_audit.lake import Lake
-from ecr_audit.lake_views import view_dictionary
-from ecr_audit.publish import LAKE_VIEWS, TABLES, VIEWS, publish
-from ecr_audit.schemas import STAGES
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import STAGES
+from ecr_audit.publish.build import LAKE_VIEWS, TABLES, VIEWS, publish
+from ecr_audit.publish.dictionary import load_dictionary, to_markdown
+from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.settings import SQL_ROOT
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -28,7 +28,7 @@ def main() -> None:
     """Write the pages."""
     DOCS.mkdir(exist_ok=True)
     (DOCS / "data-dictionary.md").write_text(_dictionary(), encoding="utf-8")
-    (DOCS / "errors.md").write_text(errors_to_markdown(), encoding="utf-8")
+    (DOCS / "errors.md").write_text(errors_page(), encoding="utf-8")
 
 
 def _dictionary() -> str:
@@ -46,6 +46,20 @@ def _dictionary() -> str:
         with duckdb.connect(database, read_only=True) as published:
             published.execute((database.parent / LAKE_VIEWS).read_text(encoding="utf-8"))
             return to_markdown(published, load_dictionary(TABLES | VIEWS), view_dictionary())
+
+
+def errors_page() -> str:
+    """docs/errors.md: the table of advice as a page, in Markdown."""
+    rows = ["# Outcomes and errors", "", "Made by `make docs` from `plugins/ecr_audit/aws/advice.py`.", ""]
+    rows += ["## Outcomes of a target", "", "| outcome | meaning | what to do |", "|---|---|---|"]
+    rows += [f"| `{outcome}` | {advice.meaning} | {advice.what_to_do} |" for outcome, advice in OUTCOMES.items()]
+    rows += ["", "## Errors", "", "The first that fits counts.", ""]
+    rows += ["| cause | `error_code`, or words of the message | meaning | what to do |", "|---|---|---|---|"]
+    for cause in CAUSES:
+        words = cause.words.pattern.split("|") if cause.words else []
+        shown = ", ".join([*(f"`{code}`" for code in sorted(cause.codes)), *(f"“{each}”" for each in words)])
+        rows.append(f"| {cause.title} | {shown} | {cause.advice.meaning} | {cause.advice.what_to_do} |")
+    return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

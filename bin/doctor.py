@@ -56,8 +56,8 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _demo() -> Iterator[None]:
-    from ecr_audit.demo.organization import demo_world
-    from ecr_audit.demo.server import EmulatedAws
+    from demo.emulated_aws.server import EmulatedAws
+    from demo.organization import demo_world
 
     with EmulatedAws(demo_world(1)) as aws:
         demo_environment(aws.endpoint_url)
@@ -71,16 +71,16 @@ def _connect_hub() -> Any:
 
     if load_settings().aws_conn_id is None:
         return connect_hub()
-    import ecr_audit_aws
+    from ecr_audit_airflow import aws_connection
 
     # From here on also for what is on S3.
-    return ecr_audit_aws.connect_hub()
+    return aws_connection.connect_hub()
 
 
 def _postgres_uri() -> str | None:
-    import ecr_audit_airflow
+    from ecr_audit_airflow.common import postgres_uri
 
-    return ecr_audit_airflow.postgres_uri()
+    return postgres_uri()
 
 
 def _alert_channels() -> dict[str, str]:
@@ -90,9 +90,9 @@ def _alert_channels() -> dict[str, str]:
     settings = load_settings()
     if not (settings.alert_slack_conn_id or settings.alert_email_to or settings.alert_sns_topic_arn):
         return {}
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
-    return ecr_audit_alerts.check_channels()
+    return alerts.check_channels()
 
 
 def _print(console: Console, result: Any) -> None:

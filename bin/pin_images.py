@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Where a file names an image: what comes before it, the image with its tag, and the digest that it had.
 PLACES = {
-    "Dockerfile": re.compile(r"^(FROM )(\S+?:[^\s@]+)(@sha256:[0-9a-f]{64})?$", re.MULTILINE),
+    "Dockerfile": re.compile(r"^(FROM )(\S+?:[^\s@]+)(@sha256:[0-9a-f]{64})?(?=$| AS )", re.MULTILINE),
     # Not the one that is built here, which has no tag.
     "docker-compose.yaml": re.compile(r"^( +image: )(\S+?:[^\s@]+)(@sha256:[0-9a-f]{64})?$", re.MULTILINE),
 }

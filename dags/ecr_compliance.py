@@ -14,8 +14,8 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
-from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY, postgres_uri
-from ecr_audit_alerts import tell_failed_run, tell_night
+from ecr_audit_airflow.alerts import tell_failed_run, tell_night
+from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY, postgres_uri
 
 # What takes memory runs in a process of its own, which does not have Airflow in it as well.
 STEPS = "ecr_audit.compliance.steps"

@@ -12,12 +12,12 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import dag, task
 
-from ecr_audit_airflow import DEFAULT_ARGS
-from ecr_audit_alerts import tell_missed_night
+from ecr_audit_airflow.alerts import tell_missed_night
+from ecr_audit_airflow.common import DEFAULT_ARGS
 
 
 @dag(
-    # The time by which a snapshot is due: DUE in plugins/ecr_audit/freshness.py.
+    # The time by which a snapshot is due: DUE in plugins/ecr_audit/publish/freshness.py.
     schedule="0 6 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -32,7 +32,7 @@ def ecr_freshness():
     @task
     def check_freshness() -> None:
         """Compare the date of the newest published snapshot with today's."""
-        from ecr_audit import freshness
+        from ecr_audit.publish import freshness
         from ecr_audit.settings import load_settings
 
         freshness.check_freshness(load_settings(), pendulum.now("UTC"))

@@ -19,9 +19,9 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Metadata, Param, TriggerRule, dag, get_current_context, task
 
-from ecr_audit_airflow import DEFAULT_ARGS, INVENTORY
-from ecr_audit_alerts import tell_failed_run
-from ecr_audit_aws import connect_hub
+from ecr_audit_airflow.alerts import tell_failed_run
+from ecr_audit_airflow.aws_connection import connect_hub
+from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
 
 
 def _list_of(what: str, pattern: str | None = None) -> Param:

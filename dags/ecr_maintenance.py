@@ -14,8 +14,8 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
-from ecr_audit_airflow import DEFAULT_ARGS
-from ecr_audit_alerts import tell_failed_run
+from ecr_audit_airflow.alerts import tell_failed_run
+from ecr_audit_airflow.common import DEFAULT_ARGS
 
 
 @dag(
@@ -42,7 +42,7 @@ def ecr_maintenance():
     @task
     def thin_snapshots() -> list[str]:
         """Thin old snapshots, or say which. Returns their dates."""
-        from ecr_audit import retention
+        from ecr_audit.lake import retention
 
         context = get_current_context()
         by_hand = context["dag_run"].run_type == "manual"

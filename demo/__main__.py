@@ -1,4 +1,4 @@
-"""Serve the emulated AWS in a process of its own: `python -m ecr_audit.demo --night 2`. Ends on SIGTERM or Ctrl-C."""
+"""Serve the emulated AWS in a process of its own: `python -m demo --night 2`. Ends on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import signal
 import sys
 
-from ecr_audit.demo.large import large_world
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.server import EmulatedAws
+from demo.large import large_world
+from demo.organization import demo_world
 
 
 def main() -> None:
     """Print the endpoint as soon as it answers, and serve until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m ecr_audit.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--night", type=int, choices=(1, 2), default=1, help="which night of the demo organization")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.organization import EXTERNAL_ID, HOME
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.organization import EXTERNAL_ID, HOME
 
 
 def demo_settings(endpoint_url: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Ninety nights of the demo organization, one of them missed, written straight into the lake.
 
-`python -m ecr_audit.demo.history` runs it. The nights end where `make audit` begins, so that it continues them. An
+`python -m demo.history` runs it. The nights end where `make audit` begins, so that it continues them. An
 audit that is there already gets the repositories that a scan after these nights would have carried over, and is judged
 again: its status history now begins earlier. Run again, the same nights are written again.
 """
@@ -16,22 +16,22 @@ from typing import Any
 import pyarrow as pa
 from rich.progress import track
 
+from demo.emulated_aws.world import Repository, World
+from demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
+from demo.waivers import write_waivers
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
-from ecr_audit.demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
-from ecr_audit.demo.waivers import write_waivers
-from ecr_audit.demo.world import Repository, World
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories
-from ecr_audit.lake import Lake
-from ecr_audit.publication import publications
-from ecr_audit.publish import publish
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.storage import LakeError
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
-from ecr_audit.storage import LakeError
 from ecr_audit.terminal import print_error
-from ecr_audit.waivers import load_waivers
 
 RUN_ID = "demo-history"
 
@@ -235,7 +235,7 @@ def main() -> int:
         settings = Settings.model_construct(data=load_data_folder())
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
-        publication = publish(lake, catalog, publications(settings), owner_tags=settings.owner_tags)
+        publication = publish(lake, catalog, publication_store(settings), owner_tags=settings.owner_tags)
     except (FinalError, LakeError) as fault:
         print_error(fault)
         return 1

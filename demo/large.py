@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 
-from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World
+from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World
 
 # The 17 regions that every account of partition aws has without opting in, largest first.
 DEFAULT_REGIONS = (

@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
-from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
 
 HUB = "210000000001"
 EXTERNAL_ID = "demo-external-id"

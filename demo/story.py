@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.world import Account, Repository, World, stored
+from demo.emulated_aws.world import Account, Repository, World, stored
+from demo.organization import demo_world
 
 NIGHTS = 90
 

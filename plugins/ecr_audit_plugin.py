@@ -16,7 +16,7 @@ from ecr_audit.web.urls import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ecr_audit.publication import Published
+    from ecr_audit.publish.store import Published
     from ecr_audit.settings import Settings
 
 
@@ -31,8 +31,8 @@ def _settings() -> Settings:
 def _newest() -> Published:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from ecr_audit.publication import PublicationError, newest
-    from ecr_audit_aws import use_connection
+    from ecr_audit.publish.store import PublicationError, newest
+    from ecr_audit_airflow.aws_connection import use_connection
 
     use_connection()
     try:
@@ -46,7 +46,7 @@ def _fastapi_apps() -> list[dict[str, Any]]:
     from fastapi import Depends
 
     from ecr_audit.web.app import create_app
-    from ecr_audit_login import login
+    from ecr_audit_airflow.login import login
 
     app = create_app(_newest, login=[Depends(login)])
     return [{"name": "ECR audit", "url_prefix": PREFIX, "app": app}]

@@ -20,13 +20,12 @@ import pyarrow as pa
 import pytest
 
 import ecr_audit
-from ecr_audit import waivers
 from ecr_audit.aws.access import use_access
-from ecr_audit.catalog import Catalog, load_catalog
-from ecr_audit.compliance import Finding, KnownWaivers, evaluate, roll_up
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.publish import HISTORIES, readings
-from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.catalog import Catalog, load_catalog, waivers
+from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.publish.build import HISTORIES, readings
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
 from support import distribution
@@ -94,7 +93,7 @@ class SmallLake:
                 writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
             return writer.commit(details or {})
 
-    def judge(self, day: date) -> tuple[Commit, list[Finding]]:
+    def judge(self, day: date) -> tuple[Commit, list[Violation]]:
         """Both judging tasks, one after the other."""
         run_time = datetime.combine(day, time(3), UTC)
         waivers = KnownWaivers(self.waivers, run_time) if self.waivers_unread is None else self.waivers_unread

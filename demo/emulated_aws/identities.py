@@ -8,7 +8,7 @@ import itertools
 import time
 from dataclasses import dataclass
 
-from ecr_audit.demo.world import World
+from demo.emulated_aws.world import World
 
 # The example keys of AWS's own documentation: they open nothing.
 HUB_ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from ecr_audit.demo.identities import Caller, Identities
-from ecr_audit.demo.world import World
+from demo.emulated_aws.identities import Caller, Identities
+from demo.emulated_aws.world import World
 
 JSON, QUERY, EC2_QUERY = "json", "query", "ec2"
 

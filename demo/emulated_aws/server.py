@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ecr_audit.demo.faults import (
+from demo.emulated_aws.faults import (
     Delay,
     Effect,
     EmptyPage,
@@ -30,8 +30,8 @@ from ecr_audit.demo.faults import (
     Throttle,
     TruncatedBody,
 )
-from ecr_audit.demo.identities import Identities
-from ecr_audit.demo.protocols import (
+from demo.emulated_aws.identities import Identities
+from demo.emulated_aws.protocols import (
     JSON,
     SERVICES,
     AwsError,
@@ -45,8 +45,8 @@ from ecr_audit.demo.protocols import (
     render_answer,
     render_error,
 )
-from ecr_audit.demo.services import LISTINGS, OPERATIONS
-from ecr_audit.demo.world import World
+from demo.emulated_aws.services import LISTINGS, OPERATIONS
+from demo.emulated_aws.world import World
 
 # The services that an account can call only in regions that are enabled for it. (So is STS; but the hub signs for the
 # region that it is in, which need not be one of the world's.)

@@ -24,8 +24,8 @@ def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> 
     the audit published, SettingsError, and duckdb.Error for faulty SQL.
     """
     # Imported here: whoever imports a module of the library should not pay for pandas.
-    from ecr_audit.publication import newest
-    from ecr_audit.published_file import open_published
+    from ecr_audit.publish.published_file import open_published
+    from ecr_audit.publish.store import newest
     from ecr_audit.settings import load_settings
 
     with open_published(newest(load_settings()).database) as published:

@@ -32,7 +32,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """A check that found something: how many rows, and the first of them."""
 
     check: str
@@ -48,9 +48,9 @@ class Finding:
 class CheckError(FinalError):
     """Checks of severity `fail` found something; nothing is committed."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(["The data contradicts itself:", *map(str, findings)]))
-        self.findings = findings
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("\n".join(["The data contradicts itself:", *map(str, violations)]))
+        self.violations = violations
 
 
 def load_checks(sql_root: Path = SQL_ROOT) -> list[Check]:
@@ -72,20 +72,20 @@ def _load(path: Path, sql_root: Path) -> Check:
     return Check(path.stem, severity[1], stage[1] if stage else "compliance", statement)
 
 
-def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = ()) -> list[Finding]:
+def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = ()) -> list[Violation]:
     """Run the checks over the session, without those that its data are known to have `passed`.
 
     Returns what the checks of severity `warn` found. Raises CheckError, which lists all that failed, with how many rows
     each has and the first of them.
     """
     checks = [check for check in load_checks(sql_root) if check.name not in passed]
-    findings = [finding for check in checks if (finding := examine(warehouse, check)) is not None]
-    if failed := [finding for finding in findings if finding.severity == "fail"]:
+    violations = [violation for check in checks if (violation := examine(warehouse, check)) is not None]
+    if failed := [violation for violation in violations if violation.severity == "fail"]:
         raise CheckError(failed)
-    return findings
+    return violations
 
 
-def examine(warehouse: Warehouse, check: Check) -> Finding | None:
+def examine(warehouse: Warehouse, check: Check) -> Violation | None:
     """What a check finds in the session; None: nothing."""
     count, examples = warehouse.examples(check.statement, _EXAMPLES, snapshot_date=warehouse.snapshot_date)
-    return Finding(check.statement.path, check.severity, count, examples) if count else None
+    return Violation(check.statement.path, check.severity, count, examples) if count else None

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import coverage
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
 
 # Columns of scan_targets, each a gauge of its sum.
 COSTS = ("api_calls", "retries", "throttles")

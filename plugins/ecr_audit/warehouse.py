@@ -28,12 +28,12 @@ import duckdb
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import AT_ONCE, SCHEMA_VERSION, Commit, Lake, SnapshotWriter
-from ecr_audit.repeated_keys import may_repeat_keys, merge_repeated_keys
+from ecr_audit.lake.lake import PARALLEL_READS, SCHEMA_VERSION, Commit, Lake, SnapshotWriter
+from ecr_audit.lake.repeated_keys import may_repeat_keys, merge_repeated_keys
+from ecr_audit.lake.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.sandbox import NO_EXTENSIONS, confine
-from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.storage import LakeError
 
 STAGING_VIEWS = ("repositories",)
 
@@ -51,19 +51,19 @@ class WarehouseError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class Resources:
     """What a session may use of this machine. What does not fit into `memory` spills to disk, beside the lake."""
 
     memory: str = "2GB"
     threads: int = 2
 
 
-def limits_for(repositories: int) -> Limits:
+def resources_for(repositories: int) -> Resources:
     """What judging so many repositories may use.
 
     Of few it takes seconds in any case; there the second thread, which is 100 MB more of memory, does not pay.
     """
-    return Limits(threads=1) if repositories <= FEW_REPOSITORIES else Limits()
+    return Resources(threads=1) if repositories <= FEW_REPOSITORIES else Resources()
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Statement:
 class Warehouse:
     """The session. `open_warehouse` makes it."""
 
-    def __init__(self, lake: Lake, snapshot_date: date, folder: Path, limits: Limits) -> None:
+    def __init__(self, lake: Lake, snapshot_date: date, folder: Path, resources: Resources) -> None:
         self.snapshot_date = snapshot_date
         self._lake = lake
         self._folder = folder
@@ -86,8 +86,8 @@ class Warehouse:
         self.left_out: dict[str, int] = {}
         self._files: list[str] = []
         self.connection = duckdb.connect(config=dict(NO_EXTENSIONS))
-        self.connection.execute("SET memory_limit = $memory", {"memory": limits.memory})
-        self.connection.execute("SET threads = $threads", {"threads": limits.threads})
+        self.connection.execute("SET memory_limit = $memory", {"memory": resources.memory})
+        self.connection.execute("SET threads = $threads", {"threads": resources.threads})
         self.connection.execute("SET temp_directory = $folder", {"folder": str(folder / "spill")})
         self.connection.execute("SET TimeZone = 'UTC'")
         for schema in ("lake", "catalog", "staging", "marts"):
@@ -177,7 +177,7 @@ class Warehouse:
             return str(location)
 
         # Hundreds of small files, each of which S3 takes its time for.
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
             locations = list(pool.map(locate, commits))
         self.set_variable(f"{name}_files", locations, "VARCHAR[]")
         versions = {commit.schema_version for commit in commits}
@@ -302,7 +302,7 @@ def select_list(table: LakeTable, version: int) -> list[str]:
 @contextmanager
 def open_files(writer: SnapshotWriter, tables: Sequence[LakeTable]) -> Iterator[Warehouse]:
     """A session over tables that are written, but not committed: `lake.<table>`, and nothing else."""
-    warehouse = Warehouse(writer.lake, writer.snapshot_date, writer.folder, Limits())
+    warehouse = Warehouse(writer.lake, writer.snapshot_date, writer.folder, Resources())
     try:
         for table in tables:
             warehouse.add_local_file(table.name, table, writer.path(table))
@@ -346,11 +346,12 @@ def open_warehouse(
     *,
     purpose: str,
     owner_tags: tuple[str, ...] = (),
-    limits: Limits | None = None,
+    resources: Resources | None = None,
 ) -> Iterator[Warehouse]:
     """A session over the inventory of a date and the evaluated snapshot before it, with all staging views.
 
-    `purpose` names the folder that it spills to; two sessions open at once need two. `limits`: default `limits_for`.
+    `purpose` names the folder that it spills to; two sessions open at once need two.
+    `resources`: default `resources_for`.
     Raises LakeError when the date has no inventory, or a file of it is damaged.
     """
     inventory = lake.read_commit("inventory", snapshot_date)
@@ -359,7 +360,9 @@ def open_warehouse(
         raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
     previous = lake.previous_commit("compliance", snapshot_date)
     with lake.scratch(f"{purpose}-{snapshot_date}") as folder:
-        warehouse = Warehouse(lake, snapshot_date, folder, limits or limits_for(inventory.rows[REPOSITORIES.name]))
+        warehouse = Warehouse(
+            lake, snapshot_date, folder, resources or resources_for(inventory.rows[REPOSITORIES.name])
+        )
         try:
             warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
             warehouse.add_stage(inventory, "inventory")

@@ -45,8 +45,8 @@ def tell_night() -> None:
     """
     from ecr_audit.alerts.night import night_messages
     from ecr_audit.alerts.sent import Sent
-    from ecr_audit.lake import open_lake
-    from ecr_audit.publication import newest
+    from ecr_audit.lake.lake import open_lake
+    from ecr_audit.publish.store import newest
     from ecr_audit.settings import load_settings
 
     settings = load_settings()
@@ -65,7 +65,7 @@ def tell_failed_run(context: Any) -> None:
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import run_failed
-    from ecr_audit_aws import use_connection
+    from ecr_audit_airflow.aws_connection import use_connection
 
     use_connection()
     task = context.get("task")
@@ -85,9 +85,9 @@ def tell_missed_night(context: Any) -> None:
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import missed_night
-    from ecr_audit.freshness import missed_night as look
+    from ecr_audit.publish.freshness import missed_night as look
     from ecr_audit.settings import load_settings
-    from ecr_audit_aws import use_connection
+    from ecr_audit_airflow.aws_connection import use_connection
 
     use_connection()
     try:

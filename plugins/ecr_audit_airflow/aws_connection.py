@@ -144,7 +144,7 @@ def _config_faults(config: Mapping[str, Any]) -> Iterator[str]:
         Config(**config)
     except Exception as error:  # TypeError for an unknown option, BotoCoreError for a bad value
         yield f"config_kwargs: {error}"
-    # The scan signs and connects by itself (ecr_audit/aws/clients.py).
+    # The scan signs and connects by itself (ecr_audit/aws/connections.py).
     for name in ("signature_version", "proxies_config"):
         if name in config:
             yield f"config_kwargs.{name}: the scan cannot do this; leave it out"

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 
-from ecr_audit_aws import use_connection
-from ecr_audit_observability import name_the_run, report
+from ecr_audit_airflow.aws_connection import use_connection
+from ecr_audit_airflow.observability import name_the_run, report
 
 
 def begin_task(context: Any) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecr_audit.lake import Lake
+    from ecr_audit.lake.lake import Lake
     from ecr_audit.metrics import Gauge
     from ecr_audit.settings import Settings
 
@@ -61,8 +61,8 @@ def report(context: Mapping[str, Any], result: Any = None) -> None:
 def _reports() -> dict[str, _Report]:
     """By task id. A task that only hands on a plan, or parts of a scan, has nothing to say."""
     from ecr_audit import metrics
-    from ecr_audit.publication import DATABASE
-    from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+    from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+    from ecr_audit.publish.store import DATABASE
 
     inventory = tuple(table.name for table in STAGES["inventory"])
     verdicts, rolled_up = (POLICY_OUTPUT.name,), tuple(table.name for table in ROLLED_UP)
@@ -85,7 +85,7 @@ def _send_gauges(said: _Report) -> None:
     from airflow.sdk.configuration import conf
     from airflow.sdk.observability import stats
 
-    from ecr_audit.lake import open_lake
+    from ecr_audit.lake.lake import open_lake
     from ecr_audit.settings import load_settings
 
     def is_on(*options: str) -> bool:
@@ -122,6 +122,6 @@ def _uri(settings: Settings, name: str) -> str:
     The same for all nights and versions of it, since it is the dataset that a lineage follows, not the file.
     """
     from ecr_audit.place import uri_of
-    from ecr_audit.publication import DATABASE
+    from ecr_audit.publish.store import DATABASE
 
     return f"{uri_of(settings.publish_root if name == DATABASE else settings.lake_root)}/{name}"

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from demo import history
+from demo.story import NIGHTS
 from ecr_audit.catalog import Catalog
-from ecr_audit.demo import history
-from ecr_audit.demo.story import NIGHTS
-from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
+from ecr_audit.lake.lake import Lake
+from ecr_audit.publish.build import publish
 from support.processes import PATIENCE, free_port, with_the_run
 from support.superset import (
     HOSTILE_ACCOUNT,

@@ -12,9 +12,9 @@ import pytest
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
-from ecr_audit.schemas import STAGES
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import STAGES
+from ecr_audit.publish.build import publish
 from support.superset import CHARTS, DASHBOARD, DATASETS, OWNER_TAGS, metrics_of
 
 # Most of the time goes into starting it.

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from demo.history import write_history
+from demo.story import NIGHTS
 from ecr_audit.catalog import Catalog
-from ecr_audit.demo.history import write_history
-from ecr_audit.demo.story import NIGHTS
-from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
+from ecr_audit.lake.lake import Lake
+from ecr_audit.publish.build import publish
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
 from support.chromium import find_chromium

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from ecr_audit.demo.story import NIGHTS
+from demo.story import NIGHTS
 from ecr_audit.web.urls import PREFIX
 
 pytestmark = pytest.mark.browser

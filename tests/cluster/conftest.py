@@ -21,10 +21,10 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
-from ecr_audit.demo import identities
-from ecr_audit.demo.faults import Fault, Faults, Hang
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws import identities
+from demo.emulated_aws.faults import Fault, Faults, Hang
+from demo.emulated_aws.server import EmulatedAws
+from demo.organization import demo_world
 from support.airflow import Airflow, settings_of_the_demo
 from support.processes import Processes, free_port
 

@@ -15,9 +15,9 @@ import duckdb
 import httpx
 import pytest
 
-from ecr_audit.demo.faults import Delay, Fault, Faults
-from ecr_audit.demo.large import large_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.faults import Delay, Fault, Faults
+from demo.emulated_aws.server import EmulatedAws
+from demo.large import large_world
 from support.processes import PATIENCE
 from support.truth import assert_published_is_the_truth
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.demo import identities
-from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws import identities
+from demo.emulated_aws.server import EmulatedAws
+from demo.organization import EXTERNAL_ID, demo_world
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ecr_audit.alerts.message import Message
-from ecr_audit.publish import publish
+from ecr_audit.publish.build import publish
 from support.receivers import WEBHOOK, Http, Smtp
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
@@ -59,10 +59,10 @@ HOSTILE = "<!channel> <b>all</b> & {{ 7 * 7 }} {{ conn.slack_alerts.password }}\
 
 
 def send(*messages: Message) -> list[str]:
-    import ecr_audit_alerts
     from ecr_audit.settings import load_settings
+    from ecr_audit_airflow import alerts
 
-    return ecr_audit_alerts._send(load_settings(), messages)
+    return alerts._send(load_settings(), messages)
 
 
 def test_slack_is_sent_text_in_which_nothing_is_markup(slack: Http) -> None:
@@ -121,9 +121,9 @@ def a_finding(nights: Callable[..., None]) -> None:
 
 
 def tell_night() -> None:
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
-    ecr_audit_alerts.tell_night()
+    alerts.tell_night()
 
 
 def test_a_night_is_told_once_however_often_it_is_judged(
@@ -144,7 +144,7 @@ def test_a_night_is_told_once_however_often_it_is_judged(
 def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     slack: Http, mail: Smtp, a_finding: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from ecr_audit_alerts import AlertError
+    from ecr_audit_airflow.alerts import AlertError
 
     slack.status = 500
     with pytest.raises(AlertError, match="Not sent over Slack connection slack_alerts"):
@@ -161,7 +161,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
 def test_an_error_does_not_tell_the_webhook(
     address: str, a_finding: None, monkeypatch: pytest.MonkeyPatch, capfd: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from ecr_audit_alerts import AlertError
+    from ecr_audit_airflow.alerts import AlertError
 
     connection = f'{{"conn_type": "slackwebhook", "host": "{address}", "password": "{WEBHOOK}"}}'
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
@@ -188,11 +188,11 @@ class Task:
 
 
 def test_a_failed_run_is_told_with_its_task(slack: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
-    ecr_audit_alerts.tell_failed_run({"dag": Dag, "task": Task, "run_id": "scheduled__1", "reason": "task_failure"})
-    ecr_audit_alerts.tell_failed_run({"dag": Dag, "run_id": "scheduled__2", "reason": "all_tasks_deadlocked"})
+    alerts.tell_failed_run({"dag": Dag, "task": Task, "run_id": "scheduled__1", "reason": "task_failure"})
+    alerts.tell_failed_run({"dag": Dag, "run_id": "scheduled__2", "reason": "all_tasks_deadlocked"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "ecr_inventory failed\nRun scheduled__1 failed in task check_coverage, at 20" in first
     assert "https://airflow.example.com/dags/ecr_inventory/runs/scheduled__1" in first
@@ -202,13 +202,13 @@ def test_a_failed_run_is_told_with_its_task(slack: Http, monkeypatch: pytest.Mon
 def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
     slack: Http, a_finding: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
-    ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://no-such-bucket-here")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "The newest published snapshot is of 2026-11-02: " in first
     assert "What is published cannot be looked at (PublicationError); the log says why" in second
@@ -219,11 +219,11 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
 )
 def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
     """Also when it is one of another channel's."""
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
     monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
-    ecr_audit_alerts.tell_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
-    ecr_audit_alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.tell_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
+    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
     assert "ecr_inventory failed" in slack.slack[0]["text"]
     assert "cannot be looked at (SettingsError); the log says why" in slack.slack[1]["text"]
 
@@ -246,11 +246,11 @@ def test_the_doctor_names_what_a_connection_lacks(
     airflow_database: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import ecr_audit_alerts
+    from ecr_audit_airflow import alerts
 
     monkeypatch.setenv("AIRFLOW_CONN_HUB", '{"conn_type": "aws"}')
     monkeypatch.setenv("ECR_AUDIT_AWS_CONN_ID", "hub")
-    channels = ecr_audit_alerts.check_channels()
+    channels = alerts.check_channels()
     assert [name.split()[0] for name in channels] == ["Slack", "e-mail", "SNS"]
     assert set(channels.values()) == {""}
     name, connection, told = LACKING[case]
@@ -258,6 +258,6 @@ def test_the_doctor_names_what_a_connection_lacks(
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}")
     else:
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
-    [lacks] = [lacks for lacks in ecr_audit_alerts.check_channels().values() if lacks]
+    [lacks] = [lacks for lacks in alerts.check_channels().values() if lacks]
     assert told in lacks
     assert (slack.bodies, mail.mails, sns.bodies) == ([], [], [])

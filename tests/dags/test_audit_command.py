@@ -14,9 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.airflow
 
@@ -27,7 +26,11 @@ Audit = Callable[..., subprocess.CompletedProcess[str]]
 def audit(airflow_database: None, tmp_path: Path) -> Audit:
     """Runs the command with an environment of its own; its data go to the test's folder."""
     base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ECR_AUDIT_"))}
-    base |= {"ECR_AUDIT_DATA": str(tmp_path), "PYTHONPATH": str(ROOT / "plugins"), "AWS_EC2_METADATA_DISABLED": "true"}
+    base |= {
+        "ECR_AUDIT_DATA": str(tmp_path),
+        "PYTHONPATH": PYTHONPATH,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
     def run(where: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "bin" / "audit.py"), where]

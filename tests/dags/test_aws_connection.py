@@ -20,14 +20,14 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import ecr_audit
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.server import EmulatedAws
 from ecr_audit import own_process
 from ecr_audit.aws.access import AwsAccess, aws_access, use_access
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.doctor import Status, examine
-from ecr_audit.publication import PublicationError, newest
+from ecr_audit.publish.store import PublicationError, newest
 from ecr_audit.settings import SettingsError, load_settings
-from ecr_audit_aws import EXTRAS, connect_hub, connection_access, use_connection
+from ecr_audit_airflow.aws_connection import EXTRAS, connect_hub, connection_access, use_connection
 from support.network import Authority, TlsFront
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]

@@ -61,7 +61,7 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
 
 
 def test_freshness_is_looked_at_when_the_night_is_due(dags: Any) -> None:
-    from ecr_audit.freshness import DUE
+    from ecr_audit.publish.freshness import DUE
 
     assert dags.get_dag("ecr_freshness").schedule == f"{DUE.minute} {DUE.hour} * * *"
 

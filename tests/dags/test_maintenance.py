@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.lake import Lake
+from ecr_audit.lake.lake import Lake
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 

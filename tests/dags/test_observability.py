@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-import ecr_audit_observability
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.server import EmulatedAws
+from ecr_audit_airflow import observability
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
@@ -107,7 +107,7 @@ def test_a_server_that_knows_tags_gets_tags(snapshot: None, monkeypatch: pytest.
         server.bind(("127.0.0.1", 0))
         port = str(server.getsockname()[1])
         with configured(monkeypatch, STATSD_ON="True", STATSD_PORT=port, STATSD_INFLUXDB_ENABLED="True"):
-            ecr_audit_observability.report(after("commit_snapshot"))
+            observability.report(after("commit_snapshot"))
         assert received(server)["ecr_audit.targets,outcome=COLLECTED"] == 1
 
 
@@ -118,7 +118,7 @@ def test_a_server_that_is_away_is_no_fault(
         server.bind(("127.0.0.1", 0))
         port = str(server.getsockname()[1])
     with configured(monkeypatch, STATSD_ON="True", STATSD_PORT=port):
-        ecr_audit_observability.report(after("commit_snapshot"))
+        observability.report(after("commit_snapshot"))
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
@@ -126,7 +126,7 @@ def test_what_cannot_be_told_fails_no_task(
     snapshot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "lots")
-    ecr_audit_observability.report(after("commit_snapshot"))
+    observability.report(after("commit_snapshot"))
     [record] = caplog.records
     assert "could not be told" in record.message and "ECR_AUDIT_CONCURRENCY" in caplog.text
 
@@ -140,7 +140,7 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
     monkeypatch.setenv("ECR_AUDIT_LAKE", "s3://audit-lake/night/")
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-publish")
-    ecr_audit_observability.report(after("publish"))
+    observability.report(after("publish"))
     collected = collector.collected_assets
     read, [written] = (
         [translate_airflow_asset(each.asset, each.context) for each in side]
@@ -153,7 +153,7 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
 def test_each_report_is_of_a_task(dags: Any) -> None:
     """The reports name their tasks by strings, which nothing else would check."""
     tasks = {task.task_id for dag in dags.dags.values() for task in dag.tasks}
-    assert set(ecr_audit_observability._reports()) <= tasks
+    assert set(observability._reports()) <= tasks
 
 
 def after(task_id: str) -> dict[str, Any]:

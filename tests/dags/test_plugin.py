@@ -108,11 +108,11 @@ def test_a_download_is_logged_with_who_asked(
     api_server: Any, name: str, accept: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = {"Accept": accept}
-    with caplog.at_level("INFO", "ecr_audit_login"):
+    with caplog.at_level("INFO", "ecr_audit_airflow.login"):
         api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer") | asked)
         api_server.get(f"{PREFIX}/{name}", headers=token(None) | asked)
         api_server.get(f"{PREFIX}/", headers=token("viewer"))
-    told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_login"]
+    told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_airflow.login"]
     assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
 
 

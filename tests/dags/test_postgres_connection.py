@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from psycopg.conninfo import conninfo_to_dict
 
 from ecr_audit.settings import SettingsError
-from ecr_audit_airflow import postgres_uri
+from ecr_audit_airflow.common import postgres_uri
 
 pytestmark = pytest.mark.airflow
 

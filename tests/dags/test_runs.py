@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.server import EmulatedAws
+from demo.organization import demo_world
 from support.receivers import Http
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]

@@ -15,13 +15,13 @@ from urllib.parse import quote
 
 import pytest
 
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.server import EmulatedAws
+from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
 from support.receivers import WEBHOOK, Http, Smtp
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
-ROOT = Path(__file__).resolve().parents[2]
 
 PASSWORD = "pa55-w0rd-of-the-reports"
 MAIL_PASSWORD = "pa55-w0rd-of-the-mail-server"
@@ -67,7 +67,10 @@ def log(
 
 def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database: None, tmp_path: Path) -> None:
     """The command of `make audit-aws`, with a log of all there is (DEBUG)."""
-    environment = {"PYTHONPATH": str(ROOT / "plugins"), "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
+    environment = {
+        "PYTHONPATH": PYTHONPATH,
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+    }
     command = [sys.executable, str(ROOT / "bin" / "audit.py"), "aws"]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout

@@ -17,7 +17,7 @@ import botocore.configprovider
 import pytest
 import yaml
 
-from ecr_audit.demo.environment import demo_settings
+from demo.environment import demo_settings
 from ecr_audit.inventory import plan
 from ecr_audit.settings import AlertSettings, Settings
 
@@ -137,7 +137,7 @@ def test_each_service_is_hardened_bounded_and_watched(name: str) -> None:
     assert service["pids_limit"]
     assert "privileged" not in service
     # The image of the audit has a user of its own; the others' start as root unless told.
-    assert service["image"] == "ecr-audit" or service["user"] not in ("root", "0")
+    assert service["image"] in ("ecr-audit", "ecr-audit-demo") or service["user"] not in ("root", "0")
     assert service["restart"] == ("no" if name == "init" else "unless-stopped")
     # Those of Airflow by the image's own check (test_health.py), which must not be taken away.
     assert "healthcheck" in service or name in AIRFLOW
@@ -341,7 +341,7 @@ def test_the_demo_knows_nothing_of_the_environment() -> None:
 
 def test_the_image_is_of_the_airflow_that_is_locked() -> None:
     image, lock = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", "requirements.txt"))
-    [tag] = re.findall(r"^FROM apache/airflow:([^\s@]+)(?:@sha256:[0-9a-f]{64})?$", image, flags=re.MULTILINE)
+    [tag] = re.findall(r"^FROM apache/airflow:([^\s@]+)(?:@sha256:[0-9a-f]{64})? AS audit$", image, flags=re.MULTILINE)
     [version] = re.findall(r"^apache-airflow==(\S+)", lock, flags=re.MULTILINE)
     assert tag == f"{version}-python3.11"
 

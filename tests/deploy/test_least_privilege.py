@@ -17,21 +17,21 @@ import pytest
 from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
+from demo.emulated_aws.faults import Effect, Faults
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.server import EmulatedAws
+from demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.aws import organization
 from ecr_audit.aws.session import connect_hub
-from ecr_audit.demo.faults import Effect, Faults
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
-from ecr_audit.demo.server import EmulatedAws
 from ecr_audit.doctor import Status, examine
-from ecr_audit.doctor.places import check_lake, check_published
-from ecr_audit.freshness import missed_night
+from ecr_audit.doctor.storage import check_lake, check_published
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Limits, cut_batches, discover
+from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import Lake, open_lake
-from ecr_audit.publication import newest, publications
-from ecr_audit.publish import publish
+from ecr_audit.lake.lake import Lake, open_lake
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.freshness import missed_night
+from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings
 
 # What needs no permission (STS API Reference).
@@ -82,8 +82,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatedAws, Rec
 def scan(lake: Lake) -> None:
     """A night's inventory, as the tasks of the DAG make it."""
     hub, settings = connect_hub(), Settings(external_id=EXTERNAL_ID)
-    plan = discover(lake, hub, snapshot_date=date(2026, 11, 1), run_id="test", limits=Limits())
-    for batch in cut_batches(lake, hub, plan.plan_id, settings, Limits()):
+    plan = discover(lake, hub, snapshot_date=date(2026, 11, 1), run_id="test", scope=ScanScope())
+    for batch in cut_batches(lake, hub, plan.plan_id, settings, ScanScope()):
         scan_batch(lake, hub, plan.plan_id, batch, settings)
     assert commit_snapshot(lake, plan.plan_id).rows["repositories"] > 1000
 
@@ -180,7 +180,7 @@ def test_the_hub_role_allows_exactly_what_a_lake_and_publications_on_s3_take(
     for day in (date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 2)):
         small_lake.scan(day, repositories=[{}])
         small_lake.judge(day)
-        publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
+        publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     # A write that breaks off aborts its upload; none did.
     assert s3_calls | {"s3:AbortMultipartUpload"} == allowed_lake
     s3_calls.clear()
@@ -200,7 +200,7 @@ def test_the_readers_roles_allow_exactly_what_pages_and_callbacks_take(
     small_lake.lake = open_lake(settings)
     small_lake.scan(date(2026, 11, 1), repositories=[{}])
     small_lake.judge(date(2026, 11, 1))
-    publish(small_lake.lake, small_lake.catalog, publications(settings), owner_tags=())
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     s3_calls.clear()
     assert missed_night(reader, now)
     assert newest(reader).database.exists()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.storage import LakeError
+from ecr_audit.lake.storage import LakeError
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

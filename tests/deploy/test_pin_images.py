@@ -59,7 +59,9 @@ class Checkout:
         return {name: (self.folder / name).read_text(encoding="utf-8") for name in FILES}
 
     def pinned(self) -> dict[str, str]:
-        found = re.findall(r"^(?:FROM | +image: )(\S+)@(sha256:\w{64})$", "\n".join(self.texts().values()), flags=re.M)
+        found = re.findall(
+            r"^(?:FROM | +image: )(\S+)@(sha256:\w{64})(?: AS \w+)?$", "\n".join(self.texts().values()), flags=re.M
+        )
         return dict(found)
 
 
@@ -78,8 +80,10 @@ def test_every_base_image_is_pinned_and_nothing_else_changes(checkout: Checkout)
         assert re.sub(r"@sha256:\w{64}", "", text) == re.sub(r"@sha256:\w{64}", "", before[name])
     assert all(f"{image} is {digest}" in done.stdout for image, digest in pinned.items())
     # No image is left by its tag alone; the audit's own is built.
-    rest = re.findall(r"^(?:FROM | +image: )(\S+)$", "\n".join(checkout.texts().values()), flags=re.MULTILINE)
-    assert {image for image in rest if "@" not in image} == {"ecr-audit"}
+    rest = re.findall(
+        r"^(?:FROM | +image: )(\S+:\S+|\S+)(?: AS \w+)?$", "\n".join(checkout.texts().values()), flags=re.MULTILINE
+    )
+    assert {image for image in rest if "@" not in image} == {"ecr-audit", "ecr-audit-demo", "audit"}
 
 
 def test_pins_are_renewed(checkout: Checkout) -> None:

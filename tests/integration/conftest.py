@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.server import EmulatedAws
-from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
 from support.processes import PATIENCE
 
 HUB, OPEN, UNTRUSTING, SUSPENDED, FENCED = (digit * 12 for digit in "12345")

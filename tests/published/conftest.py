@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.history import write_history
 from ecr_audit.catalog import Catalog
-from ecr_audit.demo.history import write_history
-from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
+from ecr_audit.lake.lake import Lake
+from ecr_audit.publish.build import publish
 
 
 @pytest.fixture(scope="session")

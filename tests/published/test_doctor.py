@@ -8,7 +8,7 @@ import adbc_driver_postgresql.dbapi as postgresql
 import pytest
 
 from ecr_audit.doctor import Status
-from ecr_audit.doctor.places import check_postgres
+from ecr_audit.doctor.storage import check_postgres
 from ecr_audit.settings import Settings
 
 

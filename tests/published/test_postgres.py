@@ -14,11 +14,11 @@ import duckdb
 import pytest
 from adbc_driver_manager import ProgrammingError
 
-from ecr_audit import postgres as publishing
 from ecr_audit.compliance import steps
-from ecr_audit.dictionary import load_dictionary
-from ecr_audit.postgres import PostgresBusyError, PostgresError, publish_to_postgres
-from ecr_audit.publish import TABLES, VIEWS, publish
+from ecr_audit.publish import postgres as publishing
+from ecr_audit.publish.build import TABLES, VIEWS, publish
+from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.postgres import PostgresBusyError, PostgresError, publish_to_postgres
 
 DICTIONARY = load_dictionary(TABLES | VIEWS)
 DAY = date(2026, 11, 1)

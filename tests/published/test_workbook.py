@@ -13,10 +13,10 @@ import duckdb
 import openpyxl
 import pytest
 
-from ecr_audit import workbook as writing
-from ecr_audit.publish import publish
-from ecr_audit.workbook import DEFINITIONS, MAX_CHARACTERS, write_workbook
-from ecr_audit.workbook_sheets import SHEETS
+from ecr_audit.publish import workbook as writing
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.workbook import DEFINITIONS, MAX_CHARACTERS, write_workbook
+from ecr_audit.publish.workbook_sheets import SHEETS
 from support.processes import PATIENCE
 
 DAY = date(2026, 11, 1)

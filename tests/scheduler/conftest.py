@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_audit.demo.faults import Fault, Faults, Hang
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.faults import Fault, Faults, Hang
+from demo.emulated_aws.server import EmulatedAws
+from demo.organization import demo_world
 from support.airflow import Airflow, on_sqlite, settings_of_the_demo
 from support.receivers import Http
 

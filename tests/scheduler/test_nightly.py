@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.demo.faults import Faults
-from ecr_audit.demo.server import EmulatedAws
-from ecr_audit.freshness import nights_missed
+from demo.emulated_aws.faults import Faults
+from demo.emulated_aws.server import EmulatedAws
+from ecr_audit.publish.freshness import nights_missed
 from support.receivers import WEBHOOK, Http
 from support.truth import assert_published_is_the_truth
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.demo.faults import Faults
-from ecr_audit.demo.server import EmulatedAws
-from ecr_audit.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+from demo.emulated_aws.faults import Faults
+from demo.emulated_aws.server import EmulatedAws
+from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ecr_audit.demo.faults import Faults
-from ecr_audit.demo.server import EmulatedAws
+from demo.emulated_aws.faults import Faults
+from demo.emulated_aws.server import EmulatedAws
 from support.truth import assert_published_is_the_truth
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]

@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, LakeTable
 from ecr_audit.sandbox import NO_EXTENSIONS, confine
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, LakeTable
 
 SQL = Path(__file__).parents[2] / "sql"
 

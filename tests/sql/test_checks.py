@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.checks import CheckError, load_checks, run_checks
-from ecr_audit.schemas import ROLLED_UP
+from ecr_audit.lake.schemas import ROLLED_UP
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.waivers import SCHEMA
 from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, parse_statement, read_statement
 
 DAY_BEFORE, DAY = date(2026, 10, 31), date(2026, 11, 1)

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import later_dates
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.waivers import SCHEMA as WAIVERS
 
 CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
 

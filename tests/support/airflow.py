@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ecr_audit.demo.environment import demo_settings
+from demo.environment import demo_settings
 from support.processes import PATIENCE, Processes, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[2]

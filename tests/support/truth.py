@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from ecr_audit.demo.world import World
+from demo.emulated_aws.world import World
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 COMPLIANT = ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION")

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from ecr_audit import metrics
-from ecr_audit.schemas import SCAN_TARGETS
+from ecr_audit.lake.schemas import SCAN_TARGETS
 
 OLD, NEW = date(2026, 11, 1), date(2026, 11, 2)
 

@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 import ecr_audit
-from ecr_audit import publication
-from ecr_audit.publish import publish
-from ecr_audit.report import print_summary
+from ecr_audit.publish import store as publication
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import load_settings
 from ecr_audit.terminal import PlainConsole, open_console
 from ecr_audit.text import printable

@@ -69,7 +69,7 @@ def test_what_tests_started_ends_with_a_test_run_that_is_ended(
     (folder / "test_it.py").write_text(PROGRAM, encoding="utf-8")
     options = ["-n", processes, "-p", "conftest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", os.devnull]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "plugins")]),
+        "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent / "plugins", TESTS.parent))),
         "TMPDIR": str(folder),
     }
     with (folder / "log").open("wb") as log:

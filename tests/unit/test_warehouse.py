@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import REPOSITORIES
-from ecr_audit.storage import LakeError
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import REPOSITORIES
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.warehouse import WarehouseError, open_warehouse, parse_statement, read_statement
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)

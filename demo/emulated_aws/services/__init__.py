@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ecr_audit.demo.protocols import Call
-from ecr_audit.demo.services import ec2, ecr, organizations, sts, tagging
+from demo.emulated_aws.protocols import Call
+from demo.emulated_aws.services import ec2, ecr, organizations, sts, tagging
 
 Operation = Callable[[Call], Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecr_audit.demo.protocols import AwsError, Call
+from demo.emulated_aws.protocols import AwsError, Call
 
 
 def describe_regions(call: Call) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ecr_audit.demo.protocols import AwsError, Call, page_offset, page_token
-from ecr_audit.demo.world import ADMINISTRATOR_ROLE, Repository
+from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
+from demo.emulated_aws.world import ADMINISTRATOR_ROLE, Repository
 
 _MUTABILITIES = ("IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE")
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")

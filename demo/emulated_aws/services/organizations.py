@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ecr_audit.demo.protocols import AwsError, Call, page_offset, page_token
-from ecr_audit.demo.world import Account, OrganizationalUnit
+from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
+from demo.emulated_aws.world import Account, OrganizationalUnit
 
 Item = TypeVar("Item")
 

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from ecr_audit.demo.protocols import AwsError, Call
-from ecr_audit.demo.world import ADMINISTRATOR_ROLE
+from demo.emulated_aws.protocols import AwsError, Call
+from demo.emulated_aws.world import ADMINISTRATOR_ROLE
 
 _ROLE_ARN = re.compile(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):role/(?P<role>[\w+=,.@/-]+)")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecr_audit.demo.protocols import AwsError, Call, page_offset, page_token
-from ecr_audit.demo.services.ecr import authorize, repository_arn
+from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
+from demo.emulated_aws.services.ecr import authorize, repository_arn
 
 _EMPTY = b'{"PaginationToken":"","ResourceTagMappingList":[]}'
 

@@ -1,4 +1,4 @@
-"""What the audit tells people of by itself. It knows nothing of Airflow, which sends it (ecr_audit_alerts.py).
+"""What the audit tells people of by itself. It knows nothing of Airflow, which sends it (ecr_audit_airflow/alerts.py).
 
 message.py   a message, and how it is written for each kind of channel
 night.py     what is worth telling of a published night: its queries are sql/alerts/*.sql

@@ -14,7 +14,7 @@ import json
 from datetime import UTC, date, datetime
 
 from ecr_audit.alerts.message import Message
-from ecr_audit.lake import Lake
+from ecr_audit.lake.lake import Lake
 
 _FOLDER = "_alerts"
 

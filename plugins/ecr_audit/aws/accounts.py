@@ -14,8 +14,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.calls import Call, Flow, Pacer
-from ecr_audit.aws.clients import Clients
+from ecr_audit.aws.connections import Connections
+from ecr_audit.aws.dispatcher import Call, Flow, Pacer
 from ecr_audit.aws.session import Hub, HubError
 
 # What a call can raise once it is no longer retried.
@@ -68,13 +68,15 @@ class HubIdentity:
 class MemberIdentity:
     """The audit role in a member account. Credentials are global: one AssumeRole serves all regions."""
 
-    # Their token is of a regional endpoint of STS, as `Clients` sees to.
+    # Their token is of a regional endpoint of STS, as `Connections` sees to.
     valid_in_enabled_regions = True
 
-    def __init__(self, hub: Hub, clients: Clients, account_id: str, role_name: str, external_id: str | None) -> None:
+    def __init__(
+        self, hub: Hub, connections: Connections, account_id: str, role_name: str, external_id: str | None
+    ) -> None:
         self._hub = HubIdentity(hub)
         self._region = hub.region
-        self._clients = clients
+        self._connections = connections
         self._renewing = asyncio.Lock()
         self._credentials: ReadOnlyCredentials | None = None
         self._renew_at = 0.0  # seconds since 1970
@@ -100,7 +102,7 @@ class MemberIdentity:
         async with self._renewing:
             if self._credentials is None or datetime.now(UTC).timestamp() >= self._renew_at:
                 as_hub = await self._hub.credentials()
-                self.accept(await self._clients.call(as_hub, "sts", self._region, "assume_role", self.request))
+                self.accept(await self._connections.call(as_hub, "sts", self._region, "assume_role", self.request))
             assert self._credentials is not None  # noqa: S101 - accept() sets it
             return self._credentials
 
@@ -136,7 +138,7 @@ class Entry:
 def enter_account(hub: Hub, identity: HubIdentity | MemberIdentity, *, ask_regions: bool) -> Flow:
     """A flow that assumes the role and, with `ask_regions`, asks which regions are enabled. Returns an Entry.
 
-    The regional STS endpoint is used (`Clients` sees to it): tokens of the global one do not work in opt-in regions
+    The regional STS endpoint is used (`Connections` sees to it): tokens of the global one do not work in opt-in regions
     (IAM User Guide, "Manage AWS STS in an AWS Region"). Default regions are always enabled, so only opt-in ones need
     the look-up.
     """

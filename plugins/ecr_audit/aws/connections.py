@@ -22,7 +22,7 @@ from yarl import URL
 
 from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.session import CONNECT_SECONDS, READ_SECONDS
-from ecr_audit.aws.wire import Wire
+from ecr_audit.aws.transport import Transport
 
 # A body that trickles is no answer either.
 CALL_SECONDS = 60
@@ -36,7 +36,7 @@ _NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 class _Way(NamedTuple):
     """One operation in one region, and how its endpoint is reached."""
 
-    wire: Wire
+    transport: Transport
     url: URL
     # None: directly.
     proxy: URL | None
@@ -46,7 +46,7 @@ class _Way(NamedTuple):
     timeout: aiohttp.ClientTimeout
 
 
-class Clients:
+class Connections:
     """Makes single calls, to any service and region, as whoever. An async context manager, of one event loop."""
 
     def __init__(self, access: AwsAccess, connections: int) -> None:
@@ -57,7 +57,7 @@ class Clients:
         self._tls: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
 
-    async def __aenter__(self) -> Clients:
+    async def __aenter__(self) -> Connections:
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._connections),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -77,7 +77,7 @@ class Clients:
         ResponseParserError for an answer that is none. Answers of JSON services hold timestamps as seconds since 1970.
         """
         way = self._ways.get((service, region, method)) or await self._learn(service, region, method, parameters)
-        body, headers = way.wire.request(parameters, credentials)
+        body, headers = way.transport.request(parameters, credentials)
         if way.url.scheme == "http":
             headers |= way.proxy_headers
         async with self._http.post(
@@ -90,7 +90,7 @@ class Clients:
             timeout=way.timeout,
             allow_redirects=False,
         ) as response:
-            return way.wire.answer(response.status, response.headers, await response.read())
+            return way.transport.answer(response.status, response.headers, await response.read())
 
     async def _learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
         key = (service, region, method)
@@ -103,19 +103,19 @@ class Clients:
     def _rehearse(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         client = self._access.client(service, region, config, **_NOBODY)
-        wire = Wire(client, method, parameters)
+        transport = Transport(client, method, parameters)
         client.close()
-        url = URL(wire.url, encoded=True)
+        url = URL(transport.url, encoded=True)
         # What the client itself would send the request by. It is not in botocore's public API; to find out by other
         # means what it is made with would be a second opinion, which could be another.
         theirs = client._endpoint.http_session
         if url.scheme == "https" and self._tls is None:
             self._tls = _tls_as(theirs)
-        proxy, proxy_headers = _proxy_as(theirs, wire.url)
+        proxy, proxy_headers = _proxy_as(theirs, transport.url)
         connect, read = client.meta.config.connect_timeout, client.meta.config.read_timeout
         whole = max(CALL_SECONDS, (connect or 0) + (read or 0))
         timeout = aiohttp.ClientTimeout(whole, sock_connect=connect, sock_read=read)
-        return _Way(wire, url, proxy, proxy_headers, self._tls or True, timeout)
+        return _Way(transport, url, proxy, proxy_headers, self._tls or True, timeout)
 
 
 def _tls_as(theirs: Any) -> ssl.SSLContext:

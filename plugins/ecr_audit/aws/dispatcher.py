@@ -20,9 +20,9 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.clients import Clients
+from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.outcomes import is_expired, is_throttle, is_transient
-from ecr_audit.aws.slots import Slots
+from ecr_audit.aws.semaphore import PrioritySemaphore
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +136,9 @@ class _Attempts:
 class Dispatcher:
     """Runs flows with so many calls in flight. An async context manager; leaving it ends all flows where they are."""
 
-    def __init__(self, clients: Clients, in_flight: int) -> None:
-        self._clients = clients
-        self._slots = Slots(in_flight)
+    def __init__(self, connections: Connections, in_flight: int) -> None:
+        self._connections = connections
+        self._semaphore = PrioritySemaphore(in_flight)
         self._tasks: set[asyncio.Task[None]] = set()
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
@@ -190,7 +190,7 @@ class Dispatcher:
         while True:
             if call.pacer:
                 await self._keep_pace(call.pacer, flight)
-            async with self._slots.one(flight.priority):
+            async with self._semaphore.slot(flight.priority):
                 effort = flight.begin()
                 try:
                     return await self._make(call, effort)
@@ -203,7 +203,7 @@ class Dispatcher:
 
     async def _keep_pace(self, pacer: Pacer, flight: _Flight) -> None:
         # In turn: who begins first gets the earlier slot.
-        async with self._slots.one(flight.priority):
+        async with self._semaphore.slot(flight.priority):
             flight.begin()
             wait = pacer.reserve()
         # In a large batch the last slots are minutes away: not time that a throttle has taken.
@@ -214,7 +214,7 @@ class Dispatcher:
         credentials = await call.identity.credentials()
         effort.calls += 1
         try:
-            answer = await self._clients.call(credentials, call.service, call.region, call.method, call.parameters)
+            answer = await self._connections.call(credentials, call.service, call.region, call.method, call.parameters)
         except ClientError as error:
             if is_expired(error):
                 call.identity.expire(credentials)

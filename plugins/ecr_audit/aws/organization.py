@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.answers import Unread, cleaned, quoted, timestamp
-from ecr_audit.aws.calls import Pacer
+from ecr_audit.aws.dispatcher import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.unit_paths import join_names

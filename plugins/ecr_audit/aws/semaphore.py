@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 HANGING_SECONDS = 2.0
 
 
-class Slots:
+class PrioritySemaphore:
     """A number of slots, given to whoever waits with the lowest priority; equal ones in the order they came.
 
     Who holds one for longer than HANGING_SECONDS lends it to another, so that calls which hang hold up nobody. At most
@@ -26,7 +26,7 @@ class Slots:
         self._order = itertools.count()
 
     @asynccontextmanager
-    async def one(self, priority: float) -> AsyncIterator[None]:
+    async def slot(self, priority: float) -> AsyncIterator[None]:
         """Hold a slot for the length of the block."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()

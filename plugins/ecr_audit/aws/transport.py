@@ -27,10 +27,10 @@ from ecr_audit.aws.answers import quoted, timestamp
 # The parser wants the shape of a result, which an error does not have.
 _NO_SHAPE = Shape("Error", {"type": "structure"})
 # What signing and the connection add at each call.
-_OF_A_CALL = frozenset({"authorization", "x-amz-date", "x-amz-security-token", "content-length", "connection"})
+PER_CALL_HEADERS = frozenset({"authorization", "x-amz-date", "x-amz-security-token", "content-length", "connection"})
 
 
-class Wire:
+class Transport:
     """One operation of a service in one region: knows the requests and answers, but no connection."""
 
     def __init__(self, client: Any, method: str, parameters: Mapping[str, Any]) -> None:
@@ -123,7 +123,7 @@ class Wire:
 
 def _is_sent(name: str) -> bool:
     # `amz-sdk-*` are for botocore's own retries.
-    return name.lower() not in _OF_A_CALL and not name.lower().startswith("amz-sdk-")
+    return name.lower() not in PER_CALL_HEADERS and not name.lower().startswith("amz-sdk-")
 
 
 def _time_or_none(value: object) -> datetime | None:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from ecr_audit.catalog.faults import Faults, nearest
 from ecr_audit.catalog.graph import Catalog
-from ecr_audit.catalog.located_yaml import Located, read_located
 from ecr_audit.catalog.models import Framework, FrameworkYaml, Policy, PolicyYaml, Section, SectionYaml
+from ecr_audit.yaml_files.faults import Faults, nearest
+from ecr_audit.yaml_files.located_yaml import Located, read_located
 
 # cases.yaml is read by the tests only, but a policy without cases is not accepted.
 POLICY_FILES = ("policy.yaml", "logic.sql", "description.md", "remediation.md", "cases.yaml")

@@ -33,14 +33,14 @@ import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.catalog.faults import Faults, nearest
-from ecr_audit.catalog.located_yaml import MAX_BYTES, Located, read_located
 from ecr_audit.errors import FinalError
+from ecr_audit.lake.s3 import S3, S3Error
+from ecr_audit.lake.schemas import WAIVER_COLUMNS
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3Error
-from ecr_audit.schemas import WAIVER_COLUMNS
 from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.written import account_id, iso_date, region_name
+from ecr_audit.yaml_files.faults import Faults, nearest
+from ecr_audit.yaml_files.located_yaml import MAX_BYTES, Located, read_located
 
 SCHEMA = pa.schema(WAIVER_COLUMNS)
 

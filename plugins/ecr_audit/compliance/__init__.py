@@ -6,7 +6,7 @@ sections, once all checks have passed. Until then nobody sees them. Either can b
 
 from __future__ import annotations
 
-from ecr_audit.checks import CheckError, Finding, run_checks
+from ecr_audit.checks import CheckError, Violation, run_checks
 from ecr_audit.compliance.evaluation import Evaluation
 from ecr_audit.compliance.known_waivers import KnownWaivers, known_waivers
 from ecr_audit.compliance.policies import PolicyError
@@ -17,9 +17,9 @@ __all__ = [
     "CheckError",
     "ComplianceError",
     "Evaluation",
-    "Finding",
     "KnownWaivers",
     "PolicyError",
+    "Violation",
     "evaluate",
     "known_waivers",
     "later_dates",

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import SCHEMA_VERSION, Lake
-from ecr_audit.schemas import POLICY_OUTPUT
-from ecr_audit.storage import LakeError
+from ecr_audit.lake.lake import SCHEMA_VERSION, Lake
+from ecr_audit.lake.schemas import POLICY_OUTPUT
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.untrusted_files import parse_json
 
 _NOTE = "evaluation.json"

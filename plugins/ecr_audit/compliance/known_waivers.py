@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import WAIVERS
+from ecr_audit.catalog.waivers import SCHEMA, WaiversUnreadError, load_waivers
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import WAIVERS
 from ecr_audit.settings import Settings
-from ecr_audit.waivers import SCHEMA, WaiversUnreadError, load_waivers
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class KnownWaivers:
-    """Waivers, as rows of `ecr_audit.waivers.SCHEMA`, and when their file was read (UTC).
+    """Waivers, as rows of `ecr_audit.catalog.waivers.SCHEMA`, and when their file was read (UTC).
 
     `error`: why it could not be read tonight, so that they are those of an earlier night.
     """

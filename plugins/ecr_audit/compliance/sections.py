@@ -6,12 +6,12 @@ from dataclasses import asdict
 from datetime import date, datetime
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.checks import Finding, run_checks
+from ecr_audit.checks import Violation, run_checks
 from ecr_audit.compliance.evaluation import Evaluation, read_verdicts, unstage
 from ecr_audit.compliance.known_waivers import KnownWaivers
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import POLICY_OUTPUT, REPOSITORIES, ROLLED_UP
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import POLICY_OUTPUT, REPOSITORIES, ROLLED_UP
 from ecr_audit.warehouse import open_warehouse, read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
@@ -28,7 +28,7 @@ def roll_up(
     snapshot_date: date,
     *,
     waivers: KnownWaivers | None = None,
-) -> tuple[Commit, list[Finding]]:
+) -> tuple[Commit, list[Violation]]:
     """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
 
     Of `waivers`, see `known_waivers`, those in force on that date count (default: there are none).

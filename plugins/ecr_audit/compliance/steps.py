@@ -10,15 +10,15 @@ from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
-from ecr_audit.dictionary import load_dictionary
-from ecr_audit.lake import Lake, open_lake
-from ecr_audit.postgres import publish_to_postgres
-from ecr_audit.publication import newest as newest_publication
-from ecr_audit.publication import publications
-from ecr_audit.publish import TABLES, VIEWS
-from ecr_audit.publish import publish as publish_newest
-from ecr_audit.published_file import open_published
-from ecr_audit.report import changes_in_words
+from ecr_audit.lake.lake import Lake, open_lake
+from ecr_audit.publish.build import TABLES, VIEWS
+from ecr_audit.publish.build import publish as publish_newest
+from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.postgres import publish_to_postgres
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.store import newest as newest_publication
+from ecr_audit.publish.store import publication_store
+from ecr_audit.publish.summary import describe_changes
 from ecr_audit.settings import SQL_ROOT, load_settings
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> st
     publication = publish_newest(
         open_lake(settings),
         load_catalog(SQL_ROOT),
-        publications(settings),
+        publication_store(settings),
         owner_tags=settings.owner_tags,
         rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
     )
@@ -90,6 +90,6 @@ def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> st
 def announce() -> str:
     """Say what changed since the snapshot before. Returns what it says."""
     with open_published(newest_publication(load_settings()).database) as published:
-        told = changes_in_words(published)
+        told = describe_changes(published)
     log.info("Since the snapshot before: %s", told)
     return told

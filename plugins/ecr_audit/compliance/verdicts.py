@@ -9,9 +9,9 @@ from pathlib import Path
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.evaluation import Evaluation, stage
 from ecr_audit.compliance.policies import refuse_invalid, show_verdicts
-from ecr_audit.lake import Lake
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.parquet_parts import join_parts
-from ecr_audit.schemas import POLICY_OUTPUT
 from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, read_statement
 
 # Repositories that are judged at a time: it bounds memory, since what is joined with its history is held there.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account, Region
 from ecr_audit.aws.outcomes import (
     DENIED,
@@ -16,10 +17,8 @@ from ecr_audit.aws.outcomes import (
     outcome_of_assume_role,
     outcome_of_describe,
 )
-from ecr_audit.aws.repositories import TargetScan
 from ecr_audit.aws.session import Hub
-from ecr_audit.doctor.results import Result, Status, ok
-from ecr_audit.doctor.visits import (
+from ecr_audit.doctor.probe import (
     ASSUME_ROLE,
     DESCRIBE_REGIONS,
     DESCRIBE_REPOSITORIES,
@@ -27,6 +26,7 @@ from ecr_audit.doctor.visits import (
     Visit,
     visit_accounts,
 )
+from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import Settings
 
 ROLE = "Role in the accounts"

@@ -34,7 +34,7 @@ def skew(answer: Mapping[str, Any], now: datetime) -> timedelta | None:
         return None
 
 
-def is_of_time(error: BaseException | str) -> bool:
+def is_clock_skew(error: BaseException | str) -> bool:
     """Whether AWS refused a call for the time of its signature."""
     return (
         CLOCK_SKEW.fits("", error)

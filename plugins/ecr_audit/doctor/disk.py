@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ecr_audit.doctor.results import Result, fail
-from ecr_audit.storage import locked
+from ecr_audit.lake.storage import locked
 
 NO_LOCKS = (
     "The file system has no locks. On NFS start its lock service, or mount it with local_lock=flock if only this"

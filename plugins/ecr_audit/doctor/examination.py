@@ -18,7 +18,8 @@ from ecr_audit.doctor.hub import (
     check_organization,
     check_regions,
 )
-from ecr_audit.doctor.places import (
+from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
+from ecr_audit.doctor.storage import (
     ALERTS,
     LAKE,
     POSTGRESQL,
@@ -30,7 +31,6 @@ from ecr_audit.doctor.places import (
     check_published,
     check_waivers,
 )
-from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
 from ecr_audit.settings import SettingsError, load_settings
 
 SETTINGS = "Settings"

@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.organization import ACTIVE, Account, Region, list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import Hub, HubError
-from ecr_audit.doctor.clock import check_clock, is_of_time
+from ecr_audit.doctor.clock import check_clock, is_clock_skew
 from ecr_audit.doctor.results import Result, Status, fail, ok
 from ecr_audit.inventory.missing import Missing, not_a_region
-from ecr_audit.inventory.plan import Limits, PlanError, missing_accounts, wanted_regions
+from ecr_audit.inventory.plan import PlanError, ScanScope, missing_accounts, wanted_regions
 from ecr_audit.settings import Settings
 
 Connect = Callable[[], Hub]
@@ -33,7 +33,7 @@ def check_credentials(connect: Connect, settings: Settings) -> tuple[Hub | None,
         cause = error.__cause__ if isinstance(error, HubError) else error
         if isinstance(cause, ClientError):
             answer = cause.response
-        of_time = is_of_time(cause or error)
+        of_time = is_clock_skew(cause or error)
         source = f"Airflow connection '{settings.aws_conn_id}'" if settings.aws_conn_id else "environment's credentials"
         fix = f"Fix the {source} (docs/deploy.md, Settings)."
         if of_time:
@@ -76,7 +76,7 @@ def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
     offered = list_regions(hub)
     try:
         is_certain = offered.doubt is None
-        regions, missing = wanted_regions(offered.regions, settings, Limits(), hub.partition, is_certain=is_certain)
+        regions, missing = wanted_regions(offered.regions, settings, ScanScope(), hub.partition, is_certain=is_certain)
     except PlanError as error:
         return [], fail(REGIONS, str(error), "Correct ECR_AUDIT_REGIONS.")
     found = f"all {len(regions)} of partition {hub.partition}"

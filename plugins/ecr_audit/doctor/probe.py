@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecr_audit.aws.accounts import AWS_FAULTS, Entry, HubIdentity, MemberIdentity, enter_account
-from ecr_audit.aws.calls import Call, Dispatcher, Flow, Identity
-from ecr_audit.aws.clients import Clients
+from ecr_audit.aws.connections import Connections
+from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
+from ecr_audit.aws.ecr.target import TargetScan, probe_target
 from ecr_audit.aws.organization import Account, Region
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
-from ecr_audit.aws.repositories import TargetScan, probe_target
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
 
@@ -48,17 +48,17 @@ async def _visit_all(
     hub: Hub, accounts: Sequence[Account], regions: Sequence[Region], settings: Settings
 ) -> list[Visit]:
     in_flight = settings.concurrency
-    async with Clients(hub.access, in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
-        visitor = _Visitor(hub, clients, dispatcher, regions, settings)
+    async with Connections(hub.access, in_flight) as connections, Dispatcher(connections, in_flight) as dispatcher:
+        visitor = _Visitor(hub, connections, dispatcher, regions, settings)
         return await asyncio.gather(*(visitor.visit(account) for account in accounts))
 
 
 class _Visitor:
     def __init__(
-        self, hub: Hub, clients: Clients, dispatcher: Dispatcher, regions: Sequence[Region], settings: Settings
+        self, hub: Hub, connections: Connections, dispatcher: Dispatcher, regions: Sequence[Region], settings: Settings
     ) -> None:
         self._hub = hub
-        self._clients = clients
+        self._connections = connections
         self._dispatcher = dispatcher
         self._regions = regions
         self._settings = settings
@@ -82,7 +82,7 @@ class _Visitor:
         if account_id == self._hub.account_id:
             return HubIdentity(self._hub)
         settings = self._settings
-        return MemberIdentity(self._hub, self._clients, account_id, settings.role_name, settings.external_id)
+        return MemberIdentity(self._hub, self._connections, account_id, settings.role_name, settings.external_id)
 
     async def _target(self, account_id: str, entry: Entry, region: Region) -> TargetScan:
         if entry.has_enabled(region.name, opt_in=region.opt_in) is False:

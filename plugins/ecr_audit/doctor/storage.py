@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ecr_audit.catalog import load_catalog
-from ecr_audit.dictionary import load_dictionary, quoted
+from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
-from ecr_audit.doctor.clock import is_of_time
+from ecr_audit.doctor.clock import is_clock_skew
 from ecr_audit.doctor.disk import check_folders
 from ecr_audit.doctor.results import Result, fail, ok
-from ecr_audit.lake import COMMIT_LOCK, open_lake
+from ecr_audit.lake.lake import COMMIT_LOCK, open_lake
+from ecr_audit.lake.s3 import S3
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.place import is_on_s3
-from ecr_audit.publication import LOCK
-from ecr_audit.s3 import S3
+from ecr_audit.publish.dictionary import load_dictionary, quoted
+from ecr_audit.publish.store import LOCK
 from ecr_audit.settings import SQL_ROOT, Settings
-from ecr_audit.storage import LakeError
-from ecr_audit.waivers import load_waivers
 
 LAKE = "Lake"
 PUBLISHED = "Published files"
@@ -66,7 +66,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
         dates = lake.snapshot_dates("inventory")
         newest = lake.read_commit("inventory", dates[-1]) if dates else None
     except Exception as error:  # the lake's, the disk's, or of the Airflow connection to AWS
-        return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_of_time(str(error)) else fix)
+        return fail(LAKE, f"{root} cannot be {doing}: {error}", SET_THE_CLOCK if is_clock_skew(str(error)) else fix)
     if newest is None:
         return ok(LAKE, f"{root}: written, read and deleted; no snapshot yet")
     owner = newest.details.get("organization_id")
@@ -104,7 +104,7 @@ def _check_published_on_s3(place: S3) -> Result:
         place.delete([name])
     except Exception as error:  # S3's, or of the Airflow connection to AWS
         fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_PUBLISH."
-        fix = SET_THE_CLOCK if is_of_time(str(error)) else fix
+        fix = SET_THE_CLOCK if is_clock_skew(str(error)) else fix
         return fail(PUBLISHED, f"{place.url} cannot be read, written, listed and deleted: {error}", fix)
     return ok(PUBLISHED, f"{place.url}: written, read, listed and deleted")
 
@@ -122,8 +122,8 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     """Connect as publishing does, ask whether the schema is there or may be created, and begin a publication."""
     import adbc_driver_postgresql.dbapi as postgresql  # heavy, as what follows, and few need it
 
-    from ecr_audit.postgres import check_schema
-    from ecr_audit.publish import TABLES, VIEWS
+    from ecr_audit.publish.build import TABLES, VIEWS
+    from ecr_audit.publish.postgres import check_schema
 
     schema = settings.postgres_schema
     fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."

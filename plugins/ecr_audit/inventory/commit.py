@@ -18,15 +18,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.ecr.target import TAGS_NOT_READ
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
-from ecr_audit.aws.repositories import TAGS_NOT_READ
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.plan import Plan, read_missing, read_plan, staged_table
 from ecr_audit.inventory.scan import read_part
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
-from ecr_audit.lake import INVENTORY_CHECKS, PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.lake import INVENTORY_CHECKS, PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 log = logging.getLogger(__name__)
 

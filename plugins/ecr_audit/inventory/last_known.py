@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
 
 
 @dataclass(frozen=True)

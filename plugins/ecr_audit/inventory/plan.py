@@ -28,10 +28,10 @@ from ecr_audit.inventory.last_known import keep_last_known_details, known_accoun
 from ecr_audit.inventory.missing import Missing, named_in_vain, nearest, not_a_region, not_an_account
 from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.inventory.verification import one_row_a_key
-from ecr_audit.lake import PARQUET_OPTIONS, Lake
-from ecr_audit.schemas import ACCOUNTS, SCAN_TARGETS
+from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, SCAN_TARGETS
+from ecr_audit.lake.storage import LakeError, MissingFileError
 from ecr_audit.settings import Settings
-from ecr_audit.storage import LakeError, MissingFileError
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class PlanError(FinalError):
 
 
 @dataclass(frozen=True)
-class Limits:
+class ScanScope:
     """What one run is limited to; empty is no limit. `ous`: paths (see `unit_paths`) or ids, with all below them."""
 
     accounts: Sequence[str] = ()
@@ -101,7 +101,7 @@ _PLAN = TypeAdapter(Plan)
 _PLAN_ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{6}")  # as `discover` makes them
 
 
-def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: Limits) -> Plan:
+def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: ScanScope) -> Plan:
     """Read the organization's accounts and regions, and start a plan with them.
 
     Raises HubError, for the tree of units only while no units are known; and PlanError when the lake holds the
@@ -114,7 +114,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
         organization_id=organization_id(hub),
         hub_account_id=hub.account_id,
         partition=hub.partition,
-        limited=bool(limits),
+        limited=bool(scope),
     )
     _require_same_organization(lake, plan)
     listed = list_accounts_and_units(hub)
@@ -155,7 +155,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, limits: 
     return plan
 
 
-def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: Limits) -> list[int]:
+def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: ScanScope) -> list[int]:
     """Plan every wanted account x region and cut the active accounts into batches; returns the batches' numbers.
 
     There is always a batch, which is empty when no account is active: what follows it has to run all the same. What the
@@ -167,9 +167,9 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, limits: 
     offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
     is_certain = plan.regions_error is None
     if not is_certain:
-        offered = with_named(offered, hub, limits.regions)
-    regions, missing_regions = wanted_regions(offered, settings, limits, hub.partition, is_certain=is_certain)
-    wanted, missing_accounts = _wanted_accounts(accounts, settings, limits)
+        offered = with_named(offered, hub, scope.regions)
+    regions, missing_regions = wanted_regions(offered, settings, scope, hub.partition, is_certain=is_certain)
+    wanted, missing_accounts = _wanted_accounts(accounts, settings, scope)
     missing = Missing(missing_accounts, missing_regions)
     for sentence in missing.sentences():
         log.warning("%s", sentence)
@@ -247,7 +247,7 @@ def _require_same_organization(lake: Lake, plan: Plan) -> None:
 
 
 def wanted_regions(
-    offered: Sequence[Region], settings: Settings, limits: Limits, partition: str, *, is_certain: bool
+    offered: Sequence[Region], settings: Settings, scope: ScanScope, partition: str, *, is_certain: bool
 ) -> tuple[list[Region], list[str]]:
     """The regions that the settings and the run ask for, and what ECR_AUDIT_REGIONS names that is not offered.
 
@@ -258,12 +258,12 @@ def wanted_regions(
     if not is_certain:
         known |= {name: region_of(name, partition) for name in settings.regions if name not in known}
     missing = named_in_vain(settings.regions, known)
-    for name in limits.regions:
+    for name in scope.regions:
         if name not in known:
             raise PlanError(f"the run's regions: {not_a_region(name, known, partition)}")
     if settings.regions and len(missing) == len(set(settings.regions)):
         raise PlanError(f"ECR_AUDIT_REGIONS: {not_a_region(missing[0], known, partition)}")
-    chosen = (set(settings.regions) - set(missing) or set(known)) & set(limits.regions or known)
+    chosen = (set(settings.regions) - set(missing) or set(known)) & set(scope.regions or known)
     if not chosen:
         raise PlanError("The run's regions and ECR_AUDIT_REGIONS have no region in common.")
     return [known[name] for name in sorted(chosen)], missing
@@ -278,15 +278,17 @@ def missing_accounts(settings: Settings, known: Iterable[str]) -> list[str]:
     return missing
 
 
-def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> tuple[list[dict[str, Any]], list[str]]:
+def _wanted_accounts(
+    accounts: pa.Table, settings: Settings, scope: ScanScope
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The accounts that the settings and the run ask for, and what ECR_AUDIT_ACCOUNTS names that is not there."""
     rows = accounts.to_pylist()
     known = {row["account_id"] for row in rows}
     missing = missing_accounts(settings, known)
-    for account_id in limits.accounts:
+    for account_id in scope.accounts:
         if account_id not in known:
             raise PlanError(f"the run's accounts: {not_an_account(account_id, known)}")
-    for unit in limits.ous:
+    for unit in scope.ous:
         if not any(_is_within(row, unit) for row in rows):
             paths = sorted({row["ou_path"] for row in rows if row["ou_path"]})
             raise PlanError(f"the run's OUs: '{unit}' holds no account.{nearest(unit, paths)}")
@@ -294,8 +296,8 @@ def _wanted_accounts(accounts: pa.Table, settings: Settings, limits: Limits) -> 
         row
         for row in rows
         if (not settings.accounts or row["account_id"] in settings.accounts)
-        and (not limits.accounts or row["account_id"] in limits.accounts)
-        and (not limits.ous or any(_is_within(row, unit) for unit in limits.ous))
+        and (not scope.accounts or row["account_id"] in scope.accounts)
+        and (not scope.ous or any(_is_within(row, unit) for unit in scope.ous))
     ]
     if not wanted:
         raise PlanError("The run's accounts, its OUs and ECR_AUDIT_ACCOUNTS have no account in common.")

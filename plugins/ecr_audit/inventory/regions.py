@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 from ecr_audit.aws.organization import Region, list_regions, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.last_known import last_known_commit
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import SCAN_TARGETS
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import SCAN_TARGETS
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""From what scans brought to rows of the lake. What AWS answers is read before, target by target (aws/repositories.py):
+"""From what scans brought to rows of the lake. What AWS answers is read before, target by target (aws/ecr/):
 nothing here can fail because of it, which would cost a whole batch.
 """
 
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.dispatcher import Effort
+from ecr_audit.aws.ecr.repositories import Repository
+from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.aws.repositories import Repository, TargetScan
-from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
 
 
 def target_rows(ended: Sequence[tuple[TargetScan, Effort | None]]) -> pa.Table:

@@ -21,18 +21,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.accounts import Entry, HubIdentity, MemberIdentity, enter_account, session_name
-from ecr_audit.aws.calls import Dispatcher, Effort, Flow
-from ecr_audit.aws.clients import Clients
+from ecr_audit.aws.connections import Connections
+from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow
+from ecr_audit.aws.ecr.target import TargetScan, scan_target
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
-from ecr_audit.aws.repositories import TargetScan, scan_target
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.inventory.plan import Plan, read_plan, stage_table, staged_table
 from ecr_audit.inventory.rows import repository_rows, target_rows
-from ecr_audit.lake import PARQUET_OPTIONS, Lake
-from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
+from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.settings import Settings
-from ecr_audit.storage import LakeError
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Setting
         with _PartWriter(folder / "repositories.parquet") as part:
             if kept is not None:
                 targets = part.keep(targets, *kept)
-            with _libraries_left_in_peace():
+            with gc_frozen():
                 asyncio.run(_scan_targets(hub, targets, settings, part, f"batch {batch}"))
         repositories_file = f"repositories-{batch:04d}-{uuid.uuid4().hex[:8]}.parquet"
         lake.move_in(folder / "repositories.parquet", f"{plan.folder}/{repositories_file}")
@@ -150,7 +150,7 @@ class _PartWriter:
 
 
 @contextmanager
-def _libraries_left_in_peace() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Python looks for garbage among what is new, not among the objects that all libraries consist of.
 
     Each such look would stop all calls for a tenth of a second.
@@ -172,9 +172,9 @@ async def _scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: _
     deadline = time.monotonic() + settings.batch_seconds
     progress = _Progress(name, len(pending))
     in_flight = settings.concurrency
-    async with Clients(hub.access, in_flight) as clients, Dispatcher(clients, in_flight) as dispatcher:
+    async with Connections(hub.access, in_flight) as connections, Dispatcher(connections, in_flight) as dispatcher:
         for account_id, its_targets in by_account.items():
-            _AccountScan(dispatcher, settings, account_id, its_targets, ended.append).start(hub, clients)
+            _AccountScan(dispatcher, settings, account_id, its_targets, ended.append).start(hub, connections)
         while pending and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
             taken = ended.copy()
@@ -211,11 +211,13 @@ class _AccountScan:
         self._targets = targets
         self._on_end = on_end
 
-    def start(self, hub: Hub, clients: Clients) -> None:
+    def start(self, hub: Hub, connections: Connections) -> None:
         identity = (
             HubIdentity(hub)
             if self._account_id == hub.account_id
-            else MemberIdentity(hub, clients, self._account_id, self._settings.role_name, self._settings.external_id)
+            else MemberIdentity(
+                hub, connections, self._account_id, self._settings.role_name, self._settings.external_id
+            )
         )
         ask_regions = any(target["opt_in"] for target in self._targets)
         flow = enter_account(hub, identity, ask_regions=ask_regions)

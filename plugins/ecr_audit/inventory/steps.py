@@ -10,9 +10,9 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory.commit import commit_snapshot, coverage
-from ecr_audit.inventory.plan import Limits, read_plan
+from ecr_audit.inventory.plan import ScanScope, read_plan
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake import open_lake
+from ecr_audit.lake.lake import open_lake
 from ecr_audit.settings import load_settings
 from ecr_audit.text import percent
 
@@ -31,9 +31,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     settings = load_settings()
     log.info("Lake: %s; publications: %s", settings.lake_root, settings.publish_root)
     snapshot_date = settings.snapshot_date or _day_of(run_after)
-    plan = planning.discover(
-        open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, limits=_limits(params)
-    )
+    plan = planning.discover(open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, scope=_scope(params))
     log.info("Snapshot %s: the organization is read, plan %s", snapshot_date, plan.plan_id)
     return plan.plan_id
 
@@ -41,7 +39,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
 def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[int]:
     """Plan all targets and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
-    batches = planning.cut_batches(open_lake(settings), hub, plan_id, settings, _limits(params))
+    batches = planning.cut_batches(open_lake(settings), hub, plan_id, settings, _scope(params))
     log.info("Planned %d batch%s of accounts", len(batches), "es" * (len(batches) != 1))
     return batches
 
@@ -106,5 +104,5 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _limits(params: Mapping[str, Sequence[str]]) -> Limits:
-    return Limits(accounts=params["accounts"], ous=params["ous"], regions=params["regions"])
+def _scope(params: Mapping[str, Sequence[str]]) -> ScanScope:
+    return ScanScope(accounts=params["accounts"], ous=params["ous"], regions=params["regions"])

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.lake import SnapshotWriter
-from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
+from ecr_audit.lake.lake import SnapshotWriter
+from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
 
 log = logging.getLogger(__name__)
 

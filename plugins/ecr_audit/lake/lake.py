@@ -2,7 +2,7 @@
 
     <lake>/<table>/snapshot_date=YYYY-MM-DD/<commit id>.parquet
     <lake>/_commits/<stage>/YYYY-MM-DD.json        names the files of the snapshot: what it does not name does not exist
-    <lake>/_staging/<plan id>/…                    parts of a scan that is under way (see inventory.py)
+    <lake>/_staging/<plan id>/…                    parts of a scan that is under way (see inventory/scan.py)
 
 Files are first written elsewhere, then moved in under a fresh name; the commit file is replaced last, in one atomic
 step. So a crash at any moment leaves either the old snapshot or the new one. What a crashed writer left is removed by
@@ -27,9 +27,9 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from ecr_audit.errors import FinalError
-from ecr_audit.schemas import ROLLED_UP, STAGES, LakeTable
+from ecr_audit.lake.schemas import ROLLED_UP, STAGES, LakeTable
+from ecr_audit.lake.storage import LakeError, Storage
 from ecr_audit.settings import Settings
-from ecr_audit.storage import LakeError, Storage
 from ecr_audit.untrusted_files import parse_json
 
 # Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
@@ -43,7 +43,7 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 ROW_GROUP_ROWS = 122_880
 
 # Small files that are read at once: each takes a few round trips to S3.
-AT_ONCE = 16
+PARALLEL_READS = 16
 
 # In the details of commits of both stages, see `Commit.inventory_checks`.
 INVENTORY_CHECKS = "inventory_checks"
@@ -144,7 +144,7 @@ class Lake(Storage):
 
     def read_commits(self, stage: str, dates: Iterable[date]) -> list[Commit]:
         """The commits of those dates that have one, oldest first."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
             commits = list(pool.map(lambda day: self.read_commit(stage, day), sorted(dates)))
         return [commit for commit in commits if commit is not None]
 
@@ -189,7 +189,7 @@ class Lake(Storage):
         with self.scratch(f"{stage}-{snapshot_date}") as folder:
             yield SnapshotWriter(self, stage, snapshot_date, folder)
 
-    def thick_dates(self) -> list[date]:
+    def unthinned_dates(self) -> list[date]:
         """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
         found = set(self.snapshot_dates("inventory"))
         thinned = {_partition(day) for day in self.snapshot_dates("compliance")}

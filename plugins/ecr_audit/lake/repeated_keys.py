@@ -11,8 +11,16 @@ from datetime import date
 
 import duckdb
 
-from ecr_audit.lake import Commit
-from ecr_audit.schemas import ACCOUNTS, CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.lake import Commit
+from ecr_audit.lake.schemas import (
+    ACCOUNTS,
+    CHANGES,
+    ENDED_FINDINGS,
+    POLICY_OUTPUT,
+    REPOSITORIES,
+    SCAN_TARGETS,
+    LakeTable,
+)
 
 # The check that finds them, which every inventory has passed since then.
 _CHECK = "one_row_per_repository"

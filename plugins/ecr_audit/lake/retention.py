@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from ecr_audit.lake import Lake, open_lake
-from ecr_audit.schemas import STAGES
+from ecr_audit.lake.lake import Lake, open_lake
+from ecr_audit.lake.schemas import STAGES
 from ecr_audit.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list
     """
     kept = {day for stage in STAGES for day in _last_of_each_month(lake.snapshot_dates(stage))}
     oldest = today - timedelta(days=retention_days)
-    thinned = [day for day in lake.thick_dates() if day < oldest and day not in kept]
+    thinned = [day for day in lake.unthinned_dates() if day < oldest and day not in kept]
     if not dry_run:
         for day in thinned:
             lake.thin_snapshot(day)

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from ecr_audit.lake.s3 import S3, S3Error
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3Error
 from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
 
 T = TypeVar("T")

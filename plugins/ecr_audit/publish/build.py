@@ -3,7 +3,7 @@
 The two tables with a row for everything, `repositories` and `policy_output`, have no CSV: of 1 million repositories
 theirs would be 1.3 GB, and no spreadsheet opens them. What there is to do is in `findings`, which has one.
 
-Everything is built and verified aside, then put in place (publication.py), the database last. A reader that holds an
+Everything is built and verified aside, then put in place (store.py), the database last. A reader that holds an
 old file open keeps reading it; a run that is killed leaves the old files whole.
 """
 
@@ -22,14 +22,9 @@ import duckdb
 
 from ecr_audit import __version__
 from ecr_audit.catalog import Catalog
-from ecr_audit.csv_files import write_csv
-from ecr_audit.dictionary import comment_on, load_dictionary
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import SCHEMA_VERSION, Commit, Lake
-from ecr_audit.lake_views import write_lake_views
-from ecr_audit.publication import DATABASE, Publications, Published, S3Publications, version_of
-from ecr_audit.published_file import open_published
-from ecr_audit.schemas import (
+from ecr_audit.lake.lake import SCHEMA_VERSION, Commit, Lake
+from ecr_audit.lake.schemas import (
     ACCOUNTS,
     CHANGES,
     COVERAGE,
@@ -42,17 +37,22 @@ from ecr_audit.schemas import (
     SECTION_COMPLIANCE,
     WAIVERS,
 )
+from ecr_audit.publish.csv_files import write_csv
+from ecr_audit.publish.dictionary import comment_on, load_dictionary
+from ecr_audit.publish.lake_views import write_lake_views
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.store import DATABASE, PublicationStore, Published, S3PublicationStore, version_of
+from ecr_audit.publish.workbook import write_workbook
 from ecr_audit.warehouse import (
     FEW_REPOSITORIES,
-    Limits,
+    Resources,
     Warehouse,
     WarehouseError,
-    limits_for,
     open_warehouse,
     parse_statement,
     read_statement,
+    resources_for,
 )
-from ecr_audit.workbook import write_workbook
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class PublishError(FinalError):
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishResult:
     """What was published: where programs open it, where people find it, and the rows of each table."""
 
     published: Published
@@ -145,12 +145,12 @@ class Publication:
 def publish(
     lake: Lake,
     catalog: Catalog,
-    place: Path | Publications | S3Publications,
+    place: Path | PublicationStore | S3PublicationStore,
     *,
     owner_tags: tuple[str, ...],
     rolled_up: date | None = None,
     as_of: date | None = None,
-) -> Publication:
+) -> PublishResult:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
@@ -158,7 +158,7 @@ def publish(
     names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was judged
     on has been replaced since.
     """
-    publications = Publications(place) if isinstance(place, Path) else place
+    store = PublicationStore(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)
     compliance = history[-1]
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
@@ -168,14 +168,14 @@ def publish(
             " Evaluate that date again"
         )
     published_at = datetime.now(UTC)
-    with publications.building() as aside:
+    with store.building() as aside:
         build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags)
         rows = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_lake_views(lake, aside / LAKE_VIEWS)
         _write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
-        published = publications.add(aside, version, compliance.snapshot_date)
-    return Publication(published, publications.address, rows)
+        published = store.add(aside, version, compliance.snapshot_date)
+    return PublishResult(published, store.address, rows)
 
 
 def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> list[Commit]:
@@ -218,17 +218,17 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
     return history[::-1]
 
 
-def _within_memory(build: Callable[[Limits], dict[str, int]], repositories: int) -> dict[str, int]:
+def _within_memory(build: Callable[[Resources], dict[str, int]], repositories: int) -> dict[str, int]:
     """Build with little memory if that may do. How wide rows are, and so what it takes, only shows on the way."""
-    limits = limits_for(repositories)
+    resources = resources_for(repositories)
     if repositories <= FEW_REPOSITORIES:
         try:
-            return build(replace(limits, memory=LEAN_MEMORY))
+            return build(replace(resources, memory=LEAN_MEMORY))
         except (WarehouseError, duckdb.OutOfMemoryException) as fault:
             if not isinstance(fault.__cause__ or fault, duckdb.OutOfMemoryException):
                 raise
-            log.info("DuckDB cannot publish this within %s: again with %s", LEAN_MEMORY, limits.memory)
-    return build(limits)
+            log.info("DuckDB cannot publish this within %s: again with %s", LEAN_MEMORY, resources.memory)
+    return build(resources)
 
 
 def _build(
@@ -239,19 +239,19 @@ def _build(
     inventory: Commit,
     published_at: datetime,
     owner_tags: tuple[str, ...],
-    limits: Limits,
+    resources: Resources,
 ) -> dict[str, int]:
     """Build all files in a folder, and nothing else in it; returns the rows of each table."""
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
-    with open_warehouse(lake, catalog, day, purpose="publish", owner_tags=owner_tags, limits=limits) as warehouse:
+    with open_warehouse(lake, catalog, day, purpose="publish", owner_tags=owner_tags, resources=resources) as warehouse:
         warehouse.add_stage(history[-1], "compliance")
         for table in HISTORIES:
             warehouse.add_history(table, history)
         left_out = warehouse.left_out
         _build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)
-    config = {"memory_limit": limits.memory, "threads": limits.threads, "temp_directory": str(aside / _SPILL)}
+    config = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:
         rows = _verified_rows(database, inventory, history, left_out)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 
 from ecr_audit.errors import FinalError
-from ecr_audit.lake import open_lake
-from ecr_audit.publication import newest_date
+from ecr_audit.lake.lake import open_lake
+from ecr_audit.publish.store import newest_date
 from ecr_audit.settings import Settings
 
 # By when (UTC) the snapshot of a day is to be published. The night begins at 02:00 (dags/ecr_inventory.py); a task of

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ecr_audit.dictionary import Dictionary, load_dictionary, quoted
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS, LakeTable
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS, LakeTable
+from ecr_audit.publish.dictionary import Dictionary, load_dictionary, quoted
 from ecr_audit.warehouse import read_macro, select_list
 
 HEADER = """\

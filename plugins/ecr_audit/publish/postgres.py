@@ -19,9 +19,9 @@ from typing import Any
 import adbc_driver_postgresql.dbapi as postgresql
 import duckdb
 
-from ecr_audit.dictionary import Dictionary, columns_of, quoted
 from ecr_audit.errors import FinalError
-from ecr_audit.published_file import open_published
+from ecr_audit.publish.dictionary import Dictionary, columns_of, quoted
+from ecr_audit.publish.published_file import open_published
 
 # DuckDB's types, and what they become; lists of text stay lists, whatever else is nested becomes JSON.
 _TYPES = {

@@ -5,7 +5,7 @@
     <root>/compliance.duckdb …    in a folder, the files of the newest under names that stay, for people and BI tools
 
 The root is a folder, or a place on S3 (`ECR_AUDIT_PUBLISH`). `newest` is the one way for programs to find it; `python
--m ecr_audit.publication` says where it is. Who keeps a connection open (a web server) needs the versioned path: a
+-m ecr_audit.publish.store` says where it is. Who keeps a connection open (a web server) needs the versioned path: a
 process that still has a DuckDB file open gets the old database again when it opens the same path anew.
 """
 
@@ -29,10 +29,10 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from ecr_audit.errors import FinalError
+from ecr_audit.lake.s3 import S3, S3Error
+from ecr_audit.lake.storage import locked
 from ecr_audit.place import is_on_s3
-from ecr_audit.s3 import S3, S3Error
 from ecr_audit.settings import Settings, load_settings
-from ecr_audit.storage import locked
 from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def newest(settings: Settings) -> Published:
     until two more publications have been made; to go on after that, ask again. Raises FileNotFoundError when nothing
     has been published, PublicationError when what is there cannot be read, or is not a publication.
     """
-    return publications(settings).newest()
+    return publication_store(settings).newest()
 
 
 def newest_date(settings: Settings) -> date | None:
@@ -104,17 +104,17 @@ def newest_date(settings: Settings) -> date | None:
 
     Raises PublicationError when what is there cannot be read.
     """
-    latest = publications(settings)._latest()
+    latest = publication_store(settings)._latest()
     return None if latest is None else latest.snapshot_date
 
 
-def publications(settings: Settings) -> Publications | S3Publications:
+def publication_store(settings: Settings) -> PublicationStore | S3PublicationStore:
     """The publications of the audit that the settings name."""
     root = settings.publish_root
     if is_on_s3(root):
-        return S3Publications(S3(root, settings.s3_encryption), settings.data / "cache")
+        return S3PublicationStore(S3(root, settings.s3_encryption), settings.data / "cache")
     setting = "ECR_AUDIT_PUBLISH" if settings.publish else "ECR_AUDIT_DATA"
-    return Publications(Path(root), setting)
+    return PublicationStore(Path(root), setting)
 
 
 def version_of(published_at: datetime, commit_id: str) -> str:
@@ -122,7 +122,7 @@ def version_of(published_at: datetime, commit_id: str) -> str:
     return f"{published_at:{_TIME}}-{commit_id}"
 
 
-class Publications:
+class PublicationStore:
     """The publications in a folder of this machine. `setting` is the one that names it, for errors to say."""
 
     def __init__(self, folder: Path, setting: str = "ECR_AUDIT_DATA") -> None:
@@ -216,7 +216,7 @@ class Publications:
         aside.replace(target)
 
 
-class S3Publications:
+class S3PublicationStore:
     """The publications at a place on S3. What is read of them is kept in a local cache, a folder a version.
 
     There is no lock: one publisher at a time is the DAG's `max_active_runs=1`. Nothing but the removal of old versions
@@ -307,7 +307,7 @@ def _parse_latest(content: bytes, address: str) -> _Latest:
         raise DamagedLatestError(f"{address} does not name a version ({fault}). {_PUBLISH_AGAIN}") from fault
 
 
-def _previous_version(place: Publications | S3Publications, version: str) -> str:
+def _previous_version(place: PublicationStore | S3PublicationStore, version: str) -> str:
     """The version that is the newest until now; without one that can be read, the given one, which is next."""
     try:
         previous = place._latest()
@@ -328,14 +328,14 @@ def main() -> int:
     """
     import duckdb
 
-    from ecr_audit.published_file import open_published
+    from ecr_audit.publish.published_file import open_published
     from ecr_audit.terminal import print_error
 
     try:
         settings = load_settings()
         database = newest(settings).database
         open_published(database).close()
-        path = database if is_on_s3(settings.publish_root) else publications(settings).address
+        path = database if is_on_s3(settings.publish_root) else publication_store(settings).address
         sys.stdout.write(f"{path}\n")
     except (OSError, FinalError, duckdb.Error) as fault:
         print_error(fault)

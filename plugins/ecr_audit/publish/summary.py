@@ -15,11 +15,11 @@ from rich.table import Table
 
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.publication import newest, publications
-from ecr_audit.published_file import open_published
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.store import newest, publication_store
+from ecr_audit.publish.unread_values import nothing_changed, unread_sentences
 from ecr_audit.settings import Settings
 from ecr_audit.text import age, percent, plain
-from ecr_audit.unread_values import nothing_changed, unread_sentences
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -206,7 +206,7 @@ class _Summary:
         self._console.print(table)
 
     def _changes(self) -> None:
-        self._console.print(f"[bold]Since the night before[/]  {changes_in_words(self._published)}")
+        self._console.print(f"[bold]Since the night before[/]  {describe_changes(self._published)}")
 
     def _waivers(self) -> None:
         counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
@@ -258,7 +258,7 @@ class _Summary:
             self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
 
 
-def changes_in_words(published: duckdb.DuckDBPyConnection) -> str:
+def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
     """How many repositories changed, by kind of change, between the two newest snapshots."""
     sql = """
         SELECT change, count(*)
@@ -314,7 +314,7 @@ def _print_next_steps(settings: Settings, console: Console) -> None:
     here = settings.data.absolute() == Path("data").absolute()
     of_this_data = "" if here else f"ECR_AUDIT_DATA={settings.data} "
     files: Sequence[tuple[str, object]] = (
-        ("Published", publications(settings).address),
+        ("Published", publication_store(settings).address),
         ("Lake", settings.lake_root),
         ("Look at it", f"{of_this_data}make pages"),
         ("Ask it", f"{of_this_data}make sql"),

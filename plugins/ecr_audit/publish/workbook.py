@@ -18,8 +18,8 @@ import duckdb
 import xlsxwriter
 
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.unread_values import unread_sentences
-from ecr_audit.workbook_sheets import SHEETS, Sheet
+from ecr_audit.publish.unread_values import unread_sentences
+from ecr_audit.publish.workbook_sheets import SHEETS, Sheet
 
 # Excel could open ten times as many (1,048,576); nobody reads them, and they take minutes to write.
 MAX_ROWS = 100_000

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from ecr_audit.publication import Published
+from ecr_audit.publish.store import Published
 from ecr_audit.web import static_files
 from ecr_audit.web.api.document import documents
 from ecr_audit.web.api.routes import router as api
@@ -72,7 +72,7 @@ ROUTERS = (
 def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastAPI:
     """The application, to be mounted at `urls.PREFIX`.
 
-    `find` names the newest publication (`ecr_audit.publication.newest`); it is asked once for each request.
+    `find` names the newest publication (`ecr_audit.publish.store.newest`); it is asked once for each request.
     `login` are dependencies that refuse whoever may not see the pages. They hold for every route: also for the style
     sheet, and for the OpenAPI document, which FastAPI's own routes would show to anybody.
     """

@@ -11,11 +11,11 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ecr_audit.freshness import nights_missed
-from ecr_audit.unread_values import QUERY, sentences
+from ecr_audit.publish.freshness import nights_missed
+from ecr_audit.publish.unread_values import QUERY, sentences
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
-from ecr_audit.web.published import Publication, Row
+from ecr_audit.web.published import PublishedDatabase, Row
 from ecr_audit.web.spool import Spool, SpooledFile
 from ecr_audit.web.urls import Urls
 
@@ -33,13 +33,13 @@ _TEMPLATES.globals |= words.GLOBALS
 class Page:
     """One request for a page."""
 
-    def __init__(self, request: Request, publication: Publication) -> None:
+    def __init__(self, request: Request, publication: PublishedDatabase) -> None:
         self.request = request
         self.publication = publication
         self.urls = urls_of(request)
 
     def rows(self, query: str, **parameters: Any) -> list[Row]:
-        """The rows of `sql/pages/<query>.sql`; see `Publication.rows`."""
+        """The rows of `sql/pages/<query>.sql`; see `PublishedDatabase.rows`."""
         return self.publication.rows(query, **parameters)
 
     def row(self, query: str, **parameters: Any) -> Row | None:

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 from ecr_audit.catalog import Catalog, CatalogError, Policy, load_catalog
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.web.published import Publication
+from ecr_audit.web.published import PublishedDatabase
 
 log = logging.getLogger(__name__)
 
 
-def find_policy(publication: Publication, policy_id: str) -> Policy | None:
+def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None:
     """The policy as its files have it now; None when it has none, or when they cannot be used.
 
     It may differ from the one that a night was judged by: compare `hash` with the published one.

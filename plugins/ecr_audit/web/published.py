@@ -19,8 +19,8 @@ from typing import Any
 import duckdb
 
 from ecr_audit.errors import FinalError
-from ecr_audit.publication import Published
-from ecr_audit.published_file import open_published
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.store import Published
 from ecr_audit.settings import SQL_ROOT, SettingsError
 
 # Of one open publication. While it gives way to the next, two are open.
@@ -57,7 +57,7 @@ class Unreadable(Unavailable):
     """There is a publication, and it cannot be read."""
 
 
-class Publication:
+class PublishedDatabase:
     """One published file, open."""
 
     def __init__(self, published: Published, folder: Path | None = None) -> None:
@@ -151,7 +151,7 @@ class NewestPublication:
     def __init__(self, find: Callable[[], Published], folder: Path | None = None) -> None:
         self._find = find
         self._folder = folder
-        self._current: Publication | None = None
+        self._current: PublishedDatabase | None = None
         self._lock = threading.Lock()
         self._looking = threading.Lock()
 
@@ -166,7 +166,7 @@ class NewestPublication:
             pass
 
     @contextmanager
-    def reading(self) -> Iterator[Publication]:
+    def reading(self) -> Iterator[PublishedDatabase]:
         """The newest publication, which stays open and the same until the end.
 
         Raises NothingPublished, Misconfigured and Unreadable, whose messages are for people.
@@ -186,7 +186,7 @@ class NewestPublication:
             if previous:
                 self._close_if_old(previous)
 
-    def _enter(self) -> Publication:
+    def _enter(self) -> PublishedDatabase:
         if self._looking.acquire(blocking=self._current is None):
             try:
                 self._look()
@@ -211,7 +211,7 @@ class NewestPublication:
         if self._current and self._current.version == newest.version:
             return
         try:
-            opened = Publication(newest, self._folder)
+            opened = PublishedDatabase(newest, self._folder)
         except (duckdb.Error, OSError, FinalError) as fault:
             raise Unreadable(f"{newest.database}: {fault}") from fault
         with self._lock:
@@ -219,7 +219,7 @@ class NewestPublication:
             if previous:
                 self._close_if_old(previous)
 
-    def _close_if_old(self, publication: Publication) -> None:
+    def _close_if_old(self, publication: PublishedDatabase) -> None:
         if publication is not self._current and publication.readers == 0:
             publication.close()
 

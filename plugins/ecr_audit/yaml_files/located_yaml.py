@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ecr_audit.catalog.faults import Faults, nearest
+from ecr_audit.yaml_files.faults import Faults, nearest
 
 Location = tuple[int | str, ...]  # the way to a value, ("sections", 3, "title"), as pydantic gives it
 

@@ -11,13 +11,13 @@ import pytest
 from aiohttp import web
 from botocore.loaders import create_loader
 
+from demo.emulated_aws.faults import Fault, Faults
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.protocols import SERVICES, AwsError, new_request_id, render_error
+from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.world import Account, Region, Repository, World, stored
 from ecr_audit.aws import organization
 from ecr_audit.aws.session import connect_hub
-from ecr_audit.demo.faults import Fault, Faults
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.protocols import SERVICES, AwsError, new_request_id, render_error
-from ecr_audit.demo.server import EmulatedAws
-from ecr_audit.demo.world import Account, Region, Repository, World, stored
 from ecr_audit.doctor import Result, Status, examine
 
 HUB = "100000000000"

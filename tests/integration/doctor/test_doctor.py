@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import InvalidURL
 
+from demo.emulated_aws.faults import Fault, Refuse, Reset, Throttle
 from ecr_audit.aws.session import connect_hub
-from ecr_audit.demo.faults import Fault, Refuse, Reset, Throttle
 from ecr_audit.doctor import Result, Status, examine
-from ecr_audit.doctor.clock import is_of_time
+from ecr_audit.doctor.clock import is_clock_skew
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 HUB = "100000000000"
@@ -122,7 +122,7 @@ def test_a_clock_that_is_off_by_less_is_told_and_is_no_fault(aws, findings):
     ],
 )
 def test_every_service_has_its_words_for_skew(answer):
-    assert is_of_time(answer)
+    assert is_clock_skew(answer)
 
 
 def test_a_wrong_key_is_not_taken_for_skew(aws, findings, inject):
@@ -215,7 +215,7 @@ def test_a_hub_that_may_not_assume_roles(findings, inject):
 
 
 def test_throttling_is_not_taken_for_a_refusal(findings, inject, monkeypatch):
-    monkeypatch.setattr("ecr_audit.doctor.visits.PROBE_SECONDS", 0.1)
+    monkeypatch.setattr("ecr_audit.doctor.probe.PROBE_SECONDS", 0.1)
     inject(Fault(Throttle(), operation="AssumeRole"))
     result = only(findings())
     assert "ECR_AUDIT_TARGET_SECONDS" in result.fix
@@ -249,7 +249,7 @@ def refused(code: str, message: str = "no", **where: str) -> Fault:
     ],
 )
 def test_the_advice_follows_the_errors(aws, findings, inject, monkeypatch, fault, title, told):
-    monkeypatch.setattr("ecr_audit.aws.calls.LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("ecr_audit.aws.dispatcher.LONGEST_WAIT_SECONDS", 0.01)
     enabled = frozenset({"me-south-1"})
     accounts = {each.id: replace(each, enabled_opt_in_regions=enabled) for each in aws.world.accounts.values()}
     aws.world = replace(aws.world, accounts=accounts)
@@ -268,7 +268,7 @@ def test_the_doctor_goes_the_ways_of_a_scan(findings, monkeypatch):
         calls.append(service)
         raise InvalidURL("proxy.corp:3128")
 
-    monkeypatch.setattr("ecr_audit.aws.clients.Clients.call", call)
+    monkeypatch.setattr("ecr_audit.aws.connections.Connections.call", call)
     found = {result.title: result for result in findings()}
     assert list(found) == ["Role in the accounts", "Repositories", "Enabled regions"]
     assert set(calls) == {"sts", "ecr", "ec2"}

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
-
-ROOT = Path(__file__).resolve().parents[3]
 
 Doctor = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,7 +27,11 @@ def doctor(tmp_path: Path) -> Doctor:
     """Runs the command in this process's environment, less what is set to None."""
 
     def run(where: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
-        environment: dict[str, str | None] = {**os.environ, "PYTHONPATH": str(ROOT / "plugins"), **changes}
+        environment: dict[str, str | None] = {
+            **os.environ,
+            "PYTHONPATH": PYTHONPATH,
+            **changes,
+        }
         given = {name: value for name, value in environment.items() if value is not None}
         command = [sys.executable, str(ROOT / "bin" / "doctor.py"), where]
         return subprocess.run(command, env=given, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from botocore.loaders import create_loader
 
-from ecr_audit.aws import calls, organization
+from demo.emulated_aws.faults import Fault, Faults
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from ecr_audit.aws import dispatcher, organization
 from ecr_audit.aws.session import Hub, connect_hub
-from ecr_audit.demo.faults import Fault, Faults
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
-from ecr_audit.demo.server import EmulatedAws
-from ecr_audit.demo.world import Account, OrganizationalUnit, Region, Repository, World, stored
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Limits, cut_batches, discover
+from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import BatchSummary, scan_batch
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
 from ecr_audit.settings import Settings
 
 DAY = date(2026, 3, 1)
@@ -42,16 +42,16 @@ class Audit:
         self.lake = lake
         self.settings = Settings(**{"concurrency": 8, **settings})
 
-    def plan(self, day: date = DAY, limits: Limits | None = None) -> tuple[str, list[int]]:
-        hub, limits = connect_hub(), limits or Limits()
-        plan = discover(self.lake, hub, snapshot_date=day, run_id="test", limits=limits)
-        return plan.plan_id, cut_batches(self.lake, hub, plan.plan_id, self.settings, limits)
+    def plan(self, day: date = DAY, scope: ScanScope | None = None) -> tuple[str, list[int]]:
+        hub, scope = connect_hub(), scope or ScanScope()
+        plan = discover(self.lake, hub, snapshot_date=day, run_id="test", scope=scope)
+        return plan.plan_id, cut_batches(self.lake, hub, plan.plan_id, self.settings, scope)
 
     def scan(self, plan_id: str, batch: int) -> BatchSummary:
         return scan_batch(self.lake, connect_hub(), plan_id, batch, self.settings)
 
-    def run(self, day: date = DAY, limits: Limits | None = None) -> Commit:
-        plan_id, batches = self.plan(day, limits)
+    def run(self, day: date = DAY, scope: ScanScope | None = None) -> Commit:
+        plan_id, batches = self.plan(day, scope)
         for batch in batches:
             self.scan(plan_id, batch)
         return commit_snapshot(self.lake, plan_id)
@@ -199,8 +199,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulated AWS has no limit of eight calls a second and is over a fault at once; API models are read once."""
     monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
     monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
-    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.005)
-    monkeypatch.setattr(calls, "LONGEST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(dispatcher, "FIRST_WAIT_SECONDS", 0.005)
+    monkeypatch.setattr(dispatcher, "LONGEST_WAIT_SECONDS", 0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from demo.emulated_aws.faults import Fault, Refuse, Rewrite
+from demo.emulated_aws.protocols import page_token
 from ecr_audit.aws.organization import list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import HubError
-from ecr_audit.demo.faults import Fault, Refuse, Rewrite
-from ecr_audit.demo.protocols import page_token
-from ecr_audit.schemas import REPOSITORIES
+from ecr_audit.lake.schemas import REPOSITORIES
 
 HUB, FOURTH = "100000000000", "100000000004"
 # It has repositories, of which some have tags.

@@ -10,9 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ecr_audit.aws.access import use_access
-from ecr_audit.aws.organization import ALWAYS_ENABLED
-from ecr_audit.demo.faults import (
+from demo.emulated_aws.faults import (
     Delay,
     EmptyPage,
     Expire,
@@ -25,9 +23,11 @@ from ecr_audit.demo.faults import (
     Throttle,
     TruncatedBody,
 )
-from ecr_audit.demo.large import large_world
-from ecr_audit.demo.world import Repository, stored
-from ecr_audit.inventory.plan import Limits
+from demo.emulated_aws.world import Repository, stored
+from demo.large import large_world
+from ecr_audit.aws.access import use_access
+from ecr_audit.aws.organization import ALWAYS_ENABLED
+from ecr_audit.inventory.plan import ScanScope
 
 HUB, OPT_IN = "100000000000", "me-south-1"
 THIRD, FOURTH = "100000000003", "100000000004"
@@ -101,7 +101,7 @@ def test_regions_are_found_even_when_nobody_may_be_asked(audit_of, organization_
 def test_of_the_hubs_own_token_nobody_knows_in_which_regions_it_is_valid(audit_of, organization_of, monkeypatch):
     """One of the global STS endpoint is answered as one of an account that has not enabled the region."""
     audit = audit_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2", account=HUB))
-    plan_id, (batch,) = audit.plan(limits=Limits(accounts=[HUB], regions=[OPT_IN]))
+    plan_id, (batch,) = audit.plan(scope=ScanScope(accounts=[HUB], regions=[OPT_IN]))
     key_id, session = audit.aws._identities.issue(HUB, "ecr-audit-hub", "hub", 3600)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session.secret_access_key)
@@ -277,7 +277,7 @@ def test_a_target_that_stays_broken_failed_and_says_why(audit_of, organization_o
 
 
 def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization_of, monkeypatch):
-    monkeypatch.setattr("ecr_audit.aws.clients.READ_SECONDS", 1)
+    monkeypatch.setattr("ecr_audit.aws.connections.READ_SECONDS", 1)
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(Hang(), service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import boto3
 import pytest
 
+from demo.emulated_aws import world as demo
+from demo.emulated_aws.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
+from demo.emulated_aws.services import sts
 from ecr_audit.aws.access import AwsAccess, use_access
 from ecr_audit.aws.organization import OfferedRegions, Region, list_accounts, list_regions, organization_id
 from ecr_audit.aws.session import HubError, connect_hub
-from ecr_audit.demo import world as demo
-from ecr_audit.demo.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
-from ecr_audit.demo.services import sts
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 

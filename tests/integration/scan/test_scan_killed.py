@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 INVENTORY = STAGES["inventory"]

@@ -9,12 +9,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from demo.emulated_aws.faults import Fault, Faults, Refuse
+from demo.emulated_aws.world import stored
+from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
-from ecr_audit.demo.faults import Fault, Faults, Refuse
-from ecr_audit.demo.world import stored
-from ecr_audit.lake import Lake
-from ecr_audit.publish import TABLES, publish
-from ecr_audit.waivers import SCHEMA
+from ecr_audit.lake.lake import Lake
+from ecr_audit.publish.build import TABLES, publish
 
 NIGHTS = [date(2026, 3, day) for day in (1, 2, 3)]
 HUB = "100000000000"

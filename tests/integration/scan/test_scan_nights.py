@@ -9,13 +9,13 @@ from datetime import date
 
 import pytest
 
-from ecr_audit.demo.faults import Fault, Faults, Refuse, Throttle
-from ecr_audit.demo.organization import EXTERNAL_ID, demo_world
-from ecr_audit.demo.world import Repository, stored
+from demo.emulated_aws.faults import Fault, Faults, Refuse, Throttle
+from demo.emulated_aws.world import Repository, stored
+from demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
-from ecr_audit.inventory.plan import Limits
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.inventory.plan import ScanScope
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 HUB, FIRST_MEMBER = "100000000000", "100000000001"
@@ -184,7 +184,7 @@ def test_a_total_failure_commits_nothing_and_yesterday_stays(audit_of, organizat
 
 def test_limits_narrow_what_is_called(audit_of, organization_of):
     audit = audit_of(organization_of())
-    audit.run(limits=Limits(ous=["ou-demo-00000002"], regions=["us-east-1"]))
+    audit.run(scope=ScanScope(ous=["ou-demo-00000002"], regions=["us-east-1"]))
     shop = {account.id for account in audit.aws.world.accounts.values() if account.parent_id == "ou-demo-00000002"}
     assert set(audit.scan_targets()) == {(account_id, "us-east-1") for account_id in shop}
     assert {region for _, region in audit.aws.counters.targets} == {"us-east-1"}

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
-from ecr_audit.storage import LakeError
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.storage import LakeError
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 TABLES = (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)

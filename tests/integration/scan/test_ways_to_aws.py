@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.aws.access import use_access
 from ecr_audit.aws.session import connect_hub
-from ecr_audit.demo.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from ecr_audit.doctor import Status, examine
-from ecr_audit.lake import Lake, open_lake
+from ecr_audit.lake.lake import Lake, open_lake
 from ecr_audit.settings import load_settings
 from support.network import HERE, Authority, Proxy, TlsFront
 

@@ -13,7 +13,7 @@ import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from ecr_audit.s3 import S3
+from ecr_audit.lake.s3 import S3
 
 BUCKET, REGION = "audit-store", "eu-south-1"
 KEY = "arn:aws:kms:eu-south-1:111111111111:key/11111111-2222-3333-4444-555555555555"

@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ecr_audit import retention
 from ecr_audit.aws.access import use_access
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.publish import publish
-from ecr_audit.s3 import S3
-from ecr_audit.schemas import ACCOUNTS, STAGES
-from ecr_audit.storage import LakeError
+from ecr_audit.lake import retention
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.s3 import S3
+from ecr_audit.lake.schemas import ACCOUNTS, STAGES
+from ecr_audit.lake.storage import LakeError
+from ecr_audit.publish.build import publish
 
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
@@ -106,7 +106,7 @@ def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Pat
         small_lake.judge(day)
     assert retention.thin(open_lake(), date(2026, 6, 1), 30, dry_run=False) == [DAY, NEXT_DAY]
     assert open_lake().snapshot_dates("inventory") == [LATER]
-    assert open_lake().thick_dates() == [LATER]
+    assert open_lake().unthinned_dates() == [LATER]
     publication = publish(open_lake(), small_lake.catalog, tmp_path / "publish", owner_tags=())
     assert publication.rows["policy_run"] == 6
 

@@ -1,4 +1,4 @@
-"""Publications on S3: what readers find at each moment, what is kept, and how it gets to them."""
+"""PublicationStore on S3: what readers find at each moment, what is kept, and how it gets to them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import duckdb
 import pytest
 
 import ecr_audit
-from ecr_audit.publication import (
+from ecr_audit.lake.s3 import S3
+from ecr_audit.publish.store import (
     DATABASE,
     PublicationError,
     Published,
-    S3Publications,
+    S3PublicationStore,
     newest,
-    publications,
+    publication_store,
     version_of,
 )
-from ecr_audit.s3 import S3
 from ecr_audit.settings import Settings, load_settings
 from support import light_install
 
@@ -48,7 +48,7 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
 
 
 def publish(settings: Settings, content: str, *, at: datetime = NOW) -> Published:
-    place = publications(settings)
+    place = publication_store(settings)
     with place.building() as aside:
         for name in (DATABASE, "findings.csv"):
             (aside / name).write_text(content)
@@ -163,7 +163,7 @@ def test_without_a_publication_the_error_names_the_setting(settings: Settings) -
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> None:
-    place = S3Publications(S3("s3://no-such-reports/x"), tmp_path)
+    place = S3PublicationStore(S3("s3://no-such-reports/x"), tmp_path)
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_PUBLISH: 's3://no-such-reports/x/.*NoSuchBucket"):
         place.newest()
 
@@ -171,7 +171,7 @@ def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> 
 def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the steps publish it: the lake on S3, too."""
     from ecr_audit.compliance import steps
-    from ecr_audit.lake import open_lake
+    from ecr_audit.lake.lake import open_lake
 
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{BUCKET}/audit/lake")
     small_lake.lake = open_lake(load_settings())
@@ -180,7 +180,7 @@ def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monk
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
     assert steps.announce() == "nothing to compare with, this is the first"
-    command = [sys.executable, "-m", "ecr_audit.publication"]
+    command = [sys.executable, "-m", "ecr_audit.publish.store"]
     plugins = Path(ecr_audit.__file__).parents[1]
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
     with duckdb.connect(told.stdout.strip(), read_only=True) as database:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.waivers import write_waivers
 from ecr_audit.catalog import Catalog
-from ecr_audit.demo.waivers import write_waivers
-from ecr_audit.s3 import S3
-from ecr_audit.waivers import WaiverError, load_waivers
+from ecr_audit.catalog.waivers import WaiverError, load_waivers
+from ecr_audit.lake.s3 import S3
 
 from .conftest import BUCKET, EmulatedS3
 

@@ -13,10 +13,10 @@ import pytest
 
 from ecr_audit.alerts.message import Message
 from ecr_audit.alerts.night import night_messages
+from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import KnownWaivers
-from ecr_audit.publish import publish
+from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.waivers import SCHEMA as WAIVERS
 
 QUERIES = sorted((SQL_ROOT / "alerts").glob("*.sql"))
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"

@@ -1,4 +1,4 @@
-"""AWS as calls.py meets it: clients with a script, errors of each kind, and a clock that only tests move."""
+"""AWS as dispatcher.py meets it: clients with a script, errors of each kind, and a clock that only tests move."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from ecr_audit.aws import calls
-from ecr_audit.aws.calls import Call, Effort
+from ecr_audit.aws import dispatcher
+from ecr_audit.aws.dispatcher import Call, Effort
 from support.processes import PATIENCE
 
 
@@ -54,7 +54,7 @@ class FakeIdentity:
 
 
 class FakeTime:
-    """Stands for the module `time` in calls.py."""
+    """Stands for the module `time` in dispatcher.py."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -120,8 +120,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
         fake.sleep(seconds)
         await pass_on(0)
 
-    monkeypatch.setattr(calls, "time", fake)
-    monkeypatch.setattr(calls, "Effort", lambda: Effort(fake.time(), fake.monotonic()))
+    monkeypatch.setattr(dispatcher, "time", fake)
+    monkeypatch.setattr(dispatcher, "Effort", lambda: Effort(fake.time(), fake.monotonic()))
     monkeypatch.setattr(asyncio, "sleep", sleep_without_waiting)
     return fake
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from demo import story as plot
+from demo.emulated_aws.world import World
+from demo.history import HistoryError, write_history
+from demo.organization import demo_world
+from demo.story import NIGHTS, Story
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.demo import story as plot
-from ecr_audit.demo.history import HistoryError, write_history
-from ecr_audit.demo.organization import demo_world
-from ecr_audit.demo.story import NIGHTS, Story
-from ecr_audit.demo.world import World
-from ecr_audit.lake import Lake
-from ecr_audit.publish import publish
-from ecr_audit.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.publish.build import publish
 
 TODAY = date(2026, 11, 23)
 OWNER_TAGS = ("owner",)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from demo.history import write_history
+from demo.story import NIGHTS
+from demo.waivers import write_waivers
 from ecr_audit.catalog import Catalog
-from ecr_audit.demo.history import write_history
-from ecr_audit.demo.story import NIGHTS
-from ecr_audit.demo.waivers import write_waivers
-from ecr_audit.lake import Lake
-from ecr_audit.schemas import SCOPE_COMPLIANCE, WAIVERS
-from ecr_audit.waivers import load_waivers
+from ecr_audit.catalog.waivers import load_waivers
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import SCOPE_COMPLIANCE, WAIVERS
 
 
 @pytest.mark.parametrize("today", [date(2026, 11, 23), date(2028, 2, 29)])

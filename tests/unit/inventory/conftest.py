@@ -13,18 +13,19 @@ import pytest
 
 from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.answers import Unread
-from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.dispatcher import Effort
+from ecr_audit.aws.ecr.repositories import read_repositories
+from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account, ListedAccounts, OfferedRegions, Region
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.aws.repositories import TargetScan, read_repositories
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Limits, Plan
-from ecr_audit.lake import Commit, Lake
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.inventory.plan import Plan, ScanScope
+from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
 from ecr_audit.settings import Settings
 
 HUB = "100000000000"
@@ -87,16 +88,22 @@ class FakeOrganization:
     def add(self, *account_ids: str, path: str = "Root", state: str = "ACTIVE") -> None:
         self.accounts += [account(each, path, state) for each in account_ids]
 
-    def plan(self, day: date, limits: Limits | None = None, **settings: Any) -> tuple[Plan, list[int]]:
-        limits = limits or Limits()
-        made = planning.discover(self.lake, self.hub, snapshot_date=day, run_id="run", limits=limits)
-        return made, planning.cut_batches(self.lake, self.hub, made.plan_id, Settings(**settings), limits)
+    def plan(self, day: date, scope: ScanScope | None = None, **settings: Any) -> tuple[Plan, list[int]]:
+        scope = scope or ScanScope()
+        made = planning.discover(self.lake, self.hub, snapshot_date=day, run_id="run", scope=scope)
+        return made, planning.cut_batches(self.lake, self.hub, made.plan_id, Settings(**settings), scope)
 
     def run(
-        self, day: date, limits: Limits | None = None, *, lost: Iterable[int] = (), commit: bool = True, **settings: Any
+        self,
+        day: date,
+        scope: ScanScope | None = None,
+        *,
+        lost: Iterable[int] = (),
+        commit: bool = True,
+        **settings: Any,
     ) -> Commit:
         """A whole night; the batches in `lost` leave nothing."""
-        made, batches = self.plan(day, limits, **settings)
+        made, batches = self.plan(day, scope, **settings)
         for batch in set(batches) - set(lost):
             scanning.scan_batch(self.lake, self.hub, made.plan_id, batch, Settings(**settings))
         return commit_snapshot(self.lake, made.plan_id)
@@ -184,8 +191,8 @@ def organization(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> FakeOrganizatio
 
 
 @pytest.fixture
-def limits() -> Any:
-    def make(*, accounts: Sequence[str] = (), ous: Sequence[str] = (), regions: Sequence[str] = ()) -> Limits:
-        return Limits(accounts, ous, regions)
+def scope() -> Any:
+    def make(*, accounts: Sequence[str] = (), ous: Sequence[str] = (), regions: Sequence[str] = ()) -> ScanScope:
+        return ScanScope(accounts, ous, regions)
 
     return make

@@ -12,9 +12,9 @@ import pytest
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.settings import Settings
-from ecr_audit.storage import LakeError
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD = DAYS[:3]
@@ -195,12 +195,12 @@ def test_committing_a_plan_again_changes_nothing(night):
     assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)] == before
 
 
-def test_a_limited_run_changes_only_what_it_planned(night, limits):
+def test_a_limited_run_changes_only_what_it_planned(night, scope):
     run(night, FIRST)
     before = {table.name: night.rows(FIRST, table) for table in (SCAN_TARGETS, REPOSITORIES)}
     night.repositories = {(A, EU): ["a2", "new"], (B, EU): ["unseen"]}
     night.outcomes[A, US] = Outcome.ACCESS_DENIED
-    commit = run(night, FIRST, limits=limits(accounts=[A]))
+    commit = run(night, FIRST, scope=scope(accounts=[A]))
     assert commit.details["limited"] is True
     assert night.account_ids(FIRST) == [HUB, A, B, C]
     assert night.observed(FIRST) == {
@@ -216,7 +216,7 @@ def test_a_limited_run_changes_only_what_it_planned(night, limits):
         assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
 
 
-def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(night, limits):
+def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(night, scope):
     """The parts of its batches, and its snapshot, lack the columns that came since."""
     plan_id = run(night, FIRST).details["plan_id"]
 
@@ -237,7 +237,7 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(n
     file = root / f"_commits/inventory/{FIRST}.json"
     before = min(SCAN_TARGETS.added.values()) - 1
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": before}), "utf-8")
-    run(night, FIRST, limits=limits(accounts=[A]))
+    run(night, FIRST, scope=scope(accounts=[A]))
     throttles = {row["account_id"]: row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)}
     assert throttles == {HUB: None, A: 0, B: None, C: None}
     # Tags were read with their repositories then, and nothing else is known.
@@ -246,27 +246,27 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(n
     )
 
 
-def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, limits):
+def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, scope):
     run(night, FIRST)
     night.repositories = {}
-    run(night, FIRST, limits=limits(regions=[US]))
+    run(night, FIRST, scope=scope(regions=[US]))
     assert night.observed(FIRST) == {(A, EU, "a1"): True, (A, EU, "a2"): True, (B, EU, "b1"): True}
 
 
-def test_two_limited_runs_of_a_day_add_up(night, limits):
+def test_two_limited_runs_of_a_day_add_up(night, scope):
     run(night, FIRST)
     night.outcomes = {(A, EU): Outcome.FAILED, (B, EU): Outcome.FAILED}
     run(night, SECOND)
     night.outcomes = {}
-    run(night, SECOND, limits=limits(accounts=[A]))
-    run(night, SECOND, limits=limits(accounts=[B]))
+    run(night, SECOND, scope=scope(accounts=[A]))
+    run(night, SECOND, scope=scope(accounts=[B]))
     assert set(night.outcomes_of(SECOND).values()) == {"COLLECTED"}
     assert set(night.observed(SECOND).values()) == {True}
 
 
-def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_observed(night, limits):
+def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_observed(night, scope):
     run(night, FIRST)
-    run(night, SECOND, limits=limits(accounts=[A], regions=[EU]))
+    run(night, SECOND, scope=scope(accounts=[A], regions=[EU]))
     assert night.outcomes_of(SECOND) == {(A, EU): "COLLECTED"}
     assert {key for key, observed in night.observed(SECOND).items() if observed} == {(A, EU, "a1"), (A, EU, "a2")}
     assert len(night.observed(SECOND)) == 5
@@ -277,21 +277,21 @@ def everything_denied(night):
 
 
 @pytest.mark.parametrize("limited_to", [[], [A], [A, HUB]])
-def test_when_no_member_could_be_read_nothing_is_committed(night, limits, limited_to):
+def test_when_no_member_could_be_read_nothing_is_committed(night, scope, limited_to):
     """The hub, which is read with its own credentials, proves nothing."""
     run(night, FIRST)
     committed = night.lake.read_commit("inventory", FIRST)
     everything_denied(night)
     for day in (FIRST, SECOND):
         with pytest.raises(NothingCollectedError, match="No target of a member account was collected") as caught:
-            run(night, day, limits=limits(accounts=limited_to))
+            run(night, day, scope=scope(accounts=limited_to))
         assert f"{2 if limited_to else 6} ASSUME_ROLE_DENIED" in str(caught.value)
         assert "ECR_AUDIT_ROLE_NAME" in str(caught.value)
     assert night.lake.snapshot_dates("inventory") == [FIRST]
     assert night.lake.read_commit("inventory", FIRST) == committed
 
 
-def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(night, limits):
+def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(night, scope):
     """ECR_AUDIT_REGIONS names only regions that nobody has enabled: yesterday's state stays, and somebody is told."""
     run(night, FIRST)
     night.outcomes = {(each, region): Outcome.REGION_DISABLED for each in (HUB, A, B, C) for region in (EU, US)}
@@ -299,7 +299,7 @@ def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_erro
         run(night, SECOND)
     assert night.lake.snapshot_dates("inventory") == [FIRST]
     # A run that was limited to such regions has found out what it was to.
-    run(night, FIRST, limits=limits(regions=[US]))
+    run(night, FIRST, scope=scope(regions=[US]))
     assert night.outcomes_of(FIRST)[A, US] == "REGION_DISABLED"
     assert night.outcomes_of(FIRST)[A, EU] == "COLLECTED"
 
@@ -336,9 +336,9 @@ def test_an_organization_of_the_hub_alone_is_committed(night):
     assert set(night.outcomes_of(FIRST)) == {(HUB, EU), (HUB, US)}
 
 
-def test_a_run_over_inactive_accounts_only_is_committed(night, limits):
+def test_a_run_over_inactive_accounts_only_is_committed(night, scope):
     night.add("500000000000", state="SUSPENDED")
-    run(night, FIRST, limits=limits(accounts=["500000000000"]))
+    run(night, FIRST, scope=scope(accounts=["500000000000"]))
     assert set(night.outcomes_of(FIRST).values()) == {"ACCOUNT_INACTIVE"}
 
 

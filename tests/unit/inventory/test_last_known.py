@@ -13,9 +13,9 @@ from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.session import HubError
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.last_known import completed_repositories, keep_last_known_details
-from ecr_audit.inventory.plan import Limits, PlanError
+from ecr_audit.inventory.plan import PlanError, ScanScope
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
 from ecr_audit.settings import Settings
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
@@ -101,17 +101,17 @@ def test_a_target_that_is_dark_and_then_without_tags_keeps_those_of_before(night
     assert night.tags_of(FOURTH)["a1"] == (OWNED, FIRST)
 
 
-def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night, limits):
+def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night, scope):
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     night.run(SECOND)
     night.tags_denied = {(A, EU), (B, EU)}
-    night.run(SECOND, limits=limits(accounts=[B]))
+    night.run(SECOND, scope=scope(accounts=[B]))
     [b1] = [row for row in night.rows(SECOND, REPOSITORIES) if row["repository_name"] == "b1"]
     # They were read by the day's first run, whose rows the second one, which could not, replaced.
     assert (b1["tags"], b1["tags_read_at"] < b1["collected_at"]) == ([], True)
     night.tags_denied = set()
-    night.run(SECOND, limits=limits(accounts=[B]))
+    night.run(SECOND, scope=scope(accounts=[B]))
     assert night.tags_of(SECOND) == {"a1": (OWNED, FIRST), "a2": (SUNSET, FIRST), "b1": ({}, SECOND)}
 
 
@@ -199,12 +199,12 @@ def test_an_account_whose_unit_was_never_read_has_none(night):
     assert unit_of(night, FIRST)[1:] == (None, None, datetime(2020, 1, 1, tzinfo=UTC), None)
 
 
-def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night, limits):
+def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night, scope):
     night.run(FIRST)
     night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
-    night.run(SECOND, limits=limits(ous=["Root"]))
+    night.run(SECOND, scope=scope(ous=["Root"]))
     assert {account_id for account_id, _ in night.outcomes_of(SECOND)} == {HUB, A, B}
-    night.run(THIRD, limits=limits(ous=[night.accounts[0].ou_id]))
+    night.run(THIRD, scope=scope(ous=[night.accounts[0].ou_id]))
     assert {account_id for account_id, _ in night.outcomes_of(THIRD)} == {HUB, A, B}
 
 
@@ -271,7 +271,7 @@ def test_a_region_that_is_asked_for_may_have_opened_since(night):
     night.run(SECOND, regions=(EU, US))
     assert regions_of(night, SECOND) == {EU, US}
     with pytest.raises(PlanError, match="'eu-west-9' is not a region"):
-        night.run(THIRD, limits=Limits(regions=["eu-west-9"]))
+        night.run(THIRD, scope=ScanScope(regions=["eu-west-9"]))
 
 
 def test_a_list_that_never_was_read_is_botocores_and_what_was_scanned_before(night):

@@ -14,7 +14,7 @@ from ecr_audit.aws.organization import Region
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, _batch_of, read_missing, read_plan, staged_table
-from ecr_audit.schemas import ACCOUNTS
+from ecr_audit.lake.schemas import ACCOUNTS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 HUB, SHOP, STOCK, DEV, OLD = "100000000000", "200000000000", "300000000000", "400000000000", "500000000000"
@@ -30,17 +30,17 @@ def company(organization):
     return organization
 
 
-def targets(company, limits=None, **configured):
-    plan, _ = company.plan(DAY, limits, **configured)
+def targets(company, scope=None, **configured):
+    plan, _ = company.plan(DAY, scope, **configured)
     return staged_table(company.lake, plan, "targets.parquet").to_pylist()
 
 
-def accounts(company, limits=None, **configured):
-    return {row["account_id"] for row in targets(company, limits, **configured)}
+def accounts(company, scope=None, **configured):
+    return {row["account_id"] for row in targets(company, scope, **configured)}
 
 
-def regions(company, limits=None, **configured):
-    return {row["region"] for row in targets(company, limits, **configured)}
+def regions(company, scope=None, **configured):
+    return {row["region"] for row in targets(company, scope, **configured)}
 
 
 def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(company):
@@ -54,8 +54,8 @@ def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(compa
     assert {row["account_id"] for row in rows if row["batch"] is None} == {OLD}
 
 
-def test_a_plan_knows_its_run_and_all_accounts(company, limits):
-    plan, _ = company.plan(DAY, limits(accounts=[DEV]))
+def test_a_plan_knows_its_run_and_all_accounts(company, scope):
+    plan, _ = company.plan(DAY, scope(accounts=[DEV]))
     assert read_plan(company.lake, plan.plan_id) == plan
     assert (plan.snapshot_date, plan.run_id, plan.organization_id) == (DAY, "run", "o-1")
     assert (plan.hub_account_id, plan.partition, plan.limited) == (HUB, "aws", True)
@@ -65,8 +65,8 @@ def test_a_plan_knows_its_run_and_all_accounts(company, limits):
     assert staged["unit_ids"].to_pylist()[1] == ["r-1", "ou-prod", "ou-shop"]
 
 
-def test_a_run_without_limits_is_not_limited(company, limits):
-    assert company.plan(DAY, limits())[0].limited is False
+def test_a_run_without_limits_is_not_limited(company, scope):
+    assert company.plan(DAY, scope())[0].limited is False
 
 
 @pytest.mark.parametrize(
@@ -80,22 +80,22 @@ def test_a_run_without_limits_is_not_limited(company, limits):
         ("r-1", {HUB, SHOP, STOCK, DEV, OLD}),
     ],
 )
-def test_a_unit_is_meant_with_all_below_it_by_path_or_id(company, limits, unit, within):
-    assert accounts(company, limits(ous=[unit])) == within
+def test_a_unit_is_meant_with_all_below_it_by_path_or_id(company, scope, unit, within):
+    assert accounts(company, scope(ous=[unit])) == within
 
 
-def test_a_unit_that_holds_only_units_is_found_by_its_id(company, limits):
+def test_a_unit_that_holds_only_units_is_found_by_its_id(company, scope):
     company.accounts = [each for each in company.accounts if each.account_id != STOCK]
-    assert accounts(company, limits(ous=["ou-prod"])) == {SHOP}
+    assert accounts(company, scope(ous=["ou-prod"])) == {SHOP}
 
 
-def test_a_unit_whose_name_begins_another_is_not_that_other(company, limits):
+def test_a_unit_whose_name_begins_another_is_not_that_other(company, scope):
     company.add("600000000000", path="Root/Prod/Shop")
     company.accounts[-1] = type(company.accounts[-1])(**{**vars(company.accounts[-1]), "ou_path": "Root/Production"})
-    assert "600000000000" not in accounts(company, limits(ous=["Root/Prod"]))
+    assert "600000000000" not in accounts(company, scope(ous=["Root/Prod"]))
 
 
-def test_a_slash_in_a_name_makes_no_other_unit(company, limits):
+def test_a_slash_in_a_name_makes_no_other_unit(company, scope):
     """`CI/CD` and `Sandbox/evil` are units under the root; CI with CD in it, and Sandbox, are others."""
     where = {
         "600000000000": "CI%2FCD",
@@ -112,17 +112,17 @@ def test_a_slash_in_a_name_makes_no_other_unit(company, limits):
         ("Root/CI/CD", "700000000000"),
         ("Root/Sandbox", "900000000000"),
     ):
-        assert accounts(company, limits(ous=[unit])) == {within}
+        assert accounts(company, scope(ous=[unit])) == {within}
     with pytest.raises(PlanError, match=r"the run's OUs: 'Root/Sandbox/evil' holds no account. Nearest: Root/Sandbox"):
-        company.plan(DAY, limits(ous=["Root/Sandbox/evil"]))
+        company.plan(DAY, scope(ous=["Root/Sandbox/evil"]))
 
 
-def test_several_limits_narrow_each_other_and_several_values_add_up(company, limits):
-    assert accounts(company, limits(ous=["ou-shop", "Root/Dev"])) == {SHOP, DEV}
-    assert accounts(company, limits(ous=["Root/Prod"], accounts=[SHOP, DEV])) == {SHOP}
-    assert accounts(company, limits(accounts=[SHOP, DEV]), accounts=(DEV, STOCK)) == {DEV}
-    assert regions(company, limits(regions=["us-east-1", "eu-south-1"])) == {"us-east-1", "eu-south-1"}
-    assert regions(company, limits(regions=["us-east-1"]), regions=("us-east-1", "eu-west-1")) == {"us-east-1"}
+def test_several_limits_narrow_each_other_and_several_values_add_up(company, scope):
+    assert accounts(company, scope(ous=["ou-shop", "Root/Dev"])) == {SHOP, DEV}
+    assert accounts(company, scope(ous=["Root/Prod"], accounts=[SHOP, DEV])) == {SHOP}
+    assert accounts(company, scope(accounts=[SHOP, DEV]), accounts=(DEV, STOCK)) == {DEV}
+    assert regions(company, scope(regions=["us-east-1", "eu-south-1"])) == {"us-east-1", "eu-south-1"}
+    assert regions(company, scope(regions=["us-east-1"]), regions=("us-east-1", "eu-west-1")) == {"us-east-1"}
     assert regions(company, regions=("eu-west-1", "eu-west-1")) == {"eu-west-1"}
 
 
@@ -153,9 +153,9 @@ def test_several_limits_narrow_each_other_and_several_values_add_up(company, lim
         ({"accounts": [SHOP], "ous": ["Root/Dev"]}, {}, "no account in common"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(company, limits, limited, configured, message):
+def test_what_is_not_there_is_told_with_what_is(company, scope, limited, configured, message):
     with pytest.raises(PlanError, match=message):
-        company.plan(DAY, limits(**limited), **configured)
+        company.plan(DAY, scope(**limited), **configured)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ def test_the_numbers_of_the_batches_are_those_in_the_targets(company):
     assert numbers == sorted({row["batch"] for row in rows} - {None}) == [0, 1, 2, 3]
 
 
-def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, limits):
+def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, scope):
     """So that what follows the batches runs: the targets are committed as ACCOUNT_INACTIVE."""
-    plan, numbers = company.plan(DAY, limits(accounts=[OLD]))
+    plan, numbers = company.plan(DAY, scope(accounts=[OLD]))
     assert numbers == [0]
     rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
     assert {(row["account_id"], row["batch"]) for row in rows} == {(OLD, None)}

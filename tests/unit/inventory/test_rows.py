@@ -9,11 +9,13 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.answers import Unread
-from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.dispatcher import Effort
+from ecr_audit.aws.ecr.repositories import read_repositories
+from ecr_audit.aws.ecr.tags import read_tags
+from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message
-from ecr_audit.aws.repositories import TargetScan, read_repositories, read_tags
 from ecr_audit.inventory.rows import repository_rows, target_rows
-from ecr_audit.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
 
 COLLECTED_AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 ARN = "arn:aws:ecr:us-east-1:111111111111:repository/app"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ecr_audit.aws.accounts import Entry
-from ecr_audit.aws.calls import Effort
+from ecr_audit.aws.dispatcher import Effort
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.plan import staged_table
 from ecr_audit.inventory.scan import _AccountScan

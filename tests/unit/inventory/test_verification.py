@@ -18,7 +18,7 @@ from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import staged_table
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.inventory.verification import ERROR_CODE
-from ecr_audit.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import Settings
 from ecr_audit.warehouse import parse_statement
 
@@ -169,7 +169,7 @@ def test_of_a_target_whose_known_rows_contradict_themselves_too_nothing_is_left(
 
 
 @pytest.mark.parametrize("differs", [False, True])
-def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, limits, differs):
+def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, scope, differs):
     night.tags = {"a3": {"owner": "x"}}
     night.run(FIRST)
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
@@ -192,7 +192,7 @@ def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, limi
     # And a limited run of the same day, which keeps what it does not plan as the day has it.
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
         change_committed(night, SECOND, table, twice)
-    night.run(SECOND, limits=limits(accounts=[B]))
+    night.run(SECOND, scope=scope(accounts=[B]))
     assert night.observed(SECOND) == {key: key[:2] == (A, US) for key in SEEN}
     assert len(night.outcomes_of(SECOND)) == 6
 
@@ -204,11 +204,11 @@ def test_a_plan_on_a_base_with_doubled_targets_scans_each_once(night):
     assert staged_table(night.lake, plan, "targets.parquet").num_rows == 6
 
 
-def test_limited_runs_that_leave_a_gap_say_so(night, limits):
+def test_limited_runs_that_leave_a_gap_say_so(night, scope):
     """One of an account and one of another in another region: what neither planned was not looked at."""
     night.add("400000000000", state="SUSPENDED")
-    night.run(FIRST, limits=limits(accounts=[A], regions=[EU]))
-    night.run(FIRST, limits=limits(accounts=[B, "400000000000"], regions=[US]))
+    night.run(FIRST, scope=scope(accounts=[A], regions=[EU]))
+    night.run(FIRST, scope=scope(accounts=[B, "400000000000"], regions=[US]))
     assert night.outcomes_of(FIRST) == {
         (A, EU): "COLLECTED",
         (A, US): "FAILED",

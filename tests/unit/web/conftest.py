@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publication import Publications
-from ecr_audit.publish import publish
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.store import PublicationStore
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
 
@@ -40,7 +40,7 @@ def published(small_lake: Any, folder: Path) -> Callable[..., None]:
 @pytest.fixture
 def pages(folder: Path) -> Iterator[FastAPI]:
     """The application."""
-    app = create_app(Publications(folder).newest, login=[])
+    app = create_app(PublicationStore(folder).newest, login=[])
     yield app
     app.state.published.close()
 

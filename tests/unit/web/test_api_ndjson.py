@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.waivers import SCHEMA
+from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.web.api import ndjson, records
 from ecr_audit.web.urls import PREFIX
 

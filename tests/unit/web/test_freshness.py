@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from ecr_audit.freshness import nights_missed
+from ecr_audit.publish.freshness import nights_missed
 
 PAGES = ("/", "/findings", "/organization", "/coverage", "/policies", "/frameworks", "/api/v1/docs")
 

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publication import Publications, Published
+from ecr_audit.publish.store import PublicationStore, Published
 from ecr_audit.web import published as published_module
 from ecr_audit.web import spool as spool_module
 from ecr_audit.web.api import ndjson
@@ -223,7 +223,7 @@ def test_one_looks_for_the_newest_and_the_others_have_what_there_is(
         looks.append(1)
         asked.set()
         assert slow.wait(60)
-        return Publications(folder).newest()
+        return PublicationStore(folder).newest()
 
     newest = NewestPublication(find)
     published(date(2026, 11, 1), repositories=[{}])

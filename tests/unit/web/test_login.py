@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from ecr_audit.publication import Publications
+from ecr_audit.publish.store import PublicationStore
 from ecr_audit.web.app import create_app
 
 
@@ -22,7 +22,7 @@ def refuse() -> None:
 @pytest.fixture
 def closed(folder: Path) -> Iterator[FastAPI]:
     """The application, to somebody who is not logged in."""
-    app = create_app(Publications(folder).newest, login=[Depends(refuse)])
+    app = create_app(PublicationStore(folder).newest, login=[Depends(refuse)])
     yield app
     app.state.published.close()
 

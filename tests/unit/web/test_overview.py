@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from ecr_audit import waivers
+from ecr_audit.catalog import waivers
 from support.pages import text_of
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publication import Publications, Published, version_of
+from ecr_audit.publish.store import PublicationStore, Published, version_of
 from ecr_audit.settings import SettingsError
 from ecr_audit.web.app import create_app
 from ecr_audit.web.published import NewestPublication, NothingPublished
@@ -26,15 +26,15 @@ PAGES = ["/", "/findings", "/findings.csv", "/organization", "/accounts/11111111
 
 def make(folder: Path, version: str) -> None:
     """Publish a file with one table, which names its version."""
-    publications = Publications(folder)
-    with publications.building() as aside:
+    store = PublicationStore(folder)
+    with store.building() as aside:
         with duckdb.connect(aside / "compliance.duckdb") as database:
             database.execute("CREATE TABLE publication AS SELECT DATE '2026-11-01' AS snapshot_date")
             database.execute("ALTER TABLE publication ADD COLUMN inventory_run_id VARCHAR")
             database.execute("ALTER TABLE publication ADD COLUMN coverage_percent DOUBLE")
             database.execute("ALTER TABLE publication ADD COLUMN published_at TIMESTAMPTZ")
             database.execute("UPDATE publication SET inventory_run_id = $version", {"version": version})
-        publications.add(aside, version, DAY_1)
+        store.add(aside, version, DAY_1)
 
 
 def run_id(publication: object) -> str:
@@ -128,7 +128,7 @@ def test_a_wrong_setting_is_told_of() -> None:
 
 
 def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(folder: Path) -> None:
-    newest = NewestPublication(Publications(folder).newest)
+    newest = NewestPublication(PublicationStore(folder).newest)
     make(folder, ONE)
     with newest.reading() as first:
         assert run_id(first) == ONE
@@ -141,7 +141,7 @@ def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(fold
 
 
 def test_an_old_publication_is_closed_with_its_last_reader(folder: Path) -> None:
-    newest = NewestPublication(Publications(folder).newest)
+    newest = NewestPublication(PublicationStore(folder).newest)
     make(folder, ONE)
     with newest.reading() as first:
         make(folder, TWO)
@@ -171,7 +171,7 @@ def test_answers_are_kept_until_the_next_publication(
 
 
 def test_no_query_reads_another_file(folder: Path) -> None:
-    newest = NewestPublication(Publications(folder).newest)
+    newest = NewestPublication(PublicationStore(folder).newest)
     make(folder, ONE)
     with newest.reading() as publication, publication.connection(60) as connection:
         with pytest.raises(duckdb.PermissionException):
@@ -186,7 +186,7 @@ def test_no_query_reads_another_file(folder: Path) -> None:
 def test_nothing_published_names_the_setting(folder: Path) -> None:
     with (
         pytest.raises(NothingPublished, match="ECR_AUDIT_DATA"),
-        NewestPublication(Publications(folder).newest).reading(),
+        NewestPublication(PublicationStore(folder).newest).reading(),
     ):
         pass
 

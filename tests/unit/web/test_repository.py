@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
-from ecr_audit.waivers import SCHEMA
+from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.web.aws_console import repository_address
 from ecr_audit.web.pages.repository import strip
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from ecr_audit.publish import publish
+from ecr_audit.publish.build import publish
 from ecr_audit.web.urls import PREFIX
 
 NEXT = date(2026, 11, 1)
@@ -46,7 +46,7 @@ def assert_all_there(client: TestClient) -> None:
     assert {path: status for path, status in found.items() if status != 200} == {}
 
 
-# It lacks whatever one of the others lacks; tests/unit/test_older_lakes.py reads all of them.
+# It lacks whatever one of the others lacks; tests/unit/lake/test_older_lakes.py reads all of them.
 OLDEST = Path(__file__).resolve().parents[2] / "fixtures" / "lake-v2"
 oldest = pytest.mark.parametrize("older", [OLDEST], indirect=True, ids=["lake-v2"])
 

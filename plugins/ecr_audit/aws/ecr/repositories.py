@@ -1,35 +1,26 @@
-"""One account x region: all its repositories, their tags, and how the scan of it ended."""
+"""The repositories of one account x region, as DescribeRepositories lists them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from botocore.exceptions import PaginationError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.answers import Unread, cleaned, quoted, text, timestamp
-from ecr_audit.aws.calls import Call, Flow, Identity
-from ecr_audit.aws.outcomes import Outcome, error_code, error_message, knows_no_credentials, outcome_of_describe
+from ecr_audit.aws.dispatcher import Call, Flow, Identity
+from ecr_audit.aws.paging import read_pages
 
 # The most that a page can hold (Amazon ECR API Reference, DescribeRepositories).
 REPOSITORY_PAGE = 1000
-# The most that a page can hold (Resource Groups Tagging API Reference, GetResources).
-TAG_PAGE = 100
-# How the error_code of a target begins that was COLLECTED, but for its repositories' tags.
-TAGS_NOT_READ = "Tags."
 
-# The longest that each can be (API references of ECR and of the tagging API; an ARN is 2,048 anywhere in AWS).
+# The longest that each can be (API reference of ECR; an ARN is 2,048 anywhere in AWS).
 LONGEST_NAME = 256
 LONGEST_ARN = 2048
 LONGEST_FILTER = 128
-LONGEST_TAG_KEY = 128
-LONGEST_TAG_VALUE = 256
-# Of what AWS chooses from a list of its own.
+# A value that AWS chooses from a list of its own.
 LONGEST_CHOICE = 64
 
 # What an ARN begins with: the partition.
@@ -51,90 +42,15 @@ class Repository(NamedTuple):
     kms_key: str | None
 
 
-@dataclass
-class TargetScan:
-    """What the scan of one account x region brought."""
-
-    account_id: str
-    region: str
-    outcome: Outcome
-    # One of each name.
-    repositories: list[Repository] = field(default_factory=list)
-    # Tags by repository ARN; None where they were not collected.
-    tags: dict[str, dict[str, str] | None] | None = None
-    error_code: str | None = None
-    error_message: str | None = None
+def describe_repositories(identity: Identity, region: str) -> Flow:
+    """A flow that lists all repositories of the region, up to 1,000 a call. Returns the items as they came."""
+    call = Call(identity, "ecr", region, "describe_repositories", {"maxResults": REPOSITORY_PAGE}, "repositories")
+    return (yield from read_pages(call, "nextToken"))
 
 
-def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool, collect_tags: bool) -> Flow:
-    """A flow that reads every repository of one account in one region. Returns a TargetScan.
-
-    `may_be_disabled`: an opt-in region of which the account did not say whether it is enabled, so that the region's own
-    word has to do (see `_is_disabled`); and the credentials are such that it can.
-
-    Whatever AWS answers is the scan's outcome, never an exception. A list that breaks off is thrown away: half of it
-    would pass for the whole. Tags are read only where there are repositories; that they cannot be read loses no
-    repository. Neither does any other value that is nice to have. Both are reported in the error of a target that is
-    COLLECTED all the same.
-    """
-    unread, unread_tags = Unread(), Unread()
-    try:
-        described = yield from _pages(
-            Call(identity, "ecr", region, "describe_repositories", {"maxResults": REPOSITORY_PAGE}, "repositories"),
-            "nextToken",
-        )
-        repositories = read_repositories(described, account_id, region, unread)
-    except AWS_FAULTS as error:
-        return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
-    scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories)
-    faults = []
-    if scan.repositories and collect_tags:
-        try:
-            scan.tags = read_tags((yield from _tagged_resources(identity, region)), unread_tags)
-        except AWS_FAULTS as error:
-            message = f"Repository tags could not be read: {error_message(error)}"
-            faults.append((f"{TAGS_NOT_READ}{error_code(error)}", message))
-    faults += [
-        (code, f"{values}.")
-        for code, values in ((f"{TAGS_NOT_READ}UnreadableValue", unread_tags), ("Repositories.UnreadableValue", unread))
-        if values.count
-    ]
-    if faults:
-        scan.error_code = ", ".join(code for code, _ in faults)
-        scan.error_message = " ".join(message for _, message in faults)
-    return scan
-
-
-def probe_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool) -> Flow:
-    """A flow that finds out how `scan_target` would end, by one call for one repository. Returns a TargetScan."""
-    try:
-        yield Call(identity, "ecr", region, "describe_repositories", {"maxResults": 1}, "repositories")
-    except AWS_FAULTS as error:
-        return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
-    return TargetScan(account_id, region, Outcome.COLLECTED)
-
-
-def _unread(identity: Identity, account_id: str, region: str, error: Exception, *, may_be_disabled: bool) -> Flow:
-    """A flow that finds the outcome of a target whose repositories could not be listed. Returns its TargetScan."""
-    outcome = outcome_of_describe(error, may_be_disabled=may_be_disabled)
-    if may_be_disabled and knows_no_credentials(error) and (yield from _is_disabled(identity, region)):
-        outcome = Outcome.REGION_DISABLED
-    return TargetScan(account_id, region, outcome, error_code=error_code(error), error_message=error_message(error))
-
-
-def _is_disabled(identity: Identity, region: str) -> Flow:
-    """A flow that asks STS in an opt-in region, too, whether it knows the credentials that ECR there does not.
-
-    It must be asked only with credentials that are valid in every region that the account has enabled: a user's keys,
-    or a token of a regional endpoint of STS (IAM User Guide, "Manage AWS STS in an AWS Region"). So when two services
-    of a region do not know them, the region is not enabled. GetCallerIdentity needs no permission, and no policy can
-    deny it (AWS STS API Reference). Any other answer leaves it unknown: False.
-    """
-    try:
-        yield Call(identity, "sts", region, "get_caller_identity", {}, "Account")
-    except AWS_FAULTS as error:
-        return knows_no_credentials(error)
-    return False
+def describe_one(identity: Identity, region: str) -> Flow:
+    """A flow that asks for one repository of the region: whether they may be listed."""
+    yield Call(identity, "ecr", region, "describe_repositories", {"maxResults": 1}, "repositories")
 
 
 def read_repositories(described: Sequence[object], account_id: str, region: str, unread: Unread) -> list[Repository]:
@@ -238,69 +154,3 @@ def _exclusion_filters(described: dict[str, Any], name: str, unread: Unread) -> 
         else:
             unread.note(key, each, name)
     return filters
-
-
-def read_tags(resources: Sequence[object], unread: Unread) -> dict[str, dict[str, str] | None]:
-    """Tags by ARN, of the items of a GetResources answer. Of a resource that comes twice the later one stands.
-
-    A tag without a value is empty. A tag without a key is left out, and so is one with a value that is not text. The
-    tags of a resource are None, not known, when they are not a list. All of this is noted in `unread`.
-    """
-    found: dict[str, dict[str, str] | None] = {}
-    for each in resources:
-        resource = each if isinstance(each, dict) else {}
-        arn, tags = text(resource.get("ResourceARN"), LONGEST_ARN), resource.get("Tags")
-        if arn is None:
-            unread.note("resource", each, "GetResources")
-        elif isinstance(tags, list):
-            found[arn] = _tags(tags, arn, unread)
-        else:
-            unread.note("Tags", tags, arn)
-            found[arn] = None
-    return found
-
-
-def _tags(tags: Sequence[object], arn: str, unread: Unread) -> dict[str, str]:
-    found = {}
-    for each in tags:
-        tag = each if isinstance(each, dict) else {}
-        key, value = text(tag.get("Key"), LONGEST_TAG_KEY), text(tag.get("Value"), LONGEST_TAG_VALUE)
-        if key is not None and value is not None:
-            found[key] = value
-            continue
-        unread.note("tag", each, arn)
-        if key is not None and tag.get("Value") is None:
-            found[key] = ""
-    return found
-
-
-def _tagged_resources(identity: Identity, region: str) -> Flow:
-    """All repositories of the region that have tags. 100 a call; ListTagsForResource takes one call each."""
-    first = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": TAG_PAGE}
-    call = Call(identity, "resourcegroupstaggingapi", region, "get_resources", first, "ResourceTagMappingList")
-    return (yield from _pages(call, "PaginationToken"))
-
-
-def _pages(first: Call, token: str) -> Flow:
-    """All items of a paged answer. An empty page may carry a token and is not the last; a token that comes back is.
-
-    Raises PaginationError when AWS hands out the same token twice, which would go on for ever, and ResponseParserError
-    for items that are not a list or a token that is not text: the rest could not be asked for.
-    """
-    found: list[object] = []
-    given: set[str] = set()
-    call = first
-    while True:
-        answer = yield call
-        items, following = answer[call.expects], answer.get(token)
-        if not isinstance(items, list):
-            raise ResponseParserError(f"{call.method} was answered with {quoted(items)} for {call.expects}")
-        found += items
-        if following is None or following == "":
-            return found
-        if not isinstance(following, str):
-            raise ResponseParserError(f"{call.method} was answered with the {token} {quoted(following)}")
-        if following in given:
-            raise PaginationError(message=f"{call.method} gave the same {token} twice")
-        given.add(following)
-        call = replace(first, parameters={**first.parameters, token: following})

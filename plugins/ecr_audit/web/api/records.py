@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ecr_audit.dictionary import Dictionary, load_dictionary
-from ecr_audit.publish import TABLES
+from ecr_audit.publish.build import TABLES
+from ecr_audit.publish.dictionary import Dictionary, load_dictionary
 
 
 @cache
@@ -59,7 +59,7 @@ class Counts(BaseModel):
     coverage_percent: float | None
 
 
-class Publication(Record):
+class PublicationRecord(Record):
     table = "publication"
     organization_id: str | None
     snapshot_date: date
@@ -76,7 +76,7 @@ class Publication(Record):
     policy_hashes: dict[str, str]
 
 
-class CurrentPublication(Publication):
+class CurrentPublication(PublicationRecord):
     """The publication as it is at the time of the request."""
 
     nights_missed: NightsMissed

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from ecr_audit.csv_files import write_csv
+from ecr_audit.publish.csv_files import write_csv
+from ecr_audit.publish.workbook import MAX_ROWS, Excerpt, write_workbook
+from ecr_audit.publish.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, Sheet
 from ecr_audit.web.findings_query import ALL_POLICIES, DEFAULT_SORT, FindingsFilter, FindingsQuery
 from ecr_audit.web.page import DownloadDep, Page, PageDep
 from ecr_audit.web.paging import paging
 from ecr_audit.web.policy_choice import choose_policy
 from ecr_audit.web.published import DOWNLOAD_SECONDS, Row, statement
 from ecr_audit.web.spool import SpooledFile
-from ecr_audit.workbook import MAX_ROWS, Excerpt, write_workbook
-from ecr_audit.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, Sheet
 
 router = APIRouter(include_in_schema=False)
 

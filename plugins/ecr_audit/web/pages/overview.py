@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from ecr_audit.unread_values import nothing_changed
+from ecr_audit.publish.unread_values import nothing_changed
 from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.policy_choice import PolicyQuery, choose_policy

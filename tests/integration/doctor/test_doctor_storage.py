@@ -1,0 +1,126 @@
+"""The doctor on the places that the audit writes: the lake, published files; and the waivers that it reads."""
+
+from __future__ import annotations
+
+import errno
+import json
+from datetime import date
+
+import boto3
+import pyarrow as pa
+import pytest
+
+from ecr_audit.doctor import Result, Status
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import STAGES
+
+
+def only(found: list[Result]) -> Result:
+    """The one finding that there is, which says what to do."""
+    [result] = found
+    assert result.fix
+    return result
+
+
+def test_an_unwritable_folder(findings, monkeypatch):
+    monkeypatch.setenv("ECR_AUDIT_LAKE", "/dev/null/lake")
+    result = only(findings())
+    assert (result.title, result.status) == ("Lake", Status.FAIL)
+    assert "/dev/null/lake" in result.found
+    assert "ECR_AUDIT_LAKE" in result.fix
+
+
+def test_an_unwritable_folder_of_published_files(findings, monkeypatch, tmp_path):
+    monkeypatch.setenv("ECR_AUDIT_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("ECR_AUDIT_DATA", "/dev/null/data")
+    assert only(findings()).title == "Published files"
+
+
+def test_a_disk_without_locks(findings, monkeypatch):
+    """As an NFS mount without its lock service: a night would end with the same words."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    lake, published = findings()
+    assert [each.title for each in (lake, published)] == ["Lake", "Published files"]
+    for result in (lake, published):
+        assert result.status is Status.FAIL
+        assert "cannot be locked: [Errno 37] No locks available" in result.found
+        assert "lock service" in result.fix
+
+
+@pytest.mark.parametrize("folder", ["data/lake/_commits/inventory", "data/lake/repositories", "data/publish/versions"])
+def test_a_folder_within_that_cannot_be_written(findings, tmp_path, folder):
+    """Mostly one that a run of another user has left; what is above it can be written."""
+    path = tmp_path / folder
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/proc/self/fd")
+    result = only(findings())
+    assert result.title == ("Published files" if "publish" in folder else "Lake")
+    assert f"{path} cannot be written" in result.found
+
+
+@pytest.mark.parametrize("file", ["data/lake/_commits/.lock", "data/publish/.lock"])
+def test_a_lock_file_that_cannot_be_opened(findings, tmp_path, file):
+    path = tmp_path / file
+    path.mkdir(parents=True)
+    assert f"{path} cannot be written" in only(findings()).found
+
+
+def test_published_files_in_a_bucket(findings, monkeypatch, bucket):
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}/published")
+    assert findings() == []
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
+    monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}-too/published")
+    result = only(findings())
+    assert (result.title, result.status) == ("Published files", Status.FAIL)
+    assert "ECR_AUDIT_PUBLISH" in result.fix
+
+
+def test_a_bucket_that_is_not_there(findings, monkeypatch, bucket):
+    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}-too/lake")
+    result = only(findings())
+    assert result.title == "Lake"
+    assert f"s3://{bucket}-too/lake cannot be written" in result.found
+
+
+def test_a_bucket_leaves_no_probe_behind(findings, monkeypatch, bucket):
+    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
+    assert findings() == []
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("action", "told"), [("PutObject", "written"), ("GetObject", "read back"), ("DeleteObject", "deleted from")]
+)
+def test_a_bucket_that_refuses(findings, monkeypatch, bucket, action, told):
+    monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
+    statement = {"Effect": "Deny", "Principal": "*", "Action": f"s3:{action}", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
+    result = only(findings())
+    boto3.client("s3").delete_bucket_policy(Bucket=bucket)
+    assert result.title == "Lake"
+    assert f"cannot be {told}" in result.found
+
+
+def test_a_lake_of_another_organization(findings, tmp_path):
+    with Lake(str(tmp_path / "data/lake")).writer("inventory", date(2026, 11, 1)) as writer:
+        for table in STAGES["inventory"]:
+            writer.write(table, pa.Table.from_pylist([], schema=table.schema))
+        writer.commit({"organization_id": "o-another1234"})
+    result = only(findings())
+    assert result.title == "Lake"
+    assert "o-another1234" in result.found and "o-demo0ecr0audit" in result.found
+
+
+def test_waivers_that_cannot_be_read(findings, monkeypatch, tmp_path):
+    path = tmp_path / "waivers.yaml"
+    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
+    assert "cannot be read" in only(findings()).found
+    path.write_text("waivers: []\n")
+    assert findings() == []
+    path.write_text("waivers:\n  - id: W-1\n")
+    assert only(findings()).title == "Waivers"

@@ -1,0 +1,378 @@
+"""The flow that reads one account x region, driven by hand: what it asks for, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from ecr_audit.aws.answers import quoted
+from ecr_audit.aws.ecr.target import scan_target
+from ecr_audit.aws.outcomes import Outcome
+
+ACCOUNT, REGION = "111111111111", "eu-west-1"
+
+
+def drive(flow, *answers):
+    """Send the answers (an exception is thrown in); return the calls that were asked for, and the flow's result."""
+    calls = [next(flow)]
+    for answer in answers:
+        try:
+            calls.append(flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer))
+        except StopIteration as end:
+            return calls, end.value
+    raise AssertionError(f"still asks for {calls[-1]}")
+
+
+@pytest.fixture
+def scan(identity):
+    def start(*, may_be_disabled=False, collect_tags=True):
+        somebody = identity("somebody")
+        return scan_target(somebody, ACCOUNT, REGION, may_be_disabled=may_be_disabled, collect_tags=collect_tags)
+
+    return start
+
+
+def arn(name):
+    return f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+
+
+def page(*names, **token):
+    return {"repositories": [{"repositoryName": name, "repositoryArn": arn(name)} for name in names], **token}
+
+
+def tagged(token="", **tags):
+    mappings = [
+        {"ResourceARN": arn(name), "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}
+        for name, pairs in tags.items()
+    ]
+    return {"ResourceTagMappingList": mappings, "PaginationToken": token}
+
+
+def names(found):
+    return [each.name for each in found.repositories]
+
+
+def test_a_region_without_repositories_takes_one_call(scan):
+    calls, found = drive(scan(), page())
+    assert [(each.service, each.region, each.method, each.parameters) for each in calls] == [
+        ("ecr", REGION, "describe_repositories", {"maxResults": 1000})
+    ]
+    assert (found.account_id, found.region, found.outcome) == (ACCOUNT, REGION, Outcome.COLLECTED)
+    assert (found.repositories, found.error_code, found.error_message) == ([], None, None)
+
+
+def test_pages_are_followed_to_the_last(scan):
+    calls, found = drive(scan(collect_tags=False), page("a", nextToken="1"), page("b", "c", nextToken="2"), page("d"))
+    assert [each.parameters.get("nextToken") for each in calls] == [None, "1", "2"]
+    assert all(each.parameters["maxResults"] == 1000 for each in calls)
+    assert names(found) == ["a", "b", "c", "d"]
+
+
+def test_an_empty_page_with_a_token_is_not_the_last(scan):
+    _, found = drive(scan(collect_tags=False), page(nextToken="1"), page("a", nextToken="2"), page("b"))
+    assert names(found) == ["a", "b"]
+
+
+def test_a_token_that_comes_back_ends_in_a_fault_not_in_a_circle(scan):
+    _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="1"))
+    assert (found.outcome, found.error_code, found.repositories) == (Outcome.FAILED, "PaginationError", [])
+    assert "gave the same nextToken twice" in found.error_message
+
+
+def test_a_list_that_breaks_off_is_thrown_away(scan, aws_error):
+    _, found = drive(scan(), page("a", nextToken="1"), aws_error("AccessDeniedException", message="no more"))
+    assert (found.outcome, found.repositories) == (Outcome.ACCESS_DENIED, [])
+    assert (found.error_code, found.error_message) == ("AccessDeniedException", "no more")
+
+
+def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault(scan, aws_error):
+    calls, found = drive(scan(), aws_error("UnrecognizedClientException"))
+    assert len(calls) == 1
+    assert found.outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("second", "outcome"),
+    [
+        ("InvalidClientTokenId", Outcome.REGION_DISABLED),
+        # STS there knows the credentials: it is ECR that is at fault.
+        (None, Outcome.FAILED),
+        # Nothing that says whether the region is enabled.
+        ("Throttling", Outcome.FAILED),
+        ("InternalFailure", Outcome.FAILED),
+        ("AccessDenied", Outcome.FAILED),
+    ],
+)
+def test_of_a_region_that_may_be_disabled_a_second_service_has_to_say_the_same(scan, aws_error, second, outcome):
+    unknown = aws_error("UnrecognizedClientException", message="The security token is invalid")
+    answer = {"Account": ACCOUNT} if second is None else aws_error(second)
+    calls, found = drive(scan(may_be_disabled=True), unknown, answer)
+    assert [(each.service, each.region, each.method) for each in calls[1:]] == [("sts", REGION, "get_caller_identity")]
+    assert (found.outcome, found.error_code) == (outcome, "UnrecognizedClientException")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "OptInRequired"])
+def test_no_second_service_is_asked_about_another_error(scan, aws_error, code):
+    calls, _ = drive(scan(may_be_disabled=True), aws_error(code))
+    assert len(calls) == 1
+
+
+def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan):
+    calls, found = drive(
+        scan(), page("a", "b", "c"), tagged("t1", a={"owner": "x"}), tagged("t2"), tagged(b={}, gone={"owner": "y"})
+    )
+    assert [each.method for each in calls] == ["describe_repositories"] + ["get_resources"] * 3
+    assert calls[1].parameters == {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 100}
+    assert calls[3].parameters == {**calls[1].parameters, "PaginationToken": "t2"}
+    assert {calls[n].region for n in range(4)} == {REGION}
+    assert found.tags == {arn("a"): {"owner": "x"}, arn("b"): {}, arn("gone"): {"owner": "y"}}
+    assert found.error_code is None
+
+
+def test_tags_are_not_asked_for_when_they_are_not_wanted(scan):
+    calls, found = drive(scan(collect_tags=False), page("a"))
+    assert len(calls) == 1
+    assert (found.outcome, found.tags) == (Outcome.COLLECTED, None)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_tags_that_cannot_be_read_lose_no_repository_and_are_told(scan, aws_error, after):
+    error = aws_error("AccessDeniedException", message="tag:GetResources is denied")
+    _, found = drive(scan(), page("a"), *[tagged("t1", a={"owner": "x"})] * after, error)
+    assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
+    # Not even those that were read: half of the tags would pass for all of them.
+    assert found.tags is None
+    assert found.error_code == "Tags.AccessDeniedException"
+    assert found.error_message == "Repository tags could not be read: tag:GetResources is denied"
+
+
+def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan):
+    flow = scan()
+    next(flow)
+    with pytest.raises(KeyError):
+        flow.throw(KeyError("x"))
+
+
+# What one answer holds
+
+
+def described(**changes):
+    """An answer with one repository, `app`, something of which is not as documented. `...` leaves a field out."""
+    whole = {
+        "repositoryName": "app",
+        "repositoryArn": arn("app"),
+        "createdAt": 1_700_000_000.0,
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "dev-*"}],
+        "imageScanningConfiguration": {"scanOnPush": True},
+        "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "key"},
+    }
+    changed = {key: value for key, value in (whole | changes).items() if value is not ...}
+    return json.loads(json.dumps({"repositories": [changed]}))
+
+
+SAID_BY_BOTO3 = datetime(2025, 2, 3, 10, tzinfo=UTC)
+ODD = [5, 1.5, True, [], {}, ["x"], {"x": 1}, "\ud800", float("nan")]
+
+
+@pytest.mark.parametrize(
+    ("value", "created_at"),
+    [
+        ("2025-02-03T10:00:00Z", SAID_BY_BOTO3),
+        ("1738576800", SAID_BY_BOTO3),
+        (1_738_576_800, SAID_BY_BOTO3),
+        (None, None),
+        (..., None),
+    ],
+)
+def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
+    _, found = drive(scan(collect_tags=False), described(createdAt=value))
+    assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
+    assert [each.created_at for each in found.repositories] == [created_at]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        *((described(createdAt=value), "createdAt of app: ") for value in ("soon", [], {}, float("nan"), 1e300)),
+        *((described(repositoryName=value), "for a repositoryName") for value in (..., None, "", "x" * 257, *ODD)),
+        *((described(repositoryArn=value), "for a repositoryArn") for value in (..., None, "", *ODD)),
+        # Another account's, another region's, another repository's, another service's, and one with something before.
+        *(
+            (described(repositoryArn=value), "for a repositoryArn")
+            for value in (
+                arn("app").replace(ACCOUNT, "222222222222"),
+                arn("app").replace(REGION, "us-east-1"),
+                arn("app2"),
+                arn("team/app"),
+                arn("app").replace(":ecr:", ":ecs:"),
+                f"arn:aws:x:{arn('app')}",
+            )
+        ),
+        *(({"repositories": [value]}, "for a repository") for value in (None, "app", 5, ["app"])),
+        *(({"repositories": value}, "for repositories") for value in ({}, "", "app", 0, True)),
+        *((page("a", nextToken=value), "the nextToken") for value in (5, 0, {}, ["1"], True)),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_what_the_audit_cannot_do_without_costs_its_target_and_is_said(scan, answer, reason):
+    _, found = drive(scan(), answer)
+    assert (found.outcome, found.error_code) == (Outcome.FAILED, "ResponseParserError")
+    assert found.repositories == []
+    assert reason in found.error_message
+    assert len(found.error_message) < 600
+    found.error_message.encode()
+
+
+def value_of(repository, field):
+    return {
+        "uri": repository.uri,
+        "filters": [each["filter"] for each in repository.exclusion_filters],
+        "scan_on_push": repository.scan_on_push,
+        "encryption_type": repository.encryption_type,
+        "kms_key": repository.kms_key,
+    }[field]
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "read"),
+    [
+        *(("uri", {"repositoryUri": value}, None) for value in ODD),
+        *(("scan_on_push", {"imageScanningConfiguration": value}, None) for value in ("true", 5, ["x"])),
+        *(
+            ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": value}}, None)
+            for value in ("yes", 1, [], {}, "\ud800")
+        ),
+        *(("encryption_type", {"encryptionConfiguration": value}, None) for value in ("KMS", 5, ["x"])),
+        *(("encryption_type", {"encryptionConfiguration": {"encryptionType": value}}, None) for value in ODD),
+        *(("kms_key", {"encryptionConfiguration": {"kmsKey": value}}, None) for value in ODD),
+        *(("filters", {"imageTagMutabilityExclusionFilters": value}, []) for value in ("*", 5, {"filter": "*"})),
+        *(
+            ("filters", {"imageTagMutabilityExclusionFilters": [{"filter": "a"}, value, {"filter": "b"}]}, ["a", "b"])
+            for value in (None, "*", {}, {"filterType": "WILDCARD"}, *({"filter": value} for value in (None, *ODD)))
+        ),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_what_is_nice_to_have_costs_nothing_but_itself_and_is_said(scan, field, changes, read):
+    _, found = drive(scan(collect_tags=False), described(**changes))
+    assert found.outcome is Outcome.COLLECTED
+    [repository] = found.repositories
+    assert value_of(repository, field) == read
+    assert found.error_code == "Repositories.UnreadableValue"
+    assert found.error_message.startswith("1 value of AWS's answer could not be read: ")
+    assert "of 'app'" in found.error_message
+
+
+@pytest.mark.parametrize(
+    ("field", "changes", "read"),
+    [
+        ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": "true"}}, True),
+        ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": "false"}}, False),
+        ("scan_on_push", {"imageScanningConfiguration": {}}, None),
+        ("scan_on_push", {"imageScanningConfiguration": None}, None),
+        ("encryption_type", {"encryptionConfiguration": None}, None),
+        ("filters", {"imageTagMutabilityExclusionFilters": None}, []),
+    ],
+)
+def test_what_is_absent_or_plain_needs_no_word(scan, field, changes, read):
+    _, found = drive(scan(collect_tags=False), described(**changes))
+    assert [value_of(each, field) for each in found.repositories] == [read]
+    assert (found.outcome, found.error_code, found.error_message) == (Outcome.COLLECTED, None, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        *((value, quoted(value)) for value in (5, True, ["MUTABLE"], {"value": "MUTABLE"})),
+        ("MUTABLE\ud800", "MUTABLE\ufffd"),
+        ("M" * 1_000_000, "M" * 63 + "…"),
+        (None, None),
+        (..., None),
+    ],
+    ids=lambda value: quoted(value)[-40:],
+)
+def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(scan, value, read):
+    """For the policy, which reports it as UNDETERMINED: the repository is seen."""
+    _, found = drive(scan(collect_tags=False), described(imageTagMutability=value))
+    assert found.outcome is Outcome.COLLECTED
+    assert [each.image_tag_mutability for each in found.repositories] == [read]
+
+
+def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan):
+    """A listing is no snapshot: one that is created meanwhile shifts all that follow to the next page."""
+    first, again, other = (
+        described(imageTagMutability=value, repositoryName=name, repositoryArn=arn(name))["repositories"][0]
+        for value, name in (("MUTABLE", "app"), ("IMMUTABLE", "app"), ("MUTABLE", "web"))
+    )
+    _, found = drive(
+        scan(collect_tags=False),
+        {"repositories": [first, other], "nextToken": "1"},
+        {"repositories": [again]},
+    )
+    assert [(each.name, each.image_tag_mutability) for each in found.repositories] == [
+        ("app", "IMMUTABLE"),
+        ("web", "MUTABLE"),
+    ]
+    assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
+
+
+def test_tokens_that_go_round_end_in_a_fault(scan):
+    _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="2"), page("c", nextToken="1"))
+    assert (found.outcome, found.error_code) == (Outcome.FAILED, "PaginationError")
+
+
+@pytest.mark.parametrize(
+    ("tags", "read"),
+    [
+        ([{"Key": "owner"}, {"Key": "stage", "Value": "prod"}], {"owner": "", "stage": "prod"}),
+        ([{"Key": "owner", "Value": None}], {"owner": ""}),
+        *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
+        *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
+        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, "owner", 5, [], {}, {"Value": "x"})),
+        ([{"Key": "owner", "Value": "x" * 257}], {}),
+        # Not known, which is not the same as none.
+        *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
+    ],
+    ids=lambda value: quoted(value)[-60:],
+)
+def test_an_odd_tag_costs_nothing_but_itself_and_is_said(scan, tags, read):
+    answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
+    _, found = drive(scan(), page("a"), answer)
+    assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
+    assert found.tags == {arn("a"): read}
+    assert found.error_code == "Tags.UnreadableValue"
+    assert arn("a")[:20] in found.error_message
+
+
+@pytest.mark.parametrize("resource", [None, "arn", 5, [], {}, {"Tags": []}, {"ResourceARN": 5, "Tags": []}])
+def test_a_tagged_resource_without_an_arn_is_said(scan, resource):
+    [tagged_a] = tagged(a={"owner": "x"})["ResourceTagMappingList"]
+    _, found = drive(scan(), page("a"), {"ResourceTagMappingList": [resource, tagged_a]})
+    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "x"}}, "Tags.UnreadableValue")
+
+
+def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stands(scan):
+    twice = {"ResourceARN": arn("a"), "Tags": [{"Key": "owner", "Value": "y"}, {"Key": "owner", "Value": "z"}]}
+    _, found = drive(
+        scan(), page("a"), tagged("1", a={"owner": "x", "stage": "prod"}), {"ResourceTagMappingList": [twice]}
+    )
+    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "z"}}, None)
+
+
+@pytest.mark.parametrize("answer", [{"ResourceTagMappingList": {}}, tagged(5, a={"owner": "x"})])
+def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan, answer):
+    _, found = drive(scan(), page("a"), answer)
+    assert (found.outcome, names(found), found.tags) == (Outcome.COLLECTED, ["a"], None)
+    assert found.error_code == "Tags.ResponseParserError"
+
+
+def test_all_that_could_not_be_read_is_said(scan, aws_error):
+    odd = described(repositoryUri=5)
+    _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
+    assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"
+    assert found.error_message == (
+        "Repository tags could not be read: no. 1 value of AWS's answer could not be read: repositoryUri 5 of 'app'."
+    )

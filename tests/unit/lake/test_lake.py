@@ -1,0 +1,326 @@
+"""The lake: what a commit makes visible, what it replaces, and what it refuses to write or read."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ecr_audit.errors import FinalError
+from ecr_audit.lake.lake import SCHEMA_VERSION, Commit, Lake
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
+from ecr_audit.lake.storage import LakeError
+from support.processes import PATIENCE
+
+DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
+INVENTORY = STAGES["inventory"]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+def rows(table: LakeTable, *account_ids: str) -> pa.Table:
+    """One row an account; whatever else the table has is null."""
+    return pa.Table.from_pylist([{"account_id": account_id} for account_id in account_ids], schema=table.schema)
+
+
+def commit(lake: Lake, *account_ids: str, day: date = DAY) -> Commit:
+    with lake.writer("inventory", day) as writer:
+        for table in INVENTORY:
+            writer.write(table, rows(table, *account_ids))
+        return writer.commit({"run_id": "test"})
+
+
+def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
+    """The account ids of every table of a committed inventory."""
+    found = lake.read_commit("inventory", day)
+    return found and [lake.open_table(found, table).read()["account_id"].to_pylist() for table in INVENTORY]
+
+
+def files(lake: Lake) -> list[str]:
+    return sorted(str(path.relative_to(lake.root)) for path in Path(lake.root).rglob("*") if path.is_file())
+
+
+def test_nothing_is_there_before_the_first_commit(lake):
+    assert lake.snapshot_dates("inventory") == []
+    assert lake.read_commit("inventory", DAY) is None
+    assert lake.previous_commit("inventory", DAY) is None
+
+
+def test_a_commit_makes_one_sorted_file_a_table_visible(lake):
+    before = datetime.now(UTC)
+    made = commit(lake, "2", "3", "1")
+    assert seen(lake) == [["1", "2", "3"]] * 3
+    assert lake.read_commit("inventory", DAY) == made
+    assert before <= made.committed_at <= datetime.now(UTC)
+    assert (made.rows, made.details) == ({table.name: 3 for table in INVENTORY}, {"run_id": "test"})
+    assert files(lake) == [
+        "_commits/.lock",
+        "_commits/inventory/2026-03-01.json",
+        *(f"{name}/snapshot_date=2026-03-01/{made.commit_id}.parquet" for name in sorted(made.files)),
+    ]
+
+
+def test_a_table_without_rows_is_a_typed_file(lake):
+    made = commit(lake)
+    for table in INVENTORY:
+        assert pq.read_schema(lake.location(made, table)).equals(table.schema)
+
+
+def test_files_are_compressed_with_zstd(lake):
+    made = commit(lake, "1")
+    assert lake.open_table(made, ACCOUNTS).metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(lake):
+    commit(lake, "1")
+    made = commit(lake, "2")
+    assert seen(lake) == [["2"]] * 3
+    assert len(files(lake)) == 2 + len(INVENTORY)
+    assert all(made.commit_id in name for name in files(lake) if name.endswith(".parquet"))
+
+
+def test_dates_and_stages_do_not_touch_each_other(lake):
+    commit(lake, "2", day=NEXT_DAY)
+    commit(lake, "1", day=DAY)
+    with lake.writer("compliance", DAY) as writer:
+        for table in STAGES["compliance"]:
+            writer.write(table, table.schema.empty_table())
+        writer.commit({})
+    assert (seen(lake, DAY), seen(lake, NEXT_DAY)) == ([["1"]] * 3, [["2"]] * 3)
+    assert lake.snapshot_dates("inventory") == [DAY, NEXT_DAY]
+    assert lake.snapshot_dates("compliance") == [DAY]
+    assert lake.previous_commit("inventory", NEXT_DAY).snapshot_date == DAY
+    assert lake.previous_commit("inventory", DAY) is None
+
+
+def test_a_writer_that_gives_up_leaves_nothing(lake):
+    commit(lake, "1")
+    before = files(lake)
+    with pytest.raises(ZeroDivisionError), lake.writer("inventory", DAY) as writer:
+        writer.write(ACCOUNTS, rows(ACCOUNTS, "2"))
+        raise ZeroDivisionError
+    with lake.writer("inventory", DAY) as writer:
+        writer.write(ACCOUNTS, rows(ACCOUNTS, "2"))
+    assert files(lake) == before
+    assert list(Path(lake.root, "_scratch").iterdir()) == []
+
+
+def test_a_table_that_was_not_written_is_refused(lake):
+    with lake.writer("inventory", DAY) as writer:
+        writer.write(SCAN_TARGETS, rows(SCAN_TARGETS, "1"))
+        with pytest.raises(LakeError, match="inventory of 2026-03-01: not written: accounts, repositories"):
+            writer.commit({})
+    assert seen(lake) is None
+
+
+def mislabelled(schema: pa.Schema) -> pa.Schema:
+    return schema.set(0, pa.field("account", pa.string()))
+
+
+def mistyped(schema: pa.Schema) -> pa.Schema:
+    return schema.set(schema.get_field_index("tags"), pa.field("tags", pa.map_(pa.string(), pa.int64())))
+
+
+def widened(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field("registry_id", pa.string()))
+
+
+def narrowed(schema: pa.Schema) -> pa.Schema:
+    return schema.remove(schema.get_field_index("observed"))
+
+
+@pytest.mark.parametrize("spoil", [mislabelled, mistyped, widened, narrowed])
+def test_a_table_of_another_shape_is_refused(lake, spoil):
+    commit(lake, "1")
+    with lake.writer("inventory", DAY) as writer:
+        for table in INVENTORY:
+            writer.write(table, rows(table, "2"))
+        pq.write_table(spoil(REPOSITORIES.schema).empty_table(), writer.path(REPOSITORIES))
+        with pytest.raises(LakeError, match="repositories: to be committed with other columns"):
+            writer.commit({})
+    assert seen(lake) == [["1"]] * 3
+
+
+def test_rows_that_do_not_fit_a_table_are_refused(lake):
+    with lake.writer("inventory", DAY) as writer, pytest.raises(ValueError, match="account_id"):
+        writer.write(ACCOUNTS, pa.table({"account_id": ["1"]}))
+
+
+def test_how_a_writer_names_the_elements_of_lists_and_maps_is_no_other_shape(lake):
+    made = commit(lake, "1")
+    columns = [
+        pa.field("tags", pa.map_(pa.field("k", pa.string(), nullable=False), pa.field("v", pa.string())))
+        if field.name == "tags"
+        else pa.field(field.name, pa.list_(pa.field("element", field.type.value_type)))
+        if pa.types.is_list(field.type)
+        else field
+        for field in REPOSITORIES.schema
+    ]
+    pq.write_table(pa.schema(columns).empty_table(), lake.location(made, REPOSITORIES))
+    assert lake.open_table(made, REPOSITORIES).read().num_rows == 0
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, 0.5, -1])
+def test_a_parquet_file_that_breaks_off_is_named(lake, left):
+    made = commit(lake, "1", "2")
+    path = Path(lake.location(made, ACCOUNTS))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(left * len(whole)) if isinstance(left, float) else left])
+    with pytest.raises(LakeError, match=f"{path}: cannot be read as Parquet"):
+        lake.open_table(made, ACCOUNTS)
+
+
+def test_a_parquet_file_that_is_missing_is_named(lake):
+    made = commit(lake, "1")
+    Path(lake.location(made, ACCOUNTS)).unlink()
+    with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: '{lake.location(made, ACCOUNTS)}' cannot be read"):
+        lake.open_table(made, ACCOUNTS)
+
+
+def test_a_parquet_file_of_another_table_is_named(lake):
+    made = commit(lake, "1")
+    pq.write_table(POLICY_OUTPUT.schema.empty_table(), lake.location(made, ACCOUNTS))
+    with pytest.raises(LakeError, match=r"columns differ from the table's: .*account_name.*policy_id"):
+        lake.open_table(made, ACCOUNTS)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 2}', "[]", "null", "\x00\xff"])
+def test_a_commit_file_that_is_damaged_is_named(lake, content):
+    commit(lake, "1")
+    path = Path(lake.root, "_commits/inventory/2026-03-01.json")
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(LakeError, match=rf"{path}: not a readable commit file .*scan that date again"):
+        lake.read_commit("inventory", DAY)
+    # And scanning that date anew does mend it.
+    commit(lake, "2")
+    assert seen(lake) == [["2"]] * 3
+
+
+def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
+    commit(lake, "1")
+    path = Path(lake.root, "_commits/inventory/2026-03-01.json")
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(LakeError, match=f"{path}"):
+            lake.read_commit("inventory", DAY)
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (SCHEMA_VERSION + 1, "A newer version of the audit wrote it: bring this one up to date"),
+        (1, "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE"),
+        ("two", "No release of the audit wrote it"),
+        (None, "No release of the audit wrote it"),
+    ],
+)
+def test_a_version_of_the_schema_that_cannot_be_read_is_told_with_what_to_do(lake, version, remedy):
+    commit(lake, "1")
+    path = Path(lake.root, "_commits/inventory/2026-03-01.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
+    told = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
+    # Final, too: trying again would not mend it.
+    with pytest.raises(FinalError, match=re.escape(told)):
+        lake.read_commit("inventory", DAY)
+
+
+def under_a_file(tmp_path: Path) -> str:
+    (tmp_path / "file").write_text("")
+    return str(tmp_path / "file" / "lake")
+
+
+def where_nobody_can_write(_: Path) -> str:
+    return "/proc/lake"
+
+
+@pytest.mark.parametrize("place", [under_a_file, where_nobody_can_write])
+def test_a_lake_that_cannot_be_written_names_the_setting_and_the_place(tmp_path, place):
+    root = place(tmp_path)
+    with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: '{root}' cannot be written"):
+        commit(Lake(root), "1")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A disk of one MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"needs leave to mount a small disk: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_and_costs_no_earlier_snapshot(small_disk):
+    lake = Lake(str(small_disk / "lake"))
+    commit(lake, "1")
+    noise = [os.urandom(20_000).hex() for _ in range(100)]
+    with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: no space left at '{lake.root}"):
+        commit(lake, *noise, day=NEXT_DAY)
+    assert seen(lake) == [["1"]] * 3
+    assert lake.snapshot_dates("inventory") == [DAY]
+    commit(lake, "2", day=NEXT_DAY)
+    assert seen(lake, NEXT_DAY) == [["2"]] * 3
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_told(small_disk):
+    lake = Lake(str(small_disk / "lake"))
+    commit(lake, "1")
+    with pytest.raises(OSError, match="No space left"), (small_disk / "hog").open("wb") as hog:
+        while True:
+            hog.write(bytes(4096))
+            hog.flush()
+    with pytest.raises(LakeError, match="ECR_AUDIT_LAKE: "):
+        commit(lake, "2")
+    assert seen(lake) == [["1"]] * 3
+
+
+def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
+    """Else the first, cleaning up, could remove what the second has moved in but not yet committed."""
+    order: list[str] = []
+    second_waits = threading.Event()
+    second = threading.Thread(target=lambda: commit(lake, "2"), name="second")
+
+    def say(what: str) -> None:
+        order.append(f"{threading.current_thread().name} {what}")
+
+    lock, move_in, clean_up = fcntl.flock, Lake.move_in, Lake._remove_superseded
+
+    def watched_lock(*args):
+        if threading.current_thread() is second:
+            second_waits.set()
+        lock(*args)
+
+    def watched_move_in(self, *args):
+        say("moves in")
+        move_in(self, *args)
+
+    def watched_clean_up(self, *args):
+        if threading.current_thread() is not second:
+            second.start()
+            assert second_waits.wait(PATIENCE)
+        say("cleans up")
+        clean_up(self, *args)
+
+    monkeypatch.setattr(fcntl, "flock", watched_lock)
+    monkeypatch.setattr(Lake, "move_in", watched_move_in)
+    monkeypatch.setattr(Lake, "_remove_superseded", watched_clean_up)
+    commit(lake, "1")
+    second.join(PATIENCE)
+    assert [each for each in order if each.startswith("second")] == order[5:]
+    assert seen(lake) == [["2"]] * 3
+    assert len(files(lake)) == 2 + len(INVENTORY)

@@ -1,0 +1,132 @@
+"""The summary in the terminal tells of the newest night, and of waivers when there are any."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from ecr_audit.catalog import waivers
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.store import publication_store
+from ecr_audit.publish.summary import POLICY, print_summary
+from ecr_audit.settings import Settings
+
+DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
+
+STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
+WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires": date(2027, 1, 1)}
+
+
+@pytest.fixture
+def summary(small_lake: Any, tmp_path: Path) -> Any:
+    """What is told of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
+
+    def tell(**rows: Any) -> str:
+        for day, mutability in zip(DAYS, ("MUTABLE", "IMMUTABLE", "IMMUTABLE"), strict=True):
+            repositories = [
+                {"repository_name": "a"},
+                {"repository_name": "b", "image_tag_mutability": mutability},
+            ]
+            small_lake.scan(day, repositories=repositories, **rows)
+            small_lake.judge(day)
+        settings = Settings(data=tmp_path)
+        publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+        told = io.StringIO()
+        print_summary(settings, Console(file=told, width=110))
+        return told.getvalue()
+
+    return tell
+
+
+def test_only_the_newest_nights_changes_are_told(summary: Any) -> None:
+    told = summary()
+    assert "Since the night before  nothing changed" in told
+    assert "Waivers" not in told
+
+
+def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
+    rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
+    small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
+    assert "Waivers  1 in force, 1 that match nothing; findings waived: mutability 1" in summary()
+
+
+def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:
+    """For each policy, undetermined ones apart: all other counts of what is waived are of INCOMPLIANT."""
+    strict = {"waiver_id": "W-2", "policy_id": STRICT}
+    small_lake.waivers = pa.Table.from_pylist([WAIVER, WAIVER | strict], schema=waivers.SCHEMA)
+    repositories = [{"repository_name": "a"}, {"repository_name": "b", "region": "us-east-1"}]
+    lost = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
+    for day, targets in zip(DAYS, ([], [lost]), strict=False):
+        unseen = {"observed": not targets}
+        small_lake.scan(day, repositories=[repositories[0], repositories[1] | unseen], scan_targets=targets)
+        small_lake.judge(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=200))
+    counted = "mutability 1 and 1 undetermined, immutability-strict 1 and 1 undetermined"
+    assert f"findings waived: {counted}" in told.getvalue()
+
+
+def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_unchanged(
+    small_lake: Any, tmp_path: Path
+) -> None:
+    denied = {"account_id": "111111111111", "region": "eu-west-1", "error_code": "Tags.AccessDeniedException"}
+    first = {"repository_name": "a", "tags": {"owner": "team"}}
+    for day in DAYS[:2]:
+        unread = {"tags_read_at": datetime.combine(DAYS[0], time(2), UTC)} if day == DAYS[1] else {}
+        targets = [{**denied, "repository_count": 1}] if unread else []
+        small_lake.scan(day, repositories=[first | unread], scan_targets=targets)
+        _, warnings = small_lake.judge(day)
+        assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
+    settings = Settings(data=tmp_path)
+    published = publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=("owner",))
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=300))
+    assert (
+        "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
+        " waivers of 1 rest on tags last read on 2026-11-01." in told.getvalue()
+    )
+    assert "Since the night before  nothing changed in what was read" in told.getvalue()
+    cover = openpyxl.load_workbook(published.database.with_name("compliance.xlsx"))["Cover"]
+    assert any("rest on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
+
+
+def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: Any, tmp_path: Path) -> None:
+    dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
+    for day in DAYS[:2]:
+        small_lake.scan(day, repositories=[{}], scan_targets=[dark])
+        small_lake.judge(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+    told = io.StringIO()
+    print_summary(settings, Console(file=told, width=110))
+    assert "Since the night before  nothing changed in what was read" in told.getvalue()
+
+
+def test_what_was_not_read_is_told_with_advice_on_each_error(summary: Any) -> None:
+    errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
+    targets = [
+        {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
+        for region, code in errors
+    ]
+    told = summary(scan_targets=targets)
+    assert "us-east-1, us-west-2  InvalidURL" in told
+    assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in told
+    assert "FAILED (SomethingNew): Read the error, and fix what it names." in told
+
+
+def test_what_the_settings_name_in_vain_is_told(summary: Any) -> None:
+    assert "Missing" not in summary()
+    missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
+    told = summary(details=missing)
+    told = " ".join(told.split())
+    assert "ECR_AUDIT_ACCOUNTS names 2 accounts that the organization does not have: 999999999999, 888888888888" in told
+    assert "ECR_AUDIT_REGIONS names 1 region that ECR in this partition does not have: eu-west-9" in told
