@@ -160,7 +160,7 @@ class _Airflow:
             self._dags = DagBag()
         if self._dags.import_errors:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
-        logging.getLogger("ecr_audit").addHandler(_Progress(console))
+        logging.getLogger("ecr_audit").addHandler(Progress(console))
 
     def audit(self, snapshot_date: date | None, title: str) -> bool:
         """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
@@ -194,7 +194,7 @@ class _Airflow:
         return dag.test(run_conf=params, logical_date=None)
 
 
-class _Progress(logging.Handler):
+class Progress(logging.Handler):
     """Shows what the library logs of its progress as lines on the terminal."""
 
     def __init__(self, console: Console) -> None:

@@ -109,7 +109,7 @@ def _write_inventories(
         outage = OUTAGE_REGION if night == OUTAGE_NIGHT else None
         started_at = datetime.combine(day, time(2), UTC)
         targets, repositories = _scan(world, started_at, known, outage)
-        accounts = _accounts(world, started_at)
+        accounts = account_rows(world, started_at)
         _commit(
             lake,
             day,
@@ -154,7 +154,7 @@ def _commit(lake: Lake, day: date, tables: Sequence[tuple[LakeTable, pa.Table]],
         writer.commit(details)
 
 
-def _accounts(world: World, collected_at: datetime) -> Iterator[Row]:
+def account_rows(world: World, collected_at: datetime) -> Iterator[Row]:
     for account in world.account_list:
         yield {
             "account_id": account.id,
@@ -183,7 +183,7 @@ def _scan(
         if region == outage and outcome is Outcome.COLLECTED:
             outcome = Outcome.FAILED
         if outcome is Outcome.COLLECTED:
-            known[target] = [_repository(target, each, started_at) for each in world.repositories(*target)]
+            known[target] = [repository_row(target, each, started_at) for each in world.repositories(*target)]
         else:
             known[target] = [row | {"observed": False} for row in known.get(target, ())]
         code, message = _ERRORS.get(outcome, (None, None))
@@ -205,7 +205,7 @@ def _scan(
     return targets, (row for rows in known.values() for row in rows)
 
 
-def _repository(target: Target, repository: Repository, collected_at: datetime) -> Row:
+def repository_row(target: Target, repository: Repository, collected_at: datetime) -> Row:
     account_id, region = target
     return {
         "account_id": account_id,

@@ -33,7 +33,7 @@ MOVED_ACCOUNT, MOVED_FROM_UNIT_OF, MOVE_NIGHT = "210000000012", "210000000023", 
 SUSPENDED_ACCOUNT, SUSPENSION_NIGHT = "210000000026", 70
 
 # Repositories that came and went, by target: how many.
-_TRIALS = {("210000000019", "us-east-1"): 9, ("210000000021", "us-east-1"): 9, ("210000000024", "us-west-2"): 6}
+TRIALS = {("210000000019", "us-east-1"): 9, ("210000000021", "us-east-1"): 9, ("210000000024", "us-west-2"): 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Story:
         self._end = demo_world(1)
         self._trials = {
             (account_id, region): list(_trials(account_id, region, count, first))
-            for (account_id, region), count in _TRIALS.items()
+            for (account_id, region), count in TRIALS.items()
         }
 
     @property

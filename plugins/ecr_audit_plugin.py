@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @cache
-def _settings() -> Settings:
+def settings() -> Settings:
     """Read at the first request, not before: a wrong one is told on the page, rather than in the log of a plugin."""
     from ecr_audit.settings import load_settings
 
     return load_settings()
 
 
-def _newest() -> Published:
+def newest_publication() -> Published:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     from ecr_audit.publish.store import PublicationError, newest
@@ -36,7 +36,7 @@ def _newest() -> Published:
 
     use_connection()
     try:
-        return newest(_settings())
+        return newest(settings())
     except AirflowNotFoundException as fault:  # the pages know the library's own
         raise PublicationError(f"ECR_AUDIT_AWS_CONN_ID: {fault}") from fault
 
@@ -48,7 +48,7 @@ def _fastapi_apps() -> list[dict[str, Any]]:
     from ecr_audit.web.app import create_app
     from ecr_audit_airflow.login import login
 
-    app = create_app(_newest, login=[Depends(login)])
+    app = create_app(newest_publication, login=[Depends(login)])
     return [{"name": "ECR audit", "url_prefix": PREFIX, "app": app}]
 
 

@@ -94,7 +94,7 @@ class EmulatedAws:
         self.endpoint_url = ""
         self._host = host
         self._port = port
-        self._identities = Identities(world)
+        self.identities = Identities(world)
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -166,7 +166,7 @@ class EmulatedAws:
         A region does not know the keys of an account that has not enabled it.
         """
         service = SERVICES[service_name]
-        caller = self._identities.find(key_id, request.headers.get("X-Amz-Security-Token", ""))
+        caller = self.identities.find(key_id, request.headers.get("X-Amz-Security-Token", ""))
         if caller is None:
             raise AwsError(*service.unknown_key)
         is_there = caller.session_token or region in self.world.opt_in_regions
@@ -180,7 +180,7 @@ class EmulatedAws:
         self.counters.operations[f"{service_name}:{operation}"] += 1
         if service_name in ("ecr", "tagging"):
             self.counters.targets[caller.account_id, region] += 1
-        return Call(self.world, self._identities, caller, service_name, operation, region, parameters)
+        return Call(self.world, self.identities, caller, service_name, operation, region, parameters)
 
     def _operate(self, call: Call) -> Any:
         operation = OPERATIONS[call.service].get(call.operation)

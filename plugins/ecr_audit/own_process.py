@@ -139,9 +139,9 @@ def _main(descriptor: int) -> None:
 
 
 def _access_of_caller() -> Any:
-    from ecr_audit.aws.handover import access_of_caller
+    from ecr_audit.aws.handover import access_of_caller  # late: most steps ask AWS nothing
 
-    return access_of_caller()
+    return access_of_caller(in_caller)
 
 
 def _outcome(function: str, *arguments: Any) -> tuple[Any, Exception | None]:

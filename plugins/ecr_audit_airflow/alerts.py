@@ -55,7 +55,7 @@ def tell_night() -> None:
     published = newest(settings)
     pages = f"{address}/ecr-audit" if (address := _airflow_address()) else ""
     messages = night_messages(published.database, settings.min_coverage, pages)
-    failed = _send(settings, messages, Sent(open_lake(settings), published.snapshot_date))
+    failed = send(settings, messages, Sent(open_lake(settings), published.snapshot_date))
     if failed:
         raise AlertError(f"Not sent over {', '.join(failed)}: the log says why.")
 
@@ -77,7 +77,7 @@ def tell_failed_run(context: Any) -> None:
         datetime.now(UTC),
         _airflow_address(),
     )
-    _send(_settings(), [message])
+    send(_settings(), [message])
 
 
 def tell_missed_night(context: Any) -> None:
@@ -97,7 +97,7 @@ def tell_missed_night(context: Any) -> None:
         told = f"What is published cannot be looked at ({type(error).__name__}); the log says why."
     # None: it came since, or the check failed of something else.
     told = told or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
-    _send(_settings(), [missed_night(told, _airflow_address())])
+    send(_settings(), [missed_night(told, _airflow_address())])
 
 
 def check_channels() -> dict[str, str]:
@@ -118,7 +118,7 @@ def _settings() -> AlertSettings:
         return load_alert_settings()
 
 
-def _send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:
+def send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:
     """Send over every channel, whatever becomes of the others. Returns the names of the channels that failed."""
     from airflow.sdk.log import redact
 

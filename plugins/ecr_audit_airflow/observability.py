@@ -50,7 +50,7 @@ def name_the_run(context: Mapping[str, Any]) -> None:
 def report(context: Mapping[str, Any], result: Any = None) -> None:
     """Say what a task that succeeded has to say. Never raises."""
     try:
-        said = _reports().get(context["ti"].task_id)
+        said = task_reports().get(context["ti"].task_id)
         if said is not None:
             _send_gauges(said)
             _note_lineage(said)
@@ -58,7 +58,7 @@ def report(context: Mapping[str, Any], result: Any = None) -> None:
         log.warning("The task is done, but its metrics or its lineage could not be told", exc_info=True)
 
 
-def _reports() -> dict[str, _Report]:
+def task_reports() -> dict[str, _Report]:
     """By task id. A task that only hands on a plan, or parts of a scan, has nothing to say."""
     from ecr_audit import metrics
     from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES

@@ -62,7 +62,7 @@ def send(*messages: Message) -> list[str]:
     from ecr_audit.settings import load_settings
     from ecr_audit_airflow import alerts
 
-    return alerts._send(load_settings(), messages)
+    return alerts.send(load_settings(), messages)
 
 
 def test_slack_is_sent_text_in_which_nothing_is_markup(slack: Http) -> None:

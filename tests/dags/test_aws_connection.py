@@ -276,12 +276,12 @@ def test_pages_find_what_is_published_by_it(
     connect({"region_name": "us-east-1", "endpoint_url": s3_url})
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-store/nothing-yet")
-    ecr_audit_plugin._settings.cache_clear()
+    ecr_audit_plugin.settings.cache_clear()
     with pytest.raises(FileNotFoundError, match=r"nothing-yet/latest\.json"):
-        ecr_audit_plugin._newest()
+        ecr_audit_plugin.newest_publication()
     assert store.signed_by == {HUB_ACCESS_KEY_ID}
     use_access(None)
     monkeypatch.delenv("AIRFLOW_CONN_AWS_HUB")
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_AWS_CONN_ID: .*aws_hub"):
-        ecr_audit_plugin._newest()
-    ecr_audit_plugin._settings.cache_clear()
+        ecr_audit_plugin.newest_publication()
+    ecr_audit_plugin.settings.cache_clear()

@@ -153,7 +153,7 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
 def test_each_report_is_of_a_task(dags: Any) -> None:
     """The reports name their tasks by strings, which nothing else would check."""
     tasks = {task.task_id for dag in dags.dags.values() for task in dag.tasks}
-    assert set(observability._reports()) <= tasks
+    assert set(observability.task_reports()) <= tasks
 
 
 def after(task_id: str) -> dict[str, Any]:

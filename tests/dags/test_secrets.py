@@ -33,7 +33,7 @@ def secrets(demo: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 
     The hub's are those of a role, as on a machine of AWS, so that there is a session token.
     """
-    identities = demo._identities
+    identities = demo.identities
     found: dict[str, str] = {"external id": os.environ["ECR_AUDIT_EXTERNAL_ID"], "password": PASSWORD}
     issue = identities.issue
 

@@ -23,10 +23,10 @@ def main(service: str, operation: str, *rest: str) -> None:
     client = boto3.client(service)
     if operation == "wait":
         waiter, rest = rest[0], rest[1:]
-        client.get_waiter(waiter.replace("-", "_")).wait(**_parameters(client, "describe_stacks", rest)[0])
+        client.get_waiter(waiter.replace("-", "_")).wait(**known_parameters(client, "describe_stacks", rest)[0])
         return
     method = operation.replace("-", "_")
-    parameters, query = _parameters(client, method, rest)
+    parameters, query = known_parameters(client, method, rest)
     if method in NOT_EMULATED:
         return
     answer = getattr(client, method)(**parameters)
@@ -34,7 +34,7 @@ def main(service: str, operation: str, *rest: str) -> None:
         sys.stdout.write(f"{_as_text(jmespath.search(query, answer))}\n")
 
 
-def _parameters(client: Any, method: str, options: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
+def known_parameters(client: Any, method: str, options: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
     """The parameters of a call, and what `--query` asks of its answer."""
     shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
     members = {xform_name(name, "-"): (name, member) for name, member in shape.members.items()} if shape else {}

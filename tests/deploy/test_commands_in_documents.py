@@ -177,7 +177,7 @@ def _aws(words: list[str]) -> str | None:
         if operation == "wait":
             client.get_waiter(rest[0].replace("-", "_"))
         else:
-            aws_cli._parameters(client, operation.replace("-", "_"), tuple(rest))
+            aws_cli.known_parameters(client, operation.replace("-", "_"), tuple(rest))
     except Exception as fault:
         return f"aws {service} {operation}: {fault!r}"
     return None

@@ -23,7 +23,7 @@ def gauges(small_lake: Any) -> list[Gauge]:
     """All that a night with a finding says."""
     small_lake.scan(date(2026, 11, 1), repositories=[{}])
     small_lake.judge(date(2026, 11, 1))
-    return [each for said in observability._reports().values() for each in said.gauges(small_lake.lake)]
+    return [each for said in observability.task_reports().values() for each in said.gauges(small_lake.lake)]
 
 
 def test_the_alert_rules_ask_for_what_is_sent(gauges: list[Gauge]) -> None:

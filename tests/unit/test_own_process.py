@@ -143,7 +143,7 @@ def test_its_way_to_aws_is_the_callers(named):
 def test_its_credentials_are_the_callers_and_renewed_by_it(named, monkeypatch):
     assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-1", "key-1"]
     # Within the time before their end in which botocore renews credentials.
-    monkeypatch.setattr(handover, "_TAKEN_FOR", timedelta(minutes=1))
+    monkeypatch.setattr(handover, "TAKEN_FOR", timedelta(minutes=1))
     assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-3", "key-4"]
 
 

@@ -98,7 +98,7 @@ def test_log_lines_of_the_audit(message: str) -> None:
     audit = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(audit)
     output = io.StringIO()
-    handler = audit._Progress(open_console(output))
+    handler = audit.Progress(open_console(output))
     handler.emit(logging.LogRecord("ecr_audit", logging.WARNING, "", 0, "%s", (message,), None))
     assert shown(output.getvalue()).count("\n") == 1
 

@@ -76,7 +76,7 @@ class Connections:
         Raises ClientError for an error of AWS, aiohttp's ClientError or TimeoutError for one of the way to it, and
         ResponseParserError for an answer that is none. Answers of JSON services hold timestamps as seconds since 1970.
         """
-        way = self._ways.get((service, region, method)) or await self._learn(service, region, method, parameters)
+        way = self._ways.get((service, region, method)) or await self.learn(service, region, method, parameters)
         body, headers = way.transport.request(parameters, credentials)
         if way.url.scheme == "http":
             headers |= way.proxy_headers
@@ -92,15 +92,15 @@ class Connections:
         ) as response:
             return way.transport.answer(response.status, response.headers, await response.read())
 
-    async def _learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
+    async def learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
         key = (service, region, method)
         async with self._making:  # one after the other: they share the TLS context
             if key not in self._ways:
                 # Some 20 ms of CPU, which calls that are on their way need not wait for.
-                self._ways[key] = await asyncio.to_thread(self._rehearse, *key, parameters)
+                self._ways[key] = await asyncio.to_thread(self.rehearse, *key, parameters)
         return self._ways[key]
 
-    def _rehearse(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
+    def rehearse(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> _Way:
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         client = self._access.client(service, region, config, **_NOBODY)
         transport = Transport(client, method, parameters)

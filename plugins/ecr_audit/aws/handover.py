@@ -6,7 +6,7 @@ but boto3's own chain is named, nothing crosses: the other process has the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,11 +18,10 @@ from botocore.credentials import CredentialProvider, RefreshableCredentials
 from botocore.exceptions import NoCredentialsError
 
 from ecr_audit.aws.access import AwsAccess, aws_access, named_access
-from ecr_audit.own_process import in_caller
 
 # botocore asks for credentials again when they have less than 15 minutes left, and so five minutes after it got these.
 # The caller's own, which botocore renews in the same way, are then good for longer than that.
-_TAKEN_FOR = timedelta(minutes=20)
+TAKEN_FOR = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,21 @@ def credentials() -> dict[str, Any]:
     if found is None:
         raise NoCredentialsError
     now = found.get_frozen_credentials()
-    until = (datetime.now(UTC) + _TAKEN_FOR).isoformat()
+    until = (datetime.now(UTC) + TAKEN_FOR).isoformat()
     return {"access_key": now.access_key, "secret_key": now.secret_key, "token": now.token, "expiry_time": until}
 
 
-def access_of_caller() -> AwsAccess | None:
-    """In the process of its own: how its caller reaches AWS. A source for `use_access`."""
+def access_of_caller(in_caller: Callable[[str], Any]) -> AwsAccess | None:
+    """In the process of its own: how its caller reaches AWS. A source for `use_access`.
+
+    `in_caller`: calls a function, which is named, in the caller.
+    """
     handed = in_caller(f"{__name__}:describe")
     if handed is None:
         return None
     session = botocore.session.get_session()
     # Before all others, of which `env` is the first.
-    session.get_component("credential_provider").insert_before("env", _OfCaller())
+    session.get_component("credential_provider").insert_before("env", _OfCaller(in_caller))
     made = boto3.Session(botocore_session=session, profile_name=handed.profile, region_name=handed.region)
     return AwsAccess(made, handed.config, handed.verify, handed.endpoint_urls)
 
@@ -76,8 +78,12 @@ def access_of_caller() -> AwsAccess | None:
 class _OfCaller(CredentialProvider):
     METHOD = "ecr-audit-caller"
 
+    def __init__(self, in_caller: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._in_caller = in_caller
+
     def load(self) -> RefreshableCredentials:
         def ask() -> dict[str, Any]:
-            return dict(in_caller(f"{__name__}:credentials"))
+            return dict(self._in_caller(f"{__name__}:credentials"))
 
         return RefreshableCredentials.create_from_metadata(ask(), ask, self.METHOD)

@@ -109,8 +109,8 @@ def list_accounts_and_units(hub: Hub) -> ListedAccounts:
     raw = _identified(reader.items("list_accounts", "Accounts"))
     parents, units_error = {}, None
     try:
-        units = {unit.ids[-1]: unit for unit in _units(reader, _inner_units(raw))}
-        parents = _parents(reader, raw, units)
+        units = {unit.ids[-1]: unit for unit in _units(reader, inner_units(raw))}
+        parents = parents_of(reader, raw, units)
     except HubError as error:
         units_error = error
     accounts = (_account(each, parents.get(each["Id"])) for each in raw)
@@ -286,7 +286,7 @@ class _Unit:
     ids: tuple[str, ...]
 
 
-def _inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
+def inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
     """The ids of the units with units below them that hold accounts; None when not every account has its `Paths`.
 
     Most units of a large organization have none below them; not to ask each of them saves as many calls.
@@ -320,7 +320,7 @@ def _units(reader: _Reader, inner: set[str] | None) -> Iterator[_Unit]:
             open_units.append(_Unit(names, (*unit.ids, child["Id"])))
 
 
-def _parents(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:
+def parents_of(reader: _Reader, accounts: list[dict[str, Any]], units: dict[str, _Unit]) -> dict[str, _Unit]:
     """Each account's parent: from its `Paths` where all have it, else by asking every unit for its accounts.
 
     A path ends with the account or its parent, `o-…/r-…/ou-…/ou-…/`; the last unit in it is the parent. One that was

@@ -35,12 +35,12 @@ class Transport:
 
     def __init__(self, client: Any, method: str, parameters: Mapping[str, Any]) -> None:
         """`client`: the botocore client to learn from; `method`: as the client names it; `parameters`: of any call."""
-        request = _rehearse(client, method, parameters)
-        headers = {name: _text(value) for name, value in request.headers.items()}
+        request = rehearse(client, method, parameters)
+        headers = {name: header_text(value) for name, value in request.headers.items()}
         # Credential=<key id>/<date>/<region>/<service>/aws4_request
         self._scope = "/".join(headers["Authorization"].partition(",")[0].split("/")[2:])
         self._method = method
-        self._headers = {name: value for name, value in headers.items() if _is_sent(name)}
+        self.headers = {name: value for name, value in headers.items() if _is_sent(name)}
         self.url = request.url
         url = urlsplit(request.url)
         # As the header `Host` has it: without the port that its scheme implies.
@@ -63,7 +63,7 @@ class Transport:
             body = json.dumps(parameters).encode()
         else:
             body = urlencode(self._query(parameters, self._operation)["body"]).encode()
-        return body, self._signed(body, credentials, datetime.now(UTC))
+        return body, self.signed(body, credentials, datetime.now(UTC))
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """What AWS answers. For a JSON service it is the JSON as it came; else as botocore reads it, times that it
@@ -91,13 +91,13 @@ class Transport:
             raise ResponseParserError(f"{self._method} was answered with {quoted(answer)}, which is not a JSON object")
         return answer
 
-    def _signed(self, body: bytes, credentials: ReadOnlyCredentials, now: datetime) -> dict[str, str]:
+    def signed(self, body: bytes, credentials: ReadOnlyCredentials, now: datetime) -> dict[str, str]:
         """The headers of a request, with its Signature Version 4.
 
         Source: "Create a signed AWS API request", IAM User Guide; the names of the steps are the guide's.
         """
         timestamp = f"{now:%Y%m%dT%H%M%SZ}"
-        headers = {**self._headers, "X-Amz-Date": timestamp}
+        headers = {**self.headers, "X-Amz-Date": timestamp}
         if credentials.token:
             headers["X-Amz-Security-Token"] = credentials.token
         signed = {name.lower(): value for name, value in headers.items() if name != "User-Agent"}
@@ -133,7 +133,7 @@ def _time_or_none(value: object) -> datetime | None:
         return None
 
 
-def _text(header: str | bytes) -> str:
+def header_text(header: str | bytes) -> str:
     return header.decode() if isinstance(header, bytes) else header
 
 
@@ -145,7 +145,7 @@ class _Rehearsed(Exception):  # noqa: N818 - no error: it ends a call before it 
         self.request = request
 
 
-def _rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:
+def rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:
     """The request that botocore makes of a call, caught on its way to the network."""
 
     def catch(request: AWSPreparedRequest, **_: Any) -> None:

@@ -19,25 +19,25 @@ class Turns:
 
     def __init__(self, at_once: int, most_waiting: int, seconds: float) -> None:
         """`most_waiting` at most wait, each for at most so many `seconds`."""
-        self._free = asyncio.Semaphore(at_once)
-        self._most_waiting = most_waiting
+        self.free = asyncio.Semaphore(at_once)
+        self.most_waiting = most_waiting
         self._seconds = seconds
-        self._waiting = 0
+        self.waiting = 0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it for as long as the block takes. Raises Busy when the wait is too long."""
-        if self._free.locked() and self._waiting >= self._most_waiting:
-            raise Busy(f"{self._waiting} others are waiting already.")
-        self._waiting += 1
+        if self.free.locked() and self.waiting >= self.most_waiting:
+            raise Busy(f"{self.waiting} others are waiting already.")
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._seconds):
-                await self._free.acquire()
+                await self.free.acquire()
         except TimeoutError:
             raise Busy(f"It was not its turn for {self._seconds:g} seconds.") from None
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         try:
             yield
         finally:
-            self._free.release()
+            self.free.release()

@@ -17,12 +17,12 @@ def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None
 
     It may differ from the one that a night was judged by: compare `hash` with the published one.
     """
-    catalog = _catalog(publication.version)
+    catalog = open_catalog(publication.version)
     return next((policy for policy in catalog.policies if policy.id == policy_id), None) if catalog else None
 
 
 @lru_cache(maxsize=1)
-def _catalog(version: str) -> Catalog | None:
+def open_catalog(version: str) -> Catalog | None:
     """Read anew with each publication, which may be by other policies than the one before."""
     try:
         return load_catalog(SQL_ROOT)

@@ -151,7 +151,7 @@ class NewestPublication:
     def __init__(self, find: Callable[[], Published], folder: Path | None = None) -> None:
         self._find = find
         self._folder = folder
-        self._current: PublishedDatabase | None = None
+        self.current: PublishedDatabase | None = None
         self._lock = threading.Lock()
         self._looking = threading.Lock()
 
@@ -182,21 +182,21 @@ class NewestPublication:
     def close(self) -> None:
         """Close what is open, when its last reader is done."""
         with self._lock:
-            previous, self._current = self._current, None
+            previous, self.current = self.current, None
             if previous:
                 self._close_if_old(previous)
 
     def _enter(self) -> PublishedDatabase:
-        if self._looking.acquire(blocking=self._current is None):
+        if self._looking.acquire(blocking=self.current is None):
             try:
                 self._look()
             finally:
                 self._looking.release()
         with self._lock:
-            if self._current is None:
+            if self.current is None:
                 raise NothingPublished("What was published has just been closed.")
-            self._current.readers += 1
-            return self._current
+            self.current.readers += 1
+            return self.current
 
     def _look(self) -> None:
         """Make the newest publication the current one."""
@@ -208,19 +208,19 @@ class NewestPublication:
             raise Misconfigured(str(fault)) from fault
         except (OSError, FinalError) as fault:
             raise Unreadable(str(fault)) from fault
-        if self._current and self._current.version == newest.version:
+        if self.current and self.current.version == newest.version:
             return
         try:
             opened = PublishedDatabase(newest, self._folder)
         except (duckdb.Error, OSError, FinalError) as fault:
             raise Unreadable(f"{newest.database}: {fault}") from fault
         with self._lock:
-            previous, self._current = self._current, opened
+            previous, self.current = self.current, opened
             if previous:
                 self._close_if_old(previous)
 
     def _close_if_old(self, publication: PublishedDatabase) -> None:
-        if publication is not self._current and publication.readers == 0:
+        if publication is not self.current and publication.readers == 0:
             publication.close()
 
 

@@ -34,8 +34,8 @@ class Spool:
         self.folder = Path(tempfile.mkdtemp(prefix="ecr-audit-"))
         # With the program's end at the latest: not every process that makes the application serves it.
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self._files = 0
-        self._bytes = 0
+        self.files = 0
+        self.bytes_held = 0
         self._lock = threading.Lock()
 
     def send(self, make: Callable[[Path], Any], filename: str, media_type: str | None = None) -> SpooledFile:
@@ -44,17 +44,17 @@ class Spool:
         `media_type`: where the ending does not say it.
         """
         with self._lock:
-            if self._files >= FILES:
+            if self.files >= FILES:
                 raise Busy(f"{FILES} files are being sent already.")
-            self._files += 1
+            self.files += 1
         path, size = self.folder / f"{uuid.uuid4().hex}{Path(filename).suffix}", 0
         try:
             make(path)
             with self._lock:
-                if self._bytes + path.stat().st_size > MOST_BYTES:
+                if self.bytes_held + path.stat().st_size > MOST_BYTES:
                     raise Busy("The files that are being sent take all the space that they may. Ask for fewer rows.")
                 size = path.stat().st_size
-                self._bytes += size
+                self.bytes_held += size
             return SpooledFile(path, filename, lambda: self._forget(path, size), media_type)
         except BaseException:
             self._forget(path, size)
@@ -63,8 +63,8 @@ class Spool:
     def _forget(self, path: Path, size: int) -> None:
         path.unlink(missing_ok=True)
         with self._lock:
-            self._files -= 1
-            self._bytes -= size
+            self.files -= 1
+            self.bytes_held -= size
 
 
 class SpooledFile(FileResponse):
@@ -81,7 +81,7 @@ class SpooledFile(FileResponse):
         super().__init__(path, filename=filename, media_type=media_type, stat_result=path.stat())
         self.headers["Accept-Ranges"] = "none"
         self._seconds = IDLE_SECONDS + path.stat().st_size / SLOWEST_BYTES_A_SECOND
-        self._done = done
+        self.done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Raises TimeoutError, at which the server closes the connection: what has come is seen to be cut."""
@@ -95,4 +95,4 @@ class SpooledFile(FileResponse):
             async with asyncio.timeout(self._seconds):
                 await super().__call__({**scope, "headers": headers}, receive, send_in_time)
         finally:
-            self._done()
+            self.done()

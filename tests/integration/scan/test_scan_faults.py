@@ -102,7 +102,7 @@ def test_of_the_hubs_own_token_nobody_knows_in_which_regions_it_is_valid(audit_o
     """One of the global STS endpoint is answered as one of an account that has not enabled the region."""
     audit = audit_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2", account=HUB))
     plan_id, (batch,) = audit.plan(scope=ScanScope(accounts=[HUB], regions=[OPT_IN]))
-    key_id, session = audit.aws._identities.issue(HUB, "ecr-audit-hub", "hub", 3600)
+    key_id, session = audit.aws.identities.issue(HUB, "ecr-audit-hub", "hub", 3600)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", session.secret_access_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", session.session_token)

@@ -253,7 +253,7 @@ def test_a_connection_says_where_aws_is_and_how_patient_to_be(serve, monkeypatch
 
     async def main():
         async with Connections(access, 1) as clients:
-            way = await clients._learn("ecr", "us-east-1", "describe_repositories", {})
+            way = await clients.learn("ecr", "us-east-1", "describe_repositories", {})
             return way.timeout.sock_connect, way.timeout.sock_read, way.timeout.total
 
     assert asyncio.run(main()) == (connections_module.CONNECT_SECONDS, 90, 95)
@@ -265,7 +265,7 @@ def test_tokens_come_from_a_regional_endpoint_whatever_the_environment_says(monk
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
     role = {"RoleArn": "a" * 20, "RoleSessionName": "test"}
-    way = Connections(aws_access(), 1)._rehearse("sts", region, "assume_role", role)
+    way = Connections(aws_access(), 1).rehearse("sts", region, "assume_role", role)
     assert way.url.host == f"sts.{region}.amazonaws.com"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_audit.aws.organization import _inner_units, _parents
+from ecr_audit.aws.organization import inner_units, parents_of
 
 
 def test_units_above_others_that_hold_accounts_are_inner():
@@ -13,12 +13,12 @@ def test_units_above_others_that_hold_accounts_are_inner():
         {"Paths": ["o-1/r-1/ou-dev/"]},
         {"Paths": ["o-1/r-1/222222222222/"]},
     ]
-    assert _inner_units(accounts) == {"r-1", "ou-prod"}
+    assert inner_units(accounts) == {"r-1", "ou-prod"}
 
 
 @pytest.mark.parametrize("pathless", [{}, {"Paths": []}, {"Paths": None}])
 def test_all_units_count_as_inner_when_an_account_does_not_say_where_it_is(pathless):
-    assert _inner_units([{"Paths": ["o-1/r-1/ou-prod/111111111111/"]}, pathless]) is None
+    assert inner_units([{"Paths": ["o-1/r-1/ou-prod/111111111111/"]}, pathless]) is None
 
 
 def test_an_account_in_a_unit_that_the_tree_does_not_have_is_not_in_the_one_above():
@@ -29,4 +29,4 @@ def test_an_account_in_a_unit_that_the_tree_does_not_have_is_not_in_the_one_abov
         {"Id": "3", "Paths": ["o-1/r-1/"]},
     ]
     root, prod = object(), object()
-    assert _parents(None, accounts, {"r-1": root, "ou-prod": prod}) == {"2": prod, "3": root}
+    assert parents_of(None, accounts, {"r-1": root, "ou-prod": prod}) == {"2": prod, "3": root}

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.outcomes import error_code, error_message
-from ecr_audit.aws.transport import Transport, _rehearse, _text
+from ecr_audit.aws.transport import Transport, header_text, rehearse
 
 ROLE = {"RoleArn": "arn:aws:iam::222222222222:role/ecr-audit", "RoleSessionName": "ecr-audit", "DurationSeconds": 3600}
 # Every call that the scan makes: service, method, parameters, the service's name in a signature.
@@ -71,20 +71,20 @@ def test_it_signs_as_botocore_does(monkeypatch, place):
         transport = Transport(place.clients[service], method, parameters)
         for credentials in (USER, SESSION):
             body, _ = transport.request(parameters, credentials)
-            request = AWSRequest("POST", transport.url, dict(transport._headers), body)
+            request = AWSRequest("POST", transport.url, dict(transport.headers), body)
             botocore.auth.SigV4Auth(credentials, signing_name, place.region).add_auth(request)
-            assert transport._signed(body, credentials, NOW) == dict(request.headers)
+            assert transport.signed(body, credentials, NOW) == dict(request.headers)
 
 
 def test_it_asks_what_botocore_asks_where_botocore_asks_it(place):
     for service, method, parameters, _ in CALLS:
         client = place.clients[service]
-        theirs = _rehearse(client, method, parameters)
+        theirs = rehearse(client, method, parameters)
         transport = Transport(client, method, parameters)
         body, headers = transport.request(parameters, USER)
         assert transport.url == theirs.url
         assert body == (theirs.body.encode() if isinstance(theirs.body, str) else theirs.body)
-        of_botocore = {name: _text(value) for name, value in theirs.headers.items()}
+        of_botocore = {name: header_text(value) for name, value in theirs.headers.items()}
         assert headers.keys() == {name for name in of_botocore if not name.startswith("amz-sdk-")} - {"Content-Length"}
         changing = {"Authorization", "X-Amz-Date"}
         assert all(headers[name] == of_botocore[name] for name in headers.keys() - changing)
@@ -93,8 +93,8 @@ def test_it_asks_what_botocore_asks_where_botocore_asks_it(place):
 def test_it_calls_the_endpoint_that_botocore_finds(place):
     transport = Transport(place.clients["ecr"], "describe_repositories", {})
     assert transport.url == place.endpoint
-    assert transport._headers["Content-Type"] == "application/x-amz-json-1.1"
-    assert re.match(r"Boto3/\S+ md/Botocore#", transport._headers["User-Agent"])
+    assert transport.headers["Content-Type"] == "application/x-amz-json-1.1"
+    assert re.match(r"Boto3/\S+ md/Botocore#", transport.headers["User-Agent"])
 
 
 def test_an_answer_is_the_json_that_came(ecr):

@@ -103,7 +103,7 @@ def test_some_repositories_are_deleted_and_created_again_under_their_name(story:
     lives: dict[tuple[str, str, str], list[float]] = {}
     for night in range(NIGHTS):
         world = story.world(night)
-        for target in plot._TRIALS:
+        for target in plot.TRIALS:
             for repository in world.repositories(*target):
                 seen = lives.setdefault((*target, repository.name), [])
                 if repository.created_at not in seen:

@@ -100,14 +100,14 @@ def in_order(items: list[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.usefixtures("nights")
 def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, plans = ndjson._write, list[str]()
+    write, plans = ndjson.write_records, list[str]()
 
     def explain(connection: duckdb.DuckDBPyConnection, source: str, record: Any, path: Path, given: Any) -> None:
         [(_, plan)] = connection.execute(f"EXPLAIN FROM {source}", given or None).fetchall()
         plans.append(plan)
         write(connection, source, record, path, given)
 
-    monkeypatch.setattr(ndjson, "_write", explain)
+    monkeypatch.setattr(ndjson, "write_records", explain)
     found = lists(client)
     assert len(found) == 16
     for path, answer in found.items():
@@ -179,7 +179,7 @@ def test_all_lines_are_from_the_version_that_the_headers_name(
     client: TestClient, published: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the next night is published while the file is being made."""
-    write, count = ndjson._write, len(lines(client, "/api/v1/repositories"))
+    write, count = ndjson.write_records, len(lines(client, "/api/v1/repositories"))
     first = client.get("/api/v1/repositories?size=1").json()
 
     def publish_then_write(*given: Any) -> None:
@@ -187,7 +187,7 @@ def test_all_lines_are_from_the_version_that_the_headers_name(
         assert client.get("/api/v1/publication").json()["snapshot_date"] == "2026-11-03"
         write(*given)
 
-    monkeypatch.setattr(ndjson, "_write", publish_then_write)
+    monkeypatch.setattr(ndjson, "write_records", publish_then_write)
     answer = client.get(f"/api/v1/repositories?format=ndjson&version={first['version']}")
     monkeypatch.undo()
     assert answer.headers["publication-version"] == first["version"]
@@ -231,7 +231,7 @@ def test_a_long_list_is_written_in_little_memory(tmp_path: Path) -> None:
     settings = {"memory_limit": "40MB", "threads": 2, "temp_directory": ""}
     with duckdb.connect(config=settings) as database:
         rows = "(SELECT number::VARCHAR AS framework_id, repeat('x', 500) AS name FROM range(200_000) AS r(number))"
-        ndjson._write(database, rows, records.Framework, tmp_path / "frameworks.ndjson", {})
+        ndjson.write_records(database, rows, records.Framework, tmp_path / "frameworks.ndjson", {})
         with pytest.raises(duckdb.OutOfMemoryException):
             database.execute(f"CREATE TABLE whole AS FROM {rows}")
     assert (tmp_path / "frameworks.ndjson").stat().st_size > 100_000_000

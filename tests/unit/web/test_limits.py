@@ -30,13 +30,13 @@ ENDLESS = "SELECT count(*) AS rows FROM range(1_000_000_000_000)"
 @contextmanager
 def all_turns(turns: Turns) -> Iterator[None]:
     """Others have every turn, and as many as may are waiting."""
-    free, turns._free._value = turns._free._value, 0
-    turns._waiting += turns._most_waiting
+    free, turns.free = turns.free, asyncio.Semaphore(0)
+    turns.waiting += turns.most_waiting
     try:
         yield
     finally:
-        turns._free._value = free
-        turns._waiting -= turns._most_waiting
+        turns.free = free
+        turns.waiting -= turns.most_waiting
 
 
 def test_turns_are_taken_in_order_by_no_more_than_may() -> None:
@@ -123,7 +123,7 @@ def spool() -> Iterator[Spool]:
     spool = Spool()
     yield spool
     assert list(spool.folder.iterdir()) == []
-    assert (spool._files, spool._bytes) == (0, 0)
+    assert (spool.files, spool.bytes_held) == (0, 0)
 
 
 def send(file: SpooledFile, taken: Callable[[dict[str, Any]], Any]) -> None:
@@ -175,10 +175,10 @@ def test_files_have_bounds_of_number_and_size(spool: Spool, monkeypatch: pytest.
     monkeypatch.setattr(spool_module, "FILES", 1)
     with pytest.raises(Busy, match="1 files are being sent"):
         spool.send(make, "x.csv")
-    first._done()
+    first.done()
     with pytest.raises(ZeroDivisionError):
         spool.send(lambda _: 1 / 0, "x.csv")  # type: ignore[arg-type]
-    spool.send(make, "x.csv")._done()
+    spool.send(make, "x.csv").done()
 
 
 def test_nothing_is_held_while_a_file_is_sent(
@@ -187,16 +187,17 @@ def test_nothing_is_held_while_a_file_is_sent(
     published(repositories=[{}])
     seen = []
     call = SpooledFile.__call__
+    pages.state.download_turns.free = asyncio.Semaphore(1)
 
     async def look(self: SpooledFile, *given: Any) -> None:
-        publication = pages.state.published._current
-        seen.append((publication.readers, pages.state.download_turns._free._value))
+        publication = pages.state.published.current
+        seen.append((publication.readers, pages.state.download_turns.free.locked()))
         await call(self, *given)
 
     monkeypatch.setattr(SpooledFile, "__call__", look)
     for path in ("/findings.csv", "/findings.xlsx", "/api/v1/findings?format=ndjson"):
         assert client.get(path).status_code == 200
-    assert seen == [(0, 2), (0, 2), (0, 2)]
+    assert seen == [(0, False)] * 3
     assert list(pages.state.spool.folder.iterdir()) == []
 
 

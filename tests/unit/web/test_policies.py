@@ -39,7 +39,7 @@ def four_repositories(once: Callable[..., None], published: Callable[..., None])
 
 @pytest.fixture(autouse=True)
 def _read_anew() -> None:
-    policy_texts._catalog.cache_clear()
+    policy_texts.open_catalog.cache_clear()
 
 
 @pytest.mark.usefixtures("four_repositories")

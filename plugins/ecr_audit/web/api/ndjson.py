@@ -88,7 +88,7 @@ def send_whole(page: Page, record: type[Record], query: str, parameters: Mapping
 
     def make(path: Path) -> None:
         with page.publication.connection(DOWNLOAD_SECONDS) as database:
-            _write(database, f"(\n{unsorted(query)}\n)", record, path, parameters)
+            write_records(database, f"(\n{unsorted(query)}\n)", record, path, parameters)
 
     name = page.request.url.path.rpartition("/")[2]
     answer = page.send(make, f"{name}-{page.publication.snapshot_date}.ndjson", MEDIA_TYPE)
@@ -97,7 +97,7 @@ def send_whole(page: Page, record: type[Record], query: str, parameters: Mapping
     return answer
 
 
-def _write(
+def write_records(
     connection: duckdb.DuckDBPyConnection, source: str, record: type[Record], path: Path, parameters: Mapping[str, Any]
 ) -> None:
     """Write each row as its model's JSON. DuckDB makes it: pydantic would hold Python's lock for minutes."""

@@ -1,0 +1,142 @@
+"""Imports point one way, from what people start down to what everything stands on; and privates stay private.
+
+docs: README.md, "How it is laid out".
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+# Rooms of the library, lowest first: each may import itself and the ones before it.
+ROOMS = (
+    *("errors", "text", "unit_paths", "untrusted_files", "place", "written", "service_links", "terminal"),
+    *("settings", "yaml_files", "aws", "own_process", "lake", "catalog", "warehouse"),
+    *("inventory", "compliance", "metrics", "publish"),
+    *("alerts", "web", "doctor"),
+)
+# What each top-level tree may import of the project, beside itself.
+TREES = {
+    "plugins/ecr_audit": (),
+    "plugins/ecr_audit_airflow": ("ecr_audit",),
+    "plugins/ecr_audit_plugin.py": ("ecr_audit", "ecr_audit_airflow"),
+    "dags": ("ecr_audit", "ecr_audit_airflow"),
+    "demo": ("ecr_audit",),
+    "bin": ("ecr_audit", "ecr_audit_airflow", "demo"),
+    "benchmarks": ("ecr_audit", "demo"),
+}
+PROJECT = ("ecr_audit", "ecr_audit_airflow", "ecr_audit_plugin", "demo")
+
+# Privates of botocore, boto3 and Airflow's hook that have no public equal; each use says why.
+FOREIGN_PRIVATES = {
+    "plugins/ecr_audit/aws/access.py": {"_session"},
+    "plugins/ecr_audit/aws/connections.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
+    "plugins/ecr_audit_airflow/aws_connection.py": {"_session"},
+    "tests/dags/test_aws_connection.py": {"_endpoint", "_verify"},
+    "tests/deploy/test_least_privilege.py": {"_authenticate_and_authorize_s3_action"},
+    "bi/superset/superset_config.py": {"_backslash_escapes"},
+}
+# Public in spite of the underscore: of named tuples, dataclasses and os.
+NOT_PRIVATE = {"_replace", "_asdict", "_exit"}
+
+
+def python_files(*trees: str) -> list[Path]:
+    return sorted(
+        path
+        for tree in trees
+        for path in ([ROOT / tree] if tree.endswith(".py") else (ROOT / tree).rglob("*.py"))
+        if "__pycache__" not in path.parts
+    )
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and whole name of each module that a file imports, also late and for types only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = ROOT / "plugins" / node.module.replace(".", "/")
+            for alias in node.names:
+                # `from ecr_audit.lake import schemas`: a module of that package, not a name in it.
+                is_module = (module / alias.name).is_dir() or (module / f"{alias.name}.py").is_file()
+                yield node.lineno, f"{node.module}.{alias.name}" if is_module else node.module
+
+
+def room_of(module: str) -> str | None:
+    """The room of a module of the library; None for the library's own front, `ecr_audit`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    found = {path.stem for path in (ROOT / "plugins" / "ecr_audit").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert found - {"__init__", "__pycache__"} == set(ROOMS)
+
+
+def test_imports_of_the_library_point_one_way() -> None:
+    against = []
+    for path in python_files("plugins/ecr_audit"):
+        room = room_of(".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts).removesuffix(".__init__"))
+        if room is None:
+            continue
+        against += [
+            f"{path.relative_to(ROOT)}:{line} imports {module}"
+            for line, module in imported(path)
+            if module.startswith("ecr_audit.") and ROOMS.index(room_of(module) or "") > ROOMS.index(room)
+        ]
+    assert not against, "\n".join(against)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_no_tree_imports_what_stands_above_or_beside_it(tree: str) -> None:
+    own = Path(tree).stem
+    against = [
+        f"{path.relative_to(ROOT)}:{line} imports {module}"
+        for path in python_files(tree)
+        for line, module in imported(path)
+        if (top := module.partition(".")[0]) != own
+        and ((top in PROJECT and top not in TREES[tree]) or (top == "airflow" and tree == "plugins/ecr_audit"))
+    ]
+    assert not against, "\n".join(against)
+
+
+def test_nobody_uses_the_privates_of_another_module() -> None:
+    used = []
+    for path in python_files("plugins", "dags", "demo", "bin", "benchmarks", "bi", "tests"):
+        name = str(path.relative_to(ROOT))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        allowed = NOT_PRIVATE | FOREIGN_PRIVATES.get(name, set()) | set(_defined(tree))
+        used += [f"{name}:{line} uses {private}" for line, private in _privates(tree) if private not in allowed]
+    assert not used, "\n".join(used)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node.value):
+            yield node.attr
+
+
+def _privates(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not _is_self(node.value):
+            named = [node.attr]
+        elif isinstance(node, ast.ImportFrom):
+            named = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr") and len(node.args) > 1:
+            named = [str(node.args[1].value)] if isinstance(node.args[1], ast.Constant) else []
+        else:
+            continue
+        yield from ((node.lineno, name) for name in named if name.startswith("_") and not name.startswith("__"))
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
