@@ -83,14 +83,14 @@ as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31,
 # In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5).
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
-	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.store) && \
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
 		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd .safe_mode "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py
 
 bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
-	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.store) && \
+	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
 # Twice the cores of a small machine: those that wait for servers leave them to the others.

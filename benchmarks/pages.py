@@ -34,8 +34,8 @@ from urllib.parse import quote
 from compliance import in_fresh_process, make, run
 from measuring import ROOT, print_table
 
+from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import DATABASE
 
 REPOSITORIES = 1_000_000
 READERS = 4

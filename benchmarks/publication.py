@@ -31,8 +31,8 @@ from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake.lake import Commit, Lake, SnapshotWriter
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import DATABASE
 from ecr_audit.settings import SQL_ROOT
 
 BEFORE, LAST = NIGHTS

@@ -16,9 +16,11 @@ from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
-from ecr_audit.publish.build import LAKE_VIEWS, TABLES, VIEWS, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary, to_markdown
+from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
+from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

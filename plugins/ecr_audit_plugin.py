@@ -16,7 +16,7 @@ from ecr_audit.web.urls import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ecr_audit.publish.store import Published
+    from ecr_audit.publish.publication import Published
     from ecr_audit.settings import Settings
 
 
@@ -31,7 +31,8 @@ def settings() -> Settings:
 def newest_publication() -> Published:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    from ecr_audit.publish.store import PublicationError, newest
+    from ecr_audit.publish.publication import PublicationError
+    from ecr_audit.publish.store import newest
     from ecr_audit_airflow.aws_connection import use_connection
 
     use_connection()

@@ -25,7 +25,7 @@ from ecr_audit.catalog import Catalog, load_catalog, waivers
 from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
 from ecr_audit.lake.lake import Commit, Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
-from ecr_audit.publish.build import HISTORIES, readings
+from ecr_audit.publish.database import HISTORIES, readings
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse import open_warehouse, read_statement
 from support import distribution

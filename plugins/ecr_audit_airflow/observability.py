@@ -62,7 +62,7 @@ def task_reports() -> dict[str, _Report]:
     """By task id. A task that only hands on a plan, or parts of a scan, has nothing to say."""
     from ecr_audit import metrics
     from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
-    from ecr_audit.publish.store import DATABASE
+    from ecr_audit.publish.publication import DATABASE
 
     inventory = tuple(table.name for table in STAGES["inventory"])
     verdicts, rolled_up = (POLICY_OUTPUT.name,), tuple(table.name for table in ROLLED_UP)
@@ -122,6 +122,6 @@ def _uri(settings: Settings, name: str) -> str:
     The same for all nights and versions of it, since it is the dataset that a lineage follows, not the file.
     """
     from ecr_audit.place import uri_of
-    from ecr_audit.publish.store import DATABASE
+    from ecr_audit.publish.publication import DATABASE
 
     return f"{uri_of(settings.publish_root if name == DATABASE else settings.lake_root)}/{name}"

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from playwright.sync_api import Page, expect
 
-from ecr_audit.publish.store import Published
+from ecr_audit.publish.publication import Published
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
 

@@ -25,7 +25,8 @@ from demo.emulated_aws.server import EmulatedAws
 from ecr_audit import own_process
 from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.doctor import Status, examine
-from ecr_audit.publish.store import PublicationError, newest
+from ecr_audit.publish.publication import PublicationError
+from ecr_audit.publish.store import newest
 from ecr_audit.settings import SettingsError, load_settings
 from ecr_audit_airflow.aws_connection import EXTRAS, connect_hub, connection_access, use_connection
 from support.network import Authority, TlsFront

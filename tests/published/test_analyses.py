@@ -21,9 +21,10 @@ import psycopg
 import pytest
 
 from ecr_audit.lake.lake import Lake
-from ecr_audit.publish.build import TABLES, VIEWS, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
+from ecr_audit.publish.tables import TABLES, VIEWS
 from support.processes import PATIENCE
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,10 @@ from adbc_driver_manager import ProgrammingError
 
 from ecr_audit.compliance import steps
 from ecr_audit.publish import postgres as publishing
-from ecr_audit.publish.build import TABLES, VIEWS, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import PostgresBusyError, PostgresError, publish_to_postgres
+from ecr_audit.publish.tables import TABLES, VIEWS
 
 DICTIONARY = load_dictionary(TABLES | VIEWS)
 DAY = date(2026, 11, 1)

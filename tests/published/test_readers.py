@@ -16,9 +16,10 @@ from typing import Any
 
 import adbc_driver_postgresql.dbapi as postgresql
 
-from ecr_audit.publish.build import TABLES, VIEWS, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
+from ecr_audit.publish.tables import TABLES, VIEWS
 from support.processes import with_the_run
 
 DAYS = range(1, 6)

@@ -9,9 +9,9 @@ import adbc_driver_postgresql.dbapi as postgresql
 import duckdb
 import pytest
 
-from ecr_audit.publish.build import TABLES, VIEWS
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
+from ecr_audit.publish.tables import TABLES, VIEWS
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [

@@ -13,9 +13,11 @@ import duckdb
 import openpyxl
 import pytest
 
-from ecr_audit.publish import workbook as writing
+from ecr_audit.publish import workbook_sheets
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.workbook import DEFINITIONS, MAX_CHARACTERS, write_workbook
+from ecr_audit.publish.workbook import write_workbook
+from ecr_audit.publish.workbook_cells import MAX_CHARACTERS, cell_text
+from ecr_audit.publish.workbook_cover import DEFINITIONS
 from ecr_audit.publish.workbook_sheets import SHEETS
 from support.processes import PATIENCE
 
@@ -155,7 +157,7 @@ def test_a_sheet_that_has_not_all_rows_says_so_in_its_first_line(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = database.table("findings").shape[0]
-    monkeypatch.setattr(writing, "MAX_ROWS", 100)
+    monkeypatch.setattr(workbook_sheets, "MAX_ROWS", 100)
     write_workbook(database, tmp_path / "small.xlsx")
     book = openpyxl.load_workbook(tmp_path / "small.xlsx")
     page = book["Findings"]
@@ -187,14 +189,14 @@ def test_a_sheet_that_has_just_all_rows_is_as_any_other(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = database.table("findings").shape[0]
-    monkeypatch.setattr(writing, "MAX_ROWS", findings)
+    monkeypatch.setattr(workbook_sheets, "MAX_ROWS", findings)
     write_workbook(database, tmp_path / "full.xlsx")
     assert len(rows(openpyxl.load_workbook(tmp_path / "full.xlsx")["Findings"])) == findings
 
 
 def test_text_longer_than_a_cell_holds_is_cut_visibly() -> None:
-    assert writing._short("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
-    cut = writing._short("x" * (MAX_CHARACTERS + 1))
+    assert cell_text("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
+    cut = cell_text("x" * (MAX_CHARACTERS + 1))
     assert (len(cut), cut[-2:]) == (MAX_CHARACTERS, "x…")
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 import ecr_audit
-from ecr_audit.publish import store as publication
+from ecr_audit.publish import newest
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import load_settings
@@ -107,5 +107,5 @@ def test_an_error_of_the_shell(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path / "\x1b[2J\u202e"))
-    assert publication.main() == 1
+    assert newest.main() == 1
     assert "contains an invisible character" in shown(capsys.readouterr().err)

@@ -11,14 +11,14 @@ from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, l
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
 from ecr_audit.lake.lake import Lake, open_lake
-from ecr_audit.publish.build import TABLES, VIEWS
 from ecr_audit.publish.build import publish as publish_newest
+from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest as newest_publication
 from ecr_audit.publish.store import publication_store
-from ecr_audit.publish.summary import describe_changes
+from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT, load_settings
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from ecr_audit.lake.s3 import S3
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.place import is_on_s3
 from ecr_audit.publish.dictionary import load_dictionary, quoted
-from ecr_audit.publish.store import LOCK
+from ecr_audit.publish.folder_store import LOCK
 from ecr_audit.settings import SQL_ROOT, Settings
 
 LAKE = "Lake"
@@ -122,8 +122,8 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     """Connect as publishing does, ask whether the schema is there or may be created, and begin a publication."""
     import adbc_driver_postgresql.dbapi as postgresql  # heavy, as what follows, and few need it
 
-    from ecr_audit.publish.build import TABLES, VIEWS
     from ecr_audit.publish.postgres import check_schema
+    from ecr_audit.publish.tables import TABLES, VIEWS
 
     schema = settings.postgres_schema
     fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."

@@ -15,28 +15,16 @@ from rich.table import Table
 
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
+from ecr_audit.publish.changes import POLICY, describe_changes
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
-from ecr_audit.publish.unread_values import nothing_changed, unread_sentences
+from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.settings import Settings
 from ecr_audit.text import age, percent, plain
-
-POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 # How many rows of a list are shown; the rest is a query away.
 SHOWN = 12
 
-# How a list of changes is headed, in the order in which people care.
-CHANGE_WORDS = {
-    "new": "new findings",
-    "reopened": "reopened",
-    "fixed": "fixed",
-    "appeared": "new repositories that comply",
-    "disappeared": "gone",
-    "lost_sight": "lost from sight",
-    "seen_again": "seen again",
-    "moved": "moved to another unit",
-}
 
 WAIVER_WORDS = {
     "active": "in force",
@@ -256,25 +244,6 @@ class _Summary:
         self._console.print(table)
         if total > SHOWN:
             self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
-
-
-def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
-    """How many repositories changed, by kind of change, between the two newest snapshots."""
-    sql = """
-        SELECT change, count(*)
-        FROM changes
-        WHERE policy_id = $policy_id
-            AND snapshot_date = (SELECT snapshot_date FROM publication)
-        GROUP BY change
-    """
-    counts = dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
-    if counts:
-        return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
-    [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [POLICY]).fetchall()
-    if nights < 2:
-        return "nothing to compare with, this is the first"
-    [(coverage,)] = published.execute("SELECT coverage_percent FROM publication").fetchall()
-    return nothing_changed(coverage, unread_sentences(published))
 
 
 def _table(title: str, first: str, *others: str) -> Table:

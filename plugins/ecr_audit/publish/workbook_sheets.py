@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import duckdb
+
+# Excel could open ten times as many (1,048,576); nobody reads them, and they take minutes to write.
+MAX_ROWS = 100_000
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -21,6 +26,20 @@ class Sheet:
     order: str
     query: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def first_rows(self) -> str:
+        """The query of the rows that the sheet has."""
+        return f"{self.query} LIMIT {MAX_ROWS}"
+
+    @staticmethod
+    def is_cut(rows: int) -> bool:
+        """Whether the sheet has not all of so many rows."""
+        return rows > MAX_ROWS
+
+    def rows_in_words(self, rows: int) -> str:
+        """How many of so many rows the sheet has, and where all are."""
+        return f"{MAX_ROWS:,} of {rows:,} rows; all are in {self.table}.csv" if self.is_cut(rows) else f"{rows:,}"
 
 
 # The columns of findings as the workbook has them, those first that an auditor needs on paper. The ARN names account,
@@ -109,3 +128,23 @@ SHEETS = (
         """,
     ),
 )
+
+
+class PublishedRows:
+    """What a workbook reads of a published database; `publication` is the row of the table of that name."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self.database = database
+        [self.publication] = self.rows("SELECT * FROM publication")
+
+    def count(self, sheet: Sheet) -> int:
+        """How many rows the query of a sheet has."""
+        query = f"SELECT count(*) FROM ({sheet.query})"
+        [(rows,)] = self.database.execute(query, dict(sheet.parameters) or None).fetchall()
+        return int(rows)
+
+    def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+        """The rows of a query, by the names of their columns."""
+        result = self.database.execute(query, dict(parameters or {}) or None)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from ecr_audit.publish.store import Published
+from ecr_audit.publish.publication import Published
 from ecr_audit.web import static_files
 from ecr_audit.web.api.document import documents
 from ecr_audit.web.api.routes import router as api

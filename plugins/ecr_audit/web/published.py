@@ -19,8 +19,8 @@ from typing import Any
 import duckdb
 
 from ecr_audit.errors import FinalError
+from ecr_audit.publish.publication import Published
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import Published
 from ecr_audit.settings import SQL_ROOT, SettingsError
 
 # Of one open publication. While it gives way to the next, two are open.

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ecr_audit.aws.advice import advice_on
-from ecr_audit.publish.summary import CHANGE_WORDS
+from ecr_audit.publish.changes import CHANGE_WORDS
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
 from ecr_audit.web.outcomes import OUTCOMES

@@ -14,7 +14,8 @@ from demo.emulated_aws.world import stored
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
 from ecr_audit.lake.lake import Lake
-from ecr_audit.publish.build import TABLES, publish
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.tables import TABLES
 
 NIGHTS = [date(2026, 3, day) for day in (1, 2, 3)]
 HUB = "100000000000"

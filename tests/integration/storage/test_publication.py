@@ -15,15 +15,9 @@ import pytest
 
 import ecr_audit
 from ecr_audit.lake.s3 import S3
-from ecr_audit.publish.store import (
-    DATABASE,
-    PublicationError,
-    Published,
-    S3PublicationStore,
-    newest,
-    publication_store,
-    version_of,
-)
+from ecr_audit.publish.publication import DATABASE, PublicationError, Published, version_of
+from ecr_audit.publish.s3_store import S3PublicationStore
+from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings, load_settings
 from support import light_install
 
@@ -180,7 +174,7 @@ def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monk
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
     assert steps.announce() == "nothing to compare with, this is the first"
-    command = [sys.executable, "-m", "ecr_audit.publish.store"]
+    command = [sys.executable, "-m", "ecr_audit.publish.newest"]
     plugins = Path(ecr_audit.__file__).parents[1]
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
     with duckdb.connect(told.stdout.strip(), read_only=True) as database:

@@ -17,8 +17,9 @@ import pytest
 from ecr_audit import checks, warehouse
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES, LakeTable
-from ecr_audit.publish.build import TABLES, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.tables import TABLES
 
 DAYS = [date(2026, 11, day) for day in range(1, 5)]
 FIRST, POISONED, NEXT, LAST = DAYS

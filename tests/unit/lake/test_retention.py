@@ -16,7 +16,8 @@ from ecr_audit.lake import retention
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.lake.storage import LakeError
-from ecr_audit.publish.build import PublishError, publish
+from ecr_audit.publish.build import publish
+from ecr_audit.publish.publication import PublishError
 
 TODAY = date(2026, 3, 10)
 # Under 30 days the cutoff is 2026-02-08, in the middle of a month.

@@ -11,10 +11,12 @@ import duckdb
 import pytest
 
 from ecr_audit.lake.schemas import STAGES
-from ecr_audit.publish.build import LAKE_VIEWS, TABLES, VIEWS, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import Column, columns_of, load_dictionary, to_markdown
+from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
-from ecr_audit.publish.store import DATABASE
+from ecr_audit.publish.publication import DATABASE
+from ecr_audit.publish.tables import TABLES, VIEWS
 
 PAGE = Path(__file__).parents[3] / "docs" / "data-dictionary.md"
 

@@ -17,13 +17,13 @@ from rich.console import Console
 import ecr_audit
 from ecr_audit.alerts.night import night_messages
 from ecr_audit.compliance import steps
-from ecr_audit.publish import store as publication
-from ecr_audit.publish.build import TABLES
+from ecr_audit.publish import newest
 from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.published_file import PublishedFileError, open_published
-from ecr_audit.publish.store import PublicationStore
 from ecr_audit.publish.summary import print_summary
+from ecr_audit.publish.tables import TABLES
 from ecr_audit.settings import load_settings
 from ecr_audit.web.published import NewestPublication, Unreadable
 
@@ -115,7 +115,7 @@ def test_a_view_of_published_tables_is_fine(database: Path) -> None:
 
 def test_the_shell_is_not_given_a_hostile_file(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hostile(database, FOREIGN["view 'findings'"])
-    assert publication.main() == 1
+    assert newest.main() == 1
     assert capsys.readouterr().out == ""
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_audit.publish.store import DATABASE, PublicationError, PublicationStore, Published, newest, version_of
+from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import DATABASE, PublicationError, Published, version_of
+from ecr_audit.publish.store import newest
 from ecr_audit.settings import Settings
 
 DAY = date(2026, 11, 1)

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from ecr_audit.catalog import waivers
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.changes import POLICY
 from ecr_audit.publish.store import publication_store
-from ecr_audit.publish.summary import POLICY, print_summary
+from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.store import PublicationStore
+from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
 

@@ -15,7 +15,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publish.store import PublicationStore, Published
+from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import Published
 from ecr_audit.web import published as published_module
 from ecr_audit.web import spool as spool_module
 from ecr_audit.web.api import ndjson

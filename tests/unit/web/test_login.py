@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from ecr_audit.publish.store import PublicationStore
+from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
 
 

@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publish.store import PublicationStore, Published, version_of
+from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import Published, version_of
 from ecr_audit.settings import SettingsError
 from ecr_audit.web.app import create_app
 from ecr_audit.web.published import NewestPublication, NothingPublished

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from rich.console import Console
 
 from ecr_audit.alerts.night import night_messages
-from ecr_audit.publish.store import DATABASE
+from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
 from ecr_audit.text import percent

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from ecr_audit.publish.csv_files import write_csv
-from ecr_audit.publish.workbook import MAX_ROWS, Excerpt, write_workbook
-from ecr_audit.publish.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, Sheet
+from ecr_audit.publish.workbook import write_workbook
+from ecr_audit.publish.workbook_cover import Excerpt
+from ecr_audit.publish.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, MAX_ROWS, Sheet
 from ecr_audit.web.findings_query import ALL_POLICIES, DEFAULT_SORT, FindingsFilter, FindingsQuery
 from ecr_audit.web.page import DownloadDep, Page, PageDep
 from ecr_audit.web.paging import paging

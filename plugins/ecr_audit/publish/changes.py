@@ -1,0 +1,40 @@
+"""What changed between the two newest snapshots, in words: for the terminal and the log."""
+
+from __future__ import annotations
+
+import duckdb
+
+from ecr_audit.publish.unread_values import nothing_changed, unread_sentences
+
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+
+# How a list of changes is headed, in the order in which people care.
+CHANGE_WORDS = {
+    "new": "new findings",
+    "reopened": "reopened",
+    "fixed": "fixed",
+    "appeared": "new repositories that comply",
+    "disappeared": "gone",
+    "lost_sight": "lost from sight",
+    "seen_again": "seen again",
+    "moved": "moved to another unit",
+}
+
+
+def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
+    """How many repositories changed, by kind of change, between the two newest snapshots."""
+    sql = """
+        SELECT change, count(*)
+        FROM changes
+        WHERE policy_id = $policy_id
+            AND snapshot_date = (SELECT snapshot_date FROM publication)
+        GROUP BY change
+    """
+    counts = dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
+    if counts:
+        return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
+    [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [POLICY]).fetchall()
+    if nights < 2:
+        return "nothing to compare with, this is the first"
+    [(coverage,)] = published.execute("SELECT coverage_percent FROM publication").fetchall()
+    return nothing_changed(coverage, unread_sentences(published))

@@ -1,0 +1,123 @@
+"""Publications in a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+
+from ecr_audit.lake.storage import locked
+from ecr_audit.publish.publication import (
+    BUILDING,
+    DATABASE,
+    LATEST,
+    PUBLISH_AGAIN,
+    DamagedLatestError,
+    Latest,
+    PublicationError,
+    Published,
+    parse_latest,
+    previous_version,
+)
+from ecr_audit.untrusted_files import is_inside, read_bytes
+
+LOCK = ".lock"
+
+
+class PublicationStore:
+    """The publications in a folder of this machine. `setting` is the one that names it, for errors to say."""
+
+    def __init__(self, folder: Path, setting: str = "ECR_AUDIT_DATA") -> None:
+        self._folder = folder
+        self._setting = setting
+        self._versions = folder / "versions"
+
+    def newest(self) -> Published:
+        """See `newest`."""
+        if (latest := self.latest()) is None:
+            raise FileNotFoundError(
+                f"{self._setting}: '{self._folder / DATABASE}' is not there. "
+                "Run make audit, or name the audit's folder."
+            )
+        published = Published(latest.version, latest.snapshot_date, self._versions / latest.version)
+        if not is_inside(published.database, self._folder):
+            raise PublicationError(
+                f"{self._setting}: '{published.database}' is a link to a file elsewhere. {PUBLISH_AGAIN}"
+            )
+        return published
+
+    @property
+    def address(self) -> str:
+        """Where people find the newest database."""
+        return str(self._folder / DATABASE)
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """A folder to build a publication in. One publisher at a time.
+
+        What killed runs left is removed: with the lock held, no other run can be building.
+        """
+        with ExitStack() as held:
+            try:
+                self._versions.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self._folder / LOCK))
+            except OSError as fault:
+                raise PublicationError(f"{self._setting}: '{self._folder}' cannot be written ({fault})") from fault
+            for leftover in self._folder.glob(f"{BUILDING}*"):
+                is_folder = leftover.is_dir() and not leftover.is_symlink()
+                shutil.rmtree(leftover) if is_folder else leftover.unlink()
+            aside = Path(tempfile.mkdtemp(prefix=BUILDING, dir=self._folder))
+            try:
+                yield aside
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+
+    def add(self, built: Path, version: str, snapshot_date: date) -> Published:
+        """Make what was built the newest publication. Call it while `building`.
+
+        All others are removed but the one before, which a reader may be about to open.
+        """
+        for file in built.iterdir():
+            with file.open("rb+") as content:
+                os.fsync(content.fileno())  # content before name: a power cut must not leave an empty file
+        published = Published(version, snapshot_date, self._versions / version)
+        # The folder that is built in is for its owner alone; what is published is for whoever may enter above it.
+        built.chmod(0o755)
+        built.replace(published.folder)
+        for file in sorted(published.folder.iterdir(), key=lambda file: file.name == DATABASE):
+            self._replace(file, self._folder / file.name)
+        before = self._versions / previous_version(self.latest, version)
+        latest = self._folder / f"{BUILDING}{LATEST}"
+        latest.write_text(published.as_latest(), encoding="utf-8")
+        latest.replace(self._folder / LATEST)
+        for file in before.glob("*"):
+            if not (published.folder / file.name).exists():
+                (self._folder / file.name).unlink(missing_ok=True)  # published no more: it would show an old day
+        for old in self._versions.iterdir():
+            if old not in (published.folder, before):
+                # Of what is not a version, nothing is expected, and it must not make a publication fail.
+                shutil.rmtree(old, ignore_errors=True)
+        return published
+
+    def latest(self) -> Latest | None:
+        """The newest version as `latest.json` names it, without reading any of its files; None without one."""
+        address = f"{self._setting}: '{self._folder / LATEST}'"
+        try:
+            return parse_latest(read_bytes(self._folder / LATEST), address)
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            raise DamagedLatestError(f"{address} cannot be read ({fault.strerror}). {PUBLISH_AGAIN}") from fault
+
+    def _replace(self, file: Path, target: Path) -> None:
+        aside = self._folder / f"{BUILDING}{file.name}"
+        aside.unlink(missing_ok=True)
+        try:
+            os.link(file, aside)
+        except OSError:  # a file system without links
+            shutil.copyfile(file, aside)
+        aside.replace(target)

@@ -1,0 +1,97 @@
+"""A publication: its version, the local folder of its database, and `latest.json`, which names the newest."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from ecr_audit.errors import FinalError
+from ecr_audit.untrusted_files import parse_json
+
+log = logging.getLogger(__name__)
+
+DATABASE = "compliance.duckdb"
+LATEST = "latest.json"
+
+# Versions begin with their time, so that they sort by it, and their age shows.
+TIME_FORMAT = "%Y%m%dT%H%M%S%f"
+VERSION = r"^[0-9]{8}T[0-9]{12}-[0-9a-f]{12}$"  # as `version_of` makes them
+
+# A folder of this name is being built in.
+BUILDING = ".publishing-"
+
+PUBLISH_AGAIN = "Run ecr_compliance again, which replaces it."
+
+
+class PublishError(FinalError):
+    """The lake cannot be published as it is, or what was built from it does not hold what it should."""
+
+
+class PublicationError(FinalError):
+    """The place for publications cannot be written, or read."""
+
+
+class DamagedLatestError(PublicationError):
+    """latest.json does not name a version. The next publication replaces it."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The content of latest.json. The version becomes part of a path, so that nothing else may be in it."""
+
+    version: Annotated[str, Field(pattern=VERSION)]
+    snapshot_date: date
+
+
+_LATEST = TypeAdapter(Latest)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A publication: its version (unique, sorted by time), its snapshot, and the local folder of its database.
+
+    In a folder, all other files are there as well; on S3 they stay there, and the local folder is a cache.
+    """
+
+    version: str
+    snapshot_date: date
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file. No other publication ever has this path."""
+        return self.folder / DATABASE
+
+    def as_latest(self) -> str:
+        """The content of latest.json that names this publication."""
+        return json.dumps({"version": self.version, "snapshot_date": self.snapshot_date.isoformat()})
+
+
+def version_of(published_at: datetime, commit_id: str) -> str:
+    """The version of what is published at a time (UTC), of a compliance commit."""
+    return f"{published_at:{TIME_FORMAT}}-{commit_id}"
+
+
+def parse_latest(content: bytes, address: str) -> Latest:
+    """What latest.json names. `address` is where it was read. Raises DamagedLatestError when it names no version."""
+    try:
+        return parse_json(content, _LATEST)
+    except ValueError as fault:
+        raise DamagedLatestError(f"{address} does not name a version ({fault}). {PUBLISH_AGAIN}") from fault
+
+
+def previous_version(latest: Callable[[], Latest | None], version: str) -> str:
+    """The version that is the newest until now; without one that can be read, the given one, which is next."""
+    try:
+        previous = latest()
+    except DamagedLatestError as fault:
+        log.warning("%s", fault)
+        return version
+    return previous.version if previous else version

@@ -1,0 +1,118 @@
+"""Publications on S3, and the local cache of those that are read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from ecr_audit.lake.s3 import S3, S3Error
+from ecr_audit.lake.storage import locked
+from ecr_audit.publish.publication import (
+    BUILDING,
+    DATABASE,
+    LATEST,
+    TIME_FORMAT,
+    VERSION,
+    Latest,
+    PublicationError,
+    Published,
+    parse_latest,
+    previous_version,
+)
+from ecr_audit.untrusted_files import MOST_BYTES
+
+_LOCK = ".lock"
+
+# Where nothing shows whether somebody is reading or writing a version, it is kept at least so long.
+_GRACE = timedelta(days=1)
+
+
+class S3PublicationStore:
+    """The publications at a place on S3. What is read of them is kept in a local cache, a folder a version.
+
+    There is no lock: one publisher at a time is the DAG's `max_active_runs=1`. Nothing but the removal of old versions
+    looks at a listing, which may be late: what it does not show is removed by a later publication.
+    """
+
+    def __init__(self, place: S3, cache: Path) -> None:
+        self._place = place
+        self._cache = cache
+
+    @property
+    def address(self) -> str:
+        """Where people find which database is the newest."""
+        return f"{self._place.url}/{LATEST}"
+
+    def newest(self) -> Published:
+        """See `newest`."""
+        if (latest := self.latest()) is None:
+            raise FileNotFoundError(
+                f"ECR_AUDIT_PUBLISH: '{self.address}' is not there. Run the audit, or name the place it publishes to."
+            )
+        published = Published(latest.version, latest.snapshot_date, self._cache / latest.version)
+        if not published.database.exists():
+            self._cache.mkdir(parents=True, exist_ok=True)
+            # One downloads it, for all threads and processes of this machine.
+            with locked(self._cache / _LOCK):
+                if not published.database.exists():
+                    self._keep(published)
+        return published
+
+    @contextmanager
+    def building(self) -> Iterator[Path]:
+        """A local folder to build a publication in."""
+        with tempfile.TemporaryDirectory(prefix=BUILDING) as folder:
+            yield Path(folder)
+
+    def add(self, built: Path, version: str, snapshot_date: date) -> Published:
+        """Make what was built the newest publication; old ones are removed."""
+        published = Published(version, snapshot_date, self._cache / version)
+        try:
+            previous = previous_version(self.latest, version)
+            for file in sorted(built.iterdir()):
+                self._place.put(file, f"versions/{version}/{file.name}")
+            latest = built / LATEST
+            latest.write_text(published.as_latest(), encoding="utf-8")
+            self._place.put(latest, LATEST)
+            self._remove_old({version, previous})
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
+        self._keep(published, built / DATABASE)
+        return published
+
+    def latest(self) -> Latest | None:
+        """The newest version as `latest.json` names it, without reading any of its files; None without one."""
+        try:
+            found = self._place.get(LATEST, MOST_BYTES + 1)
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self.address}' cannot be read ({fault})") from fault
+        return None if found is None else parse_latest(found, f"ECR_AUDIT_PUBLISH: '{self.address}'")
+
+    def _remove_old(self, kept: set[str]) -> None:
+        before = f"{datetime.now(UTC) - _GRACE:{TIME_FORMAT}}"
+        names = [(name.split("/")[1], name) for name in self._place.names("versions/")]
+        versions = {version for version, _ in names if re.match(VERSION, version) and version < before} - kept
+        self._place.delete([name for version, name in names if version in versions])
+
+    def _keep(self, published: Published, database: Path | None = None) -> None:
+        """Put the database of a version into the cache, a copy of the one that is given; and forget older ones."""
+        # Within the version's folder, so that what a killed process leaves goes with it; two may do the same at once.
+        aside = published.folder / f".{uuid.uuid4().hex}"
+        published.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if database:
+                shutil.copyfile(database, aside)
+            else:
+                self._place.download(f"versions/{published.version}/{DATABASE}", aside)
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
+        aside.replace(published.database)
+        others = sorted(folder for folder in self._cache.iterdir() if folder.is_dir() and folder != published.folder)
+        for old in others[:-1]:
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,42 @@
+"""The published tables and views, and the SQL that each is made of."""
+
+from __future__ import annotations
+
+# The published tables, and the SQL that each is made of: a file of sql/, or a table of the session as it is. In this
+# order: one may read those before it, as `published.<table>`.
+TABLES = {
+    "repositories": "marts/repositories",
+    "accounts": "FROM lake.accounts",
+    "account_history": "marts/account_history",
+    "scan_targets": "FROM lake.scan_targets",
+    "policy_output": "FROM lake.policy_output",
+    "policy_run": "FROM lake.policy_run_history",
+    "nights": "marts/nights",
+    "policies": "FROM catalog.policies",
+    "frameworks": "FROM catalog.frameworks",
+    "sections": "FROM catalog.sections",
+    "section_policies": "FROM catalog.section_policies",
+    "section_compliance": "marts/section_compliance_history",
+    "findings": "marts/findings",
+    "findings_history": "marts/findings_history",
+    "changes": "FROM lake.changes_history",
+    "coverage": "FROM lake.coverage",
+    "compliance_daily": "marts/compliance_daily",
+    "ou_ancestors": "marts/ou_ancestors",
+    "account_compliance": "marts/account_compliance",
+    "ou_compliance": "marts/ou_compliance",
+    "owner_compliance": "marts/owner_compliance",
+    "region_compliance": "marts/region_compliance",
+    "time_to_fix": "marts/time_to_fix",
+    "findings_survival": "marts/findings_survival",
+    "policy_disagreements": "marts/policy_disagreements",
+    "unread_values": "marts/unread_values",
+    "waivers": "FROM lake.waivers",
+    "publication": "marts/publication",
+}
+
+# Views of published tables, which are in the databases and in no file beside them: the same rows once more.
+VIEWS = {"open_findings": "marts/open_findings"}
+
+# Too long for a spreadsheet, and with nothing in them to act on that `findings` has not.
+WITHOUT_CSV = ("repositories", "policy_output")

@@ -1,0 +1,121 @@
+"""Cells of a workbook: their formats and widths, and how a value of each type is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import xlsxwriter
+
+# Excel's limit of a cell (Microsoft, "Excel specifications and limits").
+MAX_CHARACTERS = 32_767
+
+_TOP_LEFT = {"align": "left", "valign": "top"}
+
+# Widths in characters; of columns not named here, that of their name. What is wider goes on below itself on paper.
+_WIDTHS = {
+    "account_id": 14,
+    "account_name": 24,
+    "age_days": 9,
+    "approved_by": 22,
+    "created": 11,
+    "current_state_message": 60,
+    "days_left": 9,
+    "exclusion_filters": 16,
+    "expires": 11,
+    "first_day_not_seen": 18,
+    "framework_name": 28,
+    "incompliant_start_date": 22,
+    "internal_rules": 13,
+    "matched_findings": 17,
+    "observed": 10,
+    "ou_path": 26,
+    "overwritable_tags": 17,
+    "owner": 18,
+    "policies": 9,
+    "policy": 22,
+    "reason": 40,
+    "region": 15,
+    "remediation_command": 80,
+    "repositories_observed": 21,
+    "repositories_unseen": 19,
+    "repository": 40,
+    "repository_arn": 46,
+    "repository_name": 40,
+    "section_title": 44,
+    "started_known": 14,
+    "state": 12,
+    "status": 15,
+    "sub_sections": 12,
+    "waived": 8,
+}
+_LEAST_WIDTH = 10
+
+# Points of a line of text, and how many such lines a header has.
+LINE_HEIGHT, HEADER_LINES = 15, 2
+
+
+class Cells:
+    """Writes the cells of a workbook; `title`, `cut`, `header`, `text` and `line` are formats of texts."""
+
+    def __init__(self, book: xlsxwriter.Workbook) -> None:
+        self.title = book.add_format({"bold": True, "font_size": 16})
+        self.cut = book.add_format({"bold": True, "font_color": "#C00000"})
+        self.header = book.add_format({"bold": True, "bg_color": "#D9E1F2", "bottom": 1, "text_wrap": True})
+        # On paper a long text goes on below itself; so all cells of a row begin at its top.
+        self.text = book.add_format({"text_wrap": True, **_TOP_LEFT})
+        self.line = book.add_format(_TOP_LEFT)
+        self._day = book.add_format({"num_format": "yyyy-mm-dd", **_TOP_LEFT})
+        self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", **_TOP_LEFT})
+        # As ecr_audit.text shows them: only all is 100.0, only nothing is 0.0. The cell holds the value itself.
+        self._percent, self._nearly_all, self._nearly_nothing = (
+            book.add_format({"num_format": shown, **_TOP_LEFT}) for shown in ("0.0", '"99.9"', '"0.1"')
+        )
+
+    def write(self, page: Any, row: int, column: int, value: Any, text: Any = None) -> None:
+        """Write a value in the form of its type; `text` is the format of a text, on one line unless given."""
+        text = text or self.line
+        match value:
+            case None:
+                return
+            case str():
+                page.write_string(row, column, cell_text(value), text)
+            case bool():
+                page.write_string(row, column, "yes" if value else "no", self.line)
+            case float():
+                page.write_number(row, column, value, self._percent_format(value))
+            case int():
+                page.write_number(row, column, value, self.line)
+            case datetime():
+                # Excel knows no time zones; every time that is published is UTC.
+                page.write_datetime(row, column, value.replace(tzinfo=None), self._moment)
+            case date():
+                page.write_datetime(row, column, value, self._day)
+            case list():
+                page.write_string(row, column, cell_text(", ".join(map(str, value))), text)
+            case _:
+                raise TypeError(f"A {type(value).__name__} has no form in a workbook: {value!r}")
+
+    def _percent_format(self, value: float) -> Any:
+        if 99.9 < value < 100:
+            return self._nearly_all
+        return self._nearly_nothing if 0 < value < 0.1 else self._percent
+
+
+def column_width(name: str) -> int:
+    """The width of a column, in characters."""
+    return _WIDTHS.get(name, max(_LEAST_WIDTH, len(name) + 3))
+
+
+def cell_text(text: str) -> str:
+    """Text as a cell holds it: on one line, since a break would be drawn over the next row."""
+    if not text.isprintable():
+        text = " ".join(text.splitlines())
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+
+
+def lines_on_paper(values: Sequence[Any], widths: Sequence[int]) -> int:
+    """How many lines the longest text of a row takes in its column; not every place is one to break at."""
+    texts = ((len(value), width) for value, width in zip(values, widths, strict=False) if isinstance(value, str))
+    return max((-(-length * 5 // (4 * width)) if length > width else 1 for length, width in texts), default=1)

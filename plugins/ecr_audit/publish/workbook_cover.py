@@ -1,0 +1,155 @@
+"""The cover of the workbook: what it was made of, how much was seen, the compliance of each policy, the definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecr_audit.inventory.missing import Missing
+from ecr_audit.publish.unread_values import unread_sentences
+from ecr_audit.publish.workbook_cells import Cells
+from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
+
+DEFINITIONS = {
+    "Coverage": "Account-regions read / all that could be: without disabled regions and inactive accounts",
+    "INCOMPLIANT": "Fails the policy; it stays a finding while it cannot be seen, until a night shows it fixed or gone",
+    "COMPLIANT": "Passes the policy",
+    "UNDETERMINED": "Not seen in this night, or of a value that the policy does not know: counted neither way",
+    "INAPPLICABLE": "Its account is not active or has left the organization, or a condition of the policy says so:"
+    " counted neither way",
+    "DISAPPEARED": "Gone: its account and region were read, and it is not there; reported once",
+    "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
+    "With waivers, %": "Compliant / (compliant + incompliant - waived): an accepted risk leaves the count",
+    "observed: no": "Its account and region were not read in this night: the row is what was last known",
+    "started_known: no": "There when the audit first looked: it is at least as old as age_days",
+    "Waiver: active": "In force",
+    "Waiver: expires_soon": "In force, for 30 days at most",
+    "Waiver: unmatched": "In force, with no finding in its scope",
+    "Waiver: expired": "No longer counts; matched_findings are those that it left uncovered",
+}
+
+_SEEN = """
+    SELECT
+        (SELECT count(*) FROM accounts) AS accounts,
+        (SELECT count(*) FROM accounts WHERE state = 'ACTIVE') AS active,
+        (SELECT count(*) FROM repositories) AS repositories,
+        (SELECT count(*) FROM repositories WHERE NOT observed) AS unseen,
+        (SELECT count(*) FROM nights WHERE missed) AS nights_missed
+"""
+
+_COMPLIANCE = """
+    SELECT
+        split_part(policy_id, '/', -1) AS "Policy",
+        compliance_percent AS "Compliance, %",
+        compliance_percent_with_waivers AS "With waivers, %",
+        compliant AS "Compliant",
+        incompliant AS "Incompliant",
+        waived AS "Waived",
+        undetermined AS "Undetermined",
+        (SELECT count(*) FROM section_policies AS s WHERE s.policy_id = c.policy_id) AS "Framework sections"
+    FROM compliance_daily AS c
+    WHERE scope_type = 'organization'
+        AND snapshot_date = (SELECT snapshot_date FROM publication)
+    ORDER BY 8 DESC, 1
+"""
+
+# A finding that is UNDETERMINED in this night was INCOMPLIANT when it could last be judged.
+_BY_POLICY = """
+    SELECT policy, count(*) AS findings, count(*) FILTER (status = 'INCOMPLIANT') AS incompliant
+    FROM ({findings})
+    GROUP BY policy
+    ORDER BY policy
+"""
+
+_POLICIES = """
+    SELECT
+        policy_id AS "Policy",
+        (SELECT policy_hashes[policies.policy_id] FROM publication) AS "Version (SHA-256)"
+    FROM policies
+    ORDER BY policy_id
+"""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What a workbook of some findings is a part of: the filter in words, and how much it leaves of what.
+
+    `findings` of `all_findings` under the policy; `coverage_percent` of the accounts and regions that the filter is
+    limited to, None where nothing was to be seen.
+    """
+
+    filters: Mapping[str, str]
+    findings: int
+    all_findings: int
+    coverage_percent: float | None
+
+
+class Cover:
+    """Fills the first page of a workbook."""
+
+    def __init__(self, published: PublishedRows, cells: Cells) -> None:
+        self._published = published
+        self._cells = cells
+
+    def write(self, page: Any, sheets: Sequence[Sheet], excerpt: Excerpt | None) -> None:
+        """Fill a page of the workbook."""
+        page.set_column(0, 0, 62)
+        page.set_column(1, 7, 20)
+        title = "audit evidence" if excerpt is None else "an excerpt of the findings"
+        page.write_string(0, 0, f"ECR image-tag mutability: {title}", self._cells.title)
+        row = self._pairs(page, 2, self._made_of(sheets))
+        if excerpt:
+            row = self._pairs(page, row + 1, _told(excerpt))
+        row = self._table(page, row + 1, self._published.rows(_COMPLIANCE))
+        row = self._table(page, row + 1, self._published.rows(_POLICIES))
+        self._pairs(page, row + 1, DEFINITIONS.items())
+
+    def _made_of(self, sheets: Sequence[Sheet]) -> Iterator[tuple[str, Any]]:
+        publication = self._published.publication
+        [seen] = self._published.rows(_SEEN)
+        yield "Organization", publication["organization_id"]
+        yield "Snapshot (UTC date)", publication["snapshot_date"]
+        yield "Published (UTC)", publication["published_at"]
+        yield "Accounts", f"{seen['accounts']:,}, {seen['active']:,} of them active"
+        yield "Repositories", f"{seen['repositories']:,}, {seen['unseen']:,} of them not seen in this night"
+        yield "Coverage of the organization, % of account-regions read", publication["coverage_percent"]
+        missing = Missing(publication["missing_accounts"] or (), publication["missing_regions"] or ())
+        for sentence in missing.sentences():
+            yield "Named in the settings, and not there", sentence
+        for sentence in unread_sentences(self._published.database):
+            yield "Last known, as it could not be read", sentence
+        yield "Nights missed before this one", seen["nights_missed"]
+        yield "Repositories judged on (commit)", publication["inventory_commit"]
+        yield "Verdicts (commit)", publication["compliance_commit"]
+        yield "Program version", publication["program_version"]
+        for sheet in sheets:
+            yield f"Rows in {sheet.name}", sheet.rows_in_words(self._published.count(sheet))
+            if sheet.table == "findings":
+                for row in self._published.rows(_BY_POLICY.format(findings=sheet.query), sheet.parameters):
+                    told = f"{row['findings']:,}, {row['incompliant']:,} of them INCOMPLIANT, the others UNDETERMINED"
+                    yield f"Findings under {row['policy']}", told
+
+    def _table(self, page: Any, row: int, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write rows under a header of their columns; returns the row after the last."""
+        for index, name in enumerate(rows[0] if rows else ()):
+            page.write_string(row, index, name, self._cells.header)
+        for each in rows:
+            row += 1
+            for index, value in enumerate(each.values()):
+                self._cells.write(page, row, index, value)
+        return row + 1
+
+    def _pairs(self, page: Any, row: int, pairs: Iterable[tuple[str, Any]]) -> int:
+        for name, value in pairs:
+            page.write_string(row, 0, name)
+            self._cells.write(page, row, 1, value)
+            row += 1
+        return row
+
+
+def _told(excerpt: Excerpt) -> Iterator[tuple[str, Any]]:
+    yield "This is a part of the findings", f"{excerpt.findings:,} of {excerpt.all_findings:,} under the policy"
+    for name, value in excerpt.filters.items():
+        yield f"Filter: {name}", value
+    yield "Coverage of the accounts and regions in this part, %", excerpt.coverage_percent

@@ -1,0 +1,87 @@
+"""Answers that are not rows of one table: a page of a list, a repository in full, the overview, a problem."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ecr_audit.web.api.records.compliance import DailyCompliance
+from ecr_audit.web.api.records.inventory import Repository
+from ecr_audit.web.api.records.record import NightsMissed, Record
+
+Item = TypeVar("Item", bound=Record)
+
+
+class Verdict(BaseModel):
+    """A policy's verdict on a repository."""
+
+    policy_id: str
+    status: str
+    status_date: date
+    incompliant_start_date: date | None
+    incompliant_end_date: date | None
+    current_state_message: str | None
+    remediation_message: str | None
+    remediation_command: str | None
+    observed: bool
+    waiver_id: str | None
+
+
+class Event(BaseModel):
+    """Something that was found to be different on a night; `found` and `ended` of what has no change that says so."""
+
+    policy_id: str
+    snapshot_date: date
+    change: str
+    previous_status: str | None
+    status: str
+    current_state_message: str | None
+
+
+class RepositoryDetails(BaseModel):
+    """A repository, the verdicts on it, and its history; of one that is gone, only its history is left."""
+
+    repository: Repository | None
+    verdicts: list[Verdict]
+    history: list[Event]
+    console: str | None = Field(description="Its page in the AWS console; null where that has no known address.")
+
+
+class Overview(BaseModel):
+    """How the organization stands."""
+
+    snapshot_date: date
+    nights_missed: NightsMissed
+    policy_id: str
+    tonight: DailyCompliance | None
+    changes: dict[str, int] = Field(description="By kind of change: repositories whose verdict changed so tonight.")
+    outcomes: dict[str, int] = Field(description="By outcome: account-regions the reading of which ended so.")
+    accounts: int
+    accounts_not_wholly_seen: int
+    repositories_observed: int
+    repositories_unseen: int
+
+
+class Part(BaseModel, Generic[Item]):
+    """A page of a list."""
+
+    # Of a generic model the document does not take over the docstring.
+    model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
+
+    snapshot_date: date = Field(description="The night that this is of. When it changes between pages, begin again.")
+    version: str = Field(description="The publication that was read; each night has a new one, sometimes several.")
+    count: int = Field(description="How many there are on all pages.")
+    page: int
+    pages: int
+    next: str | None = Field(description="Address of the next page; null on the last.")
+    items: list[Item]
+
+
+class Problem(BaseModel):
+    """Why there is no answer (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str = Field(description="Of a parameter that is not understood: its name, its value, and what is valid.")

@@ -1,0 +1,114 @@
+"""Records of what was read: the publication, its nights, repositories and coverage."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import BaseModel
+
+from ecr_audit.web.api.records.record import NightsMissed, Record, Utc
+
+
+class PublicationRecord(Record):
+    table = "publication"
+    organization_id: str | None
+    snapshot_date: date
+    published_at: Utc
+    inventory_commit: str
+    inventory_run_id: str | None
+    compliance_commit: str
+    program_version: str
+    lake_schema_version: int
+    duckdb_version: str
+    coverage_percent: float | None
+    missing_accounts: list[str] | None
+    missing_regions: list[str] | None
+    policy_hashes: dict[str, str]
+
+
+class CurrentPublication(PublicationRecord):
+    """The publication as it is at the time of the request."""
+
+    nights_missed: NightsMissed
+
+
+class ExclusionFilter(BaseModel):
+    """Tags that are exempt from the repository's setting, as AWS gives them."""
+
+    filter_type: str | None
+    filter: str | None
+
+
+class Repository(Record):
+    table = "repositories"
+    snapshot_date: date
+    account_id: str
+    account_name: str | None
+    ou_path: str | None
+    region: str
+    repository_name: str
+    repository_arn: str
+    repository_uri: str | None
+    created_at: Utc | None
+    image_tag_mutability: str
+    image_tag_mutability_raw: str | None
+    image_tag_mutability_exclusion_filters: list[ExclusionFilter] | None
+    exclusion_filters: list[str]
+    overwritable_tags: str
+    scan_on_push: bool | None
+    encryption_type: str | None
+    kms_key: str | None
+    tags: dict[str, str | None] | None
+    tags_read_at: Utc | None
+    owner: str
+    collected_at: Utc | None
+    observed: bool
+    owner_source: str
+
+
+class Coverage(Record):
+    table = "coverage"
+    account_id: str
+    account_name: str | None
+    state: str | None
+    ou_id: str | None
+    ou_path: str | None
+    targets: int
+    collected: int
+    assume_role_denied: int
+    access_denied: int
+    region_disabled: int
+    account_inactive: int
+    throttled: int
+    failed: int
+    repositories_observed: int
+    repositories_unseen: int
+    coverage_percent: float | None
+    first_day_not_seen: date | None
+    snapshot_date: date
+
+
+class Target(Record):
+    table = "scan_targets"
+    account_id: str
+    region: str
+    outcome: str
+    error_code: str | None
+    error_message: str | None
+    repository_count: int | None
+    api_calls: int | None
+    retries: int | None
+    throttles: int | None
+    started_at: Utc | None
+    duration_ms: int | None
+    snapshot_date: date
+
+
+class Night(Record):
+    table = "nights"
+    snapshot_date: date
+    missed: bool
+    run_time: Utc | None
+    coverage_percent: float | None
+    policy_hashes: dict[str, str] | None
+    policies_changed: list[str] | None

@@ -1,0 +1,45 @@
+"""The base of all records: a row of a published table, whose fields mean what the data dictionary says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ecr_audit.publish.dictionary import Dictionary, load_dictionary
+from ecr_audit.publish.tables import TABLES
+
+
+@cache
+def _dictionary() -> Dictionary:
+    return load_dictionary(TABLES)
+
+
+def _describe(schema: dict[str, Any], model: type[Record]) -> None:
+    """Put the dictionary's words into the OpenAPI document."""
+    schema["description"] = f"{_dictionary().tables[model.table].row.removesuffix('.')}."
+    for name, field in schema["properties"].items():
+        if "description" not in field:
+            field["description"] = str(_dictionary().column(model.table, name))
+
+
+def _in_utc(value: Any) -> Any:
+    """Published times are UTC; DuckDB hands them over without saying so."""
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+Utc = Annotated[datetime, BeforeValidator(_in_utc)]
+
+
+NightsMissed = Annotated[
+    int, Field(description="Snapshots that are due by now and not published: unless it is 0, an old night is shown.")
+]
+
+
+class Record(BaseModel):
+    """A row of a published table, with all of its columns."""
+
+    model_config = ConfigDict(json_schema_extra=_describe)
+    table: ClassVar[str]
