@@ -191,7 +191,7 @@ def test_check_finds_damage(sound: Warehouse, check: str, table: str, damaged: s
     try:
         found = run_checks(sound)
     except CheckError as error:
-        found = list(error.findings)
+        found = list(error.violations)
     assert f"sql/checks/{check}.sql" in [finding.check for finding in found]
 
 

@@ -43,7 +43,7 @@ def priorities(dispatcher, durations, *, entered):
     if entered:
         account._entered(Entry(identity=None, enabled_regions=None), Effort())
     else:
-        account.start(SimpleNamespace(account_id=HUB), clients=None)
+        account.start(SimpleNamespace(account_id=HUB), connections=None)
     result = list(dispatcher.priorities)
     dispatcher.priorities.clear()
     return result
