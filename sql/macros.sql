@@ -1,4 +1,5 @@
--- Expressions that several files of sql/ share. Each session has them (see warehouse.py).
+-- Expressions that several files of sql/ share, for the sessions that evaluate and publish (plugins/ecr_audit/warehouse.py).
+-- They have those of published_macros.sql, too.
 
 -- tagged_owner: the owner that a repository's tags name; NULL when they name none, or were not collected.
 -- variable: owner_tags (VARCHAR[]), the keys of the tags that name an owner, best first. Keys are matched without regard
@@ -30,11 +31,6 @@ CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
 CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
     observed AND starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at;
 
--- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
-CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
-    status = 'INCOMPLIANT'
-    OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);
-
 -- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
 -- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(
@@ -42,10 +38,17 @@ CREATE MACRO units_of(ou_path) AS list_transform(
     lambda depth: array_to_string(string_split(ou_path, '/')[1:depth], '/')
 );
 
--- coverage_percent: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE); NULL where nothing was to be seen.
-CREATE MACRO coverage_percent(outcome) AS
-    100.0 * count(*) FILTER (WHERE outcome = 'COLLECTED')
-    / nullif(count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0);
+-- The engine's own conditions, which no policy may use. plugins/ecr_audit/vocabulary.py has them in words; a test compares.
+CREATE MACRO condition_gone() AS 99;
+CREATE MACRO condition_account_inactive() AS 399;
+CREATE MACRO condition_not_seen() AS 599;
 
--- compliance_percent: of what was judged, how much complies; NULL where nothing was ("no data").
-CREATE MACRO compliance_percent(compliant, incompliant) AS 100.0 * compliant / nullif(compliant + incompliant, 0);
+-- status_of_engine: the status that a condition of the engine's decides; NULL for a condition of a policy's.
+CREATE MACRO status_of_engine(condition_index) AS CASE condition_index
+    WHEN condition_gone() THEN 'DISAPPEARED'
+    WHEN condition_account_inactive() THEN 'INAPPLICABLE'
+    WHEN condition_not_seen() THEN 'UNDETERMINED'
+END;
+
+-- is_status: whether a word is one of the five statuses of a verdict.
+CREATE MACRO is_status(word) AS word IN ('COMPLIANT', 'INCOMPLIANT', 'UNDETERMINED', 'INAPPLICABLE', 'DISAPPEARED');

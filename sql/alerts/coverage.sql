@@ -20,8 +20,8 @@ SELECT
         WHERE d.snapshot_date = previous.snapshot_date
             AND d.scope_type = 'organization'
     ) AS previous_coverage_percent,
-    count(*) FILTER (WHERE t.outcome = 'COLLECTED') AS collected,
-    count(*) FILTER (WHERE t.outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')) AS countable
+    count(*) FILTER (WHERE is_collected(t.outcome)) AS collected,
+    count(*) FILTER (WHERE is_countable(t.outcome)) AS countable
 FROM publication AS p
 CROSS JOIN previous
 LEFT JOIN scan_targets AS t ON TRUE

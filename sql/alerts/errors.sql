@@ -7,7 +7,7 @@ SELECT
     max(error_message) AS error_message,
     count(*) AS targets
 FROM scan_targets
-WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+WHERE is_unread(outcome)
     AND (len($account_ids::VARCHAR[]) = 0 OR list_contains($account_ids::VARCHAR[], account_id))
 GROUP BY ALL
 ORDER BY targets DESC, outcome, error_code

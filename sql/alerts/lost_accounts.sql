@@ -24,7 +24,7 @@ reasons AS (
             list_sort(list(DISTINCT outcome || coalesce(' (' || error_code || ')', ''))), ', '
         ) AS why
     FROM scan_targets
-    WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+    WHERE is_unread(outcome)
     GROUP BY account_id
 )
 

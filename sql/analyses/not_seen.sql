@@ -1,4 +1,4 @@
--- What did the audit not see tonight, since when, and why? One row per account.
+-- What did the audit not see tonight, since when, and why? One row per account. Asked in DuckDB: is_unread is a macro.
 WITH unread AS (
     SELECT
         account_id,
@@ -6,7 +6,7 @@ WITH unread AS (
         string_agg(DISTINCT error_code, ', ' ORDER BY error_code) AS error_codes,
         string_agg(region, ', ' ORDER BY region) AS regions
     FROM scan_targets
-    WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+    WHERE is_unread(outcome)
     GROUP BY account_id
 )
 

@@ -78,9 +78,9 @@ moves AS (
 summed AS (
     SELECT
         policy_id,
-        CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN status ELSE 'no verdict' END AS verdict,
+        CASE WHEN has_verdict(status) THEN status ELSE 'no verdict' END AS verdict,
         -- Without a verdict is also what no unit is known of: the repositories of an account that has left.
-        CASE WHEN status IN ('COMPLIANT', 'INCOMPLIANT') THEN ou_id END AS ou_id,
+        CASE WHEN has_verdict(status) THEN ou_id END AS ou_id,
         sign * objects AS objects,
         sign * fingerprint AS fingerprint
     FROM moves

@@ -18,5 +18,5 @@ SELECT
     coalesce(o.repositories, 0) AS repositories
 FROM lake.scan_targets AS t
 LEFT JOIN observed AS o USING (account_id, region)
-WHERE t.outcome = 'COLLECTED'
+WHERE is_collected(t.outcome)
     AND t.repository_count IS DISTINCT FROM coalesce(o.repositories, 0)

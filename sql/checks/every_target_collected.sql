@@ -6,5 +6,5 @@ SELECT
     outcome,
     error_code
 FROM lake.scan_targets
-WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+WHERE is_unread(outcome)
 ORDER BY account_id, region

@@ -9,4 +9,4 @@ SELECT
     t.outcome
 FROM lake.repositories AS r
 LEFT JOIN lake.scan_targets AS t USING (account_id, region)
-WHERE r.observed IS DISTINCT FROM coalesce(t.outcome = 'COLLECTED', FALSE)
+WHERE r.observed IS DISTINCT FROM coalesce(is_collected(t.outcome), FALSE)

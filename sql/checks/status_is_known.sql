@@ -5,5 +5,4 @@ SELECT
     object_id,
     status
 FROM lake.policy_output
-WHERE status IS NULL
-    OR status NOT IN ('COMPLIANT', 'INCOMPLIANT', 'UNDETERMINED', 'INAPPLICABLE', 'DISAPPEARED')
+WHERE is_status(status) IS DISTINCT FROM TRUE

@@ -31,8 +31,8 @@ WITH compared AS (
             WHEN o.status = 'COMPLIANT'
                 AND p.incompliant_start_date IS NOT NULL
                 AND p.incompliant_end_date IS NULL THEN 'fixed'
-            WHEN o.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'seen_again'
-            WHEN p.status IN ('COMPLIANT', 'INCOMPLIANT') THEN 'lost_sight'
+            WHEN has_verdict(o.status) THEN 'seen_again'
+            WHEN has_verdict(p.status) THEN 'lost_sight'
         END AS change,
         p.status AS previous_status,
         o.status,

@@ -10,7 +10,7 @@ WITH ended AS (
         p.*,
         CASE
             WHEN p.was_another OR o.status = 'DISAPPEARED' THEN 'disappeared'
-            WHEN o.condition_index = 399 THEN 'account_closed'
+            WHEN o.condition_index = condition_account_inactive() THEN 'account_closed'
             ELSE 'fixed'
         END AS ended_by
     FROM staging.previous_verdicts AS p

@@ -66,13 +66,13 @@ judged AS (
         u.last_seen,
         t.error_code,
         coalesce(t.outcome, 'not scanned') AS outcome,
-        coalesce(t.outcome = 'COLLECTED', FALSE) AS observed,
+        coalesce(is_collected(t.outcome), FALSE) AS observed,
         coalesce(a.state, 'no longer in the organization') AS account_state,
         y.object_id IS NOT NULL AS is_young,
         CASE
-            WHEN a.state IS DISTINCT FROM 'ACTIVE' THEN 399
-            WHEN t.outcome IS DISTINCT FROM 'COLLECTED' THEN 599
-            WHEN o.is_gone THEN 99
+            WHEN a.state IS DISTINCT FROM 'ACTIVE' THEN condition_account_inactive()
+            WHEN is_collected(t.outcome) IS DISTINCT FROM TRUE THEN condition_not_seen()
+            WHEN o.is_gone THEN condition_gone()
         END AS engine_condition
     FROM objects AS o
     LEFT JOIN lake.accounts AS a USING (account_id)
@@ -84,16 +84,11 @@ judged AS (
 stated AS (
     SELECT
         * REPLACE (
+            coalesce(status_of_engine(engine_condition), status) AS status,
             CASE engine_condition
-                WHEN 99 THEN 'DISAPPEARED'
-                WHEN 399 THEN 'INAPPLICABLE'
-                WHEN 599 THEN 'UNDETERMINED'
-                ELSE status
-            END AS status,
-            CASE engine_condition
-                WHEN 99 THEN 'The repository is gone: its account and region were read, and it is not there.'
-                WHEN 399 THEN 'The account is ' || account_state || '.'
-                WHEN 599 THEN concat(
+                WHEN condition_gone() THEN 'The repository is gone: its account and region were read, and it is not there.'
+                WHEN condition_account_inactive() THEN 'The account is ' || account_state || '.'
+                WHEN condition_not_seen() THEN concat(
                     'Not seen: ', outcome, ' (' || error_code || ')', '.',
                     ' Last known, of ' || last_seen || ': ' || current_state_message
                 )

@@ -1,6 +1,6 @@
 -- publication: the one row that says which organization and night this file shows, and what it was made from.
 -- from: lake.scan_targets, lake.policy_run.
--- coverage_percent is the organization's: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE).
+-- coverage_percent is the organization's, see sql/published_macros.sql.
 -- missing_accounts and missing_regions are what the settings name and AWS does not have: nothing of it is in the file.
 SELECT
     $organization_id::VARCHAR AS organization_id,
@@ -12,9 +12,7 @@ SELECT
     $program_version AS program_version,
     $lake_schema_version AS lake_schema_version,
     version() AS duckdb_version,
-    100.0 * count(*) FILTER (WHERE outcome = 'COLLECTED')
-        / nullif(count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0)
-        AS coverage_percent,
+    coverage_percent(outcome) AS coverage_percent,
     $missing_accounts::VARCHAR[] AS missing_accounts,
     $missing_regions::VARCHAR[] AS missing_regions,
     (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes

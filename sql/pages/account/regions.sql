@@ -23,8 +23,8 @@ SELECT
     coalesce(compliant, 0) AS compliant,
     coalesce(incompliant, 0) AS incompliant,
     coalesce(undetermined, 0) AS undetermined,
-    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent
+    compliance_percent(compliant, incompliant) AS compliance_percent
 FROM scan_targets
 LEFT JOIN verdicts USING (region)
 WHERE account_id = $account_id
-ORDER BY outcome IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE'), region
+ORDER BY NOT is_unread(outcome), region

@@ -10,6 +10,6 @@ SELECT
 FROM scan_targets
 JOIN coverage USING (account_id)
 WHERE list_contains($account_ids, account_id)
-    AND outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+    AND is_unread(outcome)
 GROUP BY ALL
 ORDER BY outcome, account_id, error_code, error_message

@@ -1,9 +1,7 @@
 -- coverage: the one row that says how much was read of the accounts and regions that a filter is limited to; a NULL parameter
 -- matches everything.
 -- from: scan_targets, accounts.
-SELECT
-    100.0 * count(*) FILTER (WHERE outcome = 'COLLECTED')
-    / nullif(count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')), 0) AS coverage_percent
+SELECT coverage_percent(outcome) AS coverage_percent
 FROM scan_targets
 LEFT JOIN accounts USING (account_id)
 WHERE ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))

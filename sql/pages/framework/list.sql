@@ -41,7 +41,7 @@ SELECT
     coalesce(policies, 0) AS policies,
     compliant,
     incompliant,
-    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent
+    compliance_percent(compliant, incompliant) AS compliance_percent
 FROM frameworks
 LEFT JOIN counted USING (framework_id)
 LEFT JOIN judged USING (framework_id)

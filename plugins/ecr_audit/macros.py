@@ -1,0 +1,104 @@
+"""The macros of sql/: macros.sql for sessions alone, published_macros.sql for sessions and for the published file.
+
+Those that are published hold for every reader of the file, also for one with DuckDB 1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import duckdb
+
+from ecr_audit.settings import SQL_ROOT
+
+_SESSION, _PUBLISHED = "macros.sql", "published_macros.sql"
+
+_CREATE = re.compile(r"^CREATE MACRO (?P<name>\w+)\((?P<parameters>[^)]*)\) AS", re.MULTILINE)
+
+# What a session has of macros. Named in full: a file could hold a function of the same name.
+_THERE = """
+SELECT function_name, parameters, macro_definition
+FROM system.main.duckdb_functions()
+WHERE NOT internal AND function_type = 'macro'
+"""
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A macro as its file has it: what the comment says that it is, and the statement that creates it."""
+
+    name: str
+    parameters: tuple[str, ...]
+    meaning: str
+    statement: str
+
+
+def create_session_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create all macros in a session."""
+    for file in (_SESSION, _PUBLISHED):
+        connection.execute(_text(file))
+
+
+def create_published_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create those that are published, with their meanings, in the current database of a connection."""
+    for macro in published_macros():
+        connection.execute(macro.statement)
+        meaning = macro.meaning.replace("'", "''")
+        connection.execute(f"COMMENT ON MACRO {macro.name} IS '{meaning}'")
+
+
+def published_macros() -> list[Macro]:
+    """Those that are published, in the order of their file."""
+    return list(_macros(_PUBLISHED).values())
+
+
+def macro(name: str) -> Macro:
+    """The macro of a name."""
+    return (_macros(_SESSION) | _macros(_PUBLISHED))[name]
+
+
+def foreign_macros(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The names of a session's macros that are not, to the letter, those that are published."""
+    return sorted({name for name, *_ in _described(connection) - _expected()})
+
+
+@cache
+def _text(file: str) -> str:
+    return (SQL_ROOT / file).read_text(encoding="utf-8")
+
+
+@cache
+def _macros(file: str) -> dict[str, Macro]:
+    macros = {}
+    for statement in duckdb.extract_statements(_text(file)):
+        found = _CREATE.search(statement.query)
+        if found is None:
+            raise ValueError(f"sql/{file}: a statement does not begin with CREATE MACRO: {statement.query}")
+        # The last paragraph before the statement is its comment.
+        comment = statement.query[: found.start()].strip("\n").rpartition("\n\n")[2]
+        meaning = " ".join(line.removeprefix("--").strip() for line in comment.splitlines())
+        name = found["name"]
+        macros[name] = Macro(
+            name,
+            tuple(each.strip() for each in found["parameters"].split(",") if each.strip()),
+            meaning.removeprefix(f"{name}: "),
+            statement.query[found.start() :].rstrip("; \n"),
+        )
+    return macros
+
+
+@cache
+def _expected() -> frozenset[tuple[str, tuple[str, ...], str]]:
+    """What is published, as the DuckDB of this process writes it."""
+    with duckdb.connect() as connection:
+        connection.execute(_text(_PUBLISHED))
+        return _described(connection)
+
+
+def _described(connection: duckdb.DuckDBPyConnection) -> frozenset[tuple[str, tuple[str, ...], str]]:
+    return frozenset(
+        (name, tuple(parameters), definition)
+        for name, parameters, definition in connection.execute(_THERE).fetchall()
+    )

@@ -1,0 +1,89 @@
+"""What the words of the published tables are, and how people read them: statuses, conditions, changes, waivers.
+
+Pages, the terminal, alerts, the workbook and the API take them from here. What outcomes of the scan mean is in
+aws/advice.py; how numbers and dates are written, in text.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The verdict on an object. sql/macros.sql has the same five in is_status; a test compares."""
+
+    COMPLIANT = "COMPLIANT"
+    INCOMPLIANT = "INCOMPLIANT"
+    # Not seen, or of a value that the policy does not know: counted neither way.
+    UNDETERMINED = "UNDETERMINED"
+    # Not what the policy is about, or in an account that is not active.
+    INAPPLICABLE = "INAPPLICABLE"
+    # Deleted since the night before; given once, and by the engine alone.
+    DISAPPEARED = "DISAPPEARED"
+
+
+# Those that a policy may give.
+POLICY_STATUSES = (Status.COMPLIANT, Status.INCOMPLIANT, Status.UNDETERMINED, Status.INAPPLICABLE)
+
+STATUS_WORDS = {status: status.capitalize() for status in Status}
+
+
+@dataclass(frozen=True)
+class EngineCondition:
+    """A condition that holds under any policy, before the policy is asked. sql/macros.sql has the same indexes."""
+
+    index: int
+    status: Status
+    when: str
+
+
+# In the order in which sql/marts/policy_output.sql tries them.
+ENGINE_CONDITIONS = (
+    EngineCondition(399, Status.INAPPLICABLE, "Its account is not active, or has left the organization."),
+    EngineCondition(599, Status.UNDETERMINED, "Its account and region could not be read: nothing is claimed."),
+    EngineCondition(99, Status.DISAPPEARED, "Its account and region were read, and it is gone. Said once."),
+)
+
+# How a list of changes is headed, in the order in which people care.
+CHANGE_WORDS = {
+    "new": "new findings",
+    "reopened": "reopened",
+    "fixed": "fixed",
+    "appeared": "new repositories that comply",
+    "disappeared": "gone",
+    "lost_sight": "lost from sight",
+    "seen_again": "seen again",
+    "moved": "moved to another unit",
+}
+
+# An event in a repository's history: a change, or what only its incompliant stretches tell.
+EVENT_WORDS = {
+    "new": "New finding",
+    "reopened": "Incompliant again",
+    "fixed": "Fixed",
+    "appeared": "Seen for the first time",
+    "disappeared": "Gone",
+    "lost_sight": "Lost from sight",
+    "seen_again": "Seen again",
+    "moved": "Moved with its account",
+    "found": "Found incompliant",
+    "ended": "No longer incompliant:",
+}
+
+# The statuses of waivers, as they follow a number of them.
+WAIVER_WORDS = {
+    "active": "in force",
+    "expires_soon": "in force for 30 days at most",
+    "unmatched": "unmatched",
+    "expired": "expired",
+}
+
+# The values of overwritable_tags, as the end of "can be overwritten: …".
+OVERWRITABLE_WORDS = {
+    "all": "every tag",
+    "all_but_listed": "all but those listed",
+    "listed": "only those listed",
+    "none": "no tag",
+    "unknown": "not known",
+}

@@ -1,0 +1,34 @@
+-- Expressions that several files of sql/ share, also those of pages and analyses: each session has them, and so has the
+-- published DuckDB file, where everybody can use them. A macro here reads no variable and no table, and has no lambda,
+-- whose spelling DuckDB 1.2's format does not keep (plugins/ecr_audit/macros.py).
+
+-- is_collected: whether a target was read, by its outcome.
+CREATE MACRO is_collected(outcome) AS outcome = 'COLLECTED';
+
+-- is_countable: whether a target counts in coverage: all but those in which no repository can be.
+CREATE MACRO is_countable(outcome) AS outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE');
+
+-- is_unread: whether a target should have been read and was not: what it holds is not known.
+CREATE MACRO is_unread(outcome) AS is_countable(outcome) AND NOT is_collected(outcome);
+
+-- coverage_percent: of the targets that count, how many were read; NULL where nothing was to be read. An aggregate.
+CREATE MACRO coverage_percent(outcome) AS
+    100.0 * count(*) FILTER (WHERE is_collected(outcome)) / nullif(count(*) FILTER (WHERE is_countable(outcome)), 0);
+
+-- has_verdict: whether an object was found to comply or not to; the other statuses count neither way.
+CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT');
+
+-- compliance_percent: of what has a verdict, how much complies; NULL where nothing has ("no data").
+CREATE MACRO compliance_percent(compliant, incompliant) AS 100.0 * compliant / nullif(compliant + incompliant, 0);
+
+-- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
+CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
+    status = 'INCOMPLIANT'
+    OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);
+
+-- spreadsheet_safe: a text that a spreadsheet would not run as a formula. One that begins like a formula, or with an
+-- apostrophe itself, gets an apostrophe before it; to undo that, strip one leading apostrophe from each text.
+-- Source: "CSV Injection", OWASP; the full-width signs are read as formulas by spreadsheets in East Asian settings, and
+-- control and formatting characters before a sign are skipped.
+CREATE MACRO spreadsheet_safe(cell) AS
+    CASE WHEN regexp_matches(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]') THEN '''' || cell ELSE cell END;

@@ -1,0 +1,108 @@
+"""The macros of sql/: they say what the enums of the program say, and each rule is written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.macros import create_session_macros, macro, published_macros
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.vocabulary import ENGINE_CONDITIONS, Status
+
+ROOT = SQL_ROOT.parent
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        create_session_macros(connection)
+        yield connection
+
+
+def true_for(session: duckdb.DuckDBPyConnection, name: str, words: list[str]) -> set[str]:
+    """The words for which a macro is true."""
+    sql = f"SELECT word FROM (SELECT unnest($words::VARCHAR[]) AS word) WHERE {name}(word)"
+    return {word for (word,) in session.execute(sql, {"words": words}).fetchall()}
+
+
+def test_outcomes_count_as_the_enum_has_it(session: duckdb.DuckDBPyConnection) -> None:
+    outcomes = list(map(str, Outcome))
+    assert true_for(session, "is_collected", outcomes) == {Outcome.COLLECTED}
+    assert true_for(session, "is_countable", outcomes) == set(Outcome) - NOT_COUNTABLE
+    assert true_for(session, "is_unread", outcomes) == set(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
+
+
+def test_coverage_is_the_share_of_what_counts(session: duckdb.DuckDBPyConnection) -> None:
+    sql = "SELECT coverage_percent(outcome) FROM (SELECT unnest($outcomes::VARCHAR[]) AS outcome)"
+    for outcomes, expected in (([*Outcome], 20.0), ([*NOT_COUNTABLE], None), ([], None), (["COLLECTED"], 100.0)):
+        assert session.execute(sql, {"outcomes": list(map(str, outcomes))}).fetchall() == [(expected,)]
+
+
+def test_statuses_are_those_of_the_enum(session: duckdb.DuckDBPyConnection) -> None:
+    words = [*map(str, Status), "compliant", ""]
+    assert true_for(session, "is_status", words) == set(Status)
+    assert true_for(session, "has_verdict", words) == {Status.COMPLIANT, Status.INCOMPLIANT}
+
+
+def test_the_conditions_of_the_engine_decide_what_their_words_say(session: duckdb.DuckDBPyConnection) -> None:
+    names = ("condition_account_inactive", "condition_not_seen", "condition_gone")
+    indexes = [session.execute(f"SELECT {name}()").fetchall()[0][0] for name in names]
+    assert indexes == [condition.index for condition in ENGINE_CONDITIONS]
+    for index, status in [*((each.index, each.status) for each in ENGINE_CONDITIONS), (199, None)]:
+        assert session.execute("SELECT status_of_engine($index)", {"index": index}).fetchall() == [(status,)]
+
+
+def test_every_published_macro_says_what_it_is_and_depends_on_nothing() -> None:
+    """Neither on a variable or a table, nor on how lambdas are written, which DuckDB 1.2's format does not keep."""
+    macros = published_macros()
+    assert len(macros) > 5
+    for each in macros:
+        assert len(each.meaning) > 30, each.name
+        assert not re.search(r"getvariable|lambda|->|\bFROM\b|\bSELECT\b", each.statement), each.name
+
+
+def test_a_macro_is_found_by_its_name() -> None:
+    assert macro("is_finding").parameters == ("status", "incompliant_start_date", "incompliant_end_date")
+    assert macro("condition_gone").statement == "CREATE MACRO condition_gone() AS 99"
+    assert macro("comparable").meaning.startswith("a word of AWS's")
+
+
+# What says a rule, where it may stand, and how a copy of it looks.
+COPIES: dict[str, Any] = {
+    "which outcomes count": (
+        r"""["']?REGION_DISABLED["']?, ?(?:Outcome\.)?["']?ACCOUNT_INACTIVE|ACCOUNT_INACTIVE["']?, ?(?:Outcome\.)?["']?REGION_DISABLED""",
+        {"sql/published_macros.sql", "plugins/ecr_audit/aws/outcomes.py"},
+    ),
+    "which share is coverage or compliance": (
+        r"100(?:\.0)? \* (?:count\(\*\) FILTER|compliant|collected)",
+        {"sql/published_macros.sql"},
+    ),
+    "the conditions of the engine": (
+        r"\b399\b",
+        {"sql/macros.sql", "plugins/ecr_audit/vocabulary.py", "sql/dictionary.yaml", "sql/marts/policy_output.sql"},
+    ),
+    "the five statuses": (
+        r"""["']INAPPLICABLE["'], ?["']DISAPPEARED""",
+        {"sql/macros.sql"},
+    ),
+    "what a spreadsheet runs": (r"FF1D", {"sql/published_macros.sql"}),
+}
+
+
+@pytest.mark.parametrize("rule", COPIES)
+def test_a_rule_is_written_once(rule: str) -> None:
+    pattern, allowed = COPIES[rule]
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("sql", "plugins", "dags", "bin", "demo", "bi", "benchmarks")
+        for path in Path(ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".sql", ".html", ".js", ".yaml"} and re.search(pattern, path.read_text("utf-8"))
+    }
+    assert found <= allowed, f"{rule}: {sorted(found - allowed)}"
+    assert found, rule
