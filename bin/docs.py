@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
+from ecr_audit.aws.outcomes import NOT_COUNTABLE
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
@@ -53,8 +54,16 @@ def _dictionary() -> str:
 def errors_page() -> str:
     """docs/errors.md: the table of advice as a page, in Markdown."""
     rows = ["# Outcomes and errors", "", "Made by `make docs` from `plugins/ecr_audit/aws/advice.py`.", ""]
-    rows += ["## Outcomes of a target", "", "| outcome | meaning | what to do |", "|---|---|---|"]
-    rows += [f"| `{outcome}` | {advice.meaning} | {advice.what_to_do} |" for outcome, advice in OUTCOMES.items()]
+    rows += [
+        "## Outcomes of a target",
+        "",
+        "| outcome | counts in coverage | meaning | what to do |",
+        "|---|---|---|---|",
+    ]
+    rows += [
+        f"| `{outcome}` | {'no' if outcome in NOT_COUNTABLE else 'yes'} | {advice.meaning} | {advice.what_to_do} |"
+        for outcome, advice in OUTCOMES.items()
+    ]
     rows += ["", "## Errors", "", "The first that fits counts.", ""]
     rows += ["| cause | `error_code`, or words of the message | meaning | what to do |", "|---|---|---|---|"]
     for cause in CAUSES:

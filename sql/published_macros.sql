@@ -11,14 +11,14 @@ CREATE MACRO is_countable(outcome) AS outcome NOT IN ('REGION_DISABLED', 'ACCOUN
 -- is_unread: whether a target should have been read and was not: what it holds is not known.
 CREATE MACRO is_unread(outcome) AS is_countable(outcome) AND NOT is_collected(outcome);
 
--- coverage_percent: of the targets that count, how many were read; NULL where nothing was to be read. An aggregate.
+-- coverage_percent: the percentage of countable targets that were read; NULL where there are none. An aggregate.
 CREATE MACRO coverage_percent(outcome) AS
     100.0 * count(*) FILTER (WHERE is_collected(outcome)) / nullif(count(*) FILTER (WHERE is_countable(outcome)), 0);
 
 -- has_verdict: whether an object was found to comply or not to; the other statuses count neither way.
 CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT');
 
--- compliance_percent: of what has a verdict, how much complies; NULL where nothing has ("no data").
+-- compliance_percent: the percentage of verdicts that comply; NULL where there are none ("no data").
 CREATE MACRO compliance_percent(compliant, incompliant) AS 100.0 * compliant / nullif(compliant + incompliant, 0);
 
 -- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.

@@ -17,11 +17,12 @@ _SESSION, _PUBLISHED = "macros.sql", "published_macros.sql"
 
 _CREATE = re.compile(r"^CREATE MACRO (?P<name>\w+)\((?P<parameters>[^)]*)\) AS", re.MULTILINE)
 
-# What a session has of macros. Named in full: a file could hold a function of the same name.
-_THERE = """
-SELECT function_name, parameters, macro_definition
+# The macros of a session, each by all that DuckDB shows of it but its comment. Named in full: a file could hold a
+# function of the same name.
+_DESCRIBED = """
+SELECT function_name, function_type, parameters::VARCHAR, parameter_types::VARCHAR, macro_definition
 FROM system.main.duckdb_functions()
-WHERE NOT internal AND function_type = 'macro'
+WHERE NOT internal
 """
 
 
@@ -33,6 +34,9 @@ class Macro:
     parameters: tuple[str, ...]
     meaning: str
     statement: str
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.parameters)})"
 
 
 def create_session_macros(connection: duckdb.DuckDBPyConnection) -> None:
@@ -90,15 +94,12 @@ def _macros(file: str) -> dict[str, Macro]:
 
 
 @cache
-def _expected() -> frozenset[tuple[str, tuple[str, ...], str]]:
+def _expected() -> frozenset[tuple[str, ...]]:
     """What is published, as the DuckDB of this process writes it."""
     with duckdb.connect() as connection:
         connection.execute(_text(_PUBLISHED))
         return _described(connection)
 
 
-def _described(connection: duckdb.DuckDBPyConnection) -> frozenset[tuple[str, tuple[str, ...], str]]:
-    return frozenset(
-        (name, tuple(parameters), definition)
-        for name, parameters, definition in connection.execute(_THERE).fetchall()
-    )
+def _described(connection: duckdb.DuckDBPyConnection) -> frozenset[tuple[str, ...]]:
+    return frozenset(connection.execute(_DESCRIBED).fetchall())

@@ -1,4 +1,4 @@
-"""What the words of the published tables are, and how people read them: statuses, conditions, changes, waivers.
+"""What the words of the published tables are, and how people read them: statuses, conditions, changes, outcomes.
 
 Pages, the terminal, alerts, the workbook and the API take them from here. What outcomes of the scan mean is in
 aws/advice.py; how numbers and dates are written, in text.py.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 
 class Status(StrEnum):
@@ -23,10 +24,23 @@ class Status(StrEnum):
     DISAPPEARED = "DISAPPEARED"
 
 
-# Those that a policy may give.
-POLICY_STATUSES = (Status.COMPLIANT, Status.INCOMPLIANT, Status.UNDETERMINED, Status.INAPPLICABLE)
+# Those that a policy may give, and those that a finding can have.
+PolicyStatus = Literal["COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE"]
+FindingStatus = Literal["INCOMPLIANT", "UNDETERMINED"]
+POLICY_STATUSES: tuple[str, ...] = get_args(PolicyStatus)
 
-STATUS_WORDS = {status: status.capitalize() for status in Status}
+# In the order in which people care.
+STATUS_MEANINGS = {
+    Status.INCOMPLIANT: "Fails the policy; it stays a finding while it cannot be seen, until a night shows it fixed or"
+    " gone",
+    Status.COMPLIANT: "Passes the policy",
+    Status.UNDETERMINED: "Not seen in this night, or of a value that the policy does not know: counted neither way",
+    Status.INAPPLICABLE: "Its account is not active or has left the organization, or a condition of the policy says so:"
+    " counted neither way",
+    Status.DISAPPEARED: "Gone: its account and region were read, and it is not there; reported once",
+}
+
+STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,19 @@ class EngineCondition:
 ENGINE_CONDITIONS = (
     EngineCondition(399, Status.INAPPLICABLE, "Its account is not active, or has left the organization."),
     EngineCondition(599, Status.UNDETERMINED, "Its account and region could not be read: nothing is claimed."),
-    EngineCondition(99, Status.DISAPPEARED, "Its account and region were read, and it is gone. Said once."),
+    EngineCondition(99, Status.DISAPPEARED, "Its account and region were read, and it is gone; reported once."),
 )
+
+# The outcomes of a scan (aws/outcomes.py) as the titles of what ended so.
+OUTCOME_WORDS = {
+    "COLLECTED": "Read",
+    "ASSUME_ROLE_DENIED": "Role cannot be assumed",
+    "ACCESS_DENIED": "Not allowed to list",
+    "THROTTLED": "Throttled",
+    "FAILED": "Failed",
+    "REGION_DISABLED": "Region not enabled",
+    "ACCOUNT_INACTIVE": "Account inactive",
+}
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS = {
@@ -77,6 +102,13 @@ WAIVER_WORDS = {
     "expires_soon": "in force for 30 days at most",
     "unmatched": "unmatched",
     "expired": "expired",
+}
+
+WAIVER_MEANINGS = {
+    "active": "In force",
+    "expires_soon": "In force, for 30 days at most",
+    "unmatched": "In force, with no finding in its scope",
+    "expired": "No longer counts; matched_findings are those that it left uncovered",
 }
 
 # The values of overwritable_tags, as the end of "can be overwritten: …".

@@ -8,7 +8,7 @@
     marts.<table>           sql/marts
     published.<table>       what publishing has made so far
 
-and the macros of sql/macros.sql.
+and the macros of sql/ (macros.py).
 
 A file of sql/ is one SELECT under a comment. What it is made into (a view, a table, rows) is decided here, and it is
 given those `$parameters` only that it names.
@@ -32,6 +32,7 @@ from ecr_audit.lake.lake import PARALLEL_READS, SCHEMA_VERSION, Commit, Lake, Sn
 from ecr_audit.lake.repeated_keys import may_repeat_keys, merge_repeated_keys
 from ecr_audit.lake.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
 from ecr_audit.lake.storage import LakeError
+from ecr_audit.macros import create_session_macros
 from ecr_audit.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.settings import SQL_ROOT
 
@@ -92,7 +93,7 @@ class Warehouse:
         self.connection.execute("SET TimeZone = 'UTC'")
         for schema in ("lake", "catalog", "staging", "marts"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
-        self.connection.execute((SQL_ROOT / "macros.sql").read_text(encoding="utf-8"))
+        create_session_macros(self.connection)
         self.show_accounts()
 
     # Tables
@@ -318,13 +319,6 @@ def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:
         return parse_statement(f"sql/{relative}.sql", path.read_text(encoding="utf-8"))
     except OSError as fault:
         raise WarehouseError(f"{path}: cannot be read ({fault.strerror})") from fault
-
-
-def read_macro(name: str) -> str:
-    """The statement of sql/macros.sql that creates a macro, without its comment."""
-    statements = duckdb.extract_statements((SQL_ROOT / "macros.sql").read_text(encoding="utf-8"))
-    begin = f"CREATE MACRO {name}("
-    return next(each.query[each.query.index(begin) :].rstrip("; \n") for each in statements if begin in each.query)
 
 
 def parse_statement(path: str, text: str) -> Statement:

@@ -1,6 +1,6 @@
 -- coverage: one row per account: how much of it was seen, and since when not all of it.
 -- key: account_id.  from: lake.accounts, lake.scan_targets, lake.repositories, lake.previous_coverage.
--- coverage_percent: see sql/published_macros.sql; NULL where nothing was to be seen.
+-- coverage_percent is the macro of that name: NULL where nothing was to be seen.
 -- first_day_not_seen begins the present run of snapshots in each of which some target was to be read and was not; NULL
 -- when all was read today.
 WITH outcomes AS (

@@ -1,6 +1,6 @@
 -- publication: the one row that says which organization and night this file shows, and what it was made from.
 -- from: lake.scan_targets, lake.policy_run.
--- coverage_percent is the organization's, see sql/published_macros.sql.
+-- coverage_percent is the organization's (the macro of that name).
 -- missing_accounts and missing_regions are what the settings name and AWS does not have: nothing of it is in the file.
 SELECT
     $organization_id::VARCHAR AS organization_id,

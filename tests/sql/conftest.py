@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, LakeTable
+from ecr_audit.macros import create_session_macros
 from ecr_audit.sandbox import NO_EXTENSIONS, confine
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -46,7 +47,7 @@ def lake_repository(**columns: Any) -> dict[str, Any]:
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config=dict(NO_EXTENSIONS)) as connection:
         connection.execute("CREATE SCHEMA lake; CREATE SCHEMA staging")
-        connection.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
+        create_session_macros(connection)
         connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
         # As a policy's logic.sql is evaluated: what it may not reach there, its cases may not either.
         confine(connection)

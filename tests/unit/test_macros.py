@@ -76,7 +76,7 @@ def test_a_macro_is_found_by_its_name() -> None:
 # What says a rule, where it may stand, and how a copy of it looks.
 COPIES: dict[str, Any] = {
     "which outcomes count": (
-        r"""["']?REGION_DISABLED["']?, ?(?:Outcome\.)?["']?ACCOUNT_INACTIVE|ACCOUNT_INACTIVE["']?, ?(?:Outcome\.)?["']?REGION_DISABLED""",
+        r"REGION_DISABLED\W{1,6}(?:Outcome\.)?ACCOUNT_INACTIVE|ACCOUNT_INACTIVE\W{1,6}(?:Outcome\.)?REGION_DISABLED",
         {"sql/published_macros.sql", "plugins/ecr_audit/aws/outcomes.py"},
     ),
     "which share is coverage or compliance": (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ecr_audit.aws.outcomes import EXPIRED, NOT_OPTED_IN, THROTTLES, UNKNOWN_CREDENTIALS, Outcome
+from ecr_audit.aws.outcomes import EXPIRED, NOT_OPTED_IN, THROTTLES, UNKNOWN_CREDENTIALS, UNREAD, Outcome
 from ecr_audit.aws.outcomes import error_code as code_of
 from ecr_audit.aws.outcomes import error_message as message_of
 
@@ -312,12 +312,10 @@ CAUSES = (
     ),
 )
 
-_OUTSIDE_COVERAGE_OR_FINE = (Outcome.COLLECTED, Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE)
-
 
 def advice_on(outcome: str, code: str | None, message: str | None) -> Advice:
     """The advice on a target by its outcome and error: that of the error where it is known, else of the outcome."""
-    cause = None if outcome in _OUTSIDE_COVERAGE_OR_FINE else _cause(code, message)
+    cause = _cause(code, message) if outcome in UNREAD else None
     return cause.advice if cause else OUTCOMES[Outcome(outcome)]
 
 

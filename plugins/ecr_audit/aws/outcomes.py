@@ -32,6 +32,9 @@ class Outcome(StrEnum):
 # Outcomes of targets in which no repository can be: they stand outside coverage.
 NOT_COUNTABLE = frozenset({Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE})
 
+# Outcomes of targets that should have been read and were not: what they hold is not known.
+UNREAD = frozenset(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
+
 # Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging).
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 THROTTLES = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
 from ecr_audit.sandbox import syntax_nodes
+from ecr_audit.vocabulary import ENGINE_CONDITIONS, POLICY_STATUSES
 from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, parse_statement
 
 COLUMNS = {
@@ -26,8 +27,8 @@ LEFT JOIN staging.repositories AS r ON r.repository_arn = a.object_id
 """
 
 # DISAPPEARED, and these indexes, are the engine's: see sql/marts/policy_output.sql.
-STATUSES = ("COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE")
-RESERVED = (99, 399, 599)
+STATUSES = POLICY_STATUSES
+RESERVED = tuple(sorted(condition.index for condition in ENGINE_CONDITIONS))
 
 # The functions that logic.sql may call in place of a table.
 FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "unnest")

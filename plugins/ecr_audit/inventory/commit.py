@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.ecr.target import TAGS_NOT_READ
-from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, UNREAD, Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.plan import Plan, read_missing, read_plan, staged_table
@@ -108,7 +108,7 @@ def _remove_older_plans(lake: Lake, plan_id: str) -> None:
 
 
 def coverage(lake: Lake, commit: Commit) -> Coverage:
-    """The coverage of a committed snapshot: COLLECTED / (all but REGION_DISABLED and ACCOUNT_INACTIVE)."""
+    """The coverage of a committed snapshot: COLLECTED / (all but NOT_COUNTABLE)."""
     outcomes = Counter(lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome"])["outcome"].to_pylist())
     countable = {outcome: number for outcome, number in outcomes.items() if outcome not in NOT_COUNTABLE}
     collected = countable.pop(Outcome.COLLECTED.value, 0)
@@ -162,8 +162,7 @@ class _Tally:
 
     def add(self, targets: pa.Table) -> None:
         self.outcomes.update(zip(targets["account_id"].to_pylist(), targets["outcome"].to_pylist(), strict=True))
-        read_or_not_there = pa.array([Outcome.COLLECTED, *NOT_COUNTABLE], pa.string())
-        unread = targets.filter(pc.invert(pc.is_in(targets["outcome"], value_set=read_or_not_there)))
+        unread = targets.filter(pc.is_in(targets["outcome"], value_set=pa.array(sorted(UNREAD), pa.string())))
         groups = unread.group_by(["outcome", "error_code"])
         for row in groups.aggregate([("error_message", "max"), ("account_id", "count")]).to_pylist():
             error = (row["outcome"], row["error_code"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from ecr_audit.vocabulary import Status
+
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 EXCLUSION_FILTERS = pa.list_(pa.struct([("filter_type", pa.string()), ("filter", pa.string())]))
@@ -149,13 +151,8 @@ POLICY_OUTPUT = LakeTable(
     identified_by=("policy_id", "object_id"),
 )
 
-STATUS_COUNTS: list[tuple[str, pa.DataType]] = [
-    ("compliant", pa.int64()),
-    ("incompliant", pa.int64()),
-    ("undetermined", pa.int64()),
-    ("inapplicable", pa.int64()),
-    ("disappeared", pa.int64()),
-]
+# compliant, incompliant, undetermined, inapplicable, disappeared.
+STATUS_COUNTS: list[tuple[str, pa.DataType]] = [(status.lower(), pa.int64()) for status in Status]
 
 # compliance_percent leaves waivers out of account; with waivers, what is waived leaves the count.
 WAIVED_COUNTS: list[tuple[str, pa.DataType]] = [

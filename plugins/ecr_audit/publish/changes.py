@@ -5,20 +5,9 @@ from __future__ import annotations
 import duckdb
 
 from ecr_audit.publish.unread_values import nothing_changed, unread_sentences
+from ecr_audit.vocabulary import CHANGE_WORDS
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-
-# How a list of changes is headed, in the order in which people care.
-CHANGE_WORDS = {
-    "new": "new findings",
-    "reopened": "reopened",
-    "fixed": "fixed",
-    "appeared": "new repositories that comply",
-    "disappeared": "gone",
-    "lost_sight": "lost from sight",
-    "seen_again": "seen again",
-    "moved": "moved to another unit",
-}
 
 
 def describe_changes(published: duckdb.DuckDBPyConnection) -> str:

@@ -3,10 +3,8 @@
 UTF-8 with a byte-order mark, lines that end with a line feed, an empty cell for NULL and `""` for an empty text; lists
 joined with commas, maps as JSON, times in UTC as `2026-11-23 02:13:04`, which spreadsheets take for a time.
 
-A text that a spreadsheet would run, or that begins with an apostrophe itself, gets an apostrophe before it. So the
-guard can be undone: strip one leading apostrophe from each text cell. Source: "CSV Injection", OWASP; the full-width
-signs are read as formulas by spreadsheets in East Asian settings, and control and formatting characters before a sign
-are skipped.
+A text that a spreadsheet would run as a formula gets an apostrophe before it. That is the macro spreadsheet_safe
+(sql/published_macros.sql), which the connection has to have, as every published file does.
 """
 
 from __future__ import annotations
@@ -18,8 +16,6 @@ from typing import Any
 import duckdb
 
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
-
-_RUN_BY_SPREADSHEETS = r"^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]"
 
 
 def write_csv(
@@ -42,13 +38,9 @@ def write_csv(
 def _cell(name: str, kind: str) -> str:
     column = f'"{name}"'
     if kind == "VARCHAR[]":
-        return _spreadsheet_safe(f"array_to_string({column}, ', ')")
+        return f"spreadsheet_safe(array_to_string({column}, ', '))"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({column} AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S')"
     if kind.startswith(("MAP(", "STRUCT(")):
         return f"to_json({column})::VARCHAR"
-    return _spreadsheet_safe(column) if kind == "VARCHAR" else column
-
-
-def _spreadsheet_safe(text: str) -> str:
-    return f"CASE WHEN regexp_matches({text}, '{_RUN_BY_SPREADSHEETS}') THEN '''' || {text} ELSE {text} END"
+    return f"spreadsheet_safe({column})" if kind == "VARCHAR" else column

@@ -23,6 +23,7 @@ from ecr_audit.lake.schemas import (
     SECTION_COMPLIANCE,
     WAIVERS,
 )
+from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
 from ecr_audit.publish.tables import TABLES, VIEWS
@@ -68,6 +69,7 @@ def build_database(
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))
     # Within the database, so that a view names its tables whatever the file is called where it is opened.
     warehouse.connection.execute("USE published")
+    create_published_macros(warehouse.connection)
     for view, source in VIEWS.items():
         warehouse.create_view(view, read_statement(source))
     comment_on(warehouse.connection, "main", load_dictionary(VIEWS), "VIEW")

@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import yaml
 
+from ecr_audit.macros import published_macros
 from ecr_audit.settings import SQL_ROOT
 
 TITLE = """\
@@ -33,6 +34,15 @@ Every table of `compliance.duckdb`, of the files beside it and of the PostgreSQL
 `policy_output` are in no CSV file.
 Made by `make docs` from the headers of `sql/marts` and from `sql/dictionary.yaml`: change those.
 """
+
+MACROS_TITLE = """
+# Macros
+
+The rules that analyses repeat, as macros in `compliance.duckdb`; PostgreSQL has none. They call each other: where the
+file is attached to another session, make it the current database first (`USE`).
+
+| macro | meaning |
+|---|---|"""
 
 VIEWS_TITLE = """
 # Views of the lake
@@ -116,12 +126,13 @@ def quoted(text: str) -> str:
 
 
 def to_markdown(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary, views: Dictionary) -> str:
-    """The dictionary as a page: the tables of a published database, then the views of the lake.
+    """The dictionary as a page: the tables of a published database, its macros, then the views of the lake.
 
     The session has both; a view is called `lake_<table>`.
     """
     parts = [TITLE, "\n".join(f"- [{table}](#{table}): {dictionary.tables[table].row}" for table in dictionary.tables)]
     parts += _described(connection, dictionary, "")
+    parts += [MACROS_TITLE, *(f"| `{each}` | {_capitalized(each.meaning)} |" for each in published_macros())]
     parts += [VIEWS_TITLE, *_described(connection, views, "lake_")]
     return "\n".join(parts) + "\n"
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ecr_audit.lake.lake import Commit, Lake
 from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS, LakeTable
+from ecr_audit.macros import macro
 from ecr_audit.publish.dictionary import Dictionary, load_dictionary, quoted
-from ecr_audit.warehouse import read_macro, select_list
+from ecr_audit.warehouse import select_list
 
 HEADER = """\
 -- One view a table of the lake, over all committed nights. Made at every publication: do not edit.
@@ -44,7 +45,7 @@ _SHOWN_AS: dict[str, dict[str, dict[str, str]]] = {
 def write_lake_views(lake: Lake, path: Path) -> None:
     """Write the views file of a lake. On S3 its reader needs DuckDB's httpfs extension and credentials of its own."""
     root = quoted(lake.absolute("").rstrip("/"))
-    statements = [HEADER.format(root=root, macro=read_macro("comparable").removeprefix("CREATE "))]
+    statements = [HEADER.format(root=root, macro=macro("comparable").statement.removeprefix("CREATE "))]
     dictionary = view_dictionary()
     for stage, tables in STAGES.items():
         commits = lake.read_commits(stage, lake.snapshot_dates(stage))

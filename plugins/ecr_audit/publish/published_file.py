@@ -1,9 +1,9 @@
 """Opens a published DuckDB file, read-only and confined: the one way for every reader of the audit.
 
 Whoever may write the folder of publications decides what the file says, and must not decide more than that. So it is
-opened without extensions, can reach no other file, and may hold only what publishing makes: tables, and views that
-read those. Another view could read a file of the reader's machine, or end the reader's process; a macro is called in
-place of the function whose name it bears.
+opened without extensions, can reach no other file, and may hold only what publishing makes: tables, views that
+read those, and the macros of sql/published_macros.sql to the letter. Another view could read a file of the reader's
+machine, or end the reader's process; another macro is called in place of the function whose name it bears.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from ecr_audit.errors import FinalError
+from ecr_audit.macros import foreign_macros
 from ecr_audit.sandbox import NO_EXTENSIONS, confine, syntax_nodes
 from ecr_audit.untrusted_files import read_bytes
 
@@ -25,9 +26,7 @@ _MAGIC_AT = 8
 
 # What publishing never makes. Functions and tables are named in full: the file could hold some of the same name.
 _FOREIGN = """
-SELECT 'macro' AS kind, function_name AS name FROM system.main.duckdb_functions() WHERE NOT internal
-UNION ALL
-SELECT 'type', type_name FROM system.main.duckdb_types() WHERE NOT internal
+SELECT 'type' AS kind, type_name AS name FROM system.main.duckdb_types() WHERE NOT internal
 UNION ALL
 SELECT 'schema', schema_name FROM system.main.duckdb_schemas() WHERE NOT internal
 UNION ALL
@@ -79,8 +78,9 @@ def open_published(
                 confine(connection, folders=[folder] if folder else [])
             if foreign := next(_foreign(connection), None):
                 raise PublishedFileError(
-                    f"'{database}' holds {foreign}, which the audit does not publish: somebody has changed the file."
-                    " Find out who may write its folder, then run ecr_compliance again, which replaces it."
+                    f"'{database}' holds {foreign}, which this version of the audit does not publish: another version"
+                    " has written the file, or somebody has changed it. In that case find out who may write its folder;"
+                    " then run ecr_compliance again, which replaces it."
                 )
         except BaseException:
             connection.close()
@@ -99,6 +99,8 @@ def _require_duckdb_file(database: Path) -> None:
 
 def _foreign(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """What the file holds that publishing does not make. Each query relies on what those before it have not found."""
+    for name in foreign_macros(connection):
+        yield f"the macro {name!r}"
     for kind, name in connection.execute(_FOREIGN).fetchall():
         yield f"the {kind} {name!r}"
     tables = {name for (name,) in connection.execute("SELECT table_name FROM system.main.duckdb_tables()").fetchall()}

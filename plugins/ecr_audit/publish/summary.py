@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +22,11 @@ from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.settings import Settings
-from ecr_audit.text import age, percent, plain
+from ecr_audit.text import age, percent, plain, plural
+from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS
 
 # How many rows of a list are shown; the rest is a query away.
 SHOWN = 12
-
-
-WAIVER_WORDS = {
-    "active": "in force",
-    "expires_soon": "in force for 30 days at most",
-    "unmatched": "that match nothing",
-    "expired": "expired",
-}
 
 
 def print_summary(settings: Settings, console: Console) -> None:
@@ -74,8 +69,8 @@ class _Summary:
         [(collected, countable)] = self._rows(
             """
             SELECT
-                count(*) FILTER (WHERE outcome = 'COLLECTED'),
-                count(*) FILTER (WHERE outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE'))
+                count(*) FILTER (WHERE is_collected(outcome)),
+                count(*) FILTER (WHERE is_countable(outcome))
             FROM scan_targets
             """
         )
@@ -104,7 +99,7 @@ class _Summary:
                 any_value(error_message)
             FROM scan_targets
             LEFT JOIN accounts USING (account_id)
-            WHERE outcome NOT IN ('COLLECTED', 'REGION_DISABLED', 'ACCOUNT_INACTIVE')
+            WHERE is_unread(outcome)
             GROUP BY ALL
             ORDER BY outcome, account_id, error_code
             """
@@ -128,12 +123,12 @@ class _Summary:
                 string_agg(DISTINCT region, ', ' ORDER BY region),
                 count(DISTINCT account_id)
             FROM scan_targets
-            WHERE outcome IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE')
+            WHERE NOT is_countable(outcome)
             GROUP BY outcome
             ORDER BY outcome
             """
         ):
-            where = f"{accounts} account{'s' * (accounts != 1)}"
+            where = plural(accounts, "account")
             if outcome == "REGION_DISABLED":
                 where = f"{regions} of {where}, which did not enable it"
             else:
@@ -141,24 +136,19 @@ class _Summary:
             self._console.print(f"{outcome}: {number} more, outside coverage: {where}", style="dim")
 
     def _verdicts(self) -> None:
-        statuses = ("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared")
-        table = _table("Verdicts", "Policy", *statuses)
-        for row in self._rows(
+        table = _table("Verdicts", "Policy", *STATUS_WORDS.values())
+        rows = self._rows(
             """
-            SELECT
-                policy_id,
-                count(*) FILTER (WHERE status = 'INCOMPLIANT'),
-                count(*) FILTER (WHERE status = 'COMPLIANT'),
-                count(*) FILTER (WHERE status = 'UNDETERMINED'),
-                count(*) FILTER (WHERE status = 'INAPPLICABLE'),
-                count(*) FILTER (WHERE status = 'DISAPPEARED')
+            SELECT policy_id, status, count(*)
             FROM policies
             LEFT JOIN policy_output USING (policy_id)
-            GROUP BY policy_id
+            GROUP BY ALL
             ORDER BY policy_id DESC
             """
-        ):
-            table.add_row(escape(_short_name(row[0])), *(f"{number:,}" for number in row[1:]))
+        )
+        for policy_id, of_policy in groupby(rows, key=itemgetter(0)):
+            counts = {status: number for _, status, number in of_policy}
+            table.add_row(escape(_short_name(policy_id)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
         self._console.print(table)
 
     def _sections(self) -> None:
@@ -264,7 +254,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 
 NUMERIC = {
-    *("Incompliant", "Compliant", "Undetermined", "Inapplicable", "Disappeared"),
+    *STATUS_WORDS.values(),
     *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Findings", "Oldest"),
 }
 

@@ -10,23 +10,16 @@ from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.publish.workbook_cells import Cells
 from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
+from ecr_audit.vocabulary import STATUS_MEANINGS, WAIVER_MEANINGS
 
 DEFINITIONS = {
     "Coverage": "Account-regions read / all that could be: without disabled regions and inactive accounts",
-    "INCOMPLIANT": "Fails the policy; it stays a finding while it cannot be seen, until a night shows it fixed or gone",
-    "COMPLIANT": "Passes the policy",
-    "UNDETERMINED": "Not seen in this night, or of a value that the policy does not know: counted neither way",
-    "INAPPLICABLE": "Its account is not active or has left the organization, or a condition of the policy says so:"
-    " counted neither way",
-    "DISAPPEARED": "Gone: its account and region were read, and it is not there; reported once",
+    **STATUS_MEANINGS,
     "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
     "With waivers, %": "Compliant / (compliant + incompliant - waived): an accepted risk leaves the count",
     "observed: no": "Its account and region were not read in this night: the row is what was last known",
     "started_known: no": "There when the audit first looked: it is at least as old as age_days",
-    "Waiver: active": "In force",
-    "Waiver: expires_soon": "In force, for 30 days at most",
-    "Waiver: unmatched": "In force, with no finding in its scope",
-    "Waiver: expired": "No longer counts; matched_findings are those that it left uncovered",
+    **{f"Waiver: {status}": meaning for status, meaning in WAIVER_MEANINGS.items()},
 }
 
 _SEEN = """

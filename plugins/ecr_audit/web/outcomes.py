@@ -1,4 +1,4 @@
-"""How pages show each outcome of the scan. What it means and what to do about it is in ecr_audit/aws/advice.py."""
+"""How pages show each outcome of the scan. Its title is in vocabulary.py, its meaning and advice in aws/advice.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ecr_audit.aws.advice import OUTCOMES as ADVICE
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.vocabulary import OUTCOME_WORDS
 
 
 @dataclass(frozen=True)
@@ -19,19 +20,17 @@ class Explanation:
     what_to_do: str
 
 
-def _explanation(outcome: Outcome, title: str, letter: str, kind: str) -> Explanation:
-    return Explanation(title, letter, kind, ADVICE[outcome].meaning, ADVICE[outcome].what_to_do)
-
+_SIGNS = {
+    Outcome.COLLECTED: ("✓", "ok"),
+    Outcome.ASSUME_ROLE_DENIED: ("R", "bad"),
+    Outcome.ACCESS_DENIED: ("D", "bad"),
+    Outcome.THROTTLED: ("T", "warn"),
+    Outcome.FAILED: ("F", "warn"),
+    Outcome.REGION_DISABLED: ("-", "muted"),
+    Outcome.ACCOUNT_INACTIVE: ("x", "muted"),
+}
 
 OUTCOMES = {
-    outcome: _explanation(outcome, *shown)
-    for outcome, shown in {
-        Outcome.COLLECTED: ("Read", "✓", "ok"),
-        Outcome.ASSUME_ROLE_DENIED: ("Role cannot be assumed", "R", "bad"),
-        Outcome.ACCESS_DENIED: ("Not allowed to list", "D", "bad"),
-        Outcome.THROTTLED: ("Throttled", "T", "warn"),
-        Outcome.FAILED: ("Failed", "F", "warn"),
-        Outcome.REGION_DISABLED: ("Region not enabled", "-", "muted"),
-        Outcome.ACCOUNT_INACTIVE: ("Account inactive", "x", "muted"),
-    }.items()
+    outcome: Explanation(OUTCOME_WORDS[outcome], *sign, ADVICE[outcome].meaning, ADVICE[outcome].what_to_do)
+    for outcome, sign in _SIGNS.items()
 }

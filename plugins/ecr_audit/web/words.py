@@ -9,43 +9,12 @@ from typing import Any
 from markupsafe import Markup
 
 from ecr_audit.aws.advice import advice_on
-from ecr_audit.publish.changes import CHANGE_WORDS
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
+from ecr_audit.vocabulary import CHANGE_WORDS, EVENT_WORDS, OVERWRITABLE_WORDS, STATUS_WORDS
 from ecr_audit.web.outcomes import OUTCOMES
 
 NONE = "\N{EN DASH}"
-
-STATUS_WORDS = {
-    "INCOMPLIANT": "Incompliant",
-    "COMPLIANT": "Compliant",
-    "UNDETERMINED": "Undetermined",
-    "INAPPLICABLE": "Inapplicable",
-    "DISAPPEARED": "Disappeared",
-}
-
-# The values of overwritable_tags, as the end of "can be overwritten: …".
-OVERWRITABLE_WORDS = {
-    "all": "every tag",
-    "all_but_listed": "all but those listed",
-    "listed": "only those listed",
-    "none": "no tag",
-    "unknown": "not known",
-}
-
-# An event in a repository's history: a change, or what only its incompliant stretches tell.
-EVENT_WORDS = {
-    "new": "New finding",
-    "reopened": "Incompliant again",
-    "fixed": "Fixed",
-    "appeared": "Seen for the first time",
-    "disappeared": "Gone",
-    "lost_sight": "Lost from sight",
-    "seen_again": "Seen again",
-    "moved": "Moved with its account",
-    "found": "Found incompliant",
-    "ended": "Not incompliant any more:",
-}
 
 
 def number(value: float | None) -> str:

@@ -13,13 +13,14 @@ from botocore.exceptions import NoCredentialsError
 from docs import errors_page
 from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, distinct_advice
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.vocabulary import OUTCOME_WORDS
 
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 SCP = "User: x is not authorized to perform: y on resource: z with an explicit deny in a service control policy"
 
 
 def test_every_outcome_has_its_advice():
-    assert set(OUTCOMES) == set(Outcome)
+    assert set(OUTCOMES) == set(Outcome) == set(OUTCOME_WORDS)
     assert all(advice.meaning.endswith(".") for advice in OUTCOMES.values())
 
 

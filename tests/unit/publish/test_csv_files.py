@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.csv_files import write_csv
 
 TEXTS = [
@@ -18,6 +21,14 @@ TEXTS = [
 ]
 # What stands in a file for what a spreadsheet would run, or for what begins with an apostrophe of its own.
 GUARDED = set(TEXTS[: TEXTS.index("plain")])
+
+
+@contextmanager
+def session() -> Iterator[duckdb.DuckDBPyConnection]:
+    """With the macros of a published file."""
+    with duckdb.connect() as connection:
+        create_published_macros(connection)
+        yield connection
 
 
 @pytest.fixture
@@ -31,7 +42,7 @@ def read(path: Path) -> list[list[str]]:
 
 
 def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_comes_back(path: Path) -> None:
-    with duckdb.connect() as connection:
+    with session() as connection:
         connection.execute("CREATE TABLE texts AS SELECT unnest($texts) AS text", {"texts": TEXTS})
         write_csv(connection, "texts", path)
     [_, *cells] = [row[0] if row else "" for row in read(path)]
@@ -41,7 +52,7 @@ def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_comes_back(path: Pat
 
 def test_what_spreadsheets_read(path: Path) -> None:
     """A time without its zone, a list without brackets, empty for NULL, a mark for UTF-8, and no carriage return."""
-    with duckdb.connect() as connection:
+    with session() as connection:
         connection.execute("SET TimeZone = 'Asia/Tokyo'")
         query = """(
             SELECT 7 AS n, -1 AS below, TIMESTAMPTZ '2026-11-23 02:13:04.5+00' AS at, DATE '2026-11-23' AS day,
@@ -58,6 +69,6 @@ def test_what_spreadsheets_read(path: Path) -> None:
 
 
 def test_without_rows_there_is_a_header(path: Path) -> None:
-    with duckdb.connect() as connection:
+    with session() as connection:
         write_csv(connection, "(SELECT 1 AS n, 'x' AS text WHERE FALSE)", path)
     assert read(path) == [["n", "text"]]

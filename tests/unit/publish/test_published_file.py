@@ -18,6 +18,7 @@ import ecr_audit
 from ecr_audit.alerts.night import night_messages
 from ecr_audit.compliance import steps
 from ecr_audit.publish import newest
+from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.postgres import publish_to_postgres
@@ -49,6 +50,11 @@ FOREIGN = {
     "macro 'count'": "CREATE MACRO count(x) AS 0",
     "macro '||'": "CREATE MACRO \"||\"(a, b) AS (SELECT content FROM read_text('{secret}'))",
     "macro 'duckdb_views'": "CREATE MACRO duckdb_views() AS TABLE SELECT '' AS view_name, TRUE AS internal",
+    # By a name of ours: with another definition, another parameter, as a table, or with a second definition.
+    "macro 'is_unread'": "CREATE MACRO is_unread(outcome) AS FALSE",
+    "macro 'is_collected'": "CREATE MACRO is_collected(outcome, other := 1) AS outcome = 'COLLECTED'",
+    "macro 'is_countable'": "CREATE MACRO is_countable(outcome) AS TABLE SELECT content FROM read_text('{secret}')",
+    "macro 'has_verdict'": "CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT'), (a, b) AS a",
     "type 'mood'": "CREATE TYPE mood AS ENUM ('good')",
     "schema 'more'": "CREATE SCHEMA more",
     "sequence 'numbers'": "CREATE SEQUENCE numbers",
@@ -111,6 +117,17 @@ def test_a_view_of_published_tables_is_fine(database: Path) -> None:
     view = "CREATE VIEW open_findings AS SELECT * FROM findings JOIN accounts USING (owner) WHERE upper(owner) <> 'Y'"
     with open_published(hostile(database, f"{tables}; {view}")) as connection:
         assert connection.execute("FROM open_findings").fetchall() == [("x",)]
+
+
+def test_our_macros_are_fine_and_answer(database: Path) -> None:
+    with duckdb.connect(database) as connection:
+        connection.execute(
+            "CREATE TABLE scan_targets AS SELECT unnest(['COLLECTED', 'FAILED', 'ACCOUNT_INACTIVE']) AS outcome"
+        )
+        create_published_macros(connection)
+    with open_published(database) as connection:
+        asked = "SELECT coverage_percent(outcome), list(outcome) FILTER (is_unread(outcome)) FROM scan_targets"
+        assert connection.execute(asked).fetchall() == [(50.0, ["FAILED"])]
 
 
 def test_the_shell_is_not_given_a_hostile_file(database: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ def test_only_the_newest_nights_changes_are_told(summary: Any) -> None:
 def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
-    assert "Waivers  1 in force, 1 that match nothing; findings waived: mutability 1" in summary()
+    assert "Waivers  1 in force, 1 unmatched; findings waived: mutability 1" in summary()
 
 
 def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:

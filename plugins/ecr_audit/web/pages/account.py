@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse
 
 from ecr_audit.aws.advice import distinct_advice
-from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.aws.outcomes import UNREAD
 from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.paging import PageQuery, paging
@@ -46,7 +46,7 @@ def account(
         advice=distinct_advice(
             (each["outcome"], each["error_code"], each["error_message"])
             for each in regions
-            if each["outcome"] not in (Outcome.COLLECTED, *NOT_COUNTABLE)
+            if each["outcome"] in UNREAD
         ),
         repositories=page.rows("account/repositories", **given, size=part.size, offset=part.offset),
         paging=part,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from ecr_audit.catalog import Policy
+from ecr_audit.vocabulary import ENGINE_CONDITIONS
 from ecr_audit.web.charts import compliance_trend
 from ecr_audit.web.markdown import to_html
 from ecr_audit.web.page import Page, PageDep
@@ -15,13 +17,6 @@ from ecr_audit.web.policy_texts import find_policy
 from ecr_audit.web.published import Row
 
 router = APIRouter(include_in_schema=False)
-
-# What holds of a repository under any policy, before the policy is asked: sql/marts/policy_output.sql, in its order.
-ENGINE_CONDITIONS = (
-    {"index": 399, "status": "INAPPLICABLE", "when": "Its account is not active, or has left the organization."},
-    {"index": 599, "status": "UNDETERMINED", "when": "Its account and region could not be read: nothing is claimed."},
-    {"index": 99, "status": "DISAPPEARED", "when": "Its account and region were read, and it is gone. Said once."},
-)
 
 # The files of a policy that are shown as they are, and the attribute that holds each.
 FILES = {
@@ -83,7 +78,7 @@ def _conditions(page: Page, policy_id: str, texts: Policy | None) -> list[dict[s
         (row["condition_index"], row["status"]): row["repositories"]
         for row in page.rows("policy/conditions", policy_id=policy_id)
     }
-    in_words: list[Row] = [*ENGINE_CONDITIONS]
+    in_words: list[Row] = [asdict(condition) for condition in ENGINE_CONDITIONS]
     in_words += [condition.model_dump() for condition in texts.conditions] if texts else []
     known = {(each["index"], each["status"]) for each in in_words}
     in_words += [{"index": index, "status": status, "when": None} for index, status in sorted(counted.keys() - known)]

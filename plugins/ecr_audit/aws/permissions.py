@@ -1,0 +1,69 @@
+"""What AWS has to allow for the audit's calls. Each module declares it beside its calls; `doctor.permissions` has all.
+
+The doctor's advice and the table in docs/security.md are made from these declarations, and tests hold the roles of
+deploy/ and the calls of a night to exactly them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who makes a call, by the template of deploy/cloudformation that makes the role."""
+
+    # The audit itself, in the hub account.
+    HUB = "hub-role"
+    # Assumed by the hub in each other account.
+    AUDIT = "audit-role"
+    # The pages, and the callbacks that send alerts.
+    READER = "reader-role"
+
+
+class Option(StrEnum):
+    """What has to be set up for a call to be made at all, in words that follow "with"."""
+
+    PODS = "EKS Pod Identity"
+    BUCKET = "a lake or publications on S3"
+    LOGS = "task logs on S3"
+    KEY = "a KMS key of the bucket"
+    TOPIC = "alerts by SNS"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """An action of IAM that a role has to be allowed.
+
+    `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
+    {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs) stand for what a deployment chooses;
+    "*" for actions that know no resources. `without` is what the audit lacks without it; empty: a night fails.
+    """
+
+    role: Role
+    action: str
+    why: str
+    on: tuple[str, ...] = ("*",)
+    only_with: Option | None = None
+    without: str = ""
+
+
+# What STS answers everybody: it needs no permission, and no policy can deny it (AWS STS API Reference).
+NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})
+
+# The prefixes of IAM's actions, where they are not the service's name in botocore (Service Authorization Reference).
+_PREFIXES = {"resourcegroupstaggingapi": "tag"}
+
+
+def action_of(service: str, method: str) -> str:
+    """The action of IAM for a method of a botocore client: "ecr", "describe_repositories" -> ecr:DescribeRepositories.
+
+    Not for S3, of whose operations some are allowed by the action of another.
+    """
+    operation = "".join(word.title() for word in method.split("_"))
+    return f"{_PREFIXES.get(service, service)}:{operation}"
+
+
+def for_roles(*roles: Role, **given: object) -> tuple[Permission, ...]:
+    """The same permission for several roles."""
+    return tuple(Permission(role, **given) for role in roles)  # type: ignore[arg-type]
