@@ -30,6 +30,7 @@ from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
 from ecr_audit.lake.lake import Commit, Lake, SnapshotWriter
 from ecr_audit.lake.schemas import STAGES
+from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
@@ -62,8 +63,8 @@ WITH moved AS (
     FROM (SELECT *, least(compliant, hash(scope_id, $night) % 5)::BIGINT AS worse FROM {table})
 )
 SELECT * EXCLUDE (worse) REPLACE (
-    100.0 * compliant / nullif(compliant + incompliant, 0) AS compliance_percent,
-    100.0 * compliant / nullif(compliant + incompliant - waived, 0) AS compliance_percent_with_waivers
+    compliance_percent(compliant, incompliant) AS compliance_percent,
+    compliance_percent(compliant, incompliant - waived) AS compliance_percent_with_waivers
 )
 FROM moved
 """
@@ -176,6 +177,7 @@ def make(folder: str, nights: int) -> None:
     with organization(folder, accounts=1_000, per_region=10) as database:
         scan(database, judged, 1, BEFORE)
         commit = judge(judged, catalog, BEFORE)
+        create_published_macros(database)
         for table in STAGES["compliance"]:
             location = {"path": judged.location(commit, table)}
             database.execute(

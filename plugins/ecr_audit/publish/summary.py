@@ -66,21 +66,21 @@ class _Summary:
             FROM accounts
             """
         )
-        [(collected, countable)] = self._rows(
+        [(collected, countable, share)] = self._rows(
             """
             SELECT
                 count(*) FILTER (WHERE is_collected(outcome)),
-                count(*) FILTER (WHERE is_countable(outcome))
+                count(*) FILTER (WHERE is_countable(outcome)),
+                coverage_percent(outcome)
             FROM scan_targets
             """
         )
-        share = percent(100 * collected / countable if countable else None)
         self._console.rule(f"[bold]ECR image-tag mutability, {day}")
         self._console.print(
             f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
             + (f", {unseen:,} of them not seen today" if unseen else "")
         )
-        self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {share}")
+        self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {percent(share)}")
         for sentence in unread_sentences(self._published):
             self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
         [(accounts, regions)] = self._rows("SELECT missing_accounts, missing_regions FROM publication")
