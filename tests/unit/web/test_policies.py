@@ -11,9 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.compliance.policies import RESERVED
 from ecr_audit.web import policy_texts
-from ecr_audit.web.pages.policy import ENGINE_CONDITIONS
 from support.pages import text_at
 
 MUTABILITY = "/policies/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -74,10 +72,6 @@ def test_each_condition_says_of_how_many_it_held(client: TestClient) -> None:
     assert "199 The setting is MUTABLE: every tag can be overwritten. Incompliant 1" in text
     assert "299 The setting is IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION. Compliant 2" in text
     assert "499 The setting is empty, or a value that nobody knows yet. Undetermined 1" in text
-
-
-def test_the_conditions_of_the_engine_are_those_that_policies_may_not_use() -> None:
-    assert {each["index"] for each in ENGINE_CONDITIONS} == set(RESERVED)
 
 
 @pytest.mark.usefixtures("four_repositories")
