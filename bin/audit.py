@@ -176,9 +176,9 @@ class _Airflow:
         if commit is None:
             raise AuditFailed(UNTOUCHED)
         compliance = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})
-        if compliance.state != "success":
+        if compliance.get_task_instance("publish").state != "success":
             raise AuditFailed(UNTOUCHED)
-        return bool(inventory.state == "success")
+        return bool(inventory.state == compliance.state == "success")
 
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
         """Run a DAG to its end, telling of each task that fails. Returns the run."""

@@ -78,7 +78,7 @@ def _connect_hub() -> Any:
 
 
 def _postgres_uri() -> str | None:
-    from ecr_audit_airflow.common import postgres_uri
+    from ecr_audit_airflow.postgres_connection import postgres_uri
 
     return postgres_uri()
 

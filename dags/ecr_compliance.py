@@ -3,7 +3,8 @@
 
 Judges every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
 sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, each of its tables as Parquet and
-CSV, a workbook, and PostgreSQL where a connection is set. What is published stays as it was until all that has passed.
+CSV, and a workbook. What is published stays as it was until all that has passed. Then alerts are sent, and the tables
+are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; neither waits for the other.
 
 Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to judge a stored snapshot
 anew, after a policy has changed; the snapshots after it, whose history continues from it, follow.
@@ -15,10 +16,11 @@ import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
 from ecr_audit_airflow.alerts import tell_failed_run, tell_night
-from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY, postgres_uri
+from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
+from ecr_audit_airflow.postgres_connection import postgres_uri
 
 # What takes memory runs in a process of its own, which does not have Airflow in it as well.
-STEPS = "ecr_audit.compliance.steps"
+JUDGING, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
 
 
 @dag(
@@ -49,32 +51,44 @@ def ecr_compliance():
 
         context = get_current_context()
         wanted, events = context["params"]["snapshot_date"], context["triggering_asset_events"].get(INVENTORY, [])
-        return in_own_process(f"{STEPS}:evaluate", wanted, [event.extra["snapshot_date"] for event in events])
+        return in_own_process(f"{JUDGING}:evaluate", wanted, [event.extra["snapshot_date"] for event in events])
 
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(f"{STEPS}:roll_up", snapshot_date)
+        return in_own_process(f"{JUDGING}:roll_up", snapshot_date)
 
     @task
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot, all of it at once. Returns where people find it."""
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(f"{STEPS}:publish", snapshot_date, postgres_uri())
+        return in_own_process(f"{PUBLISHING}:publish", snapshot_date)
 
     @task
-    def announce(published: str) -> str:
-        """Say what changed since the snapshot before, also over the channels of alerts."""
-        from ecr_audit.compliance import steps
+    def announce() -> str:
+        """Report what changed since the snapshot before, also over the channels of alerts."""
+        from ecr_audit.publish import steps
 
-        told = steps.announce()
+        changes = steps.announce()
         tell_night()
-        return told
+        return changes
 
-    announce(publish(roll_up_frameworks(evaluate_policies())))
+    @task
+    def publish_to_postgres() -> None:
+        """Replace the tables in PostgreSQL with those just published. Skipped without ECR_AUDIT_POSTGRES_CONN_ID."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from ecr_audit.own_process import in_own_process
+
+        uri = postgres_uri()
+        if uri is None:
+            raise AirflowSkipException("ECR_AUDIT_POSTGRES_CONN_ID is not set")
+        in_own_process(f"{PUBLISHING}:publish_to_postgres", uri)
+
+    publish(roll_up_frameworks(evaluate_policies())) >> [announce(), publish_to_postgres()]
 
 
 ecr_compliance()

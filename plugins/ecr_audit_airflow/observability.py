@@ -23,11 +23,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Report:
-    """What a task says when it is done: its gauges, and the names of the datasets that it read and wrote."""
+    """What a task reports when it is done: its gauges, and the names of the datasets that it read and wrote."""
 
     gauges: Callable[[Lake], Iterable[Gauge]] = lambda lake: ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    # Tables in PostgreSQL.
+    writes_to_postgres: tuple[str, ...] = ()
 
 
 def name_the_run(context: Mapping[str, Any]) -> None:
@@ -63,6 +65,7 @@ def task_reports() -> dict[str, _Report]:
     from ecr_audit import metrics
     from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
     from ecr_audit.publish.publication import DATABASE
+    from ecr_audit.publish.tables import TABLES, VIEWS
 
     inventory = tuple(table.name for table in STAGES["inventory"])
     verdicts, rolled_up = (POLICY_OUTPUT.name,), tuple(table.name for table in ROLLED_UP)
@@ -72,6 +75,7 @@ def task_reports() -> dict[str, _Report]:
         "roll_up_frameworks": _Report(metrics.of_compliance, reads=inventory + verdicts, writes=rolled_up),
         "publish": _Report(_published_now, reads=inventory + verdicts + rolled_up, writes=(DATABASE,)),
         "announce": _Report(reads=(DATABASE,)),
+        "publish_to_postgres": _Report(reads=(DATABASE,), writes_to_postgres=(*TABLES, *VIEWS)),
     }
 
 
@@ -109,11 +113,16 @@ def _note_lineage(said: _Report) -> None:
     from airflow.sdk.lineage import get_hook_lineage_collector
 
     from ecr_audit.settings import load_settings
+    from ecr_audit_airflow.postgres_connection import table_addresses
 
     settings, collector, context = load_settings(), get_hook_lineage_collector(), BaseHook()
-    for names, add in ((said.reads, collector.add_input_asset), (said.writes, collector.add_output_asset)):
-        for name in names:
-            add(context, uri=_uri(settings, name))
+    for name in said.reads:
+        collector.add_input_asset(context, uri=_uri(settings, name))
+    for name in said.writes:
+        collector.add_output_asset(context, uri=_uri(settings, name))
+    if said.writes_to_postgres:
+        for address in table_addresses(settings.postgres_schema, said.writes_to_postgres):
+            collector.add_output_asset(context, uri=address)
 
 
 def _uri(settings: Settings, name: str) -> str:

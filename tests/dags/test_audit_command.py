@@ -14,8 +14,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from demo.emulated_aws.server import EmulatedAws
 from support.paths import PYTHONPATH, ROOT
-from support.processes import PATIENCE
+from support.processes import PATIENCE, free_port
 
 pytestmark = pytest.mark.airflow
 
@@ -99,6 +100,27 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     assert all(run.keys() == {"dag_id", "run_id", "task_id"} for run in runs), lines
     # Two nights of two DAGs.
     assert len({(run["dag_id"], run["run_id"]) for run in runs}) == 4
+
+
+def test_a_night_that_only_postgresql_lacks_is_summed_up_and_red(
+    audit: Audit, demo: EmulatedAws, tmp_path: Path
+) -> None:
+    settings = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "ECR_AUDIT_"))}
+    done = audit(
+        "aws",
+        **settings
+        | {
+            "ECR_AUDIT_DATA": str(tmp_path),
+            "ECR_AUDIT_ACCOUNTS": demo.world.hub_account_id,
+            "ECR_AUDIT_REGIONS": "us-east-1",
+            "ECR_AUDIT_POSTGRES_CONN_ID": "bi",
+            "AIRFLOW_CONN_BI": f"postgres://audit@127.0.0.1:{free_port()}/bi",
+        },
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "publish_to_postgres: " in done.stdout
+    assert "untouched" not in done.stdout
+    assert "Since the night before" in done.stdout
 
 
 def test_aws_says_what_is_wrong_and_publishes_nothing(audit: Audit, tmp_path: Path) -> None:

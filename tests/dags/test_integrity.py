@@ -55,7 +55,15 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
         "commit_snapshot",
         "check_coverage",
     ]
-    assert order("ecr_compliance") == ["evaluate_policies", "roll_up_frameworks", "publish", "announce"]
+    assert order("ecr_compliance") == [
+        "evaluate_policies",
+        "roll_up_frameworks",
+        "publish",
+        "announce",
+        "publish_to_postgres",
+    ]
+    # What alerts need is published before PostgreSQL is reached.
+    assert dags.get_dag("ecr_compliance").get_task("announce").upstream_task_ids == {"publish"}
     assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]
 

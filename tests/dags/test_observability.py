@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from demo.emulated_aws.server import EmulatedAws
+from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit_airflow import observability
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
@@ -148,6 +149,26 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert ("s3://audit-lake", "night/repositories") in [(each.namespace, each.name) for each in read]
     assert (written.namespace, written.name) == ("s3://audit-publish", "compliance.duckdb")
+
+
+def test_postgresql_is_written_from_what_was_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow.providers.openlineage.utils.utils import translate_airflow_asset
+    from airflow.sdk import lineage
+
+    collector = lineage.HookLineageCollector()
+    monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
+    monkeypatch.setenv("AIRFLOW_CONN_BI", "postgres://audit:secret@db.example/compliance")
+    observability.report(after("publish_to_postgres"))
+    collected = collector.collected_assets
+    [read], written = (
+        [translate_airflow_asset(each.asset, each.context) for each in side]
+        for side in (collected.inputs, collected.outputs)
+    )
+    assert (read.namespace, read.name) == ("file", f"{tmp_path}/publish/compliance.duckdb")
+    assert {each.namespace for each in written} == {"postgres://db.example:5432"}
+    assert {each.name for each in written} == {f"compliance.ecr_audit.{table}" for table in (*TABLES, *VIEWS)}
 
 
 def test_each_report_is_of_a_task(dags: Any) -> None:

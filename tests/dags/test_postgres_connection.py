@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from psycopg.conninfo import conninfo_to_dict
 
 from ecr_audit.settings import SettingsError
-from ecr_audit_airflow.common import postgres_uri
+from ecr_audit_airflow.postgres_connection import postgres_uri, table_addresses
 
 pytestmark = pytest.mark.airflow
 
@@ -24,8 +24,11 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_without_the_setting_there_is_none() -> None:
+def test_without_the_setting_there_is_none_and_its_task_is_skipped(dags: Any) -> None:
     assert postgres_uri() is None
+    assert table_addresses("ecr_audit", ["findings"]) == []
+    with pytest.raises(AirflowSkipException, match="ECR_AUDIT_POSTGRES_CONN_ID is not set"):
+        dags.get_dag("ecr_compliance").get_task("publish_to_postgres").python_callable()
 
 
 @pytest.fixture
@@ -94,6 +97,23 @@ def test_a_connection_is_taken_whole(
     connect: Callable[..., dict[str, str]], given: str | dict[str, Any], keywords: dict[str, str]
 ) -> None:
     assert connect(given) == keywords
+
+
+@pytest.mark.parametrize(
+    ("given", "database"),
+    [
+        ("postgres://audit:p%40ss@db.example:6432/compliance?sslmode=require", "db.example:6432/compliance"),
+        ("postgres://u@[::1]/db", "[::1]:5432/db"),
+        ("postgres://u@%2Frun%2Fpostgresql/db", "localhost:5432/db"),
+        ("postgres://u@one,two/db", "one:5432/db"),
+        ("postgres://u@h", "h:5432/u"),
+        ("postgres://", "localhost:5432/postgres"),
+    ],
+)
+def test_lineage_names_a_table_without_its_login(monkeypatch: pytest.MonkeyPatch, given: str, database: str) -> None:
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
+    monkeypatch.setenv("AIRFLOW_CONN_BI", given)
+    assert table_addresses("ecr_audit", ["findings"]) == [f"postgres://{database}/ecr_audit/findings"]
 
 
 def test_an_iam_token_is_the_password(connect: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:

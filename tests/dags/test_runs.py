@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_postgresql.dbapi as postgresql
 import duckdb
 import pytest
 
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import demo_world
+from support.processes import free_port
 from support.receivers import Http
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
@@ -186,6 +188,45 @@ def test_too_little_coverage_is_red_and_published_all_the_same(
     assert failed.startswith("ECR audit: ecr_inventory failed\n") and "failed in task check_coverage" in failed
     assert "coverage 93.0 % is under the minimum" in coverage
     assert published("SELECT count(*) > 1000 FROM repositories") == [(True,)]
+
+
+def test_a_postgresql_that_is_away_costs_its_own_task_and_nothing_else(
+    demo: EmulatedAws,
+    run_dag: Run,
+    audited: None,
+    published: Any,
+    postgres: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The night is published and its alerts are sent; once the server is back, that task alone puts it right."""
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", "away")
+    monkeypatch.setenv("AIRFLOW_CONN_BI", f"postgres://publisher@127.0.0.1:{free_port()}/postgres")
+    # So that the night has something to alert of.
+    monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.95")
+    [(before,)] = published("SELECT published_at FROM publication")
+    with Http() as slack:
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", slack.connection)
+        monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
+        state, faults = run_dag("ecr_compliance")
+    assert (state, list(faults)) == ("failed", ["publish_to_postgres"])
+    assert "127.0.0.1" in faults["publish_to_postgres"]
+    [publication] = published("SELECT published_at, compliance_commit FROM publication")
+    assert publication[0] > before
+    coverage, failed = (payload["text"] for payload in slack.slack)
+    assert "coverage 93.0 % is under the minimum" in coverage
+    assert failed.startswith("ECR audit: ecr_compliance failed\n") and "failed in task publish_to_postgres" in failed
+    assert "What was found is published; only PostgreSQL still has the night before." in failed
+
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    monkeypatch.setenv("AIRFLOW_CONN_BI", postgres.replace("postgresql://", "postgres://"))
+    assert run_dag("ecr_compliance", only="publish_to_postgres") == ("success", {})
+    with postgresql.connect(postgres) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT published_at, compliance_commit FROM away.publication")
+        assert cursor.fetchall() == [publication]
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert len(list((tmp_path / "data/publish/versions").iterdir())) == 2
 
 
 TOTAL_FAILURES = {

@@ -14,10 +14,10 @@ import duckdb
 import pytest
 from adbc_driver_manager import ProgrammingError
 
-from ecr_audit.compliance import steps
 from ecr_audit.publish import postgres as publishing
+from ecr_audit.publish import steps
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.dictionary import columns_of, load_dictionary
 from ecr_audit.publish.postgres import PostgresBusyError, PostgresError, publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
 
@@ -251,7 +251,7 @@ def test_a_schema_may_have_the_name_of_a_key_word(postgres: str, database: Path)
 def test_a_reader_of_a_table_whose_columns_changed_is_named_and_not_waited_for(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_WAIT_FOR_READERS", 1)
+    monkeypatch.setattr(publishing, "WAIT_FOR_READERS", 1)
     rows = publish_to_postgres(database, postgres, schema, FEW)
     ask(postgres, f"ALTER TABLE {schema}.findings ADD COLUMN of_old integer")
     with postgresql.connect(postgres) as reader, reader.cursor() as cursor:
@@ -269,7 +269,7 @@ def test_a_reader_of_a_table_whose_columns_changed_is_named_and_not_waited_for(
 def test_another_publisher_is_not_waited_for_without_end(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_WAIT_FOR_PUBLISHER", 1)
+    monkeypatch.setattr(publishing, "WAIT_FOR_PUBLISHER", 1)
     with postgresql.connect(postgres) as other, other.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))")
         with pytest.raises(PostgresBusyError, match=f"another publication into schema {schema} has not ended for 1 s"):
@@ -291,16 +291,16 @@ def test_a_publication_that_breaks_off_changes_nothing(
     rows = publish_to_postgres(database, postgres, schema, DICTIONARY)
     ask(postgres, f"CREATE TABLE {schema}.left_off (a integer)")
     ask(postgres, f"INSERT INTO {schema}.{publishing.REGISTER} VALUES ('left_off')")
-    replace, done = publishing._Schema.replace, []
+    replaced: list[str] = []
 
-    def break_off(*arguments: Any) -> int:
-        if len(done) == 5:
+    def break_off(published: duckdb.DuckDBPyConnection, table: str) -> Any:
+        if len(replaced) == 5:
             raise KeyboardInterrupt
-        done.append(replace(*arguments))
-        return done[-1]
+        replaced.append(table)
+        return columns_of(published, table)
 
     ask(postgres, f"UPDATE {schema}.accounts SET account_name = 'before'")
-    monkeypatch.setattr(publishing._Schema, "replace", break_off)
+    monkeypatch.setattr(publishing, "columns_of", break_off)
     with pytest.raises(KeyboardInterrupt):
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT DISTINCT account_name FROM {schema}.accounts") == [("before",)]
@@ -314,7 +314,8 @@ def test_the_publishing_step_goes_where_it_is_told(
     shutil.copytree(demo / "lake", tmp_path / "lake")
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", schema)
-    steps.publish(postgres_uri=postgres)
+    steps.publish()
+    steps.publish_to_postgres(postgres)
     with duckdb.connect(tmp_path / "publish" / "compliance.duckdb", read_only=True) as published:
         here = published.execute("SELECT snapshot_date, compliance_commit FROM publication").fetchall()
     assert ask(postgres, f"SELECT snapshot_date, compliance_commit FROM {schema}.publication") == here
@@ -323,7 +324,7 @@ def test_the_publishing_step_goes_where_it_is_told(
 def test_a_type_that_nobody_has_thought_of_is_named(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(publishing._TYPES, "BIGINT")
+    monkeypatch.delitem(publishing.TYPES, "BIGINT")
     with pytest.raises(PostgresError, match="No PostgreSQL type is chosen for DuckDB's BIGINT"):
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'") == []

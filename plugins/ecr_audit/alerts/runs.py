@@ -11,6 +11,7 @@ from ecr_audit.text import plain
 _MEANS = {
     "check_coverage": "Too little of the organization could be read. What was read is committed and will be published.",
     "announce": "What was found is published; an alert of it may not have been sent.",
+    "publish_to_postgres": "What was found is published; only PostgreSQL still has the night before.",
 }
 _ELSE = {
     "ecr_inventory": "Tonight's snapshot may be missing; what was published before is untouched.",

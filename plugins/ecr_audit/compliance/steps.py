@@ -1,4 +1,4 @@
-"""The steps of the compliance DAG, as its tasks call them: settings in, small values out."""
+"""The steps of judging, as the tasks of the compliance DAG call them: settings in, small values out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, l
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
 from ecr_audit.lake.lake import Lake, open_lake
-from ecr_audit.publish.build import publish as publish_newest
-from ecr_audit.publish.changes import describe_changes
-from ecr_audit.publish.dictionary import load_dictionary
-from ecr_audit.publish.postgres import publish_to_postgres
-from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import newest as newest_publication
-from ecr_audit.publish.store import publication_store
-from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT, load_settings
 
 log = logging.getLogger(__name__)
@@ -61,35 +53,3 @@ def _roll_up(lake: Lake, catalog: Catalog, day: date, waivers: KnownWaivers) -> 
     log.info("Snapshot %s rolled up and checked: %s verdicts", day, f"{commit.rows['policy_output']:,}")
     for warning in warnings:
         log.warning("%s", warning)
-
-
-def publish(rolled_up: str | None = None, postgres_uri: str | None = None) -> str:
-    """Publish the newest evaluated snapshot, also to PostgreSQL if told where. Returns where people find it.
-
-    `rolled_up`: the date of the newest snapshot, which `roll_up` returned.
-
-    A PostgreSQL that fails fails the step after the files have been published.
-    """
-    settings = load_settings()
-    publication = publish_newest(
-        open_lake(settings),
-        load_catalog(SQL_ROOT),
-        publication_store(settings),
-        owner_tags=settings.owner_tags,
-        rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
-    )
-    log.info("Published snapshot %s: %s", publication.snapshot_date, publication.address)
-    if postgres_uri:
-        rows = publish_to_postgres(
-            publication.database, postgres_uri, settings.postgres_schema, load_dictionary(TABLES | VIEWS)
-        )
-        log.info("Published %s rows into PostgreSQL's schema %s", f"{sum(rows.values()):,}", settings.postgres_schema)
-    return publication.address
-
-
-def announce() -> str:
-    """Say what changed since the snapshot before. Returns what it says."""
-    with open_published(newest_publication(load_settings()).database) as published:
-        told = describe_changes(published)
-    log.info("Since the snapshot before: %s", told)
-    return told

@@ -24,7 +24,7 @@ from ecr_audit.publish.dictionary import Dictionary, columns_of, quoted
 from ecr_audit.publish.published_file import open_published
 
 # DuckDB's types, and what they become; lists of text stay lists, whatever else is nested becomes JSON.
-_TYPES = {
+TYPES = {
     "VARCHAR": "text",
     "VARCHAR[]": "text[]",
     "BOOLEAN": "boolean",
@@ -45,8 +45,8 @@ REGISTER = "ecr_audit_tables"
 _MARK = " [published by ecr_audit]"
 
 # Seconds. While one waits for a table's readers to end, those that come later wait behind it.
-_WAIT_FOR_READERS = 10
-_WAIT_FOR_PUBLISHER = 60
+WAIT_FOR_READERS = 10
+WAIT_FOR_PUBLISHER = 60
 _LOCK_NOT_AVAILABLE = "55P03"
 
 # What has a name in the schema; whether it is a table of the publisher's, and has the mark. What belongs to a role that
@@ -132,10 +132,10 @@ class _Schema:
 
     def prepare(self) -> None:
         """Keep other publishers out until the transaction ends, and find the audit's own tables."""
-        self._wait_at_most(_WAIT_FOR_PUBLISHER)
+        self._wait_at_most(WAIT_FOR_PUBLISHER)
         # The driver reports what goes wrong with a question when its rows are fetched.
         self._rows(f"SELECT pg_advisory_xact_lock(hashtext({quoted(self._name)}))::text")
-        self._wait_at_most(_WAIT_FOR_READERS)
+        self._wait_at_most(WAIT_FOR_READERS)
         if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {quoted(self._name)}"):
             self._execute(f"CREATE SCHEMA {_identifier(self._name)}")
         found = self._rows(_RELATIONS.format(schema=quoted(self._name), mark=quoted(f"%{_MARK}")))
@@ -195,13 +195,13 @@ class _Schema:
         """After a lock was not to be had: what for, and which sessions of the server hold one."""
         if self._locking is None:
             return (
-                f"PostgreSQL: another publication into schema {self._name} has not ended for {_WAIT_FOR_PUBLISHER} s."
+                f"PostgreSQL: another publication into schema {self._name} has not ended for {WAIT_FOR_PUBLISHER} s."
                 " Wait for its end, then publish again."
             )
         holders = self._rows(_HOLDERS.format(table=quoted(self._table(self._locking))))
         listed = ", ".join(f"{pid} ({user})" for pid, user in holders) or "none any longer"
         return (
-            f"PostgreSQL: {self._table(self._locking)} could not be locked within {_WAIT_FOR_READERS} s. A table whose"
+            f"PostgreSQL: {self._table(self._locking)} could not be locked within {WAIT_FOR_READERS} s. A table whose"
             f" columns have changed is made again, for which its readers have to end. Sessions that hold it: {listed}."
             " Wait for their end, or end them with pg_terminate_backend, then publish again."
         )
@@ -270,6 +270,6 @@ def _identifier(name: str) -> str:
 def _type(kind: str) -> str:
     if kind.startswith(("MAP(", "STRUCT(")):
         return "jsonb"
-    if kind not in _TYPES:
+    if kind not in TYPES:
         raise PostgresError(f"No PostgreSQL type is chosen for DuckDB's {kind}: add it to postgres.py")
-    return _TYPES[kind]
+    return TYPES[kind]

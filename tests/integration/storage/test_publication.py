@@ -164,8 +164,8 @@ def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> 
 
 def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the steps publish it: the lake on S3, too."""
-    from ecr_audit.compliance import steps
     from ecr_audit.lake.lake import open_lake
+    from ecr_audit.publish import steps
 
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{BUCKET}/audit/lake")
     small_lake.lake = open_lake(load_settings())

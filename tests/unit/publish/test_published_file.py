@@ -16,9 +16,8 @@ from rich.console import Console
 
 import ecr_audit
 from ecr_audit.alerts.night import night_messages
-from ecr_audit.compliance import steps
 from ecr_audit.macros import create_published_macros
-from ecr_audit.publish import newest
+from ecr_audit.publish import newest, steps
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.postgres import publish_to_postgres
