@@ -31,6 +31,10 @@ CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
 CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
     observed AND starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at;
 
+-- resource_type: what an ARN names, such as a repository: arn:partition:service:region:account:type/name (AWS General
+-- Reference).
+CREATE MACRO resource_type(arn) AS split_part(split_part(arn, ':', 6), '/', 1);
+
 -- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
 -- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(

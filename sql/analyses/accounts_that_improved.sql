@@ -14,7 +14,7 @@ accounts_on AS (
         compliance_percent
     FROM compliance_daily
     WHERE scope_type = 'account'
-        AND policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        AND policy_id = $policy_id
 )
 
 SELECT

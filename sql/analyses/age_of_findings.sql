@@ -10,6 +10,6 @@ SELECT
     count(*) FILTER (WHERE NOT started_known) AS started_unknown,
     count(*) FILTER (WHERE NOT observed) AS not_seen_today
 FROM findings
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
 GROUP BY age
 ORDER BY age;

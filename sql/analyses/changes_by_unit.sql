@@ -5,7 +5,7 @@ WITH nights AS (
         min(snapshot_date) AS first_night,
         max(snapshot_date) AS last_night
     FROM policy_run
-    WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    WHERE policy_id = $policy_id
         AND snapshot_date >= (SELECT snapshot_date - 90 FROM publication)
 ),
 
@@ -20,14 +20,14 @@ ends AS (
         ON h.account_id = d.scope_id
         AND d.snapshot_date BETWEEN h.from_date AND coalesce(h.to_date, n.last_night)
     WHERE d.scope_type = 'account'
-        AND d.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        AND d.policy_id = $policy_id
 ),
 
 changed AS (
     SELECT c.*
     FROM nights AS n
     JOIN changes AS c ON c.snapshot_date > n.first_night AND c.snapshot_date <= n.last_night
-    WHERE c.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    WHERE c.policy_id = $policy_id
 ),
 
 counted AS (

@@ -18,5 +18,5 @@ SELECT
 FROM last_nights
 JOIN compliance_daily USING (snapshot_date)
 WHERE scope_type = 'organization'
-    AND policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND policy_id = $policy_id
 ORDER BY week;

@@ -20,7 +20,7 @@ JOIN changes AS c
     AND c.repository_arn = s.repository_arn
     AND c.snapshot_date = s.started
     AND c.change = 'reopened'
-WHERE s.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE s.policy_id = $policy_id
     AND s.previous_ended_by = 'fixed'
 GROUP BY s.repository_arn, s.region, s.repository_name
 ORDER BY times_broken_again DESC, days_open_since DESC, s.region, s.repository_name;

@@ -6,6 +6,6 @@ SELECT
     percentile_cont(0.5) WITHIN GROUP (ORDER BY days) FILTER (WHERE started_known) AS median_days,
     max(days) FILTER (WHERE started_known) AS longest_days
 FROM findings_history
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
 GROUP BY ended_by
 ORDER BY stretches DESC;

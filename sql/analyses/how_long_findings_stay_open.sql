@@ -9,6 +9,6 @@ SELECT
     median_days,
     p90_days
 FROM findings_survival
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
     AND period = 'all'
 ORDER BY scope_type = 'organization' DESC, scope_type, findings DESC, scope_id;

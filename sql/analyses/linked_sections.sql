@@ -13,6 +13,6 @@ WHERE scope_type = 'organization'
     AND section_id IN (
         SELECT section_id
         FROM section_policies
-        WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+        WHERE policy_id = $policy_id
     )
 ORDER BY framework_name, position;

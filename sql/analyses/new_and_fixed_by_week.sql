@@ -4,13 +4,13 @@ WITH moves AS (
         date_trunc('week', started)::DATE AS week,
         'came' AS how
     FROM findings_history
-    WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    WHERE policy_id = $policy_id
     UNION ALL
     SELECT
         date_trunc('week', ended)::DATE AS week,
         ended_by AS how
     FROM findings_history
-    WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    WHERE policy_id = $policy_id
         AND ended IS NOT NULL
 ),
 

@@ -9,7 +9,7 @@ SELECT
     owner,
     remediation_command
 FROM findings
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
     AND NOT waived
 ORDER BY age_days DESC, account_name, region, repository_name
 LIMIT 25;

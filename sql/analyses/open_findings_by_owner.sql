@@ -8,7 +8,7 @@ SELECT
     max(age_days) AS oldest_days,
     count(*) FILTER (WHERE waived) AS waived
 FROM findings
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
 GROUP BY 1, 2, 3
 ORDER BY findings DESC, owner, owner_source, untagged_in
 LIMIT 25;

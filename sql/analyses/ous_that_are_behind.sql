@@ -16,6 +16,6 @@ SELECT
     round((u.compliance_percent - o.compliance_percent)::NUMERIC(9, 6), 1) AS points_from_organization
 FROM ou_compliance AS u
 JOIN organization AS o USING (policy_id)
-WHERE u.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE u.policy_id = $policy_id
     AND u.compliance_percent < o.compliance_percent
 ORDER BY points_from_organization, u.ou_path;

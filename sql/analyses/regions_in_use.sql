@@ -7,6 +7,6 @@ SELECT
     round(c.coverage_percent::NUMERIC(9, 6), 1) AS coverage_percent
 FROM compliance_daily AS c
 WHERE c.scope_type = 'region'
-    AND c.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+    AND c.policy_id = $policy_id
     AND c.snapshot_date = (SELECT snapshot_date FROM publication)
 ORDER BY repositories DESC, region;

@@ -6,7 +6,7 @@ SELECT
     count(*) FILTER (WHERE r.tags IS NULL) AS tags_not_read
 FROM findings AS f
 JOIN repositories AS r USING (repository_arn)
-WHERE f.policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE f.policy_id = $policy_id
     AND f.owner_source = 'account'
 GROUP BY f.account_id, f.account_name
 ORDER BY findings DESC, f.account_id;

@@ -7,6 +7,6 @@ SELECT
     median_days,
     p90_days
 FROM time_to_fix
-WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+WHERE policy_id = $policy_id
     AND scope_type IN ('organization', 'ou')
 ORDER BY month, scope_type = 'organization' DESC, scope_id;

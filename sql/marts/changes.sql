@@ -62,7 +62,8 @@ replaced AS (
             WHEN is_finding(status, incompliant_start_date, incompliant_end_date) THEN $snapshot_date
             ELSE incompliant_end_date
         END AS incompliant_end_date,
-        'The repository was deleted, and another one was created under its name.' AS current_state_message
+        concat('The ', resource_type(object_id), ' was deleted, and another one was created under its name.')
+            AS current_state_message
     FROM staging.previous_verdicts
     WHERE was_another
 ),

@@ -3,11 +3,13 @@
 -- key: repository_arn, policy_id, other_policy_id.  from: lake.policy_output, staging.repositories, lake.accounts,
 -- catalog.policies.
 -- Policies check the same thing if they name the same check among their similar_policies: the default and the strict
--- reading of Security Hub's ECR.2. policy_id is the more lenient one.
+-- reading of Security Hub's ECR.2. policy_id is the more lenient one. The repository's setting and what follows from it are
+-- NULL when that policy is not about it, as in findings.
 WITH pairs AS (
     SELECT
         p.policy_id,
-        q.policy_id AS other_policy_id
+        q.policy_id AS other_policy_id,
+        list_contains(p.finding_columns, 'overwritable_tags') AS is_about_tags
     FROM catalog.policies AS p
     JOIN catalog.policies AS q
         ON q.policy_id <> p.policy_id
@@ -24,9 +26,9 @@ SELECT
     r.repository_name,
     o.owner,
     o.owner_source,
-    r.image_tag_mutability,
-    r.exclusion_filters,
-    r.overwritable_tags,
+    CASE WHEN p.is_about_tags THEN r.image_tag_mutability END AS image_tag_mutability,
+    CASE WHEN p.is_about_tags THEN r.exclusion_filters END AS exclusion_filters,
+    CASE WHEN p.is_about_tags THEN r.overwritable_tags END AS overwritable_tags,
     o.policy_id,
     o.status,
     p.other_policy_id,

@@ -1,5 +1,6 @@
 -- policy_output: one row per policy and object: the verdict of today, and since when it holds.
--- key: policy_id, object_id.  from: staging.verdicts ($policy_id's logic.sql), lake.*, lake.previous_policy_output.
+-- key: policy_id, object_id.  from: staging.verdicts ($policy_id's logic.sql), staging.objects, staging.recreated,
+-- staging.young, lake.accounts, lake.scan_targets, lake.previous_policy_output.
 -- What holds for any policy is decided here, in this order:
 --   399 INAPPLICABLE  the object's account is not active, or not in the organization any more;
 --   599 UNDETERMINED  its account x region could not be read: what was last known is said, but is no verdict;
@@ -29,16 +30,16 @@ WITH previous AS (
 
 unseen AS (
     SELECT
-        repository_arn AS object_id,
+        object_id,
         strftime(collected_at, '%Y-%m-%d') AS last_seen
-    FROM lake.repositories
+    FROM staging.objects
     WHERE NOT observed
 ),
 
 objects AS (
     SELECT
         coalesce(v.object_id, p.object_id) AS object_id,
-        -- arn:partition:service:region:account:resource (AWS General Reference). A check compares it with the columns.
+        -- An object's id is an ARN, which names both; a check compares it with the columns of the input.
         coalesce(p.account_id, split_part(v.object_id, ':', 5)) AS account_id,
         coalesce(p.region, split_part(v.object_id, ':', 4)) AS region,
         CASE WHEN v.object_id IS NULL THEN p.owner ELSE v.owner END AS known_owner,
@@ -86,7 +87,9 @@ stated AS (
         * REPLACE (
             coalesce(status_of_engine(engine_condition), status) AS status,
             CASE engine_condition
-                WHEN condition_gone() THEN 'The repository is gone: its account and region were read, and it is not there.'
+                WHEN condition_gone() THEN concat(
+                    'The ', resource_type(object_id), ' is gone: its account and region were read, and it is not there.'
+                )
                 WHEN condition_account_inactive() THEN 'The account is ' || account_state || '.'
                 WHEN condition_not_seen() THEN concat(
                     'Not seen: ', outcome, ' (' || error_code || ')', '.',

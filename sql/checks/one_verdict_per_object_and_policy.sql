@@ -1,7 +1,7 @@
 -- severity: fail
--- Every repository has exactly one verdict of every policy; what was observed has no other verdict, but DISAPPEARED.
--- Where all was observed, both sides of an account are compared by number and by the sum of their ids' hashes, which is
--- equal only for equal sets: comparing millions of ids one by one would take longer than judging them did.
+-- Every object has exactly one verdict of every policy of its input; what was observed has no other verdict, but
+-- DISAPPEARED. Where all was observed, both sides of an account are compared by number and by the sum of their ids'
+-- hashes, which is equal only for equal sets: comparing millions of ids one by one would take longer than judging them did.
 WITH verdicts AS (
     SELECT
         policy_id,
@@ -14,12 +14,13 @@ WITH verdicts AS (
     GROUP BY ALL
 ),
 
-repositories AS (
+objects AS (
     SELECT
+        input,
         account_id,
-        count(*) AS repositories,
-        sum(hash(repository_arn)) AS fingerprint
-    FROM lake.repositories
+        count(*) AS objects,
+        sum(hash(object_id)) AS fingerprint
+    FROM staging.objects
     WHERE observed
     GROUP BY ALL
 ),
@@ -27,9 +28,9 @@ repositories AS (
 expected AS (
     SELECT
         p.policy_id,
-        r.*
+        o.*
     FROM catalog.policies AS p
-    CROSS JOIN repositories AS r
+    JOIN objects AS o USING (input)
 ),
 
 unobserved_verdicts AS (
@@ -45,21 +46,21 @@ unobserved_verdicts AS (
 SELECT
     policy_id,
     account_id,
-    NULL AS repository_arn,
-    coalesce(e.repositories, 0) AS repositories,
+    NULL AS object_id,
+    coalesce(e.objects, 0) AS objects,
     coalesce(v.verdicts, 0) AS verdicts
 FROM expected AS e
 FULL JOIN verdicts AS v USING (policy_id, account_id)
-WHERE e.repositories IS DISTINCT FROM v.verdicts
+WHERE e.objects IS DISTINCT FROM v.verdicts
     OR e.fingerprint IS DISTINCT FROM v.fingerprint
 UNION ALL
 SELECT
     p.policy_id,
-    r.account_id,
-    r.repository_arn,
-    1 AS repositories,
+    o.account_id,
+    o.object_id,
+    1 AS objects,
     coalesce(v.verdicts, 0) AS verdicts
 FROM catalog.policies AS p
-JOIN lake.repositories AS r ON NOT r.observed
-LEFT JOIN unobserved_verdicts AS v ON v.policy_id = p.policy_id AND v.object_id = r.repository_arn
+JOIN staging.objects AS o ON o.input = p.input AND NOT o.observed
+LEFT JOIN unobserved_verdicts AS v ON v.policy_id = p.policy_id AND v.object_id = o.object_id
 WHERE v.verdicts IS DISTINCT FROM 1

@@ -1,0 +1,12 @@
+-- objects of the input `repositories`: one row per ECR repository of the snapshot.
+-- key: object_id.  from: staging.repositories.
+-- Policies of this input read staging.repositories. See warehouse.py for what every file of this folder returns.
+SELECT
+    repository_arn AS object_id,
+    account_id,
+    region,
+    owner,
+    created_at,
+    collected_at,
+    observed
+FROM staging.repositories
