@@ -4,7 +4,7 @@
     lake.previous_<table>   the same of the newest evaluated snapshot before it; typed and empty when there is none
     lake.<table>_history    the same of many snapshots together, where they were added
     catalog.<table>         policies, frameworks, sections (see catalog/)
-    staging.<name>          sql/staging
+    staging.<name>          sql/staging; staging.objects is what policies judge, of all inputs (sql/staging/objects)
     marts.<table>           sql/marts
     published.<table>       what publishing has made so far
 
@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ecr_audit.catalog import Catalog
+from ecr_audit.catalog import Catalog, input_names
 from ecr_audit.lake.lake import PARALLEL_READS, SCHEMA_VERSION, Commit, Lake, SnapshotWriter
 from ecr_audit.lake.repeated_keys import may_repeat_keys, merge_repeated_keys
 from ecr_audit.lake.schemas import POLICY_OUTPUT, REPOSITORIES, STAGES, LakeTable
@@ -35,8 +35,6 @@ from ecr_audit.lake.storage import LakeError
 from ecr_audit.macros import create_session_macros
 from ecr_audit.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.settings import SQL_ROOT
-
-STAGING_VIEWS = ("repositories",)
 
 # Few rows, and DuckDB plans its joins by their number: of a view it would guess too many.
 STAGING_TABLES = ("recreated", "young")
@@ -332,6 +330,19 @@ def parse_statement(path: str, text: str) -> Statement:
     return Statement(path, statements[0].query.rstrip().rstrip(";"), frozenset(statements[0].named_parameters))
 
 
+def _objects() -> Statement:
+    """The objects of all inputs, each row with the name of its input.
+
+    Every file has the columns of repositories.sql. An id is an ARN, which names account and region, so that the engine
+    need not look them up. The lake tables that an input reads are SLICED.
+    """
+    queries = [
+        f"SELECT '{name}' AS input, *\nFROM (\n{read_statement(f'staging/objects/{name}').text}\n)"
+        for name in input_names(SQL_ROOT)
+    ]
+    return parse_statement("sql/staging/objects", "\nUNION ALL BY NAME\n".join(queries))
+
+
 @contextmanager
 def open_warehouse(
     lake: Lake,
@@ -366,8 +377,9 @@ def open_warehouse(
             warehouse.add_stage(previous, "compliance", "previous_")
             for name, rows in catalog.as_arrow().items():
                 warehouse.add_arrow(f"catalog.{name}", rows)
-            for view in STAGING_VIEWS:
-                warehouse.create_view(f"staging.{view}", read_statement(f"staging/{view}"))
+            for name in input_names(SQL_ROOT):
+                warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
+            warehouse.create_view("staging.objects", _objects())
             for table in STAGING_TABLES:
                 warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
             yield warehouse

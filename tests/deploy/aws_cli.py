@@ -12,8 +12,10 @@ from typing import Any
 
 import boto3
 import jmespath
-from botocore import xform_name
-from botocore.validate import validate_parameters
+
+# Started by its path, in a shell of its own.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.aws_command import read_options  # noqa: E402
 
 # What moto does not emulate: only the parameters are checked.
 NOT_EMULATED = {"activate_organizations_access"}
@@ -23,53 +25,20 @@ def main(service: str, operation: str, *rest: str) -> None:
     client = boto3.client(service)
     if operation == "wait":
         waiter, rest = rest[0], rest[1:]
-        client.get_waiter(waiter.replace("-", "_")).wait(**known_parameters(client, "describe_stacks", rest)[0])
+        client.get_waiter(waiter.replace("-", "_")).wait(**_options(client, "describe_stacks", rest)[0])
         return
     method = operation.replace("-", "_")
-    parameters, query = known_parameters(client, method, rest)
+    parameters, common = _options(client, method, rest)
+    assert common.get("output", "text") == "text", "only text is emulated"
     if method in NOT_EMULATED:
         return
     answer = getattr(client, method)(**parameters)
-    if query:
+    if query := common.get("query"):
         sys.stdout.write(f"{_as_text(jmespath.search(query, answer))}\n")
 
 
-def known_parameters(client: Any, method: str, options: tuple[str, ...]) -> tuple[dict[str, Any], str | None]:
-    """The parameters of a call, and what `--query` asks of its answer."""
-    shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
-    members = {xform_name(name, "-"): (name, member) for name, member in shape.members.items()} if shape else {}
-    given: dict[str, list[str]] = {}
-    for word in options:
-        if word.startswith("--"):
-            given[word.removeprefix("--")] = words = []
-        else:
-            words.append(word)
-    query = given.pop("query", [None])[0]
-    assert given.pop("output", ["text"]) == ["text"], "only text is emulated"
-    parameters = {}
-    for option, values in given.items():
-        name, member = members[option]
-        parameters[name] = _value(member, values)
-    if shape:
-        validate_parameters(parameters, shape)
-    return parameters, query
-
-
-def _value(shape: Any, words: list[str]) -> Any:
-    """Words of the command line as a value of the API: the CLI's shorthand syntax, as far as documents use it."""
-    if shape.type_name == "list":
-        return [_value(shape.member, [word]) for word in words]
-    if shape.type_name == "boolean" and not words:
-        return True
-    [word] = words
-    if shape.type_name == "structure":
-        pairs = dict(pair.split("=", 1) for pair in word.split(","))
-        return {name: _value(shape.members[name], [value]) for name, value in pairs.items()}
-    if shape.type_name == "boolean":
-        return {"true": True, "false": False}[word]
-    if shape.type_name == "integer":
-        return int(word)
-    return Path(word.removeprefix("file://")).read_text(encoding="utf-8") if word.startswith("file://") else word
+def _options(client: Any, method: str, options: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    return read_options(client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]), options)
 
 
 def _as_text(answer: Any) -> str:

@@ -24,6 +24,8 @@ import boto3
 import pytest
 import yaml
 
+from support.aws_command import read_command
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -168,16 +170,12 @@ def _aws(words: list[str]) -> str | None:
     service, operation, *rest = words
     if service == "s3":
         return None if operation == "sync" and set(rest[2:]) <= {"--delete"} else f"aws s3 {operation}: is not expected"
-    spec = importlib.util.spec_from_file_location("aws_cli", Path(__file__).with_name("aws_cli.py"))
-    assert spec and spec.loader
-    aws_cli = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(aws_cli)
     try:
-        client = boto3.client(service, region_name="us-east-1")
         if operation == "wait":
+            client = boto3.client(service, region_name="us-east-1")
             client.get_waiter(rest[0].replace("-", "_"))
         else:
-            aws_cli.known_parameters(client, operation.replace("-", "_"), tuple(rest))
+            read_command(shlex.join(["aws", *words]))
     except Exception as fault:
         return f"aws {service} {operation}: {fault!r}"
     return None

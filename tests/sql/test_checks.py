@@ -98,7 +98,7 @@ DAMAGE = [
         "FROM original UNION ALL (SELECT * REPLACE ('IMMUTABLE' AS image_tag_mutability) FROM original LIMIT 1)",
     ),
     (
-        "one_verdict_per_repository_and_policy",
+        "one_verdict_per_object_and_policy",
         "lake.policy_output",
         "FROM original UNION ALL (FROM original LIMIT 1)",
     ),

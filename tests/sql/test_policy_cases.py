@@ -1,115 +1,105 @@
-"""Every policy's logic.sql against the cases.yaml beside it."""
+"""What every policy's folder must hold true, whatever it judges; those of tests/fixtures/policies too."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import duckdb
 import pytest
 import yaml
-from botocore.validate import ParamValidator
 
-POLICIES = Path(__file__).parents[2] / "sql" / "policies"
-COLUMNS = (
-    "object_id",
-    "owner",
-    "condition_index",
-    "status",
-    "current_state_message",
-    "remediation_message",
-    "remediation_command",
-)
+from ecr_audit.compliance.policies import COLUMNS, OWNER
+from ecr_audit.settings import SQL_ROOT
+from support.aws_command import Command, read_command
 
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
+FOLDERS = sorted(path.parent for root in (SQL_ROOT / "policies", FIXTURES) for path in root.glob("*/*/policy.yaml"))
 
-def cases() -> list[Any]:
-    return [
-        pytest.param(path.parent, case, id=f"{path.parent.name}: {case['name']}")
-        for path in sorted(POLICIES.glob("*/*/cases.yaml"))
-        for case in yaml.safe_load(path.read_text(encoding="utf-8"))
-    ]
+# A fenced block of a text, and code within a line.
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`(aws [^`]+)`")
+
+each_policy = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
-@pytest.mark.parametrize(("folder", "case"), cases())
+def cases_of(folder: Path) -> list[dict[str, Any]]:
+    cases: list[dict[str, Any]] = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
+    return cases
+
+
+def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    result = session.sql((folder / "logic.sql").read_text(encoding="utf-8")).order("object_id")
+    return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+
+
+CASES = [pytest.param(each, case, id=f"{each.name}: {case['name']}") for each in FOLDERS for case in cases_of(each)]
+
+
+@pytest.mark.parametrize(("folder", "case"), CASES)
 def test_case(
     folder: Path, case: dict[str, Any], stage: Callable[..., None], session: duckdb.DuckDBPyConnection
 ) -> None:
+    """The verdicts are those that the case expects, and each command is one that AWS accepts and acts on its object."""
     stage(case["given"])
-    logic = (folder / "logic.sql").read_text(encoding="utf-8")
-    result = session.sql(logic).order("object_id")
-
-    assert tuple(result.columns) == COLUMNS
-    verdicts = [dict(zip(COLUMNS, row, strict=True)) for row in result.fetchall()]
+    verdicts = verdicts_of(folder, session)
     compared = [
         {column: verdict[column] for column in expected}
         for verdict, expected in zip(verdicts, case["expect"], strict=True)
     ]
     assert compared == case["expect"]
+    for verdict in verdicts:
+        assert verdict.keys() - OWNER.keys() == COLUMNS.keys()
+        if command := verdict["remediation_command"]:
+            assert_acts_on(read_command(command), verdict["object_id"])
+        for text in (verdict["current_state_message"], verdict["remediation_message"] or ""):
+            for named in SPAN.findall(text):
+                read_command(named)
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in POLICIES.glob("*/*/logic.sql")), ids=lambda f: f.name)
+def assert_acts_on(command: Command, object_id: str) -> None:
+    """The object's region, and its account where the operation takes it: with other credentials it fails then."""
+    _, _, service, region, account_id, _ = object_id.split(":", 5)
+    assert (command.operation.service_model.service_name, command.common["region"]) == (service, region)
+    members = command.operation.input_shape.members if command.operation.input_shape else {}
+    assert command.parameters.get("registryId", account_id) == account_id
+    assert ("registryId" in members) == ("registryId" in command.parameters)
+
+
+@each_policy
 def test_conditions_in_words_are_those_of_the_logic(folder: Path) -> None:
     """Each condition that policy.yaml names has a case that ends there, and no case ends anywhere else."""
     named = yaml.safe_load((folder / "policy.yaml").read_text(encoding="utf-8"))["conditions"]
-    cases = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
-    verdicts = [verdict for case in cases for verdict in case["expect"] if "condition_index" in verdict]
+    verdicts = [verdict for case in cases_of(folder) for verdict in case["expect"] if "condition_index" in verdict]
     reached = {(verdict["condition_index"], verdict["status"]) for verdict in verdicts}
     assert {(condition["index"], condition["status"]) for condition in named} == reached
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in POLICIES.glob("*/*/logic.sql")), ids=lambda f: f.name)
-def test_a_command_is_one_that_aws_accepts(
-    folder: Path, stage: Callable[..., None], session: duckdb.DuckDBPyConnection
-) -> None:
-    """Read each command as a shell does, and check it against botocore's own model of PutImageTagMutability."""
-    stage(
-        [
-            {"repository_name": "team/a", "image_tag_mutability": "MUTABLE"},
-            {
-                "repository_name": "team/b",
-                "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION",
-                "exclusion_filters": ["*"],
-            },
-            {
-                "repository_name": "team/c",
-                "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION",
-                "exclusion_filters": ["*", "dev-*", "latest"],
-            },
-        ]
-    )
-    logic = (folder / "logic.sql").read_text(encoding="utf-8")
-    commands = [row[0] for row in session.sql(logic).select("remediation_command").fetchall()]
-    operation = botocore.session.get_session().get_service_model("ecr").operation_model("PutImageTagMutability")
-
-    assert len(commands) == 3
-    for command in commands:
-        words = shlex.split(command)
-        assert words[:3] == ["aws", "ecr", "put-image-tag-mutability"]
-        options: dict[str, list[str]] = {}
-        for word in words[3:]:
-            if word.startswith("--"):
-                options[word] = []
-            else:
-                options[list(options)[-1]].append(word)
-        assert options.pop("--region") == ["eu-west-1"]
-        filters = options.pop("--image-tag-mutability-exclusion-filters", [])
-        request: dict[str, Any] = {to_member(option): values[0] for option, values in options.items()}
-        # Filters belong to the two values with exclusion, and to no other.
-        assert bool(filters) == request["imageTagMutability"].endswith("_WITH_EXCLUSION")
-        if filters:
-            request["imageTagMutabilityExclusionFilters"] = [
-                dict(pair.split("=", 1) for pair in shorthand.split(",")) for shorthand in filters
-            ]
-        report = ParamValidator().validate(request, operation.input_shape)
-        assert not report.has_errors(), report.generate_report()
-        assert request["registryId"] == "111111111111"
-        assert request["imageTagMutability"] in operation.input_shape.members["imageTagMutability"].enum
+@each_policy
+@pytest.mark.parametrize("name", ["description.md", "remediation.md"])
+def test_commands_in_texts_are_ones_that_aws_accepts(folder: Path, name: str) -> None:
+    """There may be none."""
+    text = (folder / name).read_text(encoding="utf-8")
+    lines = [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    for line in (*(line for line in lines if line.startswith("aws ")), *SPAN.findall(text)):
+        read_command(line)
 
 
-def to_member(option: str) -> str:
-    """`--registry-id` is `registryId` in the API."""
-    return re.sub(r"-(\w)", lambda match: match[1].upper(), option.removeprefix("--"))
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("aws ecrr put-image-tag-mutability", "is not a command of a service of AWS"),
+        ("aws ecr put-image-tags", "ecr has no operation put-image-tags"),
+        ("aws ecr put-image-tag-mutability --repository-name a --mutability IMMUTABLE", "no option --mutability"),
+        ("aws ecr put-image-tag-mutability --repository-name a", "Missing required parameter"),
+        (
+            "aws ecr put-image-tag-mutability --repository-name a --image-tag-mutability FIXED",
+            "FIXED is not one of MUTABLE, IMMUTABLE",
+        ),
+    ],
+)
+def test_a_command_that_aws_would_refuse_is_found(command: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        read_command(command)

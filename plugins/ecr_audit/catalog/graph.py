@@ -25,6 +25,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             "severity": pa.string(),
             "similar_policies": _STRINGS,
             "internal_rules": _STRINGS,
+            "input": pa.string(),
+            "finding_columns": _STRINGS,
             "policy_hash": pa.string(),
         }
     ),

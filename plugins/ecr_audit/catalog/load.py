@@ -40,12 +40,17 @@ def load_catalog(sql_root: Path) -> Catalog:
     policies = [
         (folder, policy) for folder in folders if (policy := _read_policy(folder, sections, faults)) is not None
     ]
-    _check_policies([policy for _, policy in policies], faults)
+    _check_policies([policy for _, policy in policies], input_names(sql_root), faults)
     faults.raise_if_any()
     return Catalog(
         [_policy(folder, policy.model, sql_root) for folder, policy in policies],
         [_framework(located.model) for located in frameworks],
     )
+
+
+def input_names(sql_root: Path) -> list[str]:
+    """What policies can judge, sorted: each is a file of sql/staging/objects."""
+    return sorted(path.stem for path in (sql_root / "staging" / "objects").glob("*.sql"))
 
 
 class _Sections:
@@ -126,10 +131,13 @@ def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> Non
         settled.update(way)
 
 
-def _check_policies(policies: list[Located[PolicyYaml]], faults: Faults) -> None:
+def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faults: Faults) -> None:
     _check_unique(((located, located.model.id, ("id",)) for located in policies), "Policy", faults)
     for located in policies:
         policy = located.model
+        if policy.input not in inputs:
+            what = f"Unknown input '{policy.input}'. Valid: {', '.join(inputs)}"
+            faults.add(located.path, located.line("input"), what)
         for index, section_id in enumerate(policy.ignored_mappings):
             if section_id in policy.mappings:
                 what = f"Section '{section_id}' is both in mappings and in ignored_mappings"

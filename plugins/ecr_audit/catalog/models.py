@@ -55,6 +55,9 @@ class PolicyYaml(_Model):
     ]
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+    input: Text = "repositories"  # what it judges: a file of sql/staging/objects, whose rows are the objects
+    # Columns that describe its findings; in the findings of other policies they are NULL.
+    finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []
     conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them
     mappings: list[SectionRef]  # sections that the policy belongs to directly; others inherit it
     ignored_mappings: list[SectionRef] = []  # sections that the policy must not reach, nor pass through

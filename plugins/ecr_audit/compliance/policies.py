@@ -21,9 +21,9 @@ COLUMNS = {
 OWNER = {"owner": "VARCHAR"}
 
 _OWNER_LOOKED_UP = """
-SELECT a.*, r.owner
+SELECT a.*, o.owner
 FROM staging.given_answers AS a
-LEFT JOIN staging.repositories AS r ON r.repository_arn = a.object_id
+LEFT JOIN staging.objects AS o USING (object_id)
 """
 
 # DISAPPEARED, and these indexes, are the engine's: see sql/marts/policy_output.sql.
@@ -40,7 +40,11 @@ _EXAMPLES = 3
 # Two sets of ids are the same if as many and with the same sum of hashes: much cheaper than comparing them. This tells
 # only whether something is wrong; what it is, _DIFFERENT_OBJECTS.
 _SAME_OBJECTS = """
-SELECT (count(*), sum(hash(object_id))) = (SELECT (count(*), sum(hash(repository_arn))) FROM lake.repositories)
+SELECT (count(*), sum(hash(object_id))) = (
+    SELECT (count(*), sum(hash(object_id)))
+    FROM staging.objects
+    WHERE input = $input
+)
 FROM staging.answers
 """
 
@@ -78,16 +82,23 @@ WITH judged AS (
     SELECT object_id, count(*) AS verdicts
     FROM staging.answers
     GROUP BY ALL
+),
+
+objects AS (
+    SELECT object_id
+    FROM staging.objects
+    WHERE input = $input
 )
-SELECT coalesce(object_id, repository_arn, 'NULL') AS object_id, CASE
-    WHEN object_id IS NULL AND repository_arn IS NULL THEN 'no object_id'
-    WHEN repository_arn IS NULL THEN 'no such repository'
+
+SELECT coalesce(j.object_id, o.object_id, 'NULL') AS object_id, CASE
+    WHEN j.object_id IS NULL AND o.object_id IS NULL THEN 'no object_id'
+    WHEN o.object_id IS NULL THEN 'no such object'
     WHEN verdicts IS NULL THEN 'no verdict'
     ELSE verdicts || ' verdicts'
 END AS fault
-FROM judged
-FULL JOIN staging.repositories ON object_id = repository_arn
-WHERE verdicts IS DISTINCT FROM 1 OR repository_arn IS NULL
+FROM judged AS j
+FULL JOIN objects AS o USING (object_id)
+WHERE verdicts IS DISTINCT FROM 1 OR o.object_id IS NULL
 ORDER BY ALL
 """
 
@@ -99,7 +110,7 @@ class PolicyError(FinalError):
 def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
     """Make `staging.verdicts` the verdicts of a policy, and `staging.answers` what its logic.sql returns.
 
-    Raises PolicyError unless logic.sql returns the columns of a verdict, one for every repository shown to it. Whether
+    Raises PolicyError unless logic.sql returns the columns of a verdict, one for every object of its input. Whether
     each verdict is one that a policy may give is seen when it is read: reading `staging.verdicts` fails otherwise, and
     `refuse_invalid` says why.
     """
@@ -117,8 +128,9 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             )
         warehouse.create_view("staging.answers", logic if "owner" in found else parse_statement(path, _OWNER_LOOKED_UP))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
-        if not warehouse.query(Statement(path, _SAME_OBJECTS, frozenset())).column(0)[0].as_py():
-            _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset()))
+        same = warehouse.query(Statement(path, _SAME_OBJECTS, frozenset({"input"})), input=policy.input)
+        if not same.column(0)[0].as_py():
+            _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
 
@@ -136,7 +148,7 @@ def _require_no_files(warehouse: Warehouse, policy: Policy, logic: Statement) ->
         raise PolicyError(f"{policy.id} ({logic.path}): {fault}") from fault
     if foreign := sorted({call["function_name"] for call in calls} - set(FUNCTIONS)):
         raise PolicyError(
-            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy judges staging.repositories by what the"
+            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy judges staging.{policy.input} by what the"
             f" tables of the session hold; of functions that return tables it may call {', '.join(FUNCTIONS)}"
         )
 
@@ -150,12 +162,12 @@ def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:
 
 
 def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
-    count, rows = warehouse.examples(wrong, _EXAMPLES, **_CONTRACT)
+    count, rows = warehouse.examples(wrong, _EXAMPLES, input=policy.input, **_CONTRACT)
     if count:
         examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows)
         raise PolicyError(
-            f"{policy.id} ({wrong.path}): {count} objects are judged wrongly. Each repository of"
-            f" staging.repositories needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
+            f"{policy.id} ({wrong.path}): {count} objects are judged wrongly. Each object of the input"
+            f" '{policy.input}' needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
         )
 
 

@@ -12,7 +12,7 @@ TABLES = {
     "policy_output": "FROM lake.policy_output",
     "policy_run": "FROM lake.policy_run_history",
     "nights": "marts/nights",
-    "policies": "FROM catalog.policies",
+    "policies": "FROM catalog.policies SELECT * EXCLUDE (input, finding_columns)",
     "frameworks": "FROM catalog.frameworks",
     "sections": "FROM catalog.sections",
     "section_policies": "FROM catalog.section_policies",

@@ -59,6 +59,8 @@ def sql(tmp_path: Path) -> Path:
     (root / "frameworks").mkdir(parents=True)
     (root / "frameworks" / "hub.yaml").write_text(HUB)
     (root / "frameworks" / "leaf.yaml").write_text(LEAF)
+    (root / "staging" / "objects").mkdir(parents=True)
+    (root / "staging" / "objects" / "repositories.sql").touch()
     folder = root / "policies" / "test" / "one"
     folder.mkdir(parents=True)
     (folder / "policy.yaml").write_text(POLICY)

@@ -73,7 +73,7 @@ def test_the_owner_of_what_no_tag_names_one_of_is_its_account(small_lake: Any, n
         (VERDICT.replace("'fine'", "NULL::VARCHAR"), "no current_state_message"),
         (VERDICT + "WHERE repository_name = 'a'", "repository/b: no verdict"),
         (VERDICT + "CROSS JOIN (VALUES (1), (2))", "repository/a: 2 verdicts"),
-        (VERDICT.replace("repository_arn AS", "repository_arn || 'x' AS"), "repository/ax: no such repository"),
+        (VERDICT.replace("repository_arn AS", "repository_arn || 'x' AS"), "repository/ax: no such object"),
         (VERDICT.replace("repository_arn AS", "NULL::VARCHAR AS"), "NULL: no object_id"),
         (VERDICT.replace("AS remediation_command", "AS command"), "command VARCHAR; it must return"),
         (VERDICT.replace("1::INTEGER", "1.5"), "condition_index DECIMAL"),

@@ -1,0 +1,86 @@
+"""Reads command lines of the AWS CLI by botocore's model of each service, so that a misspelled one fails as it would there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+from botocore.model import OperationModel
+from botocore.validate import validate_parameters
+
+# Options that every command takes, as far as documents use them.
+COMMON = ("region", "query", "output")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A call that a command line makes: `aws <service> <operation>`, its parameters and the options in COMMON."""
+
+    operation: OperationModel
+    parameters: dict[str, Any]
+    common: dict[str, str]
+
+
+def read_command(line: str) -> Command:
+    """Read a line as a POSIX shell does. Raises ValueError, which names what is unknown, missing or of no valid value."""
+    program, service, name, *options = shlex.split(line.replace("\\\n", " "))
+    session = botocore.session.get_session()
+    if program != "aws" or service not in session.get_available_services():
+        raise ValueError(f"{line}: is not a command of a service of AWS")
+    model = session.get_service_model(service)
+    operations = {xform_name(each, "-"): each for each in model.operation_names}
+    if name not in operations:
+        raise ValueError(f"{line}: {service} has no operation {name}")
+    operation = model.operation_model(operations[name])
+    try:
+        parameters, common = read_options(operation, options)
+    except Exception as fault:
+        raise ValueError(f"{line}: {fault}") from fault
+    return Command(operation, parameters, common)
+
+
+def read_options(operation: OperationModel, options: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The parameters that an operation is given by options, and the options in COMMON.
+
+    Raises ValueError for an option that the operation does not have and for a value that is not in its enum;
+    botocore's ParamValidationError for one that is missing or of another type.
+    """
+    shape = operation.input_shape
+    members = {xform_name(name, "-"): (name, member) for name, member in shape.members.items()} if shape else {}
+    given: dict[str, list[str]] = {}
+    for word in options:
+        if word.startswith("--"):
+            given[word.removeprefix("--")] = words = []
+        else:
+            words.append(word)
+    common = {name: given.pop(name)[0] for name in COMMON if name in given and name not in members}
+    if unknown := sorted(given.keys() - members.keys()):
+        raise ValueError(f"no option --{', --'.join(unknown)}")
+    parameters = {members[option][0]: _value(members[option][1], values) for option, values in given.items()}
+    if shape:
+        validate_parameters(parameters, shape)
+    return parameters, common
+
+
+def _value(shape: Any, words: list[str]) -> Any:
+    """Words of the command line as a value of the API: the CLI's shorthand syntax, as far as documents use it."""
+    if shape.type_name == "list":
+        return [_value(shape.member, [word]) for word in words]
+    if shape.type_name == "boolean" and not words:
+        return True
+    [word] = words
+    if shape.type_name == "structure":
+        pairs = dict(pair.split("=", 1) for pair in word.split(","))
+        return {name: _value(shape.members[name], [value]) for name, value in pairs.items()}
+    if shape.type_name == "boolean":
+        return {"true": True, "false": False}[word]
+    if shape.type_name == "integer":
+        return int(word)
+    if (valid := getattr(shape, "enum", None)) and word not in valid:
+        raise ValueError(f"{word} is not one of {', '.join(valid)}")
+    return Path(word.removeprefix("file://")).read_text(encoding="utf-8") if word.startswith("file://") else word
