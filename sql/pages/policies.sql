@@ -1,19 +1,23 @@
 -- policies: one row per policy, first those that decide most framework sections.
 -- key: policy_id.  from: policies, section_policies.
--- The first one is what pages show that show one policy and were not told which.
+-- The order in which policies are shown everywhere, also in the terminal. The first one is what is shown where there is room
+-- for one, and nobody said which.
 SELECT
-    policy_id,
-    name,
-    contextual_name,
-    severity,
-    flags,
-    policy_hash
-FROM policies
+    p.policy_id,
+    p.name,
+    p.contextual_name,
+    p.description,
+    p.severity,
+    p.flags,
+    p.policy_hash,
+    coalesce(s.sections, 0) AS sections,
+    row_number() OVER (ORDER BY coalesce(s.sections, 0) DESC, p.policy_id) AS place
+FROM policies AS p
 LEFT JOIN (
     SELECT
         policy_id,
         count(*) AS sections
     FROM section_policies
     GROUP BY policy_id
-) USING (policy_id)
-ORDER BY coalesce(sections, 0) DESC, policy_id
+) AS s USING (policy_id)
+ORDER BY place

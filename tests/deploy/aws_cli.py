@@ -15,7 +15,7 @@ import jmespath
 
 # Started by its path, in a shell of its own.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from support.aws_command import read_options  # noqa: E402
+from support.aws_command import read_options
 
 # What moto does not emulate: only the parameters are checked.
 NOT_EMULATED = {"activate_organizations_access"}

@@ -50,7 +50,7 @@ def test_the_cover_says_what_was_audited_when_and_by_which_policies(
     lines = list(book["Cover"].iter_rows(values_only=True))
     cover = {name: value for name, value, *_ in lines if name}
     publication = database.table("publication").to_arrow_table().to_pylist()[0]
-    assert "ECR image-tag mutability: audit evidence" in cover
+    assert "ECR audit: evidence" in cover
     assert cover["Organization"] == publication["organization_id"]
     assert cover["Snapshot (UTC date)"].date() == publication["snapshot_date"]
     assert cover["Repositories judged on (commit)"] == publication["inventory_commit"]

@@ -1,4 +1,4 @@
-"""Reads command lines of the AWS CLI by botocore's model of each service, so that a misspelled one fails as it would there."""
+"""Reads command lines of the AWS CLI by botocore's model of each service: a misspelled one fails as it does there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Command:
 
 
 def read_command(line: str) -> Command:
-    """Read a line as a POSIX shell does. Raises ValueError, which names what is unknown, missing or of no valid value."""
+    """Read a line as a POSIX shell does. Raises ValueError, which names what is unknown, missing or not valid."""
     program, service, name, *options = shlex.split(line.replace("\\\n", " "))
     session = botocore.session.get_session()
     if program != "aws" or service not in session.get_available_services():

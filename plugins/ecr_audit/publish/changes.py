@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import duckdb
 
+from ecr_audit.publish.policies import shown_policies
 from ecr_audit.publish.unread_values import nothing_changed, unread_sentences
 from ecr_audit.vocabulary import CHANGE_WORDS
 
-POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-
 
 def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
-    """How many repositories changed, by kind of change, between the two newest snapshots."""
+    """How many repositories changed under the first policy, by kind of change, between the two newest snapshots."""
+    policy_id = shown_policies(published)[0].policy_id
     sql = """
         SELECT change, count(*)
         FROM changes
@@ -19,10 +19,10 @@ def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
             AND snapshot_date = (SELECT snapshot_date FROM publication)
         GROUP BY change
     """
-    counts = dict(published.execute(sql, {"policy_id": POLICY}).fetchall())
+    counts = dict(published.execute(sql, {"policy_id": policy_id}).fetchall())
     if counts:
         return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
-    [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [POLICY]).fetchall()
+    [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [policy_id]).fetchall()
     if nights < 2:
         return "nothing to compare with, this is the first"
     [(coverage,)] = published.execute("SELECT coverage_percent FROM publication").fetchall()

@@ -17,7 +17,8 @@ from rich.table import Table
 
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.publish.changes import POLICY, describe_changes
+from ecr_audit.publish.changes import describe_changes
+from ecr_audit.publish.policies import POLICIES_IN_ORDER, shown_policies
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.unread_values import unread_sentences
@@ -40,6 +41,8 @@ class _Summary:
     def __init__(self, published: duckdb.DuckDBPyConnection, console: Console) -> None:
         self._published = published
         self._console = console
+        # The policy of which sections, changes and accounts are shown.
+        self._first = shown_policies(published)[0]
 
     def print(self) -> None:
         for part in (self._organization, self._not_collected, self._verdicts, self._sections):
@@ -75,7 +78,7 @@ class _Summary:
             FROM scan_targets
             """
         )
-        self._console.rule(f"[bold]ECR image-tag mutability, {day}")
+        self._console.rule(f"[bold]ECR audit, {day}")
         self._console.print(
             f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
             + (f", {unseen:,} of them not seen today" if unseen else "")
@@ -138,20 +141,22 @@ class _Summary:
     def _verdicts(self) -> None:
         table = _table("Verdicts", "Policy", *STATUS_WORDS.values())
         rows = self._rows(
-            """
-            SELECT policy_id, status, count(*)
-            FROM policies
+            f"""
+            SELECT place, contextual_name, status, count(*)
+            FROM ({POLICIES_IN_ORDER})
             LEFT JOIN policy_output USING (policy_id)
             GROUP BY ALL
-            ORDER BY policy_id DESC
+            ORDER BY place
             """
         )
-        for policy_id, of_policy in groupby(rows, key=itemgetter(0)):
-            counts = {status: number for _, status, number in of_policy}
-            table.add_row(escape(_short_name(policy_id)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
+        for (_, name), of_policy in groupby(rows, key=itemgetter(0, 1)):
+            counts = {status: number for *_, status, number in of_policy}
+            table.add_row(escape(plain(name)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
         self._console.print(table)
 
     def _sections(self) -> None:
+        name = escape(plain(self._first.name))
+        self._console.print(f"Under the policy that decides most sections, {name}:", style="dim")
         table = _table(
             "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
         )
@@ -174,7 +179,7 @@ class _Summary:
                 AND section_id IN (SELECT section_id FROM section_policies WHERE policy_id = $policy_id)
             ORDER BY framework_name, position
             """,
-            policy_id=POLICY,
+            policy_id=self._first.policy_id,
         ):
             if name != framework:
                 table.add_row(f"[bold]{escape(name)}[/]")
@@ -193,14 +198,18 @@ class _Summary:
         told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
         # Undetermined ones apart: every other count of what is waived is of incompliant ones.
         waived = [
-            f"{escape(_short_name(policy_id))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
-            for policy_id, incompliant, unseen in self._rows(
-                """
-                SELECT policy_id, count(*) FILTER (status = 'INCOMPLIANT'), count(*) FILTER (status <> 'INCOMPLIANT')
+            f"{escape(plain(name))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
+            for name, incompliant, unseen in self._rows(
+                f"""
+                SELECT
+                    any_value(contextual_name),
+                    count(*) FILTER (status = 'INCOMPLIANT'),
+                    count(*) FILTER (status <> 'INCOMPLIANT')
                 FROM findings
+                JOIN ({POLICIES_IN_ORDER}) USING (policy_id)
                 WHERE waived
-                GROUP BY policy_id
-                ORDER BY policy_id DESC
+                GROUP BY place
+                ORDER BY place
                 """
             )
         ]
@@ -223,7 +232,7 @@ class _Summary:
             ORDER BY count(*) DESC, account_id
             LIMIT 8
             """,
-            policy_id=POLICY,
+            policy_id=self._first.policy_id,
         )
         table = _table("Accounts with most findings", "Account", "Unit", "Findings", "Oldest")
         for account_id, name, ou_path, findings, *oldest in rows:
@@ -257,10 +266,6 @@ NUMERIC = {
     *STATUS_WORDS.values(),
     *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Findings", "Oldest"),
 }
-
-
-def _short_name(policy_id: str) -> str:
-    return policy_id.rpartition("repository-image-tag-")[2]
 
 
 def _account(account_id: str, name: str | None) -> str:

@@ -85,5 +85,5 @@ class _Writer:
         page.set_margins(left=0.4, right=0.4)
         publication = self._published.publication
         night = f"{publication['organization_id'] or ''} {publication['snapshot_date']}".strip()
-        page.set_header("&LECR image-tag mutability&R&A")
+        page.set_header("&LECR audit&R&A")
         page.set_footer(f"&L{night}, commit {publication['compliance_commit']}&RPage &P of &N")

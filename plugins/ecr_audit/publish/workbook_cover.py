@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecr_audit.inventory.missing import Missing
+from ecr_audit.publish.policies import POLICIES_IN_ORDER
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.publish.workbook_cells import Cells
 from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
@@ -31,20 +32,23 @@ _SEEN = """
         (SELECT count(*) FROM nights WHERE missed) AS nights_missed
 """
 
-_COMPLIANCE = """
+_COMPLIANCE = f"""
     SELECT
-        split_part(policy_id, '/', -1) AS "Policy",
+        contextual_name AS "Policy",
         compliance_percent AS "Compliance, %",
         compliance_percent_with_waivers AS "With waivers, %",
         compliant AS "Compliant",
         incompliant AS "Incompliant",
         waived AS "Waived",
         undetermined AS "Undetermined",
-        (SELECT count(*) FROM section_policies AS s WHERE s.policy_id = c.policy_id) AS "Framework sections"
-    FROM compliance_daily AS c
+        sections AS "Framework sections"
+    FROM compliance_daily
+    JOIN (
+{POLICIES_IN_ORDER}
+) USING (policy_id)
     WHERE scope_type = 'organization'
         AND snapshot_date = (SELECT snapshot_date FROM publication)
-    ORDER BY 8 DESC, 1
+    ORDER BY place
 """
 
 # A finding that is UNDETERMINED in this night was INCOMPLIANT when it could last be judged.
@@ -55,12 +59,14 @@ _BY_POLICY = """
     ORDER BY policy
 """
 
-_POLICIES = """
+_POLICIES = f"""
     SELECT
-        policy_id AS "Policy",
-        (SELECT policy_hashes[policies.policy_id] FROM publication) AS "Version (SHA-256)"
-    FROM policies
-    ORDER BY policy_id
+        p.policy_id AS "Policy",
+        (SELECT policy_hashes[p.policy_id] FROM publication) AS "Version (SHA-256)"
+    FROM (
+{POLICIES_IN_ORDER}
+) AS p
+    ORDER BY place
 """
 
 
@@ -89,8 +95,8 @@ class Cover:
         """Fill a page of the workbook."""
         page.set_column(0, 0, 62)
         page.set_column(1, 7, 20)
-        title = "audit evidence" if excerpt is None else "an excerpt of the findings"
-        page.write_string(0, 0, f"ECR image-tag mutability: {title}", self._cells.title)
+        title = "evidence" if excerpt is None else "an excerpt of the findings"
+        page.write_string(0, 0, f"ECR audit: {title}", self._cells.title)
         row = self._pairs(page, 2, self._made_of(sheets))
         if excerpt:
             row = self._pairs(page, row + 1, _told(excerpt))

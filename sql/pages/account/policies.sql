@@ -1,5 +1,5 @@
 -- policies: one row per policy: how the account fares under it.
--- key: policy_id.  from: account_compliance, policies.
+-- key: policy_id.  from: account_compliance, pages/policies.
 SELECT
     policy_id,
     contextual_name,
@@ -11,6 +11,6 @@ SELECT
     compliance_percent,
     compliance_percent_with_waivers
 FROM account_compliance
-JOIN policies USING (policy_id)
+JOIN {policies} AS p USING (policy_id)
 WHERE account_id = $account_id
-ORDER BY policy_id
+ORDER BY p.place

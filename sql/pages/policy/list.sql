@@ -1,5 +1,5 @@
 -- list: one row per policy: what it is, and how the organization fares under it.
--- key: policy_id.  from: policies, compliance_daily, section_policies.
+-- key: policy_id.  from: policies, pages/policies, compliance_daily.
 WITH tonight AS (
     SELECT
         policy_id,
@@ -10,29 +10,21 @@ WITH tonight AS (
     FROM compliance_daily
     WHERE scope_type = 'organization'
         AND snapshot_date = (SELECT snapshot_date FROM publication)
-),
-
-linked AS (
-    SELECT
-        policy_id,
-        count(*) AS sections
-    FROM section_policies
-    GROUP BY policy_id
 )
 
 SELECT
     policy_id,
-    contextual_name,
-    description,
-    severity,
-    flags,
-    similar_policies,
-    coalesce(sections, 0) AS sections,
+    p.contextual_name,
+    p.description,
+    p.severity,
+    p.flags,
+    policies.similar_policies,
+    p.sections,
     compliant,
     incompliant,
     undetermined,
     compliance_percent
-FROM policies
+FROM {policies} AS p
+JOIN policies USING (policy_id)
 LEFT JOIN tonight USING (policy_id)
-LEFT JOIN linked USING (policy_id)
-ORDER BY coalesce(sections, 0) DESC, policy_id
+ORDER BY p.place

@@ -1,6 +1,5 @@
--- verdicts: one row per policy: its verdict on the repository, why, and the waiver in force that covers it; policies that
--- decide framework sections come first.
--- key: policy_id.  from: policy_output, policies, section_policies, findings, waivers.
+-- verdicts: one row per policy: its verdict on the repository, why, and the waiver in force that covers it.
+-- key: policy_id.  from: policy_output, pages/policies, findings, waivers.
 WITH accepted AS (
     SELECT
         policy_id,
@@ -32,10 +31,10 @@ SELECT
     waiver.expires,
     waiver.days_left
 FROM policy_output AS verdict
-LEFT JOIN policies AS policy USING (policy_id)
+LEFT JOIN {policies} AS policy USING (policy_id)
 LEFT JOIN accepted USING (policy_id)
 LEFT JOIN waivers AS waiver USING (waiver_id)
 WHERE verdict.account_id = split_part($arn, ':', 5)
     AND verdict.region = split_part($arn, ':', 4)
     AND object_id = $arn
-ORDER BY verdict.policy_id IN (SELECT policy_id FROM section_policies) DESC, verdict.policy_id
+ORDER BY policy.place, verdict.policy_id

@@ -1,5 +1,6 @@
 -- policies: one row per section, this one or one below it, and policy that it holds; with the organization's result.
--- key: section_id, policy_id.  from: sections, section_policies, policies, compliance_daily.
+-- key: section_id, policy_id.  from: sections, section_policies, pages/policies,
+-- compliance_daily.
 -- inherited_title is the similar section that handed the policy on; null when it is mapped directly.
 WITH RECURSIVE closure AS (
     SELECT section_id
@@ -26,11 +27,11 @@ SELECT
 FROM closure
 JOIN sections AS section USING (section_id)
 JOIN section_policies USING (section_id)
-JOIN policies USING (policy_id)
+JOIN {policies} AS p USING (policy_id)
 LEFT JOIN sections AS source ON source.section_id = inherited_from
 LEFT JOIN (
     FROM compliance_daily
     WHERE scope_type = 'organization'
         AND snapshot_date = (SELECT snapshot_date FROM publication)
 ) USING (policy_id)
-ORDER BY section.position, policy_id
+ORDER BY section.position, p.place

@@ -21,6 +21,7 @@ from ecr_audit.settings import Settings
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
 
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires": date(2027, 1, 1)}
 
@@ -55,7 +56,7 @@ def test_only_the_newest_nights_changes_are_told(summary: Any) -> None:
 def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
-    assert "Waivers  1 in force, 1 unmatched; findings waived: mutability 1" in summary()
+    assert "Waivers  1 in force, 1 unmatched; findings waived: Repository Image Tag Mutability" in summary()
 
 
 def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:
@@ -72,7 +73,10 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: A
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     told = io.StringIO()
     print_summary(settings, Console(file=told, width=200))
-    counted = "mutability 1 and 1 undetermined, immutability-strict 1 and 1 undetermined"
+    counted = (
+        "Repository Image Tag Mutability is set to Mutable 1 and 1 undetermined,"
+        " Repository Image Tags are not all Immutable 1 and 1 undetermined"
+    )
     assert f"findings waived: {counted}" in told.getvalue()
 
 

@@ -51,6 +51,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
         default_sort=DEFAULT_SORT,
         chosen_unit=given["ou"],
         choices=_choices(page, choice.policy_id),
+        about_tags=page.rows("findings/about_tags", policy=given["policy"])[0]["about_tags"],
         ages=AGES,
         most_in_excel=MAX_ROWS,
     )

@@ -1,0 +1,25 @@
+"""The policies of a published file, by their names in the catalog, in the order in which people are shown them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import duckdb
+
+from ecr_audit.warehouse import read_statement
+
+# One row per policy, in that order by `place`; see the file for its columns.
+POLICIES_IN_ORDER = read_statement("pages/policies").text
+
+
+class ShownPolicy(NamedTuple):
+    """A policy, and what it is called where AWS and ECR need not be said."""
+
+    policy_id: str
+    name: str
+
+
+def shown_policies(published: duckdb.DuckDBPyConnection) -> list[ShownPolicy]:
+    """All policies, first the one that decides most framework sections (sql/pages/policies.sql)."""
+    query = f"SELECT policy_id, contextual_name FROM (\n{POLICIES_IN_ORDER}\n) ORDER BY place"
+    return [ShownPolicy(*row) for row in published.execute(query).fetchall()]
