@@ -14,7 +14,6 @@ from rich.console import Console
 
 from ecr_audit.catalog import waivers
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.changes import POLICY
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
