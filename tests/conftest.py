@@ -174,6 +174,12 @@ def catalog() -> Catalog:
     return load_catalog(SQL_ROOT)
 
 
+@pytest.fixture(scope="session")
+def lake_of() -> type[SmallLake]:
+    """Makes a small lake in a folder, of a catalog of its own."""
+    return SmallLake
+
+
 @pytest.fixture
 def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
