@@ -80,11 +80,15 @@ pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make 
 as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31, into data/as-of/
 	@$(privately) $(BIN)/python bin/as_of.py $(DATE)
 
-# In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5).
+# In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5). Each question
+# of sql/analyses is prepared, for EXECUTE; one that an older file cannot answer is an error, and not the end.
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
 	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
-		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd .safe_mode "$$published"
+		for question in $(wildcard sql/analyses/*.sql); do \
+			set -- "$$@" -cmd "PREPARE $$(basename "$$question" .sql) AS $$(cat "$$question")"; \
+		done && \
+		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd ".bail off" "$$@" -cmd .safe_mode "$$published"
 
 docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
 	@$(BIN)/python bin/docs.py

@@ -166,7 +166,9 @@ def ask(published: Path, question: Path) -> Cost:
 
     def rows() -> int:
         with open_published(published, limits={"threads": 2}) as database:
-            return len(database.execute(question.read_text(encoding="utf-8")).fetchall())
+            text = question.read_text(encoding="utf-8")
+            policy = {"policy_id": POLICY} if "$policy_id" in text else None
+            return len(database.execute(text, policy).fetchall())
 
     return measure(rows)
 

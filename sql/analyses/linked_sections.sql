@@ -1,4 +1,4 @@
--- How does each framework section fare that the mutability policy counts in?
+-- How does each framework section fare that the policy counts in?
 SELECT
     framework_name,
     section_title,

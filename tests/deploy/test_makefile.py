@@ -94,7 +94,11 @@ def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> 
     """With DuckDB's own shell, and something that somebody was told to paste into it."""
     published, other = checkout.folder / "compliance.duckdb", checkout.folder / "secret.csv"
     with duckdb.connect(str(published)) as database:
-        database.execute("CREATE TABLE findings AS SELECT 42 AS answer")
+        database.execute("CREATE TABLE findings AS SELECT 42 AS answer, 'a' AS policy_id")
+    analyses = checkout.folder / "sql" / "analyses"
+    analyses.mkdir(parents=True)
+    (analyses / "answers.sql").write_text("-- What?\nSELECT answer + 1 FROM findings WHERE policy_id = $policy_id;\n")
+    (analyses / "broken.sql").write_text("-- Who?\nSELECT owner FROM owners;\n")
     other.write_text("secret\nof somebody\n", encoding="utf-8")
     checkout.program(".venv/bin/python", f"#!/bin/sh\necho {published}\n")
     (checkout.folder / ".venv/bin/duckdb").unlink()
@@ -105,6 +109,8 @@ def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> 
     assert other.read_text(encoding="utf-8") == "secret\nof somebody\n"
     _, told = checkout.make("sql", "DELETE FROM findings;\n", ends=2)
     assert "read-only" in told
+    _, told = checkout.make("sql", "EXECUTE answers(policy_id := 'a');\n")
+    assert "43" in told
 
 
 def test_the_dashboard_reads_what_the_audit_publishes(checkout: Checkout) -> None:

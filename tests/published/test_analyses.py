@@ -1,4 +1,4 @@
-"""Every question of sql/analyses, asked as it stands: by the shell of `make sql`, and in PostgreSQL; and the lake."""
+"""Every question of sql/analyses, asked as docs/analysts.md says: by DuckDB's shell, from Python, by psql."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import duckdb
 import psycopg
 import pytest
 
+import ecr_audit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
@@ -30,6 +31,7 @@ from support.processes import PATIENCE
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
 ANALYSES = sorted((ROOT / "sql" / "analyses").glob("*.sql"))
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 
 def ask(*arguments: object) -> list[dict[str, str]]:
@@ -40,15 +42,38 @@ def ask(*arguments: object) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.stdout)))
 
 
+def ask_question(name: str, database: Path) -> list[dict[str, str]]:
+    """As the Makefile's shell has it ready, and as the document says for another one."""
+    text = (ROOT / "sql/analyses" / f"{name}.sql").read_text(encoding="utf-8")
+    given = f"(policy_id := '{POLICY}')" if "$policy_id" in text else ""
+    return ask("-readonly", database, "-cmd", f"PREPARE question AS {text}", "-c", f"EXECUTE question{given}")
+
+
 def test_there_are_enough() -> None:
     assert len(ANALYSES) >= 15
 
 
 @pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.stem)
 def test_a_question_is_answered(path: Path, demo: Path) -> None:
-    assert path.read_text(encoding="utf-8").startswith("-- "), "begin with the question"
-    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
-    assert rows
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("-- "), "begin with the question"
+    assert "/ce/" not in text, "its policy is a parameter"
+    assert ask_question(path.stem, demo / "publish" / "compliance.duckdb")
+
+
+def test_a_question_is_answered_from_python(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(demo))
+    text = (ROOT / "sql/analyses/age_of_findings.sql").read_text(encoding="utf-8")
+    rows = ask_question("age_of_findings", demo / "publish" / "compliance.duckdb")
+    assert ecr_audit.query(text, {"policy_id": POLICY})["findings"].tolist() == [int(row["findings"]) for row in rows]
+
+
+def test_a_question_is_answered_by_psql(on_postgres: Any, postgres: str) -> None:
+    """By the command of the document, but for where the database is."""
+    [command] = re.findall(r"^ {4}(sed .*?psql [^\n]*)$", (ROOT / "docs/analysts.md").read_text("utf-8"), re.M | re.S)
+    command = command.replace("search_path=ecr_audit", "search_path=analyses").replace("-h db.example -d bi", postgres)
+    done = subprocess.run(["bash", "-c", f"{command} --csv"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.count("\n") > 2, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +96,7 @@ def rows_of(answer: list[tuple[Any, ...]]) -> Counter[tuple[str, ...]]:
 @pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.stem)
 def test_postgresql_gives_the_same_answer(path: Path, demo: Path, on_postgres: Any) -> None:
     """But for a question that says in its header that it is asked in DuckDB; and that one really has to be."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace("$policy_id", f"'{POLICY}'")
     if re.search(r"^-- .*\bin DuckDB\b", text, flags=re.MULTILINE):
         with pytest.raises(psycopg.Error):
             on_postgres.execute(text)
@@ -83,15 +108,15 @@ def test_postgresql_gives_the_same_answer(path: Path, demo: Path, on_postgres: A
 def test_counts_of_one_question_agree_with_another(demo: Path) -> None:
     """The ages of the open findings, and how findings ended, count the same open ones."""
     database = demo / "publish" / "compliance.duckdb"
-    ages = ask("-readonly", database, "-f", ROOT / "sql/analyses/age_of_findings.sql")
-    ends = ask("-readonly", database, "-f", ROOT / "sql/analyses/how_findings_ended.sql")
+    ages = ask_question("age_of_findings", database)
+    ends = ask_question("how_findings_ended", database)
     open_stretches = next(int(row["stretches"]) for row in ends if row["ended_by"] == "still open")
     assert sum(int(row["findings"]) for row in ages) == open_stretches
 
 
 def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
     """At the end of each week, as the lake has it; a repository out of sight is still open."""
-    sql = """
+    sql = f"""
         SELECT date_trunc('week', snapshot_date)::DATE AS week, count(*) FILTER (WHERE is_last AND is_open) AS open
         FROM (
             SELECT
@@ -99,13 +124,12 @@ def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
                 snapshot_date = max(snapshot_date) OVER (PARTITION BY date_trunc('week', snapshot_date)) AS is_last,
                 incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL AS is_open
             FROM lake_policy_output
-            WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'
+            WHERE policy_id = '{POLICY}'
         )
         GROUP BY ALL ORDER BY ALL
     """
     truth = ask("-init", demo / "publish" / "lake.sql", "-c", sql)
-    path = ROOT / "sql/analyses/new_and_fixed_by_week.sql"
-    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
+    rows = ask_question("new_and_fixed_by_week", demo / "publish" / "compliance.duckdb")
     assert [(row["week"], row["open_at_the_end"]) for row in rows] == [(row["week"], row["open"]) for row in truth]
     before = 0
     for row in rows:
@@ -115,8 +139,7 @@ def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
 
 def test_what_changed_in_each_unit_adds_up(demo: Path) -> None:
     """Over an account's move: out of the sandbox, into the storefront."""
-    path = ROOT / "sql/analyses/changes_by_unit.sql"
-    rows = ask("-readonly", demo / "publish" / "compliance.duckdb", "-f", path)
+    rows = ask_question("changes_by_unit", demo / "publish" / "compliance.duckdb")
     more = ("incompliant_then", "came", "seen_again", "moved_in")
     fewer = ("fixed", "deleted", "lost_sight", "moved_out")
     for row in rows:
@@ -145,7 +168,7 @@ def test_only_what_was_fixed_can_come_back(small_lake: Any, tmp_path: Path) -> N
     with duckdb.connect(database, read_only=True) as published:
         sql = "SELECT DISTINCT repository_name FROM findings WHERE policy_id NOT LIKE '%strict' ORDER BY ALL"
         assert [name for (name,) in published.execute(sql).fetchall()] == ["app", "both", "dark", "deleted", "replaced"]
-    rows = ask("-readonly", database, "-f", ROOT / "sql/analyses/findings_that_came_back.sql")
+    rows = ask_question("findings_that_came_back", database)
     assert [(row["repository_name"], row["times_broken_again"]) for row in rows] == [("app", "1")]
 
 
@@ -196,8 +219,9 @@ def test_what_is_not_committed_is_not_in_the_lake(demo: Path) -> None:
 
 
 def answer(name: str, database: Path) -> list[tuple[object, ...]]:
+    text = (ROOT / "sql/analyses" / f"{name}.sql").read_text("utf-8")
     with duckdb.connect(database, read_only=True) as published:
-        return published.execute((ROOT / "sql/analyses" / f"{name}.sql").read_text("utf-8")).fetchall()
+        return published.execute(text, {"policy_id": POLICY} if "$policy_id" in text else None).fetchall()
 
 
 def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, tmp_path: Path) -> None:
