@@ -40,10 +40,11 @@ BEFORE, LAST = NIGHTS
 KINDS = ("duckdb", "parquet", "csv", "xlsx")
 
 # Accepted risks, one a region of a unit.
+POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 WAIVERS = [
     {
         "waiver_id": f"W-{number}",
-        "policy_id": "/ce/ca/aws/ecr/repository-image-tag-mutability",
+        "policy_id": POLICY,
         "ou_path": f"Root/Unit{number}",
         "region": "eu-west-1",
         "reason": "The pipeline is to be retired.",
