@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_postgresql.dbapi as postgresql
 import duckdb
 import pytest
 
@@ -162,7 +163,9 @@ def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> 
         place.newest()
 
 
-def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_query_postgresql_and_the_shell_follow_it(
+    settings: Settings, small_lake: Any, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As the steps publish it: the lake on S3, too."""
     from ecr_audit.lake.lake import open_lake
     from ecr_audit.publish import steps
@@ -174,6 +177,16 @@ def test_query_and_the_shell_follow_it(settings: Settings, small_lake: Any, monk
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
     assert steps.announce() == "nothing to compare with, this is the first"
+    version = newest(settings).version
+    monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", "from_s3")
+    # The publisher has the file; a worker of another machine downloads it.
+    for data in (settings.data, settings.data / "elsewhere"):
+        monkeypatch.setenv("ECR_AUDIT_DATA", str(data))
+        steps.publish_to_postgres(postgres)
+    with postgresql.connect(postgres) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT compliance_commit FROM from_s3.publication")
+        assert version.endswith(cursor.fetchone()[0])
+    assert newest(settings).version == version
     command = [sys.executable, "-m", "ecr_audit.publish.newest"]
     plugins = Path(ecr_audit.__file__).parents[1]
     told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
