@@ -32,7 +32,7 @@ from ecr_audit.warehouse import Warehouse, parse_statement, read_statement
 # DuckDB 1.2's format: drivers of the whole 1.x line open it.
 STORAGE_VERSION = "v1.2.0"
 
-# Of these every evaluated snapshot is read, not only the newest.
+# Read of every evaluated snapshot, not only of the newest.
 HISTORIES = (POLICY_RUN, SCOPE_COMPLIANCE, SECTION_COMPLIANCE, CHANGES, ENDED_FINDINGS, COVERAGE)
 
 # Noted in the commits; parameters of marts/unread_values.

@@ -29,7 +29,7 @@ LOCK = ".lock"
 
 
 class PublicationStore:
-    """The publications in a folder of this machine. `setting` is the one that names it, for errors to say."""
+    """The publications in a folder of this machine. `setting` names it, and is named in errors."""
 
     def __init__(self, folder: Path, setting: str = "ECR_AUDIT_DATA") -> None:
         self._folder = folder
@@ -96,10 +96,10 @@ class PublicationStore:
         latest.replace(self._folder / LATEST)
         for file in before.glob("*"):
             if not (published.folder / file.name).exists():
-                (self._folder / file.name).unlink(missing_ok=True)  # published no more: it would show an old day
+                (self._folder / file.name).unlink(missing_ok=True)  # no longer published: it would show an old day
         for old in self._versions.iterdir():
             if old not in (published.folder, before):
-                # Of what is not a version, nothing is expected, and it must not make a publication fail.
+                # Somebody else's file or folder may be among them, and must not make a publication fail.
                 shutil.rmtree(old, ignore_errors=True)
         return published
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ from ecr_audit.publish.publication import (
 )
 from ecr_audit.untrusted_files import MOST_BYTES
 
+log = logging.getLogger(__name__)
+
 _LOCK = ".lock"
 
 # Where nothing shows whether somebody is reading or writing a version, it is kept at least so long.
@@ -34,10 +37,10 @@ _GRACE = timedelta(days=1)
 
 
 class S3PublicationStore:
-    """The publications at a place on S3. What is read of them is kept in a local cache, a folder a version.
+    """The publications at a place on S3. The databases that are read are kept in a local cache, a folder a version.
 
-    There is no lock: one publisher at a time is the DAG's `max_active_runs=1`. Nothing but the removal of old versions
-    looks at a listing, which may be late: what it does not show is removed by a later publication.
+    There is no lock: one publisher at a time is the DAG's `max_active_runs=1`. Only the removal of old versions lists
+    objects; a listing may be late, and what it does not show is removed by a later publication.
     """
 
     def __init__(self, place: S3, cache: Path) -> None:
@@ -71,7 +74,7 @@ class S3PublicationStore:
             yield Path(folder)
 
     def add(self, built: Path, version: str, snapshot_date: date) -> Published:
-        """Make what was built the newest publication; old ones are removed."""
+        """Make what was built the newest publication; old ones are removed, or a warning says why they are not."""
         published = Published(version, snapshot_date, self._cache / version)
         try:
             previous = previous_version(self.latest, version)
@@ -80,10 +83,13 @@ class S3PublicationStore:
             latest = built / LATEST
             latest.write_text(published.as_latest(), encoding="utf-8")
             self._place.put(latest, LATEST)
-            self._remove_old({version, previous})
         except S3Error as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
         self._keep(published, built / DATABASE)
+        try:
+            self._remove_old({version, previous})
+        except S3Error as fault:  # what is published is there, and what follows needs no more than that
+            log.warning("ECR_AUDIT_PUBLISH: old versions at '%s' cannot be removed (%s)", self._place.url, fault)
         return published
 
     def latest(self) -> Latest | None:

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 import ecr_audit
-from ecr_audit.lake.s3 import S3
+from ecr_audit.lake.s3 import S3, S3Error
 from ecr_audit.publish.publication import DATABASE, PublicationError, Published, version_of
 from ecr_audit.publish.s3_store import S3PublicationStore
 from ecr_audit.publish.store import newest, publication_store
@@ -123,6 +123,21 @@ def test_old_versions_go_after_a_day_but_never_the_one_before_the_newest(setting
     assert contents(s3.all_keys()) == {"d", "e"}
     publish(settings, "f", at=NOW + timedelta(seconds=2))
     assert contents(s3.all_keys()) == {"d", "e", "f"}, "somebody may read it"
+
+
+def test_old_versions_that_cannot_be_removed_do_not_keep_the_night_from_being_announced(
+    settings: Settings, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(settings, "one", at=NOW - timedelta(days=9))
+
+    def refuse(*_: object) -> None:
+        raise S3Error("AccessDenied for DeleteObjects")
+
+    monkeypatch.setattr(S3, "delete", refuse)
+    for content, days in (("two", 6), ("three", 0)):
+        publish(settings, content, at=NOW - timedelta(days=days))
+    assert newest(elsewhere).database.read_text() == "three"
+    assert f"ECR_AUDIT_PUBLISH: old versions at '{ROOT}' cannot be removed (AccessDenied" in caplog.text
 
 
 def test_a_listing_that_is_late_hides_nothing_and_removes_nothing_that_is_needed(
