@@ -1,6 +1,7 @@
-"""Writes the generated pages of docs/: data-dictionary.md, errors.md.
+"""Writes the generated pages of docs/: data-dictionary.md, errors.md, permissions.md.
 
-The dictionary describes the tables of a published night without any account; errors.md is the table of advice.
+The dictionary describes the tables of a published night without any account; errors.md is the table of advice,
+permissions.md what AWS has to allow.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
+from ecr_audit.doctor.permissions import to_markdown as permissions_page
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
@@ -32,6 +34,7 @@ def main() -> None:
     DOCS.mkdir(exist_ok=True)
     (DOCS / "data-dictionary.md").write_text(_dictionary(), encoding="utf-8")
     (DOCS / "errors.md").write_text(errors_page(), encoding="utf-8")
+    (DOCS / "permissions.md").write_text(permissions_page(), encoding="utf-8")
 
 
 def _dictionary() -> str:

@@ -89,17 +89,6 @@ def deploy(aws: None) -> Deploy:
     return make_stack
 
 
-@pytest.fixture
-def allowed() -> Callable[..., set[str]]:
-    """Gives the actions that the role of a template allows. It is deployed to an AWS of its own, which is then gone."""
-
-    def ask(template: str, **given: str) -> set[str]:
-        with mock_aws():
-            return make_stack(template, **given).actions
-
-    return ask
-
-
 def make_stack(template: str, **given: str) -> Role:
     body = (DEPLOY / "cloudformation" / f"{template}.yaml").read_text(encoding="utf-8")
     cloudformation = boto3.client("cloudformation")

@@ -1,12 +1,12 @@
-"""The roles allow what the audit calls, and nothing more: compared with the calls that runs of it make.
+"""The permissions that are declared are those of the calls that runs of the audit make, and no others.
 
-The emulated AWS records who calls what. A call that the templates lack fails here before AWS refuses it; an action that
-nothing calls any more fails here, too.
+The emulated AWS records who calls what. A call that is not declared fails here before AWS refuses it; an action that
+nothing calls any longer fails here, too. test_permissions.py compares the roles with the declaration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,8 +22,10 @@ from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KE
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.aws import organization
+from ecr_audit.aws.permissions import NEEDS_NONE, Option, Role
 from ecr_audit.aws.session import connect_hub
 from ecr_audit.doctor import Status, examine
+from ecr_audit.doctor.permissions import actions_of
 from ecr_audit.doctor.storage import check_lake, check_published
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
@@ -34,21 +36,12 @@ from ecr_audit.publish.freshness import missed_night
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings
 
-# What needs no permission (STS API Reference).
-FREE = {"sts:GetCallerIdentity"}
 # The prefixes of IAM's actions, where they are not the signing name.
 PREFIXES = {"tagging": "tag"}
 
-AUDIT_ROLE = {"HubRoleArn": "arn:aws:iam::111111111111:role/ecr-audit-hub", "ExternalId": "sesame-2026"}
-HUB_ROLE = {"TrustedService": "ec2.amazonaws.com"}
-
-Allowed = Callable[..., set[str]]
-
-
-@pytest.fixture
-def allowed_roles(allowed: Allowed) -> tuple[set[str], set[str]]:
-    """The actions of the audit role and of the hub role without a lake. To be asked for before AWS is elsewhere."""
-    return allowed("audit-role", **AUDIT_ROLE), allowed("hub-role", **HUB_ROLE)
+AUDIT_ROLE, HUB_ROLE = actions_of(Role.AUDIT, ()), actions_of(Role.HUB, ())
+ON_S3 = actions_of(Role.HUB, (Option.BUCKET,)) - HUB_ROLE
+READER_ROLE = actions_of(Role.READER, (Option.BUCKET,))
 
 
 class Recorder(Faults):
@@ -88,25 +81,22 @@ def scan(lake: Lake) -> None:
     assert commit_snapshot(lake, plan.plan_id).rows["repositories"] > 1000
 
 
-def test_the_roles_allow_exactly_the_calls_of_a_night(
-    allowed_roles: tuple[set[str], set[str]], recorded: tuple[EmulatedAws, Recorder], tmp_path: Path
-) -> None:
-    (audit_role, hub_role), (aws, recorder) = allowed_roles, recorded
+def test_a_night_calls_exactly_what_is_declared(recorded: tuple[EmulatedAws, Recorder], tmp_path: Path) -> None:
+    aws, recorder = recorded
     scan(Lake(str(tmp_path / "lake")))
     # Where Organizations gives no `Paths`, the units are asked for their accounts.
     aws.world = replace(aws.world, has_paths=False)
     scan(Lake(str(tmp_path / "other-lake")))
-    assert recorder.members - FREE == audit_role
-    assert recorder.hub - FREE == hub_role
+    assert recorder.members - NEEDS_NONE == AUDIT_ROLE
+    assert recorder.hub - NEEDS_NONE == HUB_ROLE
 
 
 def test_the_doctor_asks_for_no_more_than_a_night(
-    allowed_roles: tuple[set[str], set[str]],
     recorded: tuple[EmulatedAws, Recorder],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (audit_role, hub_role), (_, recorder) = allowed_roles, recorded
+    _, recorder = recorded
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_EXTERNAL_ID", EXTERNAL_ID)
     assert {result.title for result in examine(connect_hub, lambda: None) if result.status is Status.FAIL} == {
@@ -114,8 +104,8 @@ def test_the_doctor_asks_for_no_more_than_a_night(
         "Role in the accounts",
         "Repositories",
     }
-    assert recorder.members - FREE == audit_role
-    assert recorder.hub - FREE <= hub_role
+    assert recorder.members - NEEDS_NONE == AUDIT_ROLE
+    assert recorder.hub - NEEDS_NONE <= HUB_ROLE
 
 
 # Operations of S3 that are allowed by the action of another (Amazon S3 User Guide, "Required permissions for Amazon S3
@@ -158,20 +148,8 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     server.stop()
 
 
-@pytest.fixture
-def allowed_reader(allowed: Allowed) -> set[str]:
-    """What the role of the pages may do. To be asked for before there is a lake, as below."""
-    return allowed("reader-role", LakeBucket="the-lake", **HUB_ROLE)
-
-
-@pytest.fixture
-def allowed_lake(allowed: Allowed) -> set[str]:
-    """What the hub role may do with a lake on S3. To be asked for before there is one: moto has one state for both."""
-    return {action for action in allowed("hub-role", LakeBucket="the-lake", **HUB_ROLE) if action.startswith("s3:")}
-
-
-def test_the_hub_role_allows_exactly_what_a_lake_and_publications_on_s3_take(
-    allowed_lake: set[str], s3_calls: set[str], small_lake: Any, tmp_path: Path
+def test_exactly_that_is_declared_for_the_hub_which_a_lake_and_publications_on_s3_take(
+    s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
     """And what the doctor tries of it."""
     settings = Settings(data=tmp_path, lake="s3://the-lake/ecr", publish="s3://the-lake/published")
@@ -182,15 +160,15 @@ def test_the_hub_role_allows_exactly_what_a_lake_and_publications_on_s3_take(
         small_lake.judge(day)
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     # A write that breaks off aborts its upload; none did.
-    assert s3_calls | {"s3:AbortMultipartUpload"} == allowed_lake
+    assert s3_calls | {"s3:AbortMultipartUpload"} == ON_S3
     s3_calls.clear()
     settings = settings.model_copy(update={"lake": "s3://the-lake/fresh"})
     assert (check_lake(settings, "").status, check_published(settings).status) == (Status.OK, Status.OK)
-    assert s3_calls <= allowed_lake
+    assert s3_calls <= ON_S3
 
 
-def test_the_readers_roles_allow_exactly_what_pages_and_callbacks_take(
-    allowed_reader: set[str], s3_calls: set[str], small_lake: Any, tmp_path: Path
+def test_exactly_that_is_declared_for_readers_which_pages_and_callbacks_take(
+    s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
     settings = Settings(data=tmp_path / "worker", lake="s3://the-lake/lake", publish="s3://the-lake/publish")
     now = datetime(2026, 11, 3, 12, tzinfo=UTC)
@@ -204,6 +182,6 @@ def test_the_readers_roles_allow_exactly_what_pages_and_callbacks_take(
     s3_calls.clear()
     assert missed_night(reader, now)
     assert newest(reader).database.exists()
-    assert s3_calls <= allowed_reader
+    assert s3_calls <= READER_ROLE
     assert missed_night(reader.model_copy(update={"publish": "s3://the-lake/nowhere"}), now)
-    assert s3_calls == allowed_reader
+    assert s3_calls == READER_ROLE

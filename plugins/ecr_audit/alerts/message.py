@@ -9,6 +9,13 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
+from ecr_audit.aws.permissions import Option, Permission, Role
+
+# Airflow's notifier sends (ecr_audit_airflow/alerts.py): in a task as the hub, in a callback as a reader.
+PERMISSIONS = (
+    Permission((Role.HUB, Role.READER), "sns:Publish", "to send alerts to the topic", ("{topic}",), Option.TOPIC),
+)
+
 # Of a subject: SNS takes no more (Publish, Amazon SNS API Reference).
 _SUBJECT = 100
 

@@ -16,10 +16,30 @@ from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Flow, Pacer
+from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.aws.session import Hub, HubError
 
 # What a call can raise once it is no longer retried.
 AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, TimeoutError, ResponseParserError)
+
+_AUDIT_ROLE = "arn:{partition}:iam::*:role{role}"
+
+ASSUME_ROLE = Permission((Role.HUB,), "sts:AssumeRole", "to enter the accounts by their audit role", (_AUDIT_ROLE,))
+
+# The hub's own account is audited with its own role.
+DESCRIBE_REGIONS = Permission(
+    (Role.AUDIT, Role.HUB),
+    "ec2:DescribeRegions",
+    "which opt-in regions the account has enabled",
+    without="opt-in regions are tried one by one, and one of which it stays unknown whether it is enabled is FAILED",
+)
+
+PERMISSIONS = (
+    ASSUME_ROLE,
+    # The tags by which EKS says for which pod it asks go with every AssumeRole.
+    Permission((Role.HUB,), "sts:TagSession", "to hand on the tags of the pod's session", (_AUDIT_ROLE,), Option.PODS),
+    DESCRIBE_REGIONS,
+)
 
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
 SESSION_SECONDS = 3600

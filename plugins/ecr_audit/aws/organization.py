@@ -19,10 +19,34 @@ from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.answers import Unread, cleaned, quoted, timestamp
 from ecr_audit.aws.dispatcher import Pacer
 from ecr_audit.aws.outcomes import DENIED, error_code, error_message
+from ecr_audit.aws.permissions import Permission, Role, action_of
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.unit_paths import join_names
 
 log = logging.getLogger(__name__)
+
+DESCRIBE_REGIONS = Permission(
+    (Role.HUB,),
+    "ec2:DescribeRegions",
+    "the regions of the partition",
+    without="the last known regions count, else those of botocore, and newer ones are not audited",
+)
+
+PERMISSIONS = (
+    Permission((Role.HUB,), "organizations:DescribeOrganization", "the organization's id, since a lake holds one"),
+    Permission((Role.HUB,), "organizations:ListAccounts", "the accounts to be audited, and their states"),
+    *(
+        Permission(
+            (Role.HUB,), f"organizations:{operation}", why, without="names and units of accounts are the last known"
+        )
+        for operation, why in (
+            ("ListRoots", "the root of the organizational units"),
+            ("ListOrganizationalUnitsForParent", "the names of the organizational units"),
+            ("ListAccountsForParent", "the unit of each account, where ListAccounts does not give its path"),
+        )
+    ),
+    DESCRIBE_REGIONS,
+)
 
 # ListAccounts allows 8 calls a second (AWS Organizations User Guide, "Quotas and service limits").
 CALLS_PER_SECOND = 8
@@ -236,13 +260,12 @@ class _Reader:
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**parameters)
         except ClientError as error:
-            action = "".join(word.title() for word in operation.split("_"))
             advice = advice_on_error(error)
             fix = f" {advice.what_to_do}" if advice else ""
             if error_code(error) in DENIED:
                 fix = " Run the audit from the management account or a delegated administrator whose role allows it."
             raise HubError(
-                f"organizations:{action} is refused to the hub account: {error_code(error)}: "
+                f"{action_of('organizations', operation)} is refused to the hub account: {error_code(error)}: "
                 f"{error_message(error)}.{fix}"
             ) from error
         except BotoCoreError as error:

@@ -1,4 +1,4 @@
-"""What AWS has to allow for the audit's calls. Each module declares it beside its calls; `doctor.permissions` has all.
+"""What AWS has to allow for the audit's calls: declared beside the calls, and gathered in doctor/permissions.py.
 
 The doctor's advice and the table in docs/security.md are made from these declarations, and tests hold the roles of
 deploy/ and the calls of a night to exactly them.
@@ -33,14 +33,14 @@ class Option(StrEnum):
 
 @dataclass(frozen=True)
 class Permission:
-    """An action of IAM that a role has to be allowed.
+    """An action of IAM that one or more roles have to be allowed.
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs) stand for what a deployment chooses;
     "*" for actions that know no resources. `without` is what the audit lacks without it; empty: a night fails.
     """
 
-    role: Role
+    roles: tuple[Role, ...]
     action: str
     why: str
     on: tuple[str, ...] = ("*",)
@@ -62,8 +62,3 @@ def action_of(service: str, method: str) -> str:
     """
     operation = "".join(word.title() for word in method.split("_"))
     return f"{_PREFIXES.get(service, service)}:{operation}"
-
-
-def for_roles(*roles: Role, **given: object) -> tuple[Permission, ...]:
-    """The same permission for several roles."""
-    return tuple(Permission(role, **given) for role in roles)  # type: ignore[arg-type]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from ecr_audit.aws.accounts import ASSUME_ROLE, DESCRIBE_REGIONS
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
+from ecr_audit.aws.ecr.tags import GET_RESOURCES
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account, Region
 from ecr_audit.aws.outcomes import (
@@ -17,15 +20,9 @@ from ecr_audit.aws.outcomes import (
     outcome_of_assume_role,
     outcome_of_describe,
 )
+from ecr_audit.aws.permissions import Permission
 from ecr_audit.aws.session import Hub
-from ecr_audit.doctor.probe import (
-    ASSUME_ROLE,
-    DESCRIBE_REGIONS,
-    DESCRIBE_REPOSITORIES,
-    GET_RESOURCES,
-    Visit,
-    visit_accounts,
-)
+from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import Settings
 
@@ -44,18 +41,13 @@ def check_accounts(
     """
     visits = visit_accounts(hub, accounts, regions, settings)
     members = [visit for visit in visits if visit.account.account_id != hub.account_id]
-    entered = [visit for visit in visits if ASSUME_ROLE not in visit.refusals]
+    entered = [visit for visit in visits if ASSUME_ROLE.action not in visit.refusals]
     blind = Status.WARN if _is_enough(visits, settings) and (not members or _is_enough(members)) else Status.FAIL
     results = [_role_result(members, hub, settings, blind), _repositories_result(entered, regions, blind)]
     if settings.collect_tags:
-        fix = "Allow it to the audit role, or set ECR_AUDIT_COLLECT_TAGS=false. Until then, last known owners count."
-        results.append(_call_result(TAGS, GET_RESOURCES, entered, fix))
+        results.append(_call_result(TAGS, GET_RESOURCES, entered))
     if any(region.opt_in for region in regions):
-        fix = (
-            "Allow it to the audit role, or in the hub account to the hub. Until then, opt-in regions are tried one by"
-            " one there; one of which it stays unknown whether it is enabled is FAILED."
-        )
-        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered, fix))
+        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered))
     return results
 
 
@@ -67,13 +59,13 @@ def _is_enough(visits: Sequence[Visit], settings: Settings | None = None) -> boo
 
 
 def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: Status) -> Result:
-    refused = [visit for visit in members if ASSUME_ROLE in visit.refusals]
+    refused = [visit for visit in members if ASSUME_ROLE.action in visit.refusals]
     role = f"role {settings.role_name}"
     if not members:
         return ok(ROLE, "the hub's is the only account to be audited")
     if not refused:
         return ok(ROLE, f"{role} entered in all {len(members)} accounts")
-    errors = [visit.refusals[ASSUME_ROLE] for visit in refused]
+    errors = [visit.refusals[ASSUME_ROLE.action] for visit in refused]
     found = f"{role} entered in {len(members) - len(refused)} of {len(members)} accounts, not in"
     cases = _cases(refused, ASSUME_ROLE)
     if not all(error_code(error) in DENIED for error in errors):
@@ -81,9 +73,8 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
         return Result(blind, ROLE, f"{found}:", _fix(met), cases)
     # AWS says this only when it is the caller's own policy that lacks the permission.
     if any("identity-based policy" in error_message(error) for error in errors):
-        fix = (
-            f"Allow sts:AssumeRole on arn:{hub.partition}:iam::*:role/{settings.role_name} to the hub (hub-role.yaml)."
-        )
+        on = f"arn:{hub.partition}:iam::*:role/{settings.role_name}"
+        fix = f"Allow {ASSUME_ROLE.action} on {on} to the hub (hub-role.yaml)."
         return Result(blind, ROLE, f"{found}: the hub itself may not assume it", fix, cases)
     if len(refused) == len(members):
         return Result(blind, ROLE, f"{role} is refused in all {len(members)} accounts", _fix_of_all(settings), cases)
@@ -124,20 +115,22 @@ def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], bl
     unread = [(account, target) for account, target in countable if target.outcome is not Outcome.COLLECTED]
     if not unread:
         where = f"in all {len(countable)} account-regions that are enabled"
-        return ok(REPOSITORIES, f"{DESCRIBE_REPOSITORIES} answered {where}, in {len(entered)} accounts")
-    found = f"{DESCRIBE_REPOSITORIES} fails in {len(unread)} of {len(countable)} account-regions:"
+        return ok(REPOSITORIES, f"{DESCRIBE_REPOSITORIES.action} answered {where}, in {len(entered)} accounts")
+    found = f"{DESCRIBE_REPOSITORIES.action} fails in {len(unread)} of {len(countable)} account-regions:"
     met = [(target.outcome, target.error_code, target.error_message) for _, target in unread]
     return Result(blind, REPOSITORIES, found, _fix(met), _target_cases(unread))
 
 
-def _call_result(title: str, action: str, entered: Sequence[Visit], fix: str) -> Result:
+def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -> Result:
     """The result of a call that a night can do without."""
     if not entered:
         return Result(Status.SKIPPED, title, "not checked: no account could be entered")
+    action = permission.action
     refused = [visit for visit in entered if action in visit.refusals]
     if not refused:
         return ok(title, f"{action} answered in all {len(entered)} accounts that were entered")
     errors = [visit.refusals[action] for visit in refused]
+    fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {permission.without}."
     if not all(error_code(error) in DENIED for error in errors):
         fix = _fix(
             [
@@ -146,7 +139,7 @@ def _call_result(title: str, action: str, entered: Sequence[Visit], fix: str) ->
             ]
         )
     found = f"{action} fails in {len(refused)} of {len(entered)} accounts:"
-    return Result(Status.WARN, title, found, fix, _cases(refused, action))
+    return Result(Status.WARN, title, found, fix, _cases(refused, permission))
 
 
 def _fix(met: Iterable[tuple[str, str | None, str | None]]) -> str:
@@ -157,12 +150,9 @@ def _fix(met: Iterable[tuple[str, str | None, str | None]]) -> str:
     return " ".join(f"{about}: {each.what_to_do}" for about, each in advice)
 
 
-def _cases(visits: Sequence[Visit], action: str) -> list[str]:
-    return [
-        f"{visit.account.account_id} {visit.account.name}: {error_code(visit.refusals[action])}: "
-        f"{error_message(visit.refusals[action])}"
-        for visit in visits
-    ]
+def _cases(visits: Sequence[Visit], permission: Permission) -> list[str]:
+    errors = [(visit.account, visit.refusals[permission.action]) for visit in visits]
+    return [f"{each.account_id} {each.name}: {error_code(error)}: {error_message(error)}" for each, error in errors]
 
 
 def _target_cases(unread: Sequence[tuple[Account, TargetScan]]) -> list[str]:

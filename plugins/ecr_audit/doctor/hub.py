@@ -8,9 +8,19 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ecr_audit.aws.advice import advice_on_error
-from ecr_audit.aws.organization import ACTIVE, Account, Region, list_accounts, list_regions, organization_id
+from ecr_audit.aws.organization import (
+    ACTIVE,
+    DESCRIBE_REGIONS,
+    Account,
+    Region,
+    list_accounts,
+    list_regions,
+    organization_id,
+)
+from ecr_audit.aws.organization import PERMISSIONS as ORGANIZATION_PERMISSIONS
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.doctor.clock import check_clock, is_clock_skew
+from ecr_audit.doctor.permissions import listed
 from ecr_audit.doctor.results import Result, Status, fail, ok
 from ecr_audit.inventory.missing import Missing, not_a_region
 from ecr_audit.inventory.plan import PlanError, ScanScope, missing_accounts, wanted_regions
@@ -51,7 +61,8 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
         its_id = organization_id(hub)
         accounts = list_accounts(hub)
     except HubError as error:
-        fix = "Give the hub the permissions of deploy/cloudformation/hub-role.yaml, in an account that may ask."
+        needed = listed({each.action for each in ORGANIZATION_PERMISSIONS})
+        fix = f"Allow {needed} to the hub (hub-role.yaml), in an account that may ask."
         return [], "", fail(ORGANIZATION, str(error), fix)
     try:
         missing = missing_accounts(settings, [account.account_id for account in accounts])
@@ -88,7 +99,7 @@ def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
         told = " ".join(Missing(regions=missing).sentences())
         return regions, Result(Status.WARN, REGIONS, f"{found}. {told}", "Correct ECR_AUDIT_REGIONS.", cases)
     if offered.doubt:
-        found += f", by botocore's list, because ec2:DescribeRegions did not answer the hub: {offered.doubt}"
-        fix = "Allow ec2:DescribeRegions to the hub (hub-role.yaml). Until then, newer regions are not audited."
+        found += f", by botocore's list, because {DESCRIBE_REGIONS.action} did not answer the hub: {offered.doubt}"
+        fix = f"Allow {DESCRIBE_REGIONS.action} to the hub (hub-role.yaml). Until then, {DESCRIBE_REGIONS.without}."
         return regions, Result(Status.WARN, REGIONS, found, fix)
     return regions, ok(REGIONS, found)

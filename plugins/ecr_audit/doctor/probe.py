@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecr_audit.aws.accounts import AWS_FAULTS, Entry, HubIdentity, MemberIdentity, enter_account
+from ecr_audit.aws.accounts import (
+    ASSUME_ROLE,
+    AWS_FAULTS,
+    DESCRIBE_REGIONS,
+    Entry,
+    HubIdentity,
+    MemberIdentity,
+    enter_account,
+)
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
+from ecr_audit.aws.ecr.tags import GET_RESOURCES
 from ecr_audit.aws.ecr.target import TargetScan, probe_target
 from ecr_audit.aws.organization import Account, Region
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
-
-ASSUME_ROLE = "sts:AssumeRole"
-DESCRIBE_REPOSITORIES = "ecr:DescribeRepositories"
-GET_RESOURCES = "tag:GetResources"
-DESCRIBE_REGIONS = "ec2:DescribeRegions"
 
 # How long a throttled call is repeated: somebody waits for the answer.
 PROBE_SECONDS = 20
@@ -30,7 +34,7 @@ class Visit:
     """What one account answered."""
 
     account: Account
-    # The error of each call that failed, by its IAM action; how listing repositories ended is in `targets`.
+    # The error of each call that failed, by the action that allows it; how listing repositories ended is in `targets`.
     refusals: Mapping[str, Exception]
     # One a region: as a night would end there.
     targets: Sequence[TargetScan]
@@ -72,9 +76,10 @@ class _Visitor:
         if entry.error is not None:
             outcome = outcome_of_assume_role(entry.error)
             targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
-            return Visit(account, {ASSUME_ROLE: entry.error}, targets)
+            return Visit(account, {ASSUME_ROLE.action: entry.error}, targets)
         targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
-        refusals = {DESCRIBE_REGIONS: entry.regions_error, GET_RESOURCES: await self._tags_error(identity, targets)}
+        tags_error = await self._tags_error(identity, targets)
+        refusals = {DESCRIBE_REGIONS.action: entry.regions_error, GET_RESOURCES.action: tags_error}
         return Visit(account, {action: error for action, error in refusals.items() if error is not None}, targets)
 
     def _identity(self, account_id: str) -> HubIdentity | MemberIdentity:

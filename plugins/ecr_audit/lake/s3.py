@@ -12,7 +12,43 @@ from pathlib import Path
 from typing import Any
 
 from ecr_audit.aws.access import aws_access
+from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.place import SCHEME
+
+_BUCKET = "arn:{partition}:s3:::{bucket}"
+_WRITTEN = (f"{_BUCKET}/{{lake}}/*", f"{_BUCKET}/{{publish}}/*", f"{_BUCKET}/{{logs}}/*")
+
+PERMISSIONS = (
+    Permission((Role.HUB,), "s3:ListBucket", "which nights and publications there are", (_BUCKET,), Option.BUCKET),
+    # Who runs the audit must not be able to waive what it finds.
+    Permission(
+        (Role.HUB,),
+        "s3:GetObject",
+        "the lake, publications, waivers; and Airflow's own task logs",
+        (*_WRITTEN, f"{_BUCKET}/{{waivers}}/*"),
+        Option.BUCKET,
+    ),
+    Permission(
+        (Role.HUB,), "s3:PutObject", "the lake and publications; and Airflow's own task logs", _WRITTEN, Option.BUCKET
+    ),
+    Permission(
+        (Role.HUB,), "s3:DeleteObject", "what was replaced, and nights that were thinned", _WRITTEN, Option.BUCKET
+    ),
+    Permission((Role.HUB,), "s3:AbortMultipartUpload", "uploads that broke off", _WRITTEN, Option.BUCKET),
+    Permission((Role.HUB,), "kms:GenerateDataKey", "to write what the key encrypts", ("{key}",), Option.KEY),
+    Permission((Role.HUB,), "kms:Decrypt", "to read what the key encrypts", ("{key}",), Option.KEY),
+    # Without it S3 refuses what is not there yet, rather than saying so.
+    Permission((Role.READER,), "s3:ListBucket", "whether anything is published", (_BUCKET,), Option.BUCKET),
+    Permission((Role.READER,), "s3:GetObject", "publications", (f"{_BUCKET}/{{publish}}/*",), Option.BUCKET),
+    Permission(
+        (Role.READER,),
+        "s3:GetObject",
+        "Airflow's task logs, for its own pages",
+        (f"{_BUCKET}/{{logs}}/*",),
+        Option.LOGS,
+    ),
+    Permission((Role.READER,), "kms:Decrypt", "to read what the key encrypts", ("{key}",), Option.KEY),
+)
 
 # DeleteObjects takes so many keys a call (Amazon S3 API Reference).
 _DELETED_AT_ONCE = 1000

@@ -12,6 +12,15 @@ from botocore.parsers import ResponseParserError
 from ecr_audit.aws.answers import Unread, cleaned, quoted, text, timestamp
 from ecr_audit.aws.dispatcher import Call, Flow, Identity
 from ecr_audit.aws.paging import read_pages
+from ecr_audit.aws.permissions import Permission, Role
+
+DESCRIBE_REPOSITORIES = Permission(
+    (Role.AUDIT, Role.HUB),
+    "ecr:DescribeRepositories",
+    "the repositories and their settings",
+    ("arn:{partition}:ecr:*:{account}:repository/*",),
+)
+PERMISSIONS = (DESCRIBE_REPOSITORIES,)
 
 # The most that a page can hold (Amazon ECR API Reference, DescribeRepositories).
 REPOSITORY_PAGE = 1000

@@ -10,6 +10,15 @@ from collections.abc import Sequence
 from ecr_audit.aws.answers import Unread, text
 from ecr_audit.aws.dispatcher import Call, Flow, Identity
 from ecr_audit.aws.paging import read_pages
+from ecr_audit.aws.permissions import Permission, Role
+
+GET_RESOURCES = Permission(
+    (Role.AUDIT, Role.HUB),
+    "tag:GetResources",
+    "the tags of repositories: their owners, and the waivers by tag",
+    without="the last known owners and tags count (ECR_AUDIT_COLLECT_TAGS=false: they are not asked for)",
+)
+PERMISSIONS = (GET_RESOURCES,)
 
 # The most that a page can hold (Resource Groups Tagging API Reference, GetResources).
 TAG_PAGE = 100

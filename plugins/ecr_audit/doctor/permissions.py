@@ -1,0 +1,61 @@
+"""All that AWS has to allow, gathered from the modules that make the calls; and the page of docs/ that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ecr_audit.alerts import message
+from ecr_audit.aws import accounts, organization
+from ecr_audit.aws.ecr import repositories, tags
+from ecr_audit.aws.permissions import Option, Permission, Role
+from ecr_audit.lake import s3
+
+PERMISSIONS: tuple[Permission, ...] = tuple(
+    each for module in (organization, accounts, repositories, tags, s3, message) for each in module.PERMISSIONS
+)
+
+_WHO = {
+    Role.HUB: "The hub role: the audit itself, in the hub account",
+    Role.AUDIT: "The audit role: what the hub is in each other account",
+    Role.READER: "The reader roles: the pages, and the callbacks of DAGs, which send alerts",
+}
+
+
+def permissions_of(role: Role, options: Collection[Option] = tuple(Option)) -> list[Permission]:
+    """Those of a role, with all options or with these alone."""
+    return [each for each in PERMISSIONS if role in each.roles and each.only_with in (None, *options)]
+
+
+def actions_of(role: Role, options: Collection[Option] = tuple(Option)) -> set[str]:
+    """The actions among them."""
+    return {each.action for each in permissions_of(role, options)}
+
+
+def listed(actions: Collection[str]) -> str:
+    """Actions as a sentence names them: s3:GetObject, s3:ListBucket and s3:PutObject."""
+    *first, last = sorted(actions)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def to_markdown() -> str:
+    """docs/permissions.md."""
+    lines = [
+        "# Permissions",
+        "",
+        "What AWS has to allow. Made by `make docs` from the modules that make the calls. The roles of `deploy/` allow",
+        "exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
+        "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
+    ]
+    for role, who in _WHO.items():
+        lines += ["", f"## {who}", ""]
+        lines += [f"CloudFormation: `deploy/cloudformation/{role}.yaml`. Terraform: `deploy/terraform/{role}`.", ""]
+        lines += ["| action | on | what for | needed | without it |", "|---|---|---|---|---|"]
+        lines += [_row(each) for each in permissions_of(role)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(permission: Permission) -> str:
+    needed = f"with {permission.only_with}" if permission.only_with else "always"
+    without = permission.without or ("that fails" if permission.only_with else "a night fails, or sees nothing there")
+    on = "<br>".join(f"`{arn.replace('{', '<').replace('}', '>')}`" for arn in permission.on)
+    return f"| `{permission.action}` | {on} | {permission.why} | {needed} | {without} |"

@@ -1,0 +1,130 @@
+"""The declared permissions: the templates allow exactly them, the calls in the program's text are among them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_audit.aws.permissions import NEEDS_NONE, Option, Permission, Role, action_of
+from ecr_audit.doctor.permissions import PERMISSIONS, actions_of, permissions_of, to_markdown
+from support.paths import ROOT
+
+# Where moto makes stacks.
+ACCOUNT = "123456789012"
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
+HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
+
+# What stands for the parts of ARNs, as the stacks below are given it or have it by default.
+CHOSEN = {
+    "partition": "aws",
+    "account": ACCOUNT,
+    "role": "/ecr-audit",
+    "bucket": "the-lake",
+    "lake": "lake",
+    "publish": "publish",
+    "logs": "logs",
+    "waivers": "waivers",
+    "key": KEY,
+    "topic": TOPIC,
+}
+OPTIONS = {
+    Option.PODS: {"TrustedService": "pods.eks.amazonaws.com"},
+    Option.BUCKET: {"LakeBucket": "the-lake"},
+    Option.LOGS: {"LogsPrefix": "logs"},
+    Option.KEY: {"LakeKeyArn": KEY},
+    Option.TOPIC: {"AlertTopicArn": TOPIC},
+}
+
+# Each role with all of its options, and with none but those that it cannot be without.
+STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
+    "audit role": (Role.AUDIT, {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"}, ()),
+    "hub alone": (Role.HUB, {"TrustedService": "ec2.amazonaws.com"}, ()),
+    "hub": (Role.HUB, {}, (Option.PODS, Option.BUCKET, Option.KEY, Option.TOPIC)),
+    "reader alone": (Role.READER, {"TrustedService": "ec2.amazonaws.com"}, (Option.BUCKET,)),
+    "reader": (
+        Role.READER,
+        {"TrustedService": "ec2.amazonaws.com"},
+        (Option.BUCKET, Option.LOGS, Option.KEY, Option.TOPIC),
+    ),
+}
+
+
+def arns(permission: Permission) -> set[tuple[str, str]]:
+    return {(permission.action, arn.format(**CHOSEN)) for arn in permission.on}
+
+
+def allowed_by(statements: tuple[dict[str, Any], ...]) -> set[tuple[str, str]]:
+    def as_list(value: Any) -> list[str]:
+        return value if isinstance(value, list) else [value]
+
+    assert all(each["Effect"] == "Allow" for each in statements)
+    return {
+        (action, arn) for each in statements for action in as_list(each["Action"]) for arn in as_list(each["Resource"])
+    }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_templates_allow_exactly_what_is_declared(deploy: Callable[..., Any], stack: str) -> None:
+    """test_terraform.py compares the modules with the templates, statement by statement."""
+    role, given, options = STACKS[stack]
+    for option in options:
+        given = given | OPTIONS[option]
+    deployed = deploy(role.value, **given)
+    declared = {pair for each in permissions_of(role, options) for pair in arns(each)}
+    assert allowed_by(deployed.statements) == declared
+
+
+def test_every_option_is_deployed_with_some_role() -> None:
+    assert {each.only_with for each in PERMISSIONS} == {
+        None,
+        *(o for _, _, options in STACKS.values() for o in options),
+    }
+
+
+def calls() -> Iterator[tuple[Path, int, str]]:
+    """The calls of AWS in the library's text that name the method: file, line, action."""
+    for path in sorted((ROOT / "plugins" / "ecr_audit").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                yield from ((path, node.lineno, action) for action in _actions(ast.unparse(node.func), node))
+
+
+def _actions(called: str, node: ast.Call) -> Iterator[str]:
+    texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    if called == "Call" or (called.endswith("_connections.call") and texts):
+        yield action_of(*texts[:2])
+    elif called.endswith(("reader.items", "reader.ask", "_Reader(hub).ask")):
+        yield action_of("organizations", texts[0])
+    elif ".client(" in called:
+        # hub.client("sts").get_caller_identity()
+        service, _, method = called.partition(".client(")[2].partition(").")
+        if method and "." not in method:
+            yield action_of(ast.literal_eval(service.split(",")[0]), method)
+
+
+def test_every_call_in_the_text_is_declared() -> None:
+    found = list(calls())
+    known = {each.action for each in PERMISSIONS} | NEEDS_NONE
+    assert [
+        f"{path.relative_to(ROOT)}:{line} calls {action}" for path, line, action in found if action not in known
+    ] == []
+    of_aws = {each.action for each in PERMISSIONS if each.only_with is None}
+    assert {action for *_, action in found} == of_aws | NEEDS_NONE
+
+
+def test_who_may_do_what_is_told_apart() -> None:
+    assert actions_of(Role.AUDIT) == {"ecr:DescribeRepositories", "tag:GetResources", "ec2:DescribeRegions"}
+    assert not any("*" in each.action for each in PERMISSIONS)
+    reading = ("Get", "List", "Describe", "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
+    writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(reading)}
+    assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish"}
+
+
+def test_the_committed_page_is_what_is_generated() -> None:
+    page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
+    assert page == to_markdown(), "run make docs"
