@@ -24,12 +24,13 @@ import duckdb
 from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import load_catalog
-from ecr_audit.checks import inventory_checks
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.lake.lake import INVENTORY_CHECKS, Lake
+from ecr_audit.lake.commits import INVENTORY_CHECKS
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.warehouse.checks import inventory_checks
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 NIGHTS = (date(2026, 11, 1), date(2026, 11, 2))

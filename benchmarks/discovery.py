@@ -65,25 +65,24 @@ def plan(folder: str, plan_id: str) -> Cost:
 
 
 def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, regions: int) -> None:
-    """Stage the part of each batch as a scan would have left it."""
-    import boto3
+    """Write the part of each batch as a scan would have left it."""
+    import pyarrow.compute as pc
 
-    from ecr_audit.aws.access import AwsAccess
     from ecr_audit.aws.answers import Unread
     from ecr_audit.aws.dispatcher import Effort
     from ecr_audit.aws.ecr.repositories import read_repositories
     from ecr_audit.aws.ecr.target import TargetScan
     from ecr_audit.aws.outcomes import Outcome
-    from ecr_audit.aws.session import Hub
-    from ecr_audit.inventory import scan
+    from ecr_audit.inventory.parts import write_part
+    from ecr_audit.inventory.plan import read_plan, read_plan_table
     from ecr_audit.lake.lake import Lake
-    from ecr_audit.settings import Settings
 
-    world = large_world(accounts, regions)
-
-    async def look_up(hub: Any, targets: Any, settings: Any, part: Any, name: str) -> None:
+    world, lake = large_world(accounts, regions), Lake(folder)
+    plan = read_plan(lake, plan_id)
+    planned = read_plan_table(lake, plan, "targets.parquet")
+    for batch in batches:
         ended = []
-        for target in targets.to_pylist():
+        for target in planned.filter(pc.field("batch") == batch).to_pylist():
             account_id, region = target["account_id"], target["region"]
             found = [
                 {
@@ -95,13 +94,10 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
                 for each in world.repositories(account_id, region)
             ]
             repositories = read_repositories(found, account_id, region, Unread())
-            scan_of_it = TargetScan(account_id, region, Outcome.COLLECTED, repositories, {} if found else None)
-            ended.append((scan_of_it, Effort(calls=1)))
-        part.add(ended)
-
-    scan._scan_targets = look_up
-    for batch in batches:
-        scan.scan_batch(Lake(folder), Hub(AwsAccess(boto3.Session()), "", "aws", ""), plan_id, batch, Settings())
+            scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories, {} if found else None)
+            ended.append((scan, Effort(calls=1)))
+        with write_part(lake, plan, batch) as part:
+            part.add(ended)
 
 
 def commit(folder: str, plan_id: str) -> Cost:

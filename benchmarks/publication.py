@@ -28,7 +28,8 @@ from measuring import Cost, measure, print_table
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
-from ecr_audit.lake.lake import Commit, Lake, SnapshotWriter
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake, SnapshotWriter
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.build import publish
@@ -182,9 +183,9 @@ def make(folder: str, nights: int) -> None:
         commit = judge(judged, catalog, BEFORE)
         create_published_macros(database)
         for table in STAGES["compliance"]:
-            location = {"path": judged.location(commit, table)}
+            locations = {"paths": judged.locations(commit, table)}
             database.execute(
-                f"CREATE TABLE {table.name} AS FROM read_parquet($path, hive_partitioning = FALSE)", location
+                f"CREATE TABLE {table.name} AS FROM read_parquet($paths, hive_partitioning = FALSE)", locations
             )
         for night in range(1, nights):
             day = LAST - timedelta(days=nights - night)

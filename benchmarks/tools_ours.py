@@ -33,6 +33,6 @@ scan_seconds = time.perf_counter() - began
 commit_snapshot(lake, plan.plan_id)
 evaluate(lake, catalog, NIGHT, owner_tags=settings.owner_tags)
 commit, _ = roll_up(lake, catalog, NIGHT)
-output = lake.open_table(commit, POLICY_OUTPUT).read().to_pylist()
+output = lake.read_table(commit, POLICY_OUTPUT).to_pylist()
 verdicts = {row["object_id"]: row["status"] == "INCOMPLIANT" for row in output if row["policy_id"] == POLICY}
 Path("verdicts.json").write_text(json.dumps({"verdicts": verdicts, "scan_seconds": scan_seconds}))

@@ -26,8 +26,9 @@ from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
@@ -131,9 +132,9 @@ def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[da
         commit = lake.read_commit("inventory", day)
         if commit is None:
             continue
-        accounts = ACCOUNTS.completed(lake.open_table(commit, ACCOUNTS).read())
-        targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
-        repositories = completed_repositories(lake.open_table(commit, REPOSITORIES).read())
+        accounts = ACCOUNTS.completed(lake.read_table(commit, ACCOUNTS))
+        targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS))
+        repositories = completed_repositories(lake.read_table(commit, REPOSITORIES))
         present = set(zip(*(repositories[name].to_pylist() for name in ("account_id", "region")), strict=True))
         missing: list[Row] = []
         for row in targets.to_pylist():

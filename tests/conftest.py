@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from types import FrameType
@@ -23,11 +24,14 @@ import ecr_audit
 from ecr_audit.aws.access import use_access
 from ecr_audit.catalog import Catalog, load_catalog, waivers
 from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, readings
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.warehouse import open_warehouse, read_statement
+from ecr_audit.warehouse.session import Warehouse, open_warehouse
+from ecr_audit.warehouse.statements import read_statement
 from support import distribution
 from support.airflow import migrated_database
 from support.keeper import signal_at_end_of_parent
@@ -100,17 +104,30 @@ class SmallLake:
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
         return roll_up(self.lake, self.catalog, day, waivers=waivers)
 
+    @contextmanager
+    def opened(
+        self, day: date, *, owner_tags: tuple[str, ...] = (), judged: Commit | None = None
+    ) -> Iterator[Warehouse]:
+        """A session over the inventory of a day; where it was `judged`, with its verdicts and histories up to it."""
+        with (
+            fetch_snapshot(self.lake, day, purpose="test") as snapshot,
+            open_warehouse(snapshot, self.catalog, owner_tags=owner_tags) as warehouse,
+        ):
+            if judged:
+                dates = [each for each in self.lake.snapshot_dates("compliance") if each <= day]
+                commits = self.lake.read_commits("compliance", dates)
+                histories = [fetch_history(self.lake, table, commits, snapshot.folder) for table in HISTORIES]
+                for given in (*fetch_stage(self.lake, judged, "compliance", snapshot.folder), *histories):
+                    warehouse.register_input(given)
+            yield warehouse
+
     def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
         """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
         commit = self.lake.read_commit("compliance", day)
         assert commit is not None
         if mart in COMMITTED:
-            return list(self.lake.open_table(commit, COMMITTED[mart]).read().to_pylist())
-        with open_warehouse(self.lake, self.catalog, day, purpose="test", owner_tags=self.owner_tags) as warehouse:
-            warehouse.add_stage(commit, "compliance")
-            commits = [self.lake.read_commit("compliance", each) for each in self.lake.snapshot_dates("compliance")]
-            for table in HISTORIES:
-                warehouse.add_history(table, [commit for commit in commits if commit and commit.snapshot_date <= day])
+            return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())
+        with self.opened(day, owner_tags=self.owner_tags, judged=commit) as warehouse:
             # One mart reads another, as published before it.
             warehouse.connection.execute("ATTACH ':memory:' AS published")
             for published in ("findings", "findings_history"):

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import pyarrow.compute as pc
 
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.inventory.commit import coverage
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.inventory.coverage import coverage
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
 
 # Columns of scan_targets, each a gauge of its sum.
@@ -39,7 +40,7 @@ def of_inventory(lake: Lake) -> list[Gauge]:
     commit = _newest(lake, "inventory")
     if commit is None:
         return []
-    targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome", *COSTS]))
+    targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS, columns=["outcome", *COSTS]))
     outcomes = Counter(targets["outcome"].to_pylist())
     return [
         *(Gauge("ecr_audit.targets", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
@@ -60,7 +61,7 @@ def of_compliance(lake: Lake) -> list[Gauge]:
     if commit is None:
         return []
     gauges = []
-    for run in lake.open_table(commit, POLICY_RUN).read().to_pylist():
+    for run in lake.read_table(commit, POLICY_RUN).to_pylist():
         policy = {"policy": run["policy_id"].rpartition("/")[2]}
         gauges += [
             Gauge("ecr_audit.verdicts", run[status], {**policy, "status": status.upper()})

@@ -142,7 +142,7 @@ def audit_again(lake: Lake, catalog: Catalog) -> None:
     day = newest + timedelta(days=1)
     with lake.writer("inventory", day) as writer:
         for table in STAGES["inventory"]:
-            writer.write(table, lake.open_table(commit, table).read())
+            writer.write(table, lake.read_table(commit, table))
         writer.commit({**commit.details, "run_id": "scheduled"})
     evaluate(lake, catalog, day, owner_tags=OWNER_TAGS, run_time=datetime.now(UTC))
     roll_up(lake, catalog, day)

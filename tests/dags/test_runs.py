@@ -255,7 +255,7 @@ def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
 ) -> None:
     environment, task, message = TOTAL_FAILURES[case]
     folder = tmp_path / "data"
-    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_staging" not in path.parts}
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_parts" not in path.parts}
 
     night(monkeypatch, "2026-11-02")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -267,7 +267,7 @@ def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
     state, faults = run_dag("ecr_inventory")
     assert state == "failed"
     assert message in faults[task]
-    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_staging" not in path.parts}
+    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "_parts" not in path.parts}
     assert now == files
 
 

@@ -10,9 +10,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, LakeTable
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.macros import create_session_macros
-from ecr_audit.sandbox import NO_EXTENSIONS, confine
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 
 SQL = Path(__file__).parents[2] / "sql"
 

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.catalog.waivers import SCHEMA
-from ecr_audit.checks import CheckError, load_checks, run_checks
 from ecr_audit.lake.schemas import ROLLED_UP
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.warehouse import Warehouse, WarehouseError, open_warehouse, parse_statement, read_statement
+from ecr_audit.warehouse.checks import CheckError, load_checks, run_checks
+from ecr_audit.warehouse.session import Warehouse
+from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
 
 DAY_BEFORE, DAY = date(2026, 10, 31), date(2026, 11, 1)
 
@@ -147,8 +148,7 @@ def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
 
     once(audit)
     commit = small_lake.lake.read_commit("compliance", DAY)
-    with open_warehouse(small_lake.lake, small_lake.catalog, DAY, purpose="test") as warehouse:
-        warehouse.add_stage(commit, "compliance")
+    with small_lake.opened(DAY, judged=commit) as warehouse:
         warehouse.create_view("staging.verdict_counts", read_statement("staging/verdict_counts"))
         for table in ROLLED_UP:
             warehouse.create_table(f"marts.{table.name}", parse_statement("test.sql", f"FROM lake.{table.name}"))

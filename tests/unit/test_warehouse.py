@@ -9,10 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
-from ecr_audit.lake.storage import LakeError
-from ecr_audit.warehouse import WarehouseError, open_warehouse, parse_statement, read_statement
+from ecr_audit.lake.storage import LakeError, Storage
+from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 REPOSITORIES_OF_TWO_ACCOUNTS = [{"repository_name": "a"}, {"repository_name": "b", "account_id": "222222222222"}]
@@ -23,7 +22,7 @@ def query(warehouse: Any, sql: str, **parameters: Any) -> list[dict[str, Any]]:
 
 
 def opened(small_lake: Any, day: date) -> Any:
-    return open_warehouse(small_lake.lake, small_lake.catalog, day, purpose="test", owner_tags=("owner",))
+    return small_lake.opened(day, owner_tags=("owner",))
 
 
 def test_tables_have_their_snapshot_date(small_lake: Any) -> None:
@@ -67,20 +66,20 @@ def test_accounts_can_be_shown_in_parts(small_lake: Any) -> None:
 
 def test_owner_tags_may_be_none(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "payments"}}])
-    with open_warehouse(small_lake.lake, small_lake.catalog, DAY_1, purpose="test") as warehouse:
+    with small_lake.opened(DAY_1) as warehouse:
         assert query(warehouse, "SELECT owner FROM staging.repositories") == [{"owner": None}]
 
 
 def test_a_remote_lake_is_read_through_its_file_system(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
-    monkeypatch.setattr(Lake, "is_local", False)
+    monkeypatch.setattr(Storage, "is_local", False)
     with opened(small_lake, DAY_1) as warehouse:
         assert query(warehouse, "SELECT repository_name FROM lake.repositories") == [{"repository_name": "app"}]
 
 
 def test_a_truncated_file_is_named(small_lake: Any) -> None:
     commit = small_lake.scan(DAY_1, repositories=[{}])
-    path = Path(small_lake.lake.location(commit, REPOSITORIES))
+    [path] = map(Path, small_lake.lake.locations(commit, REPOSITORIES))
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(LakeError, match=str(path)), opened(small_lake, DAY_1):
         pass
@@ -96,7 +95,7 @@ def test_nothing_is_left_behind(small_lake: Any) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1):
         pass
-    assert list(Path(small_lake.lake.absolute("_scratch")).iterdir()) == []
+    assert list(Path(small_lake.lake.storage.absolute("_scratch")).iterdir()) == []
 
 
 def test_only_named_parameters_are_bound(small_lake: Any) -> None:
@@ -132,7 +131,7 @@ def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake
     small_lake.scan(DAY_1, repositories=[{}, {"repository_name": "b"}])
     folder = tmp_path / "out"
     folder.mkdir()
-    with open_warehouse(small_lake.lake, small_lake.catalog, DAY_1, purpose="test") as warehouse:
+    with small_lake.opened(DAY_1) as warehouse:
         warehouse.confine(folder)
         rows = parse_statement("rows", "SELECT repository_name FROM lake.repositories ORDER BY ALL")
         assert warehouse.query(rows).to_pylist() == [{"repository_name": "app"}, {"repository_name": "b"}]

@@ -15,7 +15,7 @@ from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.text import percent, plain
-from ecr_audit.warehouse import read_statement
+from ecr_audit.warehouse.statements import read_statement
 
 # Rows of a list, and repositories named of each owner. What is left out is counted.
 SHOWN = 10

@@ -31,17 +31,17 @@ class Sent:
 
     def has(self, channel: str, message: Message) -> bool:
         """Whether the message went to a channel. Raises LakeError."""
-        return self._lake.exists(self._name(channel, message))
+        return self._lake.storage.exists(self._name(channel, message))
 
     def add(self, channel: str, message: Message) -> None:
         """Remember that a channel took the message; what was remembered of long ago is forgotten. Raises LakeError."""
         told = {"channel": channel, "subject": message.subject, "sent_at": datetime.now(UTC).isoformat()}
-        with self._lake.scratch("alerts") as folder:
+        with self._lake.storage.scratch("alerts") as folder:
             file = folder / "sent.json"
             file.write_text(json.dumps(told), encoding="utf-8")
-            self._lake.move_in(file, self._name(channel, message))
-        for old in self._lake.folders(_FOLDER)[:-_NIGHTS]:
-            self._lake.remove_folder(f"{_FOLDER}/{old}")
+            self._lake.storage.move_in(file, self._name(channel, message))
+        for old in self._lake.storage.folders(_FOLDER)[:-_NIGHTS]:
+            self._lake.storage.remove_folder(f"{_FOLDER}/{old}")
 
     def _name(self, channel: str, message: Message) -> str:
         content = "\0".join((channel, message.subject, message.body))

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+import pyarrow.parquet as pq
+from pydantic import Field, TypeAdapter
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake.lake import SCHEMA_VERSION, Lake
+from ecr_audit.lake.commits import SCHEMA_VERSION
+from ecr_audit.lake.lake import PARTS, Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.tables import TableFiles
 from ecr_audit.untrusted_files import parse_json
 
-_NOTE = "evaluation.json"
+_NOTE_FILE = "evaluation.json"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation, and what it depends on: if one of these changes, the verdicts have to be reached anew."""
+    """An evaluation, and what it depends on: if one of these changes, the verdicts have to be reached again."""
 
     snapshot_date: str
     # When the verdicts say they were reached; the one value here that nothing depends on.
@@ -59,46 +64,78 @@ class Evaluation:
         )
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts of a date that can be rolled up: what they depend on, and their files, relative to the lake."""
+
+    evaluation: Evaluation
+    files: tuple[str, ...]
+    # In all files together.
+    rows: int
+
+    def fetch(self, lake: Lake, folder: Path) -> TableFiles:
+        """Their files at local paths, see `Lake.fetch_files`."""
+        paths = lake.fetch_files(POLICY_OUTPUT, self.files, folder, rows=self.rows)
+        return TableFiles(date.fromisoformat(self.evaluation.snapshot_date), paths, SCHEMA_VERSION)
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What lies beside the parts: it vouches for them."""
+
+    evaluation: Evaluation
+    parts: Annotated[int, Field(ge=1, le=9_999)]
+    rows: int
+
+
+_NOTE = TypeAdapter(_Note)
 _EVALUATION = TypeAdapter(Evaluation)
 
 
-def stage(lake: Lake, evaluation: Evaluation, verdicts: Path) -> None:
-    """Move a file of verdicts into the lake, in place of what an earlier evaluation of the date left."""
-    folder = _folder(evaluation.snapshot_date)
-    unstage(lake, evaluation.snapshot_date)
-    note = verdicts.with_name(_NOTE)
-    note.write_text(json.dumps(asdict(evaluation), indent=1), encoding="utf-8")
-    lake.move_in(verdicts, f"{folder}/{POLICY_OUTPUT.name}.parquet")
+def keep_verdicts(lake: Lake, evaluation: Evaluation, parts: Sequence[Path]) -> None:
+    """Move the files of verdicts into the lake, in place of what an earlier evaluation of the date left."""
+    storage, folder = lake.storage, _folder(evaluation.snapshot_date)
+    remove_verdicts(lake, evaluation.snapshot_date)
+    note = _Note(evaluation, len(parts), sum(pq.read_metadata(part).num_rows for part in parts))
+    file = parts[0].with_name(_NOTE_FILE)
+    file.write_text(json.dumps(asdict(note), indent=1), encoding="utf-8")
+    for part, name in zip(parts, _names(folder, note.parts), strict=True):
+        storage.move_in(part, name)
     # Last: verdicts without a note do not count.
-    lake.move_in(note, f"{folder}/{_NOTE}")
+    storage.move_in(file, f"{folder}/{_NOTE_FILE}")
 
 
-def unstage(lake: Lake, snapshot_date: str) -> None:
-    """Remove what is staged of a date, if anything is."""
-    folder = _folder(snapshot_date)
+def remove_verdicts(lake: Lake, snapshot_date: str) -> None:
+    """Remove what an evaluation of a date left for rolling up, if anything is there."""
+    storage, folder = lake.storage, _folder(snapshot_date)
     # By its name: a listing may be late, and an old note must not vouch for new verdicts.
-    if lake.exists(f"{folder}/{_NOTE}"):
-        lake.remove_file(f"{folder}/{_NOTE}")
-    if lake.files(folder):
-        lake.remove_folder(folder)
+    if storage.exists(f"{folder}/{_NOTE_FILE}"):
+        storage.remove_file(f"{folder}/{_NOTE_FILE}")
+    if storage.files(folder):
+        storage.remove_folder(folder)
 
 
-def read_verdicts(lake: Lake, snapshot_date: date) -> tuple[str, Evaluation] | None:
-    """The name in the lake of the verdicts of a date and their evaluation: the staged ones, or else the committed."""
+def find_verdicts(lake: Lake, snapshot_date: date) -> Verdicts | None:
+    """The verdicts of a date: those that wait to be rolled up, or else the committed ones; None: there are none."""
     folder = _folder(snapshot_date.isoformat())
-    if note := lake.read_document(f"{folder}/{_NOTE}", _EVALUATION):
-        return f"{folder}/{POLICY_OUTPUT.name}.parquet", note
+    if note := lake.storage.read_document(f"{folder}/{_NOTE_FILE}", _NOTE):
+        return Verdicts(note.evaluation, _names(folder, note.parts), note.rows)
     commit = lake.read_commit("compliance", snapshot_date)
     if commit is None:
         return None
     try:
-        return commit.files[POLICY_OUTPUT.name], parse_json(json.dumps(commit.details).encode(), _EVALUATION)
+        evaluation = parse_json(json.dumps(commit.details).encode(), _EVALUATION)
     except ValueError as fault:
         raise LakeError(
             f"{lake.root}: the compliance commit of {snapshot_date} does not say what it was judged on"
             f" ({fault}). Restore it, or evaluate that date again"
         ) from fault
+    return Verdicts(evaluation, commit.files[POLICY_OUTPUT.name], commit.rows[POLICY_OUTPUT.name])
 
 
 def _folder(snapshot_date: str) -> str:
-    return f"_staging/compliance/{snapshot_date}"
+    return f"{PARTS}/compliance/{snapshot_date}"
+
+
+def _names(folder: str, parts: int) -> tuple[str, ...]:
+    return tuple(f"{folder}/{POLICY_OUTPUT.name}-{number:04d}.parquet" for number in range(1, parts + 1))

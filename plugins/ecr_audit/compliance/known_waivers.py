@@ -57,7 +57,7 @@ def _last_known(lake: Lake, error: str) -> KnownWaivers | None:
     commit = lake.read_commit("compliance", dates[-1]) if dates else None
     if commit is None:
         return None
-    rows = WAIVERS.completed(lake.open_table(commit, WAIVERS).read()).select(SCHEMA.names).cast(SCHEMA)
+    rows = WAIVERS.completed(lake.read_table(commit, WAIVERS)).select(SCHEMA.names).cast(SCHEMA)
     # An older version did not note it.
     read_at = datetime.fromisoformat(commit.details.get("waivers_read_at") or commit.committed_at.isoformat())
     return KnownWaivers(rows, read_at, error) if rows.num_rows else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
-from ecr_audit.sandbox import syntax_nodes
 from ecr_audit.vocabulary import ENGINE_CONDITIONS, POLICY_STATUSES
-from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, parse_statement
+from ecr_audit.warehouse.sandbox import syntax_nodes
+from ecr_audit.warehouse.session import Warehouse
+from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement
 
 COLUMNS = {
     "object_id": "VARCHAR",

@@ -6,16 +6,27 @@ from dataclasses import asdict
 from datetime import date, datetime
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.checks import Violation, run_checks
-from ecr_audit.compliance.evaluation import Evaluation, read_verdicts, unstage
+from ecr_audit.compliance.evaluation import Evaluation, find_verdicts, remove_verdicts
 from ecr_audit.compliance.known_waivers import KnownWaivers
 from ecr_audit.errors import FinalError
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT, REPOSITORIES, ROLLED_UP
-from ecr_audit.warehouse import open_warehouse, read_statement
+from ecr_audit.lake.snapshot import fetch_snapshot
+from ecr_audit.lake.tables import Input
+from ecr_audit.warehouse.checks import Violation, run_checks
+from ecr_audit.warehouse.session import Warehouse, open_warehouse
+from ecr_audit.warehouse.statements import read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
-_STAGED = ("account_scopes", "moved_accounts", "verdict_counts", "new_verdicts", "previous_verdicts", "waiver_matches")
+_STAGING_TABLES = (
+    "account_scopes",
+    "moved_accounts",
+    "verdict_counts",
+    "new_verdicts",
+    "previous_verdicts",
+    "waiver_matches",
+)
 
 
 class ComplianceError(FinalError):
@@ -32,14 +43,14 @@ def roll_up(
     """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
 
     Of `waivers`, see `known_waivers`, those in force on that date count (default: there are none).
-    Takes the verdicts that `evaluate` staged, or else those that are committed already, so that it can be repeated.
+    Takes the verdicts that `evaluate` kept, or else those that are committed already, so that it can be repeated.
     Raises ComplianceError when there are none or when what they depend on has changed, CheckError when a check fails.
     """
     waivers = waivers or KnownWaivers.none()
-    found = read_verdicts(lake, snapshot_date)
-    if found is None:
+    verdicts = find_verdicts(lake, snapshot_date)
+    if verdicts is None:
         raise ComplianceError(f"{snapshot_date}: its repositories have not been judged yet. Evaluate that date first")
-    verdicts, evaluation = found
+    evaluation = verdicts.evaluation
     run_time = datetime.fromisoformat(evaluation.run_time)
     owner_tags = tuple(evaluation.owner_tags)
     present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags))
@@ -48,33 +59,43 @@ def roll_up(
             f"{snapshot_date}: {', '.join(changed)} changed since its repositories were judged."
             " Evaluate that date again"
         )
-    with open_warehouse(lake, catalog, snapshot_date, purpose="roll-up", owner_tags=owner_tags) as warehouse:
-        warehouse.add_file(POLICY_OUTPUT.name, POLICY_OUTPUT, verdicts, snapshot_date)
-        warehouse.add_arrow("catalog.waivers", waivers.rows)
-        for name in _STAGED:
-            statement = read_statement(f"staging/{name}")
-            warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
-        for table in ROLLED_UP:
-            statement = read_statement(f"marts/{table.name}")
-            warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)
-        passed = list(evaluation.inventory_checks)
-        if warehouse.left_out[REPOSITORIES.name]:
-            passed.append("collected_count_equals_rows")  # it counts the rows that are left out, too
-        warnings = run_checks(warehouse, passed=passed)
-        with lake.writer("compliance", snapshot_date) as writer:
-            lake.fetch(verdicts, writer.path(POLICY_OUTPUT))
+    with (
+        fetch_snapshot(lake, snapshot_date, purpose="roll-up") as snapshot,
+        lake.writer("compliance", snapshot_date) as writer,
+    ):
+        files = verdicts.fetch(lake, snapshot.folder)
+        with open_warehouse(snapshot, catalog, owner_tags=owner_tags) as warehouse:
+            warehouse.register_input(Input(POLICY_OUTPUT.name, POLICY_OUTPUT, [files]))
+            warnings = _roll_up(warehouse, evaluation, waivers)
             for table in ROLLED_UP:
                 warehouse.write_table(f"marts.{table.name}", table, writer.path(table))
-            commit = writer.commit(
-                asdict(evaluation) | {"waivers_read_at": waivers.read_at.isoformat(), "waivers_error": waivers.error}
-            )
-    unstage(lake, evaluation.snapshot_date)
+        writer.take(POLICY_OUTPUT, files.paths)
+        commit = writer.commit(
+            asdict(evaluation) | {"waivers_read_at": waivers.read_at.isoformat(), "waivers_error": waivers.error}
+        )
+    remove_verdicts(lake, evaluation.snapshot_date)
     return commit, warnings
+
+
+def _roll_up(warehouse: Warehouse, evaluation: Evaluation, waivers: KnownWaivers) -> list[Violation]:
+    """Make the tables of ROLLED_UP in a session that shows the verdicts, and check everything."""
+    snapshot_date, run_time = warehouse.snapshot_date, datetime.fromisoformat(evaluation.run_time)
+    warehouse.add_arrow("catalog.waivers", waivers.rows)
+    for name in _STAGING_TABLES:
+        statement = read_statement(f"staging/{name}")
+        warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
+    for table in ROLLED_UP:
+        statement = read_statement(f"marts/{table.name}")
+        warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)
+    passed = list(evaluation.inventory_checks)
+    if warehouse.left_out[REPOSITORIES.name]:
+        passed.append("collected_count_equals_rows")  # it counts the rows that are left out, too
+    return run_checks(warehouse, passed=passed)
 
 
 def later_dates(lake: Lake, snapshot_date: date) -> list[date]:
     """Dates of the snapshots after this one, oldest first.
 
-    Their status history continues from it: once it is committed anew, they are to be judged anew, in this order.
+    Their status history continues from it: once it is committed again, they are to be judged again, in this order.
     """
     return [day for day in lake.snapshot_dates("inventory") if day > snapshot_date]

@@ -47,18 +47,18 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
     try:
         lake = open_lake(settings)
         name = f"{_PROBES}/{uuid.uuid4().hex}"
-        with lake.scratch("doctor") as folder:
+        with lake.storage.scratch("doctor") as folder:
             doing = "written"
             (folder / "probe").write_bytes(_PROBE)
-            lake.move_in(folder / "probe", f"{name}/probe")
+            lake.storage.move_in(folder / "probe", f"{name}/probe")
             doing = "read back"
-            lake.fetch(f"{name}/probe", folder / "back")
+            lake.storage.fetch(f"{name}/probe", folder / "back")
             if (folder / "back").read_bytes() != _PROBE:
                 raise LakeError(f"{root}: other bytes come back than were written")
             doing = "deleted from"
-            lake.remove_folder(_PROBES)
-        if lake.is_local:
-            base = Path(lake.absolute(""))
+            lake.storage.remove_folder(_PROBES)
+        if lake.storage.is_local:
+            base = Path(lake.storage.absolute(""))
             folders = (base, *sorted(base.glob("*")), *sorted(base.glob("_commits/*")))
             if failed := check_folders(LAKE, folders, base / COMMIT_LOCK, fix):
                 return failed

@@ -22,10 +22,11 @@ from ecr_audit.aws.ecr.target import TAGS_NOT_READ
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, UNREAD, Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
-from ecr_audit.inventory.plan import Plan, read_missing, read_plan, staged_table
-from ecr_audit.inventory.scan import read_part
+from ecr_audit.inventory.parts import read_part
+from ecr_audit.inventory.plan import Plan, read_missing, read_plan, read_plan_table
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
-from ecr_audit.lake.lake import INVENTORY_CHECKS, PARQUET_OPTIONS, ROW_GROUP_ROWS, Commit, Lake, SnapshotWriter
+from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
+from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, ROW_GROUP_ROWS, Lake, SnapshotWriter
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
 log = logging.getLogger(__name__)
@@ -35,20 +36,6 @@ _OUTCOME = ("account_id", "region", "outcome")
 
 class NothingCollectedError(FinalError):
     """No account but the hub's own could be read, or none has a region to read: a fault of the audit's set-up."""
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How much of what can be seen was seen. `not_collected`: targets by outcome, without those outside coverage."""
-
-    collected: int
-    countable: int
-    not_collected: dict[str, int]
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1; 1 when there was nothing to see."""
-        return self.collected / self.countable if self.countable else 1.0
 
 
 def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
@@ -65,12 +52,12 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     refuses what cannot be left out.
     """
     plan = read_plan(lake, plan_id)
-    planned = staged_table(lake, plan, "targets.parquet")
+    planned = read_plan_table(lake, plan, "targets.parquet")
     missing = read_missing(planned)
     refusals = Refusals()
     checks = None
     with _Base.opened(lake, plan) as base, lake.writer("inventory", plan.snapshot_date) as writer:
-        writer.write(ACCOUNTS, one_row_a_key(staged_table(lake, plan, "accounts.parquet"), ACCOUNTS))
+        writer.write(ACCOUNTS, one_row_a_key(read_plan_table(lake, plan, "accounts.parquet"), ACCOUNTS))
         while checks is None:
             lost, tally = _write_targets_and_repositories(lake, plan, planned, base, refusals, writer)
             checks = refusals.examine(writer)
@@ -99,20 +86,16 @@ def _remove_older_plans(lake: Lake, plan_id: str) -> None:
     """Remove the parts of older plans, and what steps of theirs that were killed left half written.
 
     Both are in folders named after their plan, and plan ids begin with their time. This plan's own parts stay: a batch
-    can still be cleared and scanned anew.
+    can still be cleared and scanned again.
     """
-    for place in ("_staging", "_scratch"):
-        for folder in lake.folders(place):
+    storage = lake.storage
+    for place in (PARTS, "_scratch"):
+        for folder in storage.folders(place):
             if folder < plan_id:
-                lake.remove_folder(f"{place}/{folder}")
-
-
-def coverage(lake: Lake, commit: Commit) -> Coverage:
-    """The coverage of a committed snapshot: COLLECTED / (all but NOT_COUNTABLE)."""
-    outcomes = Counter(lake.open_table(commit, SCAN_TARGETS).read(columns=["outcome"])["outcome"].to_pylist())
-    countable = {outcome: number for outcome, number in outcomes.items() if outcome not in NOT_COUNTABLE}
-    collected = countable.pop(Outcome.COLLECTED.value, 0)
-    return Coverage(collected, collected + sum(countable.values()), countable)
+                storage.remove_folder(f"{place}/{folder}")
+    # Where versions of the lake's schema before 6 kept parts.
+    if storage.folders("_staging"):
+        storage.remove_folder("_staging")
 
 
 @dataclass(frozen=True)
@@ -132,13 +115,11 @@ class _Base:
         if commit is None:
             yield cls(None, SCAN_TARGETS.schema.empty_table(), False)
             return
-        targets = SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read())
+        targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS))
         keeps_unplanned = plan.limited and commit.snapshot_date == plan.snapshot_date
-        # A copy on the disk, of a lake on S3: it is read in as many slices as there are batches.
-        with lake.local(relative := commit.files[REPOSITORIES.name]) as path:
-            # Verified, so that a damaged file is named.
-            lake.open_parquet(relative, path, REPOSITORIES.schema_of(commit.schema_version)).close()
-            yield cls(ds.dataset(path, format="parquet"), targets, keeps_unplanned)
+        # Copies on the disk, of a lake on S3: they are read in as many slices as there are batches.
+        with lake.local_table(commit, REPOSITORIES) as files:
+            yield cls(ds.dataset(list(files.paths), format="parquet"), targets, keeps_unplanned)
 
     def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
         """The targets and repositories of the accounts from `first` up to, but without, `following`."""

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
 
 
@@ -68,7 +69,7 @@ def known_accounts(lake: Lake, snapshot_date: date) -> dict[str, dict[str, Any]]
     commit = last_known_commit(lake, snapshot_date)
     if commit is None:
         return {}
-    rows = ACCOUNTS.completed(lake.open_table(commit, ACCOUNTS).read()).to_pylist()
+    rows = ACCOUNTS.completed(lake.read_table(commit, ACCOUNTS)).to_pylist()
     # An older version did not say when.
     unsaid = {"details_read_at": commit.committed_at} if ACCOUNTS.lacking(commit.schema_version) else {}
     return {row["account_id"]: row | unsaid for row in rows}

@@ -1,6 +1,6 @@
 """What a scan is going to read: the organization's accounts, every account x region, and the batches they are cut into.
 
-A plan lives in the lake under `_staging/<plan id>/`, with the parts of its batches beside it:
+A plan lives in the lake under `_parts/<plan id>/`, with the parts of its batches beside it:
 
     plan.json  accounts.parquet  targets.parquet  scan_targets-0001.parquet  repositories-0001-<attempt>.parquet
 """
@@ -28,7 +28,7 @@ from ecr_audit.inventory.last_known import keep_last_known_details, known_accoun
 from ecr_audit.inventory.missing import Missing, named_in_vain, nearest, not_a_region, not_an_account
 from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.inventory.verification import one_row_a_key
-from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
+from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, Lake
 from ecr_audit.lake.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError, MissingFileError
 from ecr_audit.settings import Settings
@@ -41,10 +41,10 @@ MOST_BATCHES = 64
 
 TARGET_KEY = ["account_id", "region"]
 
-# The name, in the metadata of the staged targets, of what the settings name and AWS does not have (JSON).
+# The name, in the metadata of the plan's targets, of what the settings name and AWS does not have (JSON).
 MISSING = b"ecr_audit.missing"
 
-# Staged with one more column, `last_duration_ms`: what the target took the last time, null when that is not known.
+# Written with one more column, `last_duration_ms`: what the target took the last time, null when that is not known.
 TARGETS = pa.schema(
     [
         ("account_id", pa.string()),
@@ -94,7 +94,7 @@ class Plan:
     @property
     def folder(self) -> str:
         """Where the plan and the parts of its batches are, relative to the lake."""
-        return f"_staging/{self.plan_id}"
+        return f"{PARTS}/{self.plan_id}"
 
 
 _PLAN = TypeAdapter(Plan)
@@ -138,7 +138,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: S
         for account in listed.accounts
     ]
     accounts = keep_last_known_details(accounts, known_before)
-    stage_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=ACCOUNTS.schema))
+    write_plan_table(lake, plan, "accounts.parquet", pa.Table.from_pylist(accounts, schema=ACCOUNTS.schema))
     # After the accounts: by that sql/marts/unread_values.sql knows which night read them.
     known = known_regions(lake, hub, snapshot_date)
     plan = replace(
@@ -148,10 +148,10 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: S
         regions_error=known.error,
         units_error=str(listed.units_error) if listed.units_error else None,
     )
-    with lake.scratch(f"{plan.plan_id}-plan") as folder:
+    with lake.storage.scratch(f"{plan.plan_id}-plan") as folder:
         local = folder / "plan.json"
         local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
-        lake.move_in(local, f"{plan.folder}/plan.json")
+        lake.storage.move_in(local, f"{plan.folder}/plan.json")
     return plan
 
 
@@ -163,7 +163,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     account, unit or region of the run's own limits that does not exist, and when a setting names nothing that does.
     """
     plan = read_plan(lake, plan_id)
-    accounts = staged_table(lake, plan, "accounts.parquet")
+    accounts = read_plan_table(lake, plan, "accounts.parquet")
     offered = [Region(name, opt_in) for name, opt_in in plan.regions.items()]
     is_certain = plan.regions_error is None
     if not is_certain:
@@ -175,7 +175,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
         log.warning("%s", sentence)
     active = [row["account_id"] for row in wanted if row["state"] == ACTIVE]
     last = _last_scan(lake, plan.snapshot_date)
-    batch_of = _batch_of(active, _calls_by_account(last), settings.batch_accounts, len(regions))
+    batch_of = assign_batches(active, _calls_by_account(last), settings.batch_accounts, len(regions))
     targets = pa.Table.from_pylist(
         [
             {
@@ -193,12 +193,12 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     # A join keeps no order.
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
     targets = targets.replace_schema_metadata({MISSING: json.dumps(asdict(missing)).encode()})
-    stage_table(lake, plan, "targets.parquet", targets)
+    write_plan_table(lake, plan, "targets.parquet", targets)
     return sorted(set(batch_of.values())) or [0]
 
 
 def read_missing(targets: pa.Table) -> Missing:
-    """What the settings named and AWS did not have when these staged targets were planned."""
+    """What the settings named and AWS did not have when these targets were planned."""
     return Missing(**json.loads((targets.schema.metadata or {}).get(MISSING, b"{}")))
 
 
@@ -206,7 +206,7 @@ def read_plan(lake: Lake, plan_id: str) -> Plan:
     """The plan of an id. Raises PlanError when the lake has none, LakeError when its file is damaged."""
     if not _PLAN_ID.fullmatch(plan_id):
         raise PlanError(f"{plan_id[:100]!r} is not the id of a plan.")
-    plan = lake.read_document(f"_staging/{plan_id}/plan.json", _PLAN)
+    plan = lake.storage.read_document(f"{PARTS}/{plan_id}/plan.json", _PLAN)
     if plan is None:
         raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made.")
     if plan.plan_id != plan_id:
@@ -214,25 +214,27 @@ def read_plan(lake: Lake, plan_id: str) -> Plan:
     return plan
 
 
-def staged_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
-    """A table that was staged for the plan.
+def read_plan_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
+    """A table that was written for the plan.
 
-    Raises PlanError if the step that stages it has not finished, LakeError if it is damaged.
+    Raises PlanError if the step that writes it has not finished, LakeError if it is damaged.
     """
     try:
-        with lake.local(f"{plan.folder}/{name}") as path:
+        with lake.storage.local(f"{plan.folder}/{name}") as path:
             return pq.read_table(path)
     except MissingFileError as fault:
         raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
     except (OSError, pa.ArrowInvalid) as fault:
-        raise LakeError(f"{lake.absolute(f'{plan.folder}/{name}')}: cannot be read as Parquet ({fault})") from fault
+        raise LakeError(
+            f"{lake.storage.absolute(f'{plan.folder}/{name}')}: cannot be read as Parquet ({fault})"
+        ) from fault
 
 
-def stage_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
-    """Stage a table for the plan, replacing one of that name, in one step."""
-    with lake.scratch(f"{plan.plan_id}-{name}") as folder:
+def write_plan_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
+    """Write a table for the plan, replacing one of that name, in one step."""
+    with lake.storage.scratch(f"{plan.plan_id}-{name}") as folder:
         pq.write_table(table, folder / name, **PARQUET_OPTIONS)
-        lake.move_in(folder / name, f"{plan.folder}/{name}")
+        lake.storage.move_in(folder / name, f"{plan.folder}/{name}")
 
 
 def _require_same_organization(lake: Lake, plan: Plan) -> None:
@@ -314,7 +316,7 @@ def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:
     commit = lake.previous_commit("inventory", snapshot_date)
     if commit is None:
         return SCAN_TARGETS.schema.empty_table()
-    return one_row_a_key(SCAN_TARGETS.completed(lake.open_table(commit, SCAN_TARGETS).read()), SCAN_TARGETS)
+    return one_row_a_key(SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS)), SCAN_TARGETS)
 
 
 def _calls_by_account(last: pa.Table) -> dict[str, int]:
@@ -323,7 +325,9 @@ def _calls_by_account(last: pa.Table) -> dict[str, int]:
     return dict(zip(sums["account_id"].to_pylist(), sums["api_calls_sum"].to_pylist(), strict=True))
 
 
-def _batch_of(accounts: list[str], expected_calls: dict[str, int], batch_accounts: int, regions: int) -> dict[str, int]:
+def assign_batches(
+    accounts: list[str], expected_calls: dict[str, int], batch_accounts: int, regions: int
+) -> dict[str, int]:
     """The batch of each account: runs of accounts in the order of their ids, of about the same expected work.
 
     In that order, so that the batches' sorted parts, one after the other, are a sorted table.

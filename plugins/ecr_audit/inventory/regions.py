@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 from ecr_audit.aws.organization import Region, list_regions, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.last_known import last_known_commit
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import SCAN_TARGETS
 
 log = logging.getLogger(__name__)
@@ -55,5 +56,5 @@ def with_named(regions: Sequence[Region], hub: Hub, names: Iterable[str]) -> lis
 def _regions_of(lake: Lake, commit: Commit | None) -> set[str]:
     if commit is None:
         return set()
-    rows = lake.open_table(commit, SCAN_TARGETS).read(columns=["region"])
+    rows = lake.read_table(commit, SCAN_TARGETS, columns=["region"])
     return set(rows["region"].to_pylist())

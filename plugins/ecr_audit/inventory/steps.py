@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory import plan as planning
-from ecr_audit.inventory.commit import commit_snapshot, coverage
+from ecr_audit.inventory.commit import commit_snapshot
+from ecr_audit.inventory.coverage import coverage
 from ecr_audit.inventory.plan import ScanScope, read_plan
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.lake import open_lake
@@ -45,7 +46,7 @@ def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[in
 
 
 def scan(hub: Hub, plan_id: str, batch: int) -> None:
-    """Scan one batch and stage its part."""
+    """Scan one batch and write its part."""
     settings = load_settings()
     summary = scan_batch(open_lake(settings), hub, plan_id, batch, settings)
     told = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
@@ -92,7 +93,7 @@ def check_coverage(plan_id: str) -> None:
 def _day_of(run_after: datetime) -> date:
     day = run_after.astimezone(UTC).date()
     # A run may begin before midnight, and end or be cleared after it.
-    if day < _today() - timedelta(days=1):
+    if day < today() - timedelta(days=1):
         raise planning.PlanError(
             f"The run is of {day}, but AWS shows only what is there now: it would be recorded as found on that day. "
             "A missed night stays missed: trigger a new run, which is of today."
@@ -100,7 +101,7 @@ def _day_of(run_after: datetime) -> date:
     return day
 
 
-def _today() -> date:
+def today() -> date:
     return datetime.now(UTC).date()
 
 

@@ -11,10 +11,13 @@ from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.lake.commits import SCHEMA_VERSION
 from ecr_audit.lake.lake import SnapshotWriter
-from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
+from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS, STAGES
+from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +63,13 @@ class Refusals:
         to be written again without what contradicts itself. Raises CheckError when that has been done and did not help.
         """
         # Both are needed at the very end, and take longer to import than most scans to commit.
-        from ecr_audit.checks import CheckError, examine, inventory_checks
-        from ecr_audit.warehouse import Statement, open_files
+        from ecr_audit.warehouse.checks import CheckError, examine, inventory_checks
+        from ecr_audit.warehouse.session import Resources, open_session
+        from ecr_audit.warehouse.statements import Statement
 
         checks = inventory_checks()
         findings, refused = [], {}
-        with open_files(writer, STAGES["inventory"]) as warehouse:
+        with open_session(_written(writer), resources=Resources()) as warehouse:
             for check in checks:
                 if finding := examine(warehouse, check):
                     findings.append(finding)
@@ -107,6 +111,16 @@ class Refusals:
         """What was known before, but for targets of which that was refused, too."""
         refused = [target for target, times in self._times.items() if times >= _MOST_REFUSALS]
         return repositories.filter(pc.invert(_is_among(repositories, refused))) if refused else repositories
+
+
+def _written(writer: SnapshotWriter) -> SnapshotFiles:
+    """The tables that are written, but not committed."""
+    inputs = [
+        Input(table.name, table, [TableFiles(writer.snapshot_date, writer.files(table), SCHEMA_VERSION)])
+        for table in STAGES["inventory"]
+    ]
+    repositories = pq.read_metadata(writer.path(REPOSITORIES)).num_rows
+    return SnapshotFiles(writer.snapshot_date, inputs, repositories, writer.folder)
 
 
 def _is_among(rows: pa.Table, targets: Collection[tuple[str, str]]) -> pa.ChunkedArray:

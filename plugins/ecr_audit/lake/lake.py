@@ -1,8 +1,9 @@
-"""The lake: one sorted Parquet file per table and snapshot, made visible all at once by a small commit file.
+"""The lake: sorted Parquet files of each table and snapshot, made visible all at once by a small commit file.
 
-    <lake>/<table>/snapshot_date=YYYY-MM-DD/<commit id>.parquet
+    <lake>/<table>/snapshot_date=YYYY-MM-DD/<commit id>.parquet        with -0001, -0002 … where a table has several
     <lake>/_commits/<stage>/YYYY-MM-DD.json        names the files of the snapshot: what it does not name does not exist
-    <lake>/_staging/<plan id>/…                    parts of a scan that is under way (see inventory/scan.py)
+    <lake>/_parts/…                                parts of a scan that is under way (inventory/plan.py), and verdicts
+                                                   that are not rolled up yet (compliance/evaluation.py)
 
 Files are first written elsewhere, then moved in under a fresh name; the commit file is replaced last, in one atomic
 step. So a crash at any moment leaves either the old snapshot or the new one. What a crashed writer left is removed by
@@ -12,9 +13,9 @@ the next.
 from __future__ import annotations
 
 import json
-import re
+import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,18 +25,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
-from ecr_audit.errors import FinalError
-from ecr_audit.lake.schemas import ROLLED_UP, STAGES, LakeTable
-from ecr_audit.lake.storage import LakeError, Storage
+from ecr_audit.lake.commits import SCHEMA_VERSION, Commit, commit_name, file_names, parse_commit, partition
+from ecr_audit.lake.schemas import ROLLED_UP, STAGES
+from ecr_audit.lake.storage import LakeError, Storage, link_or_copy
+from ecr_audit.lake.tables import LakeTable, TableFiles
 from ecr_audit.settings import Settings
-from ecr_audit.untrusted_files import parse_json
-
-# Raised when a table's columns change: a column that is added says so in its table's `added`, so that the lakes of
-# before can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
-SCHEMA_VERSION = 5
-OLDEST_READABLE = 2
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 
@@ -45,62 +40,12 @@ ROW_GROUP_ROWS = 122_880
 # Small files that are read at once: each takes a few round trips to S3.
 PARALLEL_READS = 16
 
-# In the details of commits of both stages, see `Commit.inventory_checks`.
-INVENTORY_CHECKS = "inventory_checks"
+# Parts of scans, and verdicts that are not rolled up yet.
+PARTS = "_parts"
 
 COMMIT_LOCK = "_commits/.lock"
 
 _TABLES = tuple(table for tables in STAGES.values() for table in tables)
-_TABLE_NAMES = frozenset(table.name for table in _TABLES)
-
-
-class LakeVersionError(LakeError, FinalError):
-    """Another version of the audit wrote the lake, which this one cannot read."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One committed stage of one snapshot: the names of its files, relative to the lake, by table.
-
-    A thinned one names fewer files; `rows` still counts what there was.
-    """
-
-    stage: str
-    snapshot_date: date
-    commit_id: str
-    committed_at: datetime
-    files: Mapping[str, str]
-    rows: Mapping[str, int]
-    # What the writer wants remembered: the run, the inventory commit that was judged, and the like.
-    details: Mapping[str, Any]
-    # The version of the schema that its files were written with.
-    schema_version: int
-
-    def detail(self, name: str) -> Any:
-        """What the writer wanted remembered under a name. Raises LakeError when the commit file lacks it."""
-        if name not in self.details:
-            raise LakeError(
-                f"_commits/{self.stage}/{self.snapshot_date}.json: not a readable commit file (no {name!r} among its"
-                " details); restore it, or scan that date again"
-            )
-        return self.details[name]
-
-    @property
-    def is_whole(self) -> bool:
-        """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
-        return len(self.files) == len(STAGES[self.stage])
-
-    @property
-    def inventory_checks(self) -> list[str]:
-        """Checks that the night's inventory passed before it was committed; older versions ran none of them then."""
-        return list(self.details.get(INVENTORY_CHECKS, ()))
-
-
-@dataclass(frozen=True)
-class _Versioned:
-    """Of a commit file, what all versions of the audit have."""
-
-    schema_version: Any
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -108,39 +53,34 @@ def open_lake(settings: Settings) -> Lake:
     return Lake(settings.lake_root, settings.s3_encryption)
 
 
-class Lake(Storage):
-    """A lake at a local folder or an `s3://bucket/prefix`."""
+class Lake:
+    """A lake at a local folder or an `s3://bucket/prefix`; `storage` holds its files."""
 
     def __init__(self, root: str, encryption: str | None = None) -> None:
         """`encryption`: see `S3`; a folder knows nothing of it."""
-        super().__init__(root, encryption)
+        self.storage = Storage(root, encryption)
         # What this process committed, which a store may be late to list.
         self._committed: set[tuple[str, date]] = set()
+
+    @property
+    def root(self) -> str:
+        """The folder or place on S3, as it was given."""
+        return self.storage.root
 
     # Reading
 
     def snapshot_dates(self, stage: str) -> list[date]:
         """Dates of all committed snapshots of a stage, oldest first."""
-        names = [name.rpartition("/")[2] for name in self.files(f"_commits/{stage}")]
+        names = [name.rpartition("/")[2] for name in self.storage.files(f"_commits/{stage}")]
         listed = {_date_in(name, stage, "", ".json") for name in names if name.endswith(".json")}
         unlisted = {day for committed, day in self._committed if committed == stage} - listed
-        return sorted(listed | {day for day in unlisted if self.exists(_commit_name(stage, day))})
+        return sorted(listed | {day for day in unlisted if self.storage.exists(commit_name(stage, day))})
 
     def read_commit(self, stage: str, snapshot_date: date) -> Commit | None:
         """The commit of a date, or None when that stage of that date was never committed."""
-        content = self.read(_commit_name(stage, snapshot_date))
-        if content is None:
-            return None
-        path = self.absolute(_commit_name(stage, snapshot_date))
-        try:
-            _require_readable(path, parse_json(content, _VERSIONED).schema_version)
-            commit = parse_json(content, _COMMIT)
-            _require_own_files(commit, stage, snapshot_date)
-        except ValueError as fault:
-            raise LakeError(
-                f"{path}: not a readable commit file ({fault}); restore it, or scan that date again"
-            ) from fault
-        return commit
+        name = commit_name(stage, snapshot_date)
+        content = self.storage.read(name)
+        return None if content is None else parse_commit(content, self.storage.absolute(name), stage, snapshot_date)
 
     def read_commits(self, stage: str, dates: Iterable[date]) -> list[Commit]:
         """The commits of those dates that have one, oldest first."""
@@ -154,48 +94,83 @@ class Lake(Storage):
         commits = (self.read_commit(stage, day) for day in earlier)
         return next((commit for commit in commits if commit and commit.is_whole), None)
 
-    def location(self, commit: Commit, table: LakeTable) -> str:
-        """The whole name of the committed file of a table: a local path, or s3://bucket/key."""
-        return self.absolute(commit.files[table.name])
+    def locations(self, commit: Commit, table: LakeTable) -> list[str]:
+        """The whole names of the committed files of a table: local paths, or s3://bucket/key."""
+        return [self.storage.absolute(name) for name in commit.files[table.name]]
 
-    def open_table(self, commit: Commit, table: LakeTable) -> pq.ParquetFile:
-        """The committed file of a table. Raises LakeError if it is missing, truncated or has other columns.
+    def fetch_table(self, commit: Commit, table: LakeTable, folder: Path) -> TableFiles:
+        """The committed files of a table at local paths, see `fetch_files`."""
+        names, rows, version = commit.files[table.name], commit.rows[table.name], commit.schema_version
+        paths = self.fetch_files(table, names, folder, rows=rows, version=version)
+        return TableFiles(commit.snapshot_date, paths, version, commit.may_repeat_keys)
 
-        One of an older version has the columns of that version. One on S3 is read from a copy on the disk, which goes
-        when the file is closed.
+    def fetch_files(
+        self, table: LakeTable, names: Sequence[str], folder: Path, *, rows: int, version: int = SCHEMA_VERSION
+    ) -> list[Path]:
+        """Files of a table at local paths: their own, or for a lake on S3 copies in a folder.
+
+        Raises LakeError if one is missing, truncated or has other columns than its version, or if together they do not
+        have so many rows.
         """
-        with self.local(relative := commit.files[table.name]) as path:
-            return self.open_parquet(relative, path, table.schema_of(commit.schema_version))
+        schema = table.schema_of(version)
+        paths = [self.storage.fetched(name, folder) for name in names]
+        found = sum(self._verified_rows(name, path, schema) for name, path in zip(names, paths, strict=True))
+        if found != rows:
+            location = self.storage.absolute(names[0].rpartition("/")[0])
+            raise LakeError(f"{location}: has {found:,} rows in {len(names)} files, not the {rows:,} that were written")
+        return paths
 
-    def open_parquet(self, relative: str, path: Path, schema: pa.Schema) -> pq.ParquetFile:
-        """A Parquet file of the lake, which is at a local path, and whose columns must be those of `schema`."""
-        location = self.absolute(relative)
+    @contextmanager
+    def local_table(self, commit: Commit, table: LakeTable) -> Iterator[TableFiles]:
+        """The same for as long as the block lasts."""
+        with tempfile.TemporaryDirectory(prefix="ecr-audit-") as folder:
+            yield self.fetch_table(commit, table, Path(folder))
+
+    def read_table(self, commit: Commit, table: LakeTable, columns: Sequence[str] | None = None) -> pa.Table:
+        """The committed rows of a table that fits into memory, with the columns of the commit's version.
+
+        With `columns`, only those of them that this version has. Raises LakeError as `fetch_files` does.
+        """
+        with self.local_table(commit, table) as files:
+            return pa.concat_tables(_read(path, columns) for path in files.paths)
+
+    def _verified_rows(self, name: str, path: Path, schema: pa.Schema) -> int:
+        """How many rows a Parquet file of the lake has, which is at a local path and has the columns of `schema`."""
+        location = self.storage.absolute(name)
         if not path.is_file():  # a pipe would be waited for
             raise LakeError(f"{location}: cannot be read as Parquet (there is no such file)")
         try:
-            file = pq.ParquetFile(path)
+            with pq.ParquetFile(path) as file:
+                found, rows = _columns(file.schema_arrow), file.metadata.num_rows
         except (OSError, pa.ArrowInvalid) as fault:
             raise LakeError(f"{location}: cannot be read as Parquet ({fault})") from fault
-        if (found := _columns(file.schema_arrow)) != (expected := _columns(schema)):
+        if found != (expected := _columns(schema)):
             different = sorted(set(found.items()) ^ set(expected.items()))
             raise LakeError(f"{location}: columns differ from the table's: {different}")
-        return file
+        return int(rows)
 
     # Writing
 
     @contextmanager
     def writer(self, stage: str, snapshot_date: date) -> Iterator[SnapshotWriter]:
         """A writer of all tables of a stage. What was not committed when the block ends is thrown away."""
-        with self.scratch(f"{stage}-{snapshot_date}") as folder:
+        with self.storage.scratch(f"{stage}-{snapshot_date}") as folder:
             yield SnapshotWriter(self, stage, snapshot_date, folder)
+
+    def put_commit(self, commit: Commit, folder: Path) -> None:
+        """Make a commit the one of its stage and date, in one step; `folder`: a local one to write its file in."""
+        local = folder / "commit.json"
+        local.write_text(json.dumps(asdict(commit), default=str, indent=1), encoding="utf-8")
+        self.storage.move_in(local, commit_name(commit.stage, commit.snapshot_date))
+        self._committed.add((commit.stage, commit.snapshot_date))
 
     def unthinned_dates(self) -> list[date]:
         """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
         found = set(self.snapshot_dates("inventory"))
-        thinned = {_partition(day) for day in self.snapshot_dates("compliance")}
+        thinned = {partition(day) for day in self.snapshot_dates("compliance")}
         for table in _TABLES:
-            partitions = set(self.folders(table.name)) - (thinned if table in ROLLED_UP else set())
-            found |= {_date_in(name, table.name, _partition(""), "") for name in partitions}
+            folders = set(self.storage.folders(table.name)) - (thinned if table in ROLLED_UP else set())
+            found |= {_date_in(name, table.name, partition(""), "") for name in folders}
         return sorted(found)
 
     def thin_snapshot(self, snapshot_date: date) -> None:
@@ -204,61 +179,18 @@ class Lake(Storage):
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
         judged goes altogether.
         """
-        with self._locked(COMMIT_LOCK):
+        with self.storage.locked(COMMIT_LOCK):
             # The later stage first: what was judged must not outlive what it was judged on.
             if compliance := self.read_commit("compliance", snapshot_date):
                 files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
-                with self.scratch(f"thin-{snapshot_date}") as folder:
-                    self._write_commit_file(replace(compliance, files=files), folder)
+                with self.storage.scratch(f"thin-{snapshot_date}") as folder:
+                    self.put_commit(replace(compliance, files=files), folder)
             if snapshot_date in self.snapshot_dates("inventory"):
-                self.remove_file(_commit_name("inventory", snapshot_date))
+                self.storage.remove_file(commit_name("inventory", snapshot_date))
             for table in _TABLES:
                 is_kept = compliance is not None and table in ROLLED_UP
-                if not is_kept and _partition(snapshot_date) in self.folders(table.name):
-                    self.remove_folder(f"{table.name}/{_partition(snapshot_date)}")
-
-    def _commit(self, writer: SnapshotWriter, details: Mapping[str, Any]) -> Commit:
-        tables = STAGES[writer.stage]
-        rows = {table.name: self._verified_rows(writer.path(table), table) for table in tables}
-        commit_id = uuid.uuid4().hex[:12]
-        partition = _partition(writer.snapshot_date)
-        commit = Commit(
-            stage=writer.stage,
-            snapshot_date=writer.snapshot_date,
-            commit_id=commit_id,
-            committed_at=datetime.now(UTC),
-            files={table.name: _file_name(table.name, writer.snapshot_date, commit_id) for table in tables},
-            rows=rows,
-            details=dict(details),
-            schema_version=SCHEMA_VERSION,
-        )
-        with self._locked(COMMIT_LOCK):
-            for table in tables:
-                self.move_in(writer.path(table), commit.files[table.name])
-            self._write_commit_file(commit, writer.folder)
-            self._remove_superseded(commit, partition)
-        return commit
-
-    def _verified_rows(self, path: Path, table: LakeTable) -> int:
-        file = pq.ParquetFile(path)
-        if _columns(file.schema_arrow) != _columns(table.schema):
-            raise LakeError(
-                f"{table.name}: to be committed with other columns than its schema has: {file.schema_arrow}"
-            )
-        return int(file.metadata.num_rows)
-
-    def _write_commit_file(self, commit: Commit, folder: Path) -> None:
-        local = folder / "commit.json"
-        local.write_text(json.dumps(asdict(commit), default=str, indent=1), encoding="utf-8")
-        self.move_in(local, _commit_name(commit.stage, commit.snapshot_date))
-        self._committed.add((commit.stage, commit.snapshot_date))
-
-    def _remove_superseded(self, commit: Commit, partition: str) -> None:
-        """Remove what the partition still holds of earlier commits, and of writers that died before theirs."""
-        for table, kept in commit.files.items():
-            for name in self.files(f"{table}/{partition}"):
-                if name != kept:
-                    self.remove_file(name)
+                if not is_kept and partition(snapshot_date) in self.storage.folders(table.name):
+                    self.storage.remove_folder(f"{table.name}/{partition(snapshot_date)}")
 
 
 @dataclass(frozen=True)
@@ -271,7 +203,7 @@ class SnapshotWriter:
     folder: Path
 
     def path(self, table: LakeTable) -> Path:
-        """Where the caller writes the Parquet file of a table (pyarrow or DuckDB's COPY)."""
+        """Where the caller writes the Parquet file of a table that has one (pyarrow or DuckDB's COPY)."""
         return self.folder / f"{table.name}.parquet"
 
     def write(self, table: LakeTable, rows: pa.Table) -> None:
@@ -279,31 +211,60 @@ class SnapshotWriter:
         ordered = rows.cast(table.schema).sort_by([(column, "ascending") for column in table.sort_by])
         pq.write_table(ordered, self.path(table), row_group_size=ROW_GROUP_ROWS, **PARQUET_OPTIONS)
 
+    def take(self, table: LakeTable, parts: Sequence[Path]) -> None:
+        """Take finished local files as those of a table, in this order. They also stay where they are."""
+        for number, part in enumerate(parts, start=1):
+            link_or_copy(part, self.folder / f"{table.name}-{number:04d}.parquet")
+
+    def files(self, table: LakeTable) -> list[Path]:
+        """What is written of a table so far."""
+        return [self.path(table)] if self.path(table).exists() else sorted(self.folder.glob(f"{table.name}-*.parquet"))
+
     def commit(self, details: Mapping[str, Any]) -> Commit:
         """Make the snapshot visible. Raises LakeError, with nothing changed, if a table is missing or misshapen."""
-        missing = [table.name for table in STAGES[self.stage] if not self.path(table).exists()]
-        if missing:
+        tables = STAGES[self.stage]
+        written = {table.name: self.files(table) for table in tables}
+        if missing := [name for name, files in written.items() if not files]:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
-        return self.lake._commit(self, details)
+        commit_id = uuid.uuid4().hex[:12]
+        commit = Commit(
+            stage=self.stage,
+            snapshot_date=self.snapshot_date,
+            commit_id=commit_id,
+            committed_at=datetime.now(UTC),
+            files={
+                name: file_names(name, self.snapshot_date, commit_id, len(files)) for name, files in written.items()
+            },
+            rows={table.name: sum(_rows_to_commit(path, table) for path in written[table.name]) for table in tables},
+            details=dict(details),
+            schema_version=SCHEMA_VERSION,
+        )
+        storage = self.lake.storage
+        with storage.locked(COMMIT_LOCK):
+            for table, names in commit.files.items():
+                for path, name in zip(written[table], names, strict=True):
+                    storage.move_in(path, name)
+            self.lake.put_commit(commit, self.folder)
+            # What the partition still holds of earlier commits, and of writers that died before theirs.
+            for table, names in commit.files.items():
+                for name in storage.files(f"{table}/{partition(self.snapshot_date)}"):
+                    if name not in names:
+                        storage.remove_file(name)
+        return commit
 
 
-_COMMIT = TypeAdapter(Commit)
-_VERSIONED = TypeAdapter(_Versioned)
-_COMMIT_ID = re.compile(r"[0-9a-f]{12}")
+def _read(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=columns)  # those of them that it has
 
 
-def _require_own_files(commit: Commit, stage: str, snapshot_date: date) -> None:
-    """Raise ValueError unless the commit is of that stage and date, and names files that it can have written.
-
-    A name becomes part of a path: one with `..` in it would be read, and on S3 downloaded, to anywhere.
-    """
-    if (commit.stage, commit.snapshot_date) != (stage, snapshot_date):
-        raise ValueError(f"it is of {commit.stage[:100]!r} and {commit.snapshot_date}")
-    if not _COMMIT_ID.fullmatch(commit.commit_id):
-        raise ValueError(f"commit_id: {commit.commit_id[:100]!r}")
-    for table, name in commit.files.items():
-        if table not in _TABLE_NAMES or name != _file_name(table, snapshot_date, commit.commit_id):
-            raise ValueError(f"files: {table[:100]!r}: {name[:100]!r}")
+def _rows_to_commit(path: Path, table: LakeTable) -> int:
+    with pq.ParquetFile(path) as file:
+        if _columns(file.schema_arrow) != _columns(table.schema):
+            raise LakeError(
+                f"{table.name}: to be committed with other columns than its schema has: {file.schema_arrow}"
+            )
+        return int(file.metadata.num_rows)
 
 
 def _date_in(name: str, folder: str, prefix: str, suffix: str) -> date:
@@ -316,32 +277,6 @@ def _date_in(name: str, folder: str, prefix: str, suffix: str) -> date:
     if day is None or name != f"{prefix}{day}{suffix}":
         raise LakeError(f"{folder}: {name!r} is not a name that the audit gives. Take it out of the lake")
     return day
-
-
-def _file_name(table: str, snapshot_date: date, commit_id: str) -> str:
-    return f"{table}/{_partition(snapshot_date)}/{commit_id}.parquet"
-
-
-def _require_readable(path: str, version: object) -> None:
-    if isinstance(version, int) and OLDEST_READABLE <= version <= SCHEMA_VERSION:
-        return
-    remedy = (
-        "A newer version of the audit wrote it: bring this one up to date, for an older one cannot read it"
-        if isinstance(version, int) and version > SCHEMA_VERSION
-        else "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE to a place for a new one"
-    )
-    raise LakeVersionError(
-        f"{path}: of lake schema version {version!r}; this program reads {OLDEST_READABLE} to {SCHEMA_VERSION}."
-        f" {remedy}"
-    )
-
-
-def _commit_name(stage: str, snapshot_date: date) -> str:
-    return f"_commits/{stage}/{snapshot_date.isoformat()}.json"
-
-
-def _partition(snapshot_date: date | str) -> str:
-    return f"snapshot_date={snapshot_date}"
 
 
 def _columns(schema: pa.Schema) -> dict[str, str]:

@@ -52,5 +52,5 @@ def maintain(*, dry_run: bool) -> list[str]:
         "%s of %s: %s", "To be thinned out" if dry_run else "Thinned out", lake.root, ", ".join(thinned) or "nothing"
     )
     if not dry_run:
-        log.info("%d abandoned scratch folders removed", lake.remove_scratch(now - _ABANDONED))
+        log.info("%d abandoned scratch folders removed", lake.storage.remove_scratch(now - _ABANDONED))
     return thinned

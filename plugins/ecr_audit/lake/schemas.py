@@ -1,4 +1,4 @@
-"""Arrow schemas of the lake's tables: what a row is, and the sort order of its one file a snapshot.
+"""Arrow schemas of the lake's tables: what a row is, and the sort order of its files of a snapshot.
 
 `snapshot_date` is in no schema: it is the partition (`snapshot_date=YYYY-MM-DD`), which every reader of Parquet adds.
 All timestamps are UTC. No table holds an e-mail address.
@@ -6,47 +6,14 @@ All timestamps are UTC. No table holds an e-mail address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import pyarrow as pa
 
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.vocabulary import Status
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 EXCLUSION_FILTERS = pa.list_(pa.struct([("filter_type", pa.string()), ("filter", pa.string())]))
-
-
-@dataclass(frozen=True)
-class LakeTable:
-    """A table of the lake: its columns and the columns that its file is sorted by."""
-
-    name: str
-    schema: pa.Schema
-    sort_by: tuple[str, ...]
-    # Columns that files of older versions lack, and the version of the lake's schema that brought each.
-    added: Mapping[str, int] = field(default_factory=dict)
-    # Columns that identify a row, where they are not those that it is sorted by.
-    identified_by: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Columns of which no two rows have the same values."""
-        return self.identified_by or self.sort_by
-
-    def lacking(self, version: int) -> list[str]:
-        """The columns that a file of that version does not have."""
-        return [name for name, since in self.added.items() if since > version]
-
-    def schema_of(self, version: int) -> pa.Schema:
-        """The columns of a file of that version."""
-        lacking = self.lacking(version)
-        return pa.schema([column for column in self.schema if column.name not in lacking])
-
-    def completed(self, rows: pa.Table) -> pa.Table:
-        """Rows of a file of an older version, with NULL in the columns that it lacks."""
-        return pa.concat_tables([self.schema.empty_table(), rows], promote_options="default")
 
 
 ACCOUNTS = LakeTable(

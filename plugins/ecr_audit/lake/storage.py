@@ -44,6 +44,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, which costs nothing; a copy on another disk, or on a file system without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 class Storage:
     """The folder or the place on S3 that a lake is kept in. Names are relative to it. All methods raise LakeError."""
 
@@ -119,11 +127,20 @@ class Storage:
             if self._s3:
                 self._s3.download(relative, local)
                 return
-            source = self.absolute(relative)
-            try:
-                os.link(source, local)
-            except OSError:  # another disk, or a file system without links
-                shutil.copyfile(source, local)
+            link_or_copy(Path(self.absolute(relative)), local)
+
+    def fetched(self, relative: str, folder: Path) -> Path:
+        """A file at a local path: its own, or that of a copy in a folder, of a place on S3, made if it is not there.
+
+        Raises MissingFileError for a copy of what does not exist; whether a local file exists is not looked at.
+        """
+        if self.is_local:
+            return Path(self.absolute(relative))
+        copy = folder / relative
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            self.fetch(relative, copy)
+        return copy
 
     @contextmanager
     def local(self, relative: str) -> Iterator[Path]:
@@ -212,7 +229,7 @@ class Storage:
         return len(old)
 
     @contextmanager
-    def _locked(self, relative: str) -> Iterator[None]:
+    def locked(self, relative: str) -> Iterator[None]:
         """One process at a time holds a lock file of a local lake.
 
         S3 has no lock: there the DAGs' `max_active_runs=1` keeps committers apart.

@@ -20,15 +20,18 @@ from pathlib import Path
 import duckdb
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
 from ecr_audit.publish.exports import Source, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.s3_store import S3PublicationStore
-from ecr_audit.warehouse import FEW_REPOSITORIES, Resources, WarehouseError, open_warehouse, resources_for
+from ecr_audit.warehouse.session import FEW_REPOSITORIES, Resources, open_warehouse, resources_for
+from ecr_audit.warehouse.statements import WarehouseError
 
 log = logging.getLogger(__name__)
 
@@ -159,12 +162,14 @@ def _build(
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
-    with open_warehouse(lake, catalog, day, purpose="publish", owner_tags=owner_tags, resources=resources) as warehouse:
-        warehouse.add_stage(history[-1], "compliance")
-        for table in HISTORIES:
-            warehouse.add_history(table, history)
-        left_out = warehouse.left_out
-        build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)
+    with fetch_snapshot(lake, day, purpose="publish") as snapshot:
+        judged = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
+        histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]
+        with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
+            for each in (*judged, *histories):
+                warehouse.register_input(each)
+            left_out = warehouse.left_out
+            build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)
     config = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from ecr_audit import __version__
-from ecr_audit.lake.lake import SCHEMA_VERSION, Commit
+from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.schemas import (
     ACCOUNTS,
     CHANGES,
@@ -27,7 +27,8 @@ from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
 from ecr_audit.publish.tables import TABLES, VIEWS
-from ecr_audit.warehouse import Warehouse, parse_statement, read_statement
+from ecr_audit.warehouse.session import Warehouse
+from ecr_audit.warehouse.statements import parse_statement, read_statement
 
 # DuckDB 1.2's format: drivers of the whole 1.x line open it.
 STORAGE_VERSION = "v1.2.0"
@@ -88,7 +89,7 @@ def verified_rows(
 ) -> dict[str, int]:
     """Rows of each table of the file, as it reads; those that come from the lake must be as many as were committed.
 
-    `left_out`: how many rows of which table were not, see `Warehouse.add_stage`.
+    `left_out`: how many rows of which table were not, see `Warehouse.register_input`.
     """
     rows = {table: database.table(table).shape[0] for table in TABLES}
     snapshot = {table.name: inventory.rows[table.name] for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)}

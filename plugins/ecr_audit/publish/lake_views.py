@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ecr_audit.lake.lake import Commit, Lake
-from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS, LakeTable
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.macros import macro
 from ecr_audit.publish.dictionary import Dictionary, load_dictionary, quoted
-from ecr_audit.warehouse import select_list
+from ecr_audit.warehouse.session import select_list
 
 HEADER = """\
 -- One view a table of the lake, over all committed nights. Made at every publication: do not edit.
@@ -44,7 +46,7 @@ _SHOWN_AS: dict[str, dict[str, dict[str, str]]] = {
 
 def write_lake_views(lake: Lake, path: Path) -> None:
     """Write the views file of a lake. On S3 its reader needs DuckDB's httpfs extension and credentials of its own."""
-    root = quoted(lake.absolute("").rstrip("/"))
+    root = quoted(lake.storage.absolute("").rstrip("/"))
     statements = [HEADER.format(root=root, macro=macro("comparable").statement.removeprefix("CREATE "))]
     dictionary = view_dictionary()
     for stage, tables in STAGES.items():
@@ -77,7 +79,7 @@ def _key(table: str, key: tuple[str, ...]) -> tuple[str, ...]:
 def _view(table: LakeTable, commits: Sequence[Commit], dictionary: Dictionary) -> str:
     view = f"lake_{table.name}"
     whole = [commit for commit in commits if table.name in commit.files]
-    files = ",\n        ".join(quoted(commit.files[table.name]) for commit in whole)
+    files = ",\n        ".join(quoted(name) for commit in whole for name in commit.files[table.name])
     read = select_list(table, max(commit.schema_version for commit in whole))
     shown = {"snapshot_date": "snapshot_date"}
     for name, expression in zip(table.schema.names, read, strict=True):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from ecr_audit.warehouse import read_statement
+from ecr_audit.warehouse.statements import read_statement
 
 # One row per policy, in that order by `place`; see the file for its columns.
 POLICIES_IN_ORDER = read_statement("pages/policies").text

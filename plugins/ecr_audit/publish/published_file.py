@@ -17,8 +17,8 @@ import duckdb
 
 from ecr_audit.errors import FinalError
 from ecr_audit.macros import foreign_macros
-from ecr_audit.sandbox import NO_EXTENSIONS, confine, syntax_nodes
 from ecr_audit.untrusted_files import read_bytes
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, syntax_nodes
 
 # DuckDB's own mark in the header of its files, after a checksum of 8 bytes ("Internals: Storage", duckdb.org).
 _MAGIC = b"DUCK"

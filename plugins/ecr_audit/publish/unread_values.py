@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from ecr_audit.text import plural
-from ecr_audit.warehouse import read_statement
+from ecr_audit.warehouse.statements import read_statement
 
 # The query whose rows `sentences` takes; for pages, which ask it with their own reader.
 QUERY = "unread_values"

@@ -64,7 +64,7 @@ def lake_rows(root: Path) -> list[Any]:
     commit = lake.read_commit("compliance", NEXT_DAY)
     if commit is None:
         return []
-    return [lake.open_table(commit, table).read().to_pylist() for table in STAGES["compliance"]]
+    return [lake.read_table(commit, table).to_pylist() for table in STAGES["compliance"]]
 
 
 def published_rows(root: Path) -> list[Any]:

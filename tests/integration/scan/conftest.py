@@ -22,8 +22,10 @@ from ecr_audit.aws.session import Hub, connect_hub
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import BatchSummary, scan_batch
-from ecr_audit.lake.lake import Commit, Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
 
 DAY = date(2026, 3, 1)
@@ -59,7 +61,7 @@ class Audit:
     def rows(self, table: LakeTable, day: date = DAY) -> list[dict[str, Any]]:
         commit = self.lake.read_commit("inventory", day)
         assert commit is not None
-        return list(self.lake.open_table(commit, table).read().to_pylist())
+        return list(self.lake.read_table(commit, table).to_pylist())
 
     def scan_targets(self, day: date = DAY) -> dict[Target, dict[str, Any]]:
         return {(row["account_id"], row["region"]): row for row in self.rows(SCAN_TARGETS, day)}

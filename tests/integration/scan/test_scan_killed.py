@@ -33,7 +33,7 @@ def seen(root: Path) -> str | None:
     found = lake.read_commit("inventory", DAY)
     if found is None:
         return None
-    names = {lake.open_table(found, table).read()["account_id"].to_pylist()[0] for table in INVENTORY}
+    names = {lake.read_table(found, table)["account_id"].to_pylist()[0] for table in INVENTORY}
     assert names == {found.details["name"]}
     return names.pop()
 
@@ -69,7 +69,7 @@ def rows(lake: Lake, day: date) -> list[list[dict[str, Any]]]:
     return [
         [
             {column: row[column] for column in row if column not in TIMES}
-            for row in lake.open_table(found, table).read().to_pylist()
+            for row in lake.read_table(found, table).to_pylist()
         ]
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
     ]
@@ -127,8 +127,8 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
         for each in (step, *after):
             result = each(audit, result)
         for table in INVENTORY:
-            assert len(audit.lake.files(f"{table.name}/snapshot_date={NEXT_DAY}")) == 1
-        assert audit.lake.files("_scratch") == []
+            assert len(audit.lake.storage.files(f"{table.name}/snapshot_date={NEXT_DAY}")) == 1
+        assert audit.lake.storage.files("_scratch") == []
         return killed, rows(audit.lake, NEXT_DAY)
 
     _, undisturbed = end_the_night(0)

@@ -13,7 +13,8 @@ from demo.emulated_aws.faults import Fault, Faults, Refuse, Throttle
 from demo.emulated_aws.world import Repository, stored
 from demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.inventory import scan as scanning
-from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
+from ecr_audit.inventory.commit import NothingCollectedError, commit_snapshot
+from ecr_audit.inventory.coverage import Coverage, coverage
 from ecr_audit.inventory.plan import ScanScope
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
@@ -35,7 +36,7 @@ def rows_without_times(audit, day=DAY):
 
 def parquet_files(audit, day=DAY):
     return {
-        table.name: audit.lake.files(f"{table.name}/snapshot_date={day}")
+        table.name: audit.lake.storage.files(f"{table.name}/snapshot_date={day}")
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
     }
 

@@ -29,8 +29,8 @@ def test_two_nights_with_a_dark_account_and_a_second_run(audit_of, organization_
     assert audit.lake.snapshot_dates("inventory") == [DAY, NEXT_DAY]
     for day in (DAY, NEXT_DAY):
         for table in TABLES:
-            assert len(audit.lake.files(f"{table.name}/snapshot_date={day}")) == 1
-    assert len(audit.lake.folders("_staging")) == 1
+            assert len(audit.lake.storage.files(f"{table.name}/snapshot_date={day}")) == 1
+    assert len(audit.lake.storage.folders("_parts")) == 1
 
 
 def test_a_bucket_that_does_not_exist_is_named(bucket):

@@ -163,7 +163,7 @@ def test_a_prefix_is_taken_letter_by_letter(company: Callable[..., Company], buc
     aws = company()
     aws.lake = f"s3://{bucket}/audit data/100%20+1/a&b=c"
     aws.night(aws.endpoints)
-    assert Lake(aws.lake)._s3.names("_commits/inventory/") == ["_commits/inventory/2026-03-01.json"]
+    assert Lake(aws.lake).storage.files("_commits/inventory") == ["_commits/inventory/2026-03-01.json"]
 
 
 def test_a_bundle_that_is_not_there_is_nothing_to_a_way_without_tls(company: Callable[..., Company]) -> None:

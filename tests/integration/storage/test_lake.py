@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 
 from ecr_audit.aws.access import use_access
 from ecr_audit.lake import retention
-from ecr_audit.lake.lake import Commit, Lake
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.s3 import S3
 from ecr_audit.lake.schemas import ACCOUNTS, STAGES
 from ecr_audit.lake.storage import LakeError
@@ -49,7 +51,7 @@ def commit(lake: Lake, *account_ids: str, day: date = DAY) -> Commit:
 def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
     """The account ids of every table of a committed inventory."""
     found = lake.read_commit("inventory", day)
-    return found and [lake.open_table(found, table).read()["account_id"].to_pylist() for table in INVENTORY]
+    return found and [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY]
 
 
 def test_a_commit_is_seen_by_whoever_opens_the_lake(open_lake: Opener) -> None:
@@ -67,7 +69,7 @@ def test_a_second_commit_replaces_the_first_and_leaves_no_second_copy(open_lake:
     lake = open_lake()
     assert seen(lake) == [["2"]] * 3
     for table in INVENTORY:
-        assert len(lake.files(f"{table.name}/snapshot_date={DAY}")) == 1
+        assert len(lake.storage.files(f"{table.name}/snapshot_date={DAY}")) == 1
 
 
 def test_the_one_before_a_date(open_lake: Opener) -> None:
@@ -80,23 +82,23 @@ def test_the_one_before_a_date(open_lake: Opener) -> None:
 def test_a_damaged_file_is_named(open_lake: Opener, tmp_path: Path) -> None:
     made = commit(open_lake(), "1")
     (tmp_path / "half").write_bytes(b"PAR1")
-    open_lake().move_in(tmp_path / "half", made.files["accounts"])
+    open_lake().storage.move_in(tmp_path / "half", made.files["accounts"][0])
     with pytest.raises(LakeError, match=r"accounts/snapshot_date=2026-03-01/\w+.parquet: cannot be read as Parquet"):
-        open_lake().open_table(made, ACCOUNTS)
+        open_lake().read_table(made, ACCOUNTS)
 
 
 def test_files_come_back_as_they_were_and_go(open_lake: Opener, tmp_path: Path) -> None:
     lake = open_lake()
     for name in ("a/b/one", "a/two"):
         (tmp_path / "file").write_text(name)
-        lake.move_in(tmp_path / "file", name)
-    assert (lake.files("a"), lake.folders("a")) == (["a/b/one", "a/two"], ["b"])
-    lake.fetch("a/two", tmp_path / "back")
+        lake.storage.move_in(tmp_path / "file", name)
+    assert (lake.storage.files("a"), lake.storage.folders("a")) == (["a/b/one", "a/two"], ["b"])
+    lake.storage.fetch("a/two", tmp_path / "back")
     assert (tmp_path / "back").read_text() == "a/two"
-    assert (lake.exists("a/two"), lake.exists("a/b"), lake.exists("a/three")) == (True, False, False)
-    lake.remove_file("a/two")
-    lake.remove_folder("a/b")
-    assert (lake.files("a"), lake.exists("a/two")) == ([], False)
+    assert [lake.storage.exists(name) for name in ("a/two", "a/b", "a/three")] == [True, False, False]
+    lake.storage.remove_file("a/two")
+    lake.storage.remove_folder("a/b")
+    assert (lake.storage.files("a"), lake.storage.exists("a/two")) == ([], False)
 
 
 def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_every_object_is_encrypted_as_set(
     lake = open_on_s3(setting)
     commit(lake, "1")
     commit(lake, "2")
-    lake.remove_folder(f"{ACCOUNTS.name}/snapshot_date={DAY}")
+    lake.storage.remove_folder(f"{ACCOUNTS.name}/snapshot_date={DAY}")
     assert set(s3.encryption.values()) == {told}
     assert len(s3.encryption) == 2 * 3 + 1
 
@@ -205,7 +207,7 @@ def test_what_the_bucket_refuses_is_named(open_on_s3: Opener, s3: EmulatedS3) ->
 
 def test_a_lake_may_be_the_whole_bucket(s3: EmulatedS3) -> None:
     made = commit(Lake(f"s3://{BUCKET}"), "1")
-    assert s3.all_keys() == {*made.files.values(), f"_commits/inventory/{DAY}.json"}
+    assert s3.all_keys() == {*chain.from_iterable(made.files.values()), f"_commits/inventory/{DAY}.json"}
     assert seen(Lake(f"s3://{BUCKET}/")) == [["1"]] * 3
 
 

@@ -271,7 +271,7 @@ def test_a_bad_file_ends_the_evaluation_before_anything_is_judged(
     for step in (lambda: steps.evaluate(day.isoformat(), []), lambda: steps.roll_up(day.isoformat())):
         with pytest.raises(WaiverError, match=r"accepted.yaml:1: waivers: '7' is not valid"):
             step()
-    assert small_lake.lake.files("_staging") == []
+    assert small_lake.lake.storage.files("_parts") == []
     assert small_lake.lake.read_commit("compliance", day) is None
 
 

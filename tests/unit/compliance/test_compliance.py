@@ -11,8 +11,7 @@ import pytest
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import CheckError, ComplianceError, PolicyError, evaluate, later_dates, roll_up, verdicts
-from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.storage import LakeError, Storage
 
 DAY_1, DAY_2, DAY_3 = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -89,7 +88,7 @@ def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_la
     assert POLICY in str(caught.value)
     assert "sql/policies/ecr/repository-image-tag-mutability/logic.sql" in str(caught.value)
     assert told in str(caught.value)
-    assert small_lake.lake.files("_staging") == []
+    assert small_lake.lake.storage.files("_parts") == []
 
 
 # What a SELECT may do beside reading tables. In place of {}, a path of the machine.
@@ -189,28 +188,28 @@ def test_repeating_a_step_changes_nothing(small_lake: Any) -> None:
     roll_up(small_lake.lake, small_lake.catalog, DAY_1)
     small_lake.judge(DAY_1)
     assert {table: small_lake.rows(table, DAY_1) for table in before} == before
-    assert len(small_lake.lake.files("policy_output")) == 1
-    assert small_lake.lake.files("_staging") == []
+    assert len(small_lake.lake.storage.files("policy_output")) == len(small_lake.catalog.policies)
+    assert small_lake.lake.storage.files("_parts") == []
 
 
-@pytest.mark.parametrize("survives", [0, 1])
+@pytest.mark.parametrize("survives", [0, 1, 2])
 def test_an_evaluation_killed_while_it_hands_over_does_not_count(
     small_lake: Any, monkeypatch: pytest.MonkeyPatch, survives: int
 ) -> None:
-    """It moves two files in; killed before the first or before the second, the verdicts of before still stand."""
+    """It moves a file for each policy and a note in; killed before any of them, the verdicts of before still stand."""
     judged(small_lake, DAY_1, repositories=[{}])
     before = small_lake.rows("policy_output", DAY_1)
     moved: list[str] = []
-    move_in = Lake.move_in
+    move_in = Storage.move_in
 
-    def killed(lake: Lake, local: Path, relative: str) -> None:
+    def killed(storage: Storage, local: Path, relative: str) -> None:
         if len(moved) == survives:
             raise KeyboardInterrupt
         moved.append(relative)
-        move_in(lake, local, relative)
+        move_in(storage, local, relative)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lake, "move_in", killed)
+        patch.setattr(Storage, "move_in", killed)
         with pytest.raises(KeyboardInterrupt):
             evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
     roll_up(small_lake.lake, small_lake.catalog, DAY_1)

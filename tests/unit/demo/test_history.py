@@ -52,7 +52,7 @@ def mutable_share(world: World, unit: str = "Root") -> float:
 def rows(lake: Lake, day: date, stage: str, table: Any) -> list[dict[str, Any]]:
     commit = lake.read_commit(stage, day)
     assert commit is not None
-    return list(lake.open_table(commit, table).read().to_pylist())
+    return list(lake.read_table(commit, table).to_pylist())
 
 
 def test_the_last_night_is_as_make_audit_finds_the_organization(story: Story) -> None:
@@ -190,7 +190,7 @@ def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
     assert commit is not None
     with lake.writer("inventory", day) as writer:
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
-            writer.write(table, lake.open_table(commit, table).read())
+            writer.write(table, lake.read_table(commit, table))
         writer.commit({**commit.details, "run_id": "scheduled", **details})
 
 

@@ -22,13 +22,13 @@ def test_an_audit_of_that_day_tells_every_kind_apart(tmp_path: Path, catalog: Ca
     write_history(lake, catalog, today, owner_tags=("owner",), nights=[0, NIGHTS - 1])
     commit = lake.read_commit("compliance", today - timedelta(days=2))
     assert commit is not None
-    waivers = lake.open_table(commit, WAIVERS).read().to_pylist()
+    waivers = lake.read_table(commit, WAIVERS).to_pylist()
     assert {row["status"] for row in waivers} == {"active", "expires_soon", "expired", "unmatched"}
     assert {row["policy_id"].rpartition("-")[2] for row in waivers} == {"mutability", "strict"}
     first = lake.read_commit("compliance", lake.snapshot_dates("compliance")[0])
     assert first is not None
-    assert lake.open_table(first, WAIVERS).read().num_rows == 0, "they begin in the course of the history"
-    for scope in lake.open_table(commit, SCOPE_COMPLIANCE).read().to_pylist():
+    assert lake.read_table(first, WAIVERS).num_rows == 0, "they begin in the course of the history"
+    for scope in lake.read_table(commit, SCOPE_COMPLIANCE).to_pylist():
         if scope["scope_type"] == "organization":
             assert scope["waived"] > 0
             assert scope["compliance_percent_with_waivers"] > scope["compliance_percent"]

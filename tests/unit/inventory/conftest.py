@@ -24,8 +24,10 @@ from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import Plan, ScanScope
-from ecr_audit.lake.lake import Commit, Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, LakeTable
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
 
 HUB = "100000000000"
@@ -76,7 +78,7 @@ class FakeOrganization:
         monkeypatch.setattr(planning, "organization_id", lambda _: self.id)
         monkeypatch.setattr(planning, "list_accounts_and_units", lambda _: self._listed())
         monkeypatch.setattr(regions, "list_regions", lambda _: OfferedRegions(tuple(self.regions), self.doubt))
-        monkeypatch.setattr(scanning, "_scan_targets", self._scan)
+        monkeypatch.setattr(scanning, "scan_targets", self._scan)
 
     def _listed(self) -> ListedAccounts:
         accounts = sorted(self.accounts, key=lambda each: each.account_id)
@@ -134,7 +136,7 @@ class FakeOrganization:
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
         commit = self.lake.read_commit("inventory", day)
         assert commit is not None
-        return list(self.lake.open_table(commit, table).read().to_pylist())
+        return list(self.lake.read_table(commit, table).to_pylist())
 
     def tags_of(self, day: date) -> dict[str, tuple[dict[str, str] | None, date | None]]:
         """By repository name: its tags, and the night on which they were read."""

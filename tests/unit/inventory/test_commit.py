@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.inventory.commit import Coverage, NothingCollectedError, commit_snapshot, coverage
+from ecr_audit.inventory.commit import NothingCollectedError, commit_snapshot
+from ecr_audit.inventory.coverage import Coverage, coverage
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
@@ -227,13 +228,13 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(n
 
     root = Path(night.lake.root)
     for table in (SCAN_TARGETS, REPOSITORIES):
-        for part in root.glob(f"_staging/{plan_id}/{table.name}-*.parquet"):
+        for part in root.glob(f"_parts/{plan_id}/{table.name}-*.parquet"):
             lack(part, table)
     commit = commit_snapshot(night.lake, plan_id)
     assert {row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)} == {None}
 
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
-        lack(night.lake.location(commit, table), table)
+        lack(*night.lake.locations(commit, table), table)
     file = root / f"_commits/inventory/{FIRST}.json"
     before = min(SCAN_TARGETS.added.values()) - 1
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": before}), "utf-8")
@@ -348,9 +349,15 @@ def test_all_batches_lost_is_nothing_collected(night):
 
 
 def test_earlier_plans_are_removed_and_the_present_one_kept(night):
+    """And what versions before 6 left, which kept all that under another name."""
     stale, _ = night.plan(FIRST)
+    for left in ("20261101T020000000000-abcdef/plan.json", "compliance/2026-11-01/evaluation.json"):
+        path = Path(night.lake.root, "_staging", left)
+        path.parent.mkdir(parents=True)
+        path.touch()
     commit = run(night, FIRST)
-    assert night.lake.folders("_staging") == [commit.details["plan_id"]]
+    assert night.lake.storage.folders("_parts") == [commit.details["plan_id"]]
+    assert not Path(night.lake.root, "_staging").exists()
     assert stale.plan_id != commit.details["plan_id"]
 
 
@@ -360,18 +367,18 @@ def test_a_later_plan_and_what_others_are_writing_is_left_alone(night):
         scan_batch(night.lake, night.hub, mine.plan_id, batch, Settings())
     later, _ = night.plan(FIRST)
     with (
-        night.lake.scratch(f"{later.plan_id}-batch-0") as scanning,
-        night.lake.scratch("compliance-2026-03-01") as other,
+        night.lake.storage.scratch(f"{later.plan_id}-batch-0") as scanning,
+        night.lake.storage.scratch("compliance-2026-03-01") as other,
     ):
         commit_snapshot(night.lake, mine.plan_id)
-        assert night.lake.folders("_staging") == [mine.plan_id, later.plan_id]
+        assert night.lake.storage.folders("_parts") == [mine.plan_id, later.plan_id]
         assert scanning.exists()
         assert other.exists()
 
 
 def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
     commit = run(night, FIRST)
-    path = night.lake.location(commit, REPOSITORIES)
+    [path] = night.lake.locations(commit, REPOSITORIES)
     with open(path, "r+b") as file:  # noqa: PTH123
         file.truncate(50)
     with pytest.raises(LakeError, match=path):

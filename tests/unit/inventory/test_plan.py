@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ecr_audit.aws.organization import Region
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, _batch_of, read_missing, read_plan, staged_table
+from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, assign_batches, read_missing, read_plan, read_plan_table
 from ecr_audit.lake.schemas import ACCOUNTS
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
@@ -32,7 +32,7 @@ def company(organization):
 
 def targets(company, scope=None, **configured):
     plan, _ = company.plan(DAY, scope, **configured)
-    return staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    return read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
 
 
 def accounts(company, scope=None, **configured):
@@ -59,7 +59,7 @@ def test_a_plan_knows_its_run_and_all_accounts(company, scope):
     assert read_plan(company.lake, plan.plan_id) == plan
     assert (plan.snapshot_date, plan.run_id, plan.organization_id) == (DAY, "run", "o-1")
     assert (plan.hub_account_id, plan.partition, plan.limited) == (HUB, "aws", True)
-    staged = staged_table(company.lake, plan, "accounts.parquet")
+    staged = read_plan_table(company.lake, plan, "accounts.parquet")
     assert staged["account_id"].to_pylist() == [HUB, SHOP, STOCK, DEV, OLD]
     assert staged.schema.equals(ACCOUNTS.schema)
     assert staged["unit_ids"].to_pylist()[1] == ["r-1", "ou-prod", "ou-shop"]
@@ -169,7 +169,7 @@ def test_what_is_not_there_is_told_with_what_is(company, scope, limited, configu
 def test_what_the_settings_name_and_is_not_there_is_left_out_and_reported(company, caplog, configured, missing):
     """An account that has left the organization must not cost the others their nights."""
     plan, _ = company.plan(DAY, **configured)
-    planned = staged_table(company.lake, plan, "targets.parquet")
+    planned = read_plan_table(company.lake, plan, "targets.parquet")
     assert read_missing(planned) == missing
     wanted = set(configured.get("accounts", (HUB, SHOP, STOCK, DEV, OLD))) - set(missing.accounts)
     assert {row["account_id"] for row in planned.to_pylist()} == wanted
@@ -211,13 +211,13 @@ def test_accounts_of_a_lost_batch_are_planned_as_if_they_had_not_been_scanned(co
 
 def batches(company, day):
     plan, _ = company.plan(day, batch_accounts=2)
-    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    rows = read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
     return {row["account_id"]: row["batch"] for row in rows}
 
 
 def test_the_numbers_of_the_batches_are_those_in_the_targets(company):
     plan, numbers = company.plan(DAY, batch_accounts=1)
-    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    rows = read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
     assert numbers == sorted({row["batch"] for row in rows} - {None}) == [0, 1, 2, 3]
 
 
@@ -225,7 +225,7 @@ def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, scope
     """So that what follows the batches runs: the targets are committed as ACCOUNT_INACTIVE."""
     plan, numbers = company.plan(DAY, scope(accounts=[OLD]))
     assert numbers == [0]
-    rows = staged_table(company.lake, plan, "targets.parquet").to_pylist()
+    rows = read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
     assert {(row["account_id"], row["batch"]) for row in rows} == {(OLD, None)}
 
 
@@ -243,7 +243,7 @@ def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, scope
 )
 def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes):
     accounts = [f"{n:012}" for n in range(number)]
-    assert list(Counter(_batch_of(accounts, {}, batch_accounts, regions=17).values()).values()) == sizes
+    assert list(Counter(assign_batches(accounts, {}, batch_accounts, regions=17).values()).values()) == sizes
 
 
 @settings(deadline=None)
@@ -255,7 +255,7 @@ def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes)
 def test_every_account_is_in_one_batch_in_order_and_none_is_overloaded(calls, batch_accounts, regions):
     accounts = [f"{n:012}" for n in range(len(calls))]
     expected = dict(zip(accounts, calls, strict=True))
-    batch_of = _batch_of(accounts, expected, batch_accounts, regions)
+    batch_of = assign_batches(accounts, expected, batch_accounts, regions)
     assert list(batch_of) == accounts
     numbers = list(batch_of.values())
     # In the order of the accounts, so that the sorted parts of the batches make a sorted table.

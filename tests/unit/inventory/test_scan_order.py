@@ -10,8 +10,8 @@ import pytest
 from ecr_audit.aws.accounts import Entry
 from ecr_audit.aws.dispatcher import Effort
 from ecr_audit.inventory import scan as scanning
-from ecr_audit.inventory.plan import staged_table
-from ecr_audit.inventory.scan import _AccountScan
+from ecr_audit.inventory.plan import read_plan_table
+from ecr_audit.inventory.scan import AccountScan
 from ecr_audit.settings import Settings
 
 HUB, SHOP = "100000000000", "200000000000"
@@ -39,9 +39,9 @@ def priorities(dispatcher, durations, *, entered):
         {"region": f"region-{number}", "opt_in": False, "last_duration_ms": duration}
         for number, duration in enumerate(durations)
     ]
-    account = _AccountScan(dispatcher, Settings(), HUB, targets, on_end=lambda *_: None)
+    account = AccountScan(dispatcher, Settings(), HUB, targets, on_end=lambda *_: None)
     if entered:
-        account._entered(Entry(identity=None, enabled_regions=None), Effort())
+        account.entered(Entry(identity=None, enabled_regions=None), Effort())
     else:
         account.start(SimpleNamespace(account_id=HUB), connections=None)
     result = list(dispatcher.priorities)
@@ -66,8 +66,8 @@ def test_a_plan_tells_how_long_each_target_took_the_last_time(organization, monk
     organization.run(date(2026, 3, 1))
     organization.add(SHOP)
     plan, _ = organization.plan(date(2026, 3, 2))
-    rows = staged_table(organization.lake, plan, "targets.parquet").to_pylist()
+    rows = read_plan_table(organization.lake, plan, "targets.parquet").to_pylist()
     last = {(row["account_id"], row["region"]): row["last_duration_ms"] for row in rows}
     assert [last[SHOP, region] for region in ("eu-west-1", "us-east-1")] == [None, None]
     assert all(last[HUB, region] is not None for region in ("eu-west-1", "us-east-1"))
-    assert scanning._last_duration({"last_duration_ms": None}) == 0
+    assert scanning.last_duration({"last_duration_ms": None}) == 0

@@ -21,7 +21,7 @@ MEMBER = "200000000000"
 def night(organization, monkeypatch):
     """The hub and a member in two regions; the settings name the lake of the fixture."""
     monkeypatch.setenv("ECR_AUDIT_LAKE", organization.lake.root)
-    monkeypatch.setattr(steps, "_today", lambda: date(2026, 3, 1))
+    monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 1))
     organization.add(MEMBER)
     return organization
 
@@ -65,9 +65,9 @@ def test_the_snapshot_is_of_the_runs_day_in_utc(night, run_after, day):
 
 def test_a_run_of_a_day_that_is_over_is_refused(night, monkeypatch):
     """A back-fill, or an old run that is cleared, would date what is there now back."""
-    monkeypatch.setattr(steps, "_today", lambda: date(2026, 3, 2))
+    monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 2))
     steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
-    monkeypatch.setattr(steps, "_today", lambda: date(2026, 3, 3))
+    monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 3))
     with pytest.raises(PlanError, match=r"The run is of 2026-03-01, but AWS shows only what is there now"):
         steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
 

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from ecr_audit import checks
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.checks import Check, CheckError, load_checks
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import staged_table
+from ecr_audit.inventory.plan import read_plan_table
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.inventory.verification import ERROR_CODE
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.settings import Settings
-from ecr_audit.warehouse import parse_statement
+from ecr_audit.warehouse import checks
+from ecr_audit.warehouse.checks import Check, CheckError, load_checks
+from ecr_audit.warehouse.statements import parse_statement
 
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (1, 2, 3))
 HUB, A, B = "100000000000", "200000000000", "300000000000"
@@ -44,7 +44,7 @@ def scanned(night, day):
 
 
 def change_part(night, plan, name, change):
-    """Rewrite the staged repositories or targets of the only batch."""
+    """Rewrite the repositories or targets that the only batch left."""
     [path] = Path(night.lake.root, plan.folder).glob(f"{name}-*.parquet")
     metadata = pq.read_schema(path).metadata
     pq.write_table(change(pq.read_table(path)).replace_schema_metadata(metadata), path)
@@ -53,7 +53,7 @@ def change_part(night, plan, name, change):
 def change_committed(night, day, table, change):
     """Rewrite a file of a committed snapshot, as an older version of the audit could have written it."""
     commit = night.lake.read_commit("inventory", day)
-    location = night.lake.location(commit, table)
+    [location] = night.lake.locations(commit, table)
     rows = change(pq.read_table(location, partitioning=None))
     pq.write_table(rows, location)
     file = Path(night.lake.root, f"_commits/inventory/{day}.json")
@@ -201,7 +201,7 @@ def test_a_plan_on_a_base_with_doubled_targets_scans_each_once(night):
     night.run(FIRST)
     change_committed(night, FIRST, SCAN_TARGETS, twice)
     plan, _ = night.plan(SECOND)
-    assert staged_table(night.lake, plan, "targets.parquet").num_rows == 6
+    assert read_plan_table(night.lake, plan, "targets.parquet").num_rows == 6
 
 
 def test_limited_runs_that_leave_a_gap_say_so(night, scope):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ecr_audit.compliance import evaluate, roll_up
-from ecr_audit.inventory.plan import Plan, PlanError, read_plan, stage_table, staged_table
-from ecr_audit.inventory.scan import REPOSITORIES_FILE, read_part, targets_name
+from ecr_audit.inventory.parts import REPOSITORIES_FILE, read_part, targets_name
+from ecr_audit.inventory.plan import Plan, PlanError, read_plan, read_plan_table, write_plan_table
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
@@ -33,13 +33,23 @@ def changed(**values: Any) -> Callable[[Path], None]:
     return change
 
 
-def naming(name: str) -> Callable[[Path], None]:
-    """Makes a commit name another file for one of its tables."""
+def changed_evaluation(**values: Any) -> Callable[[Path], None]:
+    """Changes fields of the evaluation that a note vouches for."""
+
+    def change(path: Path) -> None:
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps(document | {"evaluation": document["evaluation"] | values}))
+
+    return change
+
+
+def naming(*names: str) -> Callable[[Path], None]:
+    """Makes a commit name other files for one of its tables."""
 
     def change(path: Path) -> None:
         files = json.loads(path.read_text())["files"]
         table = "repositories" if "repositories" in files else "policy_output"
-        changed(files=files | {table: name})(path)
+        changed(files=files | {table: names})(path)
 
     return change
 
@@ -62,12 +72,20 @@ NOT_A_DOCUMENT: dict[str, Callable[[Path], None]] = {
     "a pipe": replaced(os.mkfifo),
     "a folder": replaced(Path.mkdir),
 }
+# As the second file of a table would be called, by another commit.
+NUMBERED = "repositories/snapshot_date=2026-11-01/0123456789ab"
 COMMITS = NOT_A_DOCUMENT | {
     "an absolute path": naming("/etc/x.parquet"),
     "a path upwards": naming("repositories/snapshot_date=2026-11-01/../../../x.pth"),
     "a file of another date": naming("repositories/snapshot_date=2026-10-31/0123456789ab.parquet"),
     "a NUL": naming("repositories/snapshot_date=2026-11-01/\0.parquet"),
     "an address": naming("http://127.0.0.1/x.parquet"),
+    "a path among several": naming(f"{NUMBERED}-0001.parquet", "repositories/snapshot_date=2026-11-01/../x.parquet"),
+    "a number left out": naming(f"{NUMBERED}-0001.parquet", f"{NUMBERED}-0003.parquet"),
+    "no file of a table": naming(),
+    "one name as text": changed(files={"repositories": "/etc/x.parquet"}),
+    "a number for a name": changed(files={"repositories": [1]}),
+    "a table without a count of rows": changed(rows={}),
     "an unknown table": changed(files={"../x": "../x/snapshot_date=2026-11-01/0123456789ab.parquet"}),
     "files as a list": changed(files=["repositories"]),
     "rows as text": changed(rows={"repositories": "many"}),
@@ -77,7 +95,13 @@ COMMITS = NOT_A_DOCUMENT | {
     "an id that is a path": changed(commit_id="../0123456789"),
     "details as text": changed(details="none"),
 }
-NOTES = NOT_A_DOCUMENT | {"no run time": changed(run_time=None), "policies as a list": changed(policies=[])}
+NOTES = NOT_A_DOCUMENT | {
+    "no run time": changed_evaluation(run_time=None),
+    "policies as a list": changed_evaluation(policies=[]),
+    "no parts": changed(parts=0),
+    "too many parts": changed(parts=10**12),
+    "parts as a path": changed(parts="../x"),
+}
 PLANS = NOT_A_DOCUMENT | {
     "another plan": changed(plan_id="../../outside"),
     "no date": changed(snapshot_date="today"),
@@ -123,12 +147,13 @@ def test_nothing_is_read_or_written_outside_of_the_lake(tmp_path: Path, relative
     new = tmp_path / "new"
     new.write_text("new")
     for act in (
-        lambda: lake.absolute(given),
-        lambda: lake.exists(given),
-        lambda: lake.fetch(given, tmp_path / "copy"),
-        lambda: lake.move_in(new, given),
-        lambda: lake.remove_file(given),
-        lambda: lake.remove_folder(given),
+        lambda: lake.storage.absolute(given),
+        lambda: lake.storage.exists(given),
+        lambda: lake.storage.fetch(given, tmp_path / "copy"),
+        lambda: lake.storage.move_in(new, given),
+        lambda: lake.storage.fetched(given, tmp_path / "copies"),
+        lambda: lake.storage.remove_file(given),
+        lambda: lake.storage.remove_folder(given),
     ):
         try:
             act()
@@ -140,7 +165,8 @@ def test_nothing_is_read_or_written_outside_of_the_lake(tmp_path: Path, relative
 
 def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: Any) -> None:
     made = small_lake.scan(DAY, repositories=[{}])
-    replaced(os.mkfifo)(Path(small_lake.lake.location(made, ACCOUNTS)))
+    [path] = map(Path, small_lake.lake.locations(made, ACCOUNTS))
+    replaced(os.mkfifo)(path)
     with pytest.raises(LakeError, match=r"accounts/.*: cannot be read as Parquet"):
         small_lake.judge(DAY)
 
@@ -149,7 +175,7 @@ def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: Any) -> None:
 def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> None:
     small_lake.scan(DAY, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY, owner_tags=())
-    path = Path(small_lake.lake.root, "_staging/compliance/2026-11-01/evaluation.json")
+    path = Path(small_lake.lake.root, "_parts/compliance/2026-11-01/evaluation.json")
     NOTES[damage](path)
     # What is not a file does not count as a note.
     with pytest.raises(Exception, match=r"evaluation\.json(: not readable|' cannot be read)|have not been judged"):
@@ -189,10 +215,10 @@ def test_the_id_of_a_plan_is_no_path(small_lake: Any, plan_id: str) -> None:
 )
 def test_a_part_names_its_own_repositories(small_lake: Any, plan: Plan, name: str) -> None:
     lake, part, own = small_lake.lake, SCAN_TARGETS.schema.empty_table(), "repositories-0001-0123abcd.parquet"
-    stage_table(lake, plan, own, REPOSITORIES.schema.empty_table())
-    stage_table(lake, plan, targets_name(1), part.replace_schema_metadata({REPOSITORIES_FILE: own}))
+    write_plan_table(lake, plan, own, REPOSITORIES.schema.empty_table())
+    write_plan_table(lake, plan, targets_name(1), part.replace_schema_metadata({REPOSITORIES_FILE: own}))
     assert read_part(lake, plan, 1) is not None
-    stage_table(lake, plan, targets_name(1), part.replace_schema_metadata({REPOSITORIES_FILE: name}))
+    write_plan_table(lake, plan, targets_name(1), part.replace_schema_metadata({REPOSITORIES_FILE: name}))
     with pytest.raises(LakeError, match="is not the name of its repositories' file"):
         read_part(lake, plan, 1)
 
@@ -201,7 +227,7 @@ def test_a_damaged_part_is_named(small_lake: Any, plan: Plan) -> None:
     path = Path(small_lake.lake.root, plan.folder, "targets.parquet")
     path.write_bytes(b"PAR1")
     with pytest.raises(LakeError, match=f"{path}: cannot be read as Parquet"):
-        staged_table(small_lake.lake, plan, "targets.parquet")
+        read_plan_table(small_lake.lake, plan, "targets.parquet")
     replaced(os.mkfifo)(path)
     with pytest.raises(PlanError, match=r"has no targets\.parquet"):
-        staged_table(small_lake.lake, plan, "targets.parquet")
+        read_plan_table(small_lake.lake, plan, "targets.parquet")

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecr_audit.errors import FinalError
-from ecr_audit.lake.lake import SCHEMA_VERSION, Commit, Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES, LakeTable
-from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES
+from ecr_audit.lake.storage import LakeError, Storage
+from ecr_audit.lake.tables import LakeTable
 from support.processes import PATIENCE
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
@@ -45,7 +47,7 @@ def commit(lake: Lake, *account_ids: str, day: date = DAY) -> Commit:
 def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
     """The account ids of every table of a committed inventory."""
     found = lake.read_commit("inventory", day)
-    return found and [lake.open_table(found, table).read()["account_id"].to_pylist() for table in INVENTORY]
+    return found and [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY]
 
 
 def files(lake: Lake) -> list[str]:
@@ -72,15 +74,60 @@ def test_a_commit_makes_one_sorted_file_a_table_visible(lake):
     ]
 
 
+def test_a_table_of_several_files_is_one_table(lake, tmp_path):
+    parts = [tmp_path / name for name in ("b", "a", "c")]
+    for path, account_ids in zip(parts, (("1", "2"), (), ("3",)), strict=True):
+        pq.write_table(rows(REPOSITORIES, *account_ids), path)
+    commit(lake, "0")
+    with lake.writer("inventory", DAY) as writer:
+        for table in (ACCOUNTS, SCAN_TARGETS):
+            writer.write(table, rows(table, "1"))
+        writer.take(REPOSITORIES, parts)
+        made = writer.commit({})
+    assert lake.read_commit("inventory", DAY) == made
+    folder = f"repositories/snapshot_date=2026-03-01/{made.commit_id}"
+    assert made.files["repositories"] == tuple(f"{folder}-000{number}.parquet" for number in (1, 2, 3))
+    assert made.rows["repositories"] == 3
+    assert lake.read_table(made, REPOSITORIES, ["account_id"])["account_id"].to_pylist() == ["1", "2", "3"]
+    assert all(part.exists() for part in parts), "who gave them may need them again"
+    commit(lake, "4")
+    assert seen(lake) == [["4"]] * 3
+    assert len(files(lake)) == 2 + len(INVENTORY)
+
+
+@pytest.mark.parametrize("lacking", [0, 1, 2])
+def test_a_table_that_lacks_one_of_its_files_is_not_read(lake, tmp_path, lacking):
+    """Whether a commit file no longer names it, or another file is in its place."""
+    parts = [tmp_path / str(number) for number in range(3)]
+    for number, path in enumerate(parts):
+        pq.write_table(rows(REPOSITORIES, *["1"] * (number + 1)), path)
+    with lake.writer("inventory", DAY) as writer:
+        for table in (ACCOUNTS, SCAN_TARGETS):
+            writer.write(table, rows(table, "1"))
+        writer.take(REPOSITORIES, parts)
+        made = writer.commit({})
+    path = Path(lake.root, "_commits/inventory/2026-03-01.json")
+    document = json.loads(path.read_text())
+    del document["files"]["repositories"][lacking]
+    path.write_text(json.dumps(document))
+    with pytest.raises(LakeError, match=r"not a readable commit file|has 3 rows in 2 files, not the 6 that were"):
+        lake.read_table(lake.read_commit("inventory", DAY), REPOSITORIES)
+    locations = lake.locations(made, REPOSITORIES)
+    Path(locations[lacking]).write_bytes(Path(locations[lacking - 1]).read_bytes())
+    with pytest.raises(LakeError, match=r"repositories/snapshot_date=2026-03-01: has \d rows in 3 files, not the 6"):
+        lake.read_table(made, REPOSITORIES)
+
+
 def test_a_table_without_rows_is_a_typed_file(lake):
     made = commit(lake)
     for table in INVENTORY:
-        assert pq.read_schema(lake.location(made, table)).equals(table.schema)
+        assert [pq.read_schema(each) for each in lake.locations(made, table)] == [table.schema]
 
 
 def test_files_are_compressed_with_zstd(lake):
     made = commit(lake, "1")
-    assert lake.open_table(made, ACCOUNTS).metadata.row_group(0).column(0).compression == "ZSTD"
+    [path] = lake.locations(made, ACCOUNTS)
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
 
 
 def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(lake):
@@ -159,7 +206,7 @@ def test_rows_that_do_not_fit_a_table_are_refused(lake):
 
 
 def test_how_a_writer_names_the_elements_of_lists_and_maps_is_no_other_shape(lake):
-    made = commit(lake, "1")
+    made = commit(lake)
     columns = [
         pa.field("tags", pa.map_(pa.field("k", pa.string(), nullable=False), pa.field("v", pa.string())))
         if field.name == "tags"
@@ -168,32 +215,33 @@ def test_how_a_writer_names_the_elements_of_lists_and_maps_is_no_other_shape(lak
         else field
         for field in REPOSITORIES.schema
     ]
-    pq.write_table(pa.schema(columns).empty_table(), lake.location(made, REPOSITORIES))
-    assert lake.open_table(made, REPOSITORIES).read().num_rows == 0
+    pq.write_table(pa.schema(columns).empty_table(), *lake.locations(made, REPOSITORIES))
+    assert lake.read_table(made, REPOSITORIES).num_rows == 0
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, 0.5, -1])
 def test_a_parquet_file_that_breaks_off_is_named(lake, left):
     made = commit(lake, "1", "2")
-    path = Path(lake.location(made, ACCOUNTS))
+    [path] = map(Path, lake.locations(made, ACCOUNTS))
     whole = path.read_bytes()
     path.write_bytes(whole[: int(left * len(whole)) if isinstance(left, float) else left])
     with pytest.raises(LakeError, match=f"{path}: cannot be read as Parquet"):
-        lake.open_table(made, ACCOUNTS)
+        lake.read_table(made, ACCOUNTS)
 
 
 def test_a_parquet_file_that_is_missing_is_named(lake):
     made = commit(lake, "1")
-    Path(lake.location(made, ACCOUNTS)).unlink()
-    with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: '{lake.location(made, ACCOUNTS)}' cannot be read"):
-        lake.open_table(made, ACCOUNTS)
+    [location] = lake.locations(made, ACCOUNTS)
+    Path(location).unlink()
+    with pytest.raises(LakeError, match=f"{location}: cannot be read as Parquet .there is no such file"):
+        lake.read_table(made, ACCOUNTS)
 
 
 def test_a_parquet_file_of_another_table_is_named(lake):
     made = commit(lake, "1")
-    pq.write_table(POLICY_OUTPUT.schema.empty_table(), lake.location(made, ACCOUNTS))
+    pq.write_table(POLICY_OUTPUT.schema.empty_table(), *lake.locations(made, ACCOUNTS))
     with pytest.raises(LakeError, match=r"columns differ from the table's: .*account_name.*policy_id"):
-        lake.open_table(made, ACCOUNTS)
+        lake.read_table(made, ACCOUNTS)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 2}', "[]", "null", "\x00\xff"])
@@ -298,7 +346,7 @@ def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
     def say(what: str) -> None:
         order.append(f"{threading.current_thread().name} {what}")
 
-    lock, move_in, clean_up = fcntl.flock, Lake.move_in, Lake._remove_superseded
+    lock, move_in, list_files = fcntl.flock, Storage.move_in, Storage.files
 
     def watched_lock(*args):
         if threading.current_thread() is second:
@@ -309,18 +357,19 @@ def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
         say("moves in")
         move_in(self, *args)
 
-    def watched_clean_up(self, *args):
-        if threading.current_thread() is not second:
+    def watched_files(self, *args):
+        """A committer lists what is there to clean up."""
+        if threading.current_thread() is not second and not second_waits.is_set():
             second.start()
             assert second_waits.wait(PATIENCE)
         say("cleans up")
-        clean_up(self, *args)
+        return list_files(self, *args)
 
     monkeypatch.setattr(fcntl, "flock", watched_lock)
-    monkeypatch.setattr(Lake, "move_in", watched_move_in)
-    monkeypatch.setattr(Lake, "_remove_superseded", watched_clean_up)
+    monkeypatch.setattr(Storage, "move_in", watched_move_in)
+    monkeypatch.setattr(Storage, "files", watched_files)
     commit(lake, "1")
     second.join(PATIENCE)
-    assert [each for each in order if each.startswith("second")] == order[5:]
+    assert [each for each in order if each.startswith("second")] == order[4 + len(INVENTORY) :]
     assert seen(lake) == [["2"]] * 3
     assert len(files(lake)) == 2 + len(INVENTORY)

@@ -15,10 +15,12 @@ import pytest
 
 from ecr_audit.compliance import ComplianceError, evaluation, roll_up
 from ecr_audit.lake import retention
-from ecr_audit.lake.lake import OLDEST_READABLE, SCHEMA_VERSION, Lake
-from ecr_audit.lake.schemas import POLICY_OUTPUT, POLICY_RUN, LakeTable
+from ecr_audit.lake.commits import OLDEST_READABLE, SCHEMA_VERSION
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import POLICY_OUTPUT, POLICY_RUN
+from ecr_audit.lake.snapshot import fetch_history
+from ecr_audit.lake.tables import Input, LakeTable
 from ecr_audit.publish.build import publish
-from ecr_audit.warehouse import open_warehouse
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAKES = sorted(FIXTURES.glob("lake-v*"))
@@ -140,7 +142,7 @@ def test_an_old_night_is_judged_anew(older: Any) -> None:
         older.judge(day)
         commit = older.lake.read_commit("compliance", day)
         assert commit.schema_version == SCHEMA_VERSION
-        assert older.lake.open_table(commit, POLICY_OUTPUT).schema_arrow.names == POLICY_OUTPUT.schema.names
+        assert older.lake.read_table(commit, POLICY_OUTPUT).schema.names == POLICY_OUTPUT.schema.names
     starts = {day: {name: row[2] for name, row in history(older.rows("policy_output", day)).items()} for day in before}
     # The thinned night before them cannot be continued: the history begins with the first whole one.
     assert starts[LAST] == {name: row[2] and max(row[2], FIRST) for name, row in before[LAST].items()}
@@ -163,7 +165,7 @@ def test_it_is_thinned_and_what_is_left_stays_readable(older: Any, tmp_path: Pat
     assert published(older, tmp_path)["nights"] == [(THINNED,), (FIRST,), (LAST,), (NEXT,)]
 
 
-def test_a_column_that_a_version_added_is_null_in_what_was_written_before(older: Any) -> None:
+def test_a_column_that_a_version_added_is_null_in_what_was_written_before(older: Any, tmp_path: Path) -> None:
     """With a column that the next version might add; of two nights the second has it."""
     lake: Lake = older.lake
     since = SCHEMA_VERSION + 1
@@ -172,16 +174,16 @@ def test_a_column_that_a_version_added_is_null_in_what_was_written_before(older:
         for table in (POLICY_OUTPUT, POLICY_RUN)
     )
     old, present = (lake.read_commit("compliance", day) for day in (FIRST, LAST))
-    rows = lake.open_table(present, POLICY_RUN).read()
-    pq.write_table(rows.append_column("note", pa.array([LAST] * rows.num_rows)), lake.location(present, POLICY_RUN))
+    rows = lake.read_table(present, POLICY_RUN)
+    pq.write_table(rows.append_column("note", pa.array([LAST] * rows.num_rows)), *lake.locations(present, POLICY_RUN))
     present = replace(present, schema_version=since)
-    with open_warehouse(lake, older.catalog, LAST, purpose="test") as warehouse:
-        warehouse.add_file("output", output, old.files["policy_output"], FIRST, old.schema_version)
+    with older.opened(LAST) as warehouse:
+        warehouse.register_input(Input("output", output, [lake.fetch_table(old, output, tmp_path)]))
         notes = warehouse.connection.execute("SELECT note FROM lake.output").to_arrow_table()["note"]
         assert notes.type == pa.date32()
         assert notes.null_count == len(notes) > 0
         for commits, expected in (([old], {None}), ([old, present], {None, LAST}), ([present], {LAST})):
-            warehouse.add_history(runs, commits)
+            warehouse.register_input(fetch_history(lake, runs, commits, tmp_path))
             found = warehouse.connection.execute("SELECT DISTINCT note FROM lake.policy_run_history").fetchall()
             assert {note for (note,) in found} == expected
             warehouse.connection.execute("DROP VIEW lake.policy_run_history")

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecr_audit import checks, warehouse
+from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES, LakeTable
+from ecr_audit.lake.schemas import CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.tables import TABLES
+from ecr_audit.warehouse import checks
 
 DAYS = [date(2026, 11, day) for day in range(1, 5)]
 FIRST, POISONED, NEXT, LAST = DAYS
@@ -39,7 +41,7 @@ def older_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
         every = checks.load_checks()
         with monkeypatch.context() as patch:
             patch.setattr(checks, "load_checks", lambda *_: [each for each in every if each.name not in NEW_CHECKS])
-            patch.setattr(warehouse, "may_repeat_keys", lambda _: False)
+            patch.setattr(Commit, "may_repeat_keys", False)
             yield
 
     return started
@@ -49,8 +51,9 @@ def double(lake: Lake, stage: str, day: date, table: LakeTable) -> None:
     """Write every row of a committed file twice."""
     commit = lake.read_commit(stage, day)
     assert commit is not None
-    rows = pq.read_table(lake.location(commit, table), partitioning=None)
-    pq.write_table(pa.concat_tables([rows, rows]), lake.location(commit, table))
+    for location in lake.locations(commit, table):
+        rows = pq.read_table(location, partitioning=None)
+        pq.write_table(pa.concat_tables([rows, rows]), location)
     file = Path(lake.root, f"_commits/{stage}/{day}.json")
     document = json.loads(file.read_text("utf-8"))
     document["rows"][table.name] *= 2

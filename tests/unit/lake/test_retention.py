@@ -52,7 +52,7 @@ def dates(lake: Lake) -> list[date]:
 
 
 def files(lake: Lake) -> set[str]:
-    return {name for name in lake.files("") if not name.endswith(".lock")}
+    return {name for name in lake.storage.files("") if not name.endswith(".lock")}
 
 
 def named(lake: Lake) -> set[str]:
@@ -61,7 +61,7 @@ def named(lake: Lake) -> set[str]:
         lake.read_commit(stage, day) for stage in ("inventory", "compliance") for day in lake.snapshot_dates(stage)
     ]
     own = {f"_commits/{commit.stage}/{commit.snapshot_date}.json" for commit in commits if commit}
-    return own | {name for commit in commits if commit for name in commit.files.values()}
+    return own | {name for commit in commits if commit for names in commit.files.values() for name in names}
 
 
 def test_the_last_of_each_month_and_all_recent_ones_stay(nights: Any) -> None:
@@ -169,7 +169,7 @@ def test_a_night_put_in_between_asks_for_those_after_it(nights: Any, tmp_path: P
 def whole(lake: Lake, days: Iterable[date]) -> bool:
     """Whether every commit of these dates has all its files."""
     commits = [lake.read_commit(stage, day) for stage in ("inventory", "compliance") for day in days]
-    return {name for commit in commits if commit for name in commit.files.values()} <= files(lake)
+    return {name for commit in commits if commit for names in commit.files.values() for name in names} <= files(lake)
 
 
 def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishes(
@@ -204,14 +204,14 @@ def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishe
 
 def test_scratch_folders_go_a_day_after_they_were_last_touched(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    assert lake.remove_scratch(datetime.now(UTC)) == 0, "there is none yet"
+    assert lake.storage.remove_scratch(datetime.now(UTC)) == 0, "there is none yet"
     now = datetime(2026, 3, 10, 5, tzinfo=UTC)
     for name, age in (("old.x", timedelta(hours=25)), ("busy.x", timedelta(hours=23))):
         folder = tmp_path / "_scratch" / name
         folder.mkdir(parents=True)
         (folder / "part").touch()
         os.utime(folder, times=((now - age).timestamp(),) * 2)
-    assert lake.remove_scratch(now - timedelta(days=1)) == 1
+    assert lake.storage.remove_scratch(now - timedelta(days=1)) == 1
     assert [path.name for path in (tmp_path / "_scratch").iterdir()] == ["busy.x"]
 
 

@@ -21,7 +21,7 @@ from ecr_audit.publish.build import PublishResult, publish
 from ecr_audit.publish.exports import EXPORTS
 from ecr_audit.publish.publication import PublicationError, PublishError
 from ecr_audit.publish.tables import VIEWS, WITHOUT_CSV
-from ecr_audit.warehouse import WarehouseError
+from ecr_audit.warehouse.statements import WarehouseError
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.warehouse import parse_statement
+from ecr_audit.warehouse.statements import parse_statement
 from ecr_audit.web.published import statement
 
 PAGES = SQL_ROOT / "pages"

@@ -14,7 +14,8 @@ from typing import Any
 
 from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.warehouse import Statement, Warehouse, WarehouseError, read_statement
+from ecr_audit.warehouse.session import Warehouse
+from ecr_audit.warehouse.statements import Statement, WarehouseError, read_statement
 
 _SEVERITY = re.compile(r"^-- severity: (fail|warn)$", re.MULTILINE)
 _STAGE = re.compile(r"^-- stage: (inventory)$", re.MULTILINE)

@@ -11,19 +11,8 @@ from datetime import date
 
 import duckdb
 
-from ecr_audit.lake.lake import Commit
-from ecr_audit.lake.schemas import (
-    ACCOUNTS,
-    CHANGES,
-    ENDED_FINDINGS,
-    POLICY_OUTPUT,
-    REPOSITORIES,
-    SCAN_TARGETS,
-    LakeTable,
-)
-
-# The check that finds them, which every inventory has passed since then.
-_CHECK = "one_row_per_repository"
+from ecr_audit.lake.schemas import ACCOUNTS, CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.tables import LakeTable
 
 # Tables with a row for each account, target or repository; all others count these. With which of several rows is read,
 # as an ORDER BY: the one that was seen last; and a finding before what is not one, since it is over only when it was
@@ -36,11 +25,6 @@ _PREFERRED = {
     CHANGES.name: "incompliant_start_date",
     ENDED_FINDINGS.name: "incompliant_start_date",
 }
-
-
-def may_repeat_keys(commit: Commit) -> bool:
-    """Whether the tables of a committed night may have several rows of one key."""
-    return _CHECK not in commit.inventory_checks
 
 
 def merge_repeated_keys(

@@ -1,0 +1,55 @@
+"""Fetches the files of snapshots for a DuckDB session, which is opened over files and does not know the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import PARALLEL_READS, Lake
+from ecr_audit.lake.schemas import REPOSITORIES, STAGES
+from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
+
+
+@contextmanager
+def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator[SnapshotFiles]:
+    """The inventory of a date and the evaluated snapshot before it, at local paths until the block ends.
+
+    `purpose` names the folder that a session over them spills to; two that are open at once need two.
+    Raises LakeError when the date has no inventory, or a file of it is damaged.
+    """
+    inventory = lake.read_commit("inventory", snapshot_date)
+    if inventory is None:
+        dates = ", ".join(map(str, lake.snapshot_dates("inventory")[-5:])) or "none"
+        raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
+    previous = lake.previous_commit("compliance", snapshot_date)
+    # Only those that are still there in that date's inventory are of use: it tells a repository from its namesake.
+    before = lake.read_commit("inventory", previous.snapshot_date) if previous else None
+    with lake.storage.scratch(f"{purpose}-{snapshot_date}") as folder:
+        inputs = [
+            *fetch_stage(lake, inventory, "inventory", folder),
+            # The inventory first: verdicts of an older version find their owners there.
+            *fetch_stage(lake, before, "inventory", folder, "previous_"),
+            *fetch_stage(lake, previous, "compliance", folder, "previous_"),
+        ]
+        yield SnapshotFiles(snapshot_date, inputs, inventory.rows[REPOSITORIES.name], folder)
+
+
+def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, prefix: str = "") -> list[Input]:
+    """The tables of a committed stage, called `<prefix><table>`; empty ones when there is no commit."""
+    return [
+        Input(f"{prefix}{table.name}", table, [lake.fetch_table(commit, table, folder)] if commit else [])
+        for table in STAGES[stage]
+    ]
+
+
+def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:
+    """A table of one or more commits, all together, called `<table>_history`."""
+    # Hundreds of small files, each of which S3 takes its time for.
+    with ThreadPoolExecutor(PARALLEL_READS) as pool:
+        files = list(pool.map(lambda commit: lake.fetch_table(commit, table, folder), commits))
+    return Input(f"{table.name}_history", table, files, is_history=True)

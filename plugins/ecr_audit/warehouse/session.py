@@ -1,0 +1,272 @@
+"""The session: what it shows, and how it runs SQL. See the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ecr_audit.catalog import Catalog, input_names
+from ecr_audit.lake.schemas import POLICY_OUTPUT
+from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
+from ecr_audit.macros import create_session_macros
+from ecr_audit.settings import SQL_ROOT
+from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
+from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
+
+# Few rows, and DuckDB plans its joins by their number: of a view it would guess too many.
+STAGING_TABLES = ("recreated", "young")
+
+# The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
+SLICED = ("repositories", "previous_repositories", "previous_policy_output")
+
+FEW_REPOSITORIES = 500_000
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a session may use of this machine. What does not fit into `memory` spills to disk, beside the lake."""
+
+    memory: str = "2GB"
+    threads: int = 2
+
+
+def resources_for(repositories: int) -> Resources:
+    """What judging so many repositories may use.
+
+    Of few it takes seconds in any case; there the second thread, which is 100 MB more of memory, does not pay.
+    """
+    return Resources(threads=1) if repositories <= FEW_REPOSITORIES else Resources()
+
+
+class Warehouse:
+    """The session. `open_warehouse` makes it."""
+
+    def __init__(self, snapshot_date: date, folder: Path, resources: Resources) -> None:
+        """`folder`: what does not fit into memory spills to it."""
+        self.snapshot_date = snapshot_date
+        # How many rows of each table are not shown, see `register_input`.
+        self.left_out: dict[str, int] = {}
+        self._files: list[str] = []
+        self.connection = duckdb.connect(config=dict(NO_EXTENSIONS))
+        self.connection.execute("SET memory_limit = $memory", {"memory": resources.memory})
+        self.connection.execute("SET threads = $threads", {"threads": resources.threads})
+        self.connection.execute("SET temp_directory = $folder", {"folder": str(folder / "spill")})
+        self.connection.execute("SET TimeZone = 'UTC'")
+        for schema in ("lake", "catalog", "staging", "marts"):
+            self.connection.execute(f"CREATE SCHEMA {schema}")
+        create_session_macros(self.connection)
+        self.show_accounts()
+
+    # Tables
+
+    def register_input(self, given: Input) -> None:
+        """Show a table as `lake.<name>`; one without snapshots is empty, and typed.
+
+        What files of an older version lack is NULL. Rows that have the key of another one of their snapshot are left
+        out, see `repeated_keys`.
+        """
+        if not given.snapshots:
+            schema = given.table.schema.append(pa.field("snapshot_date", pa.date32()))
+            self.add_arrow(f"lake.{given.name}", schema.empty_table())
+            return
+        paths = [str(path) for files in given.snapshots for path in files.paths]
+        self._files += paths
+        self.set_variable(f"{given.name}_files", paths, "VARCHAR[]")
+        if given.is_history:
+            self._show_history(given.name, given.table, given.snapshots)
+        else:
+            [files] = given.snapshots
+            self._show_snapshot(given.name, given.table, files)
+        nights = [files.snapshot_date for files in given.snapshots if files.may_repeat_keys]
+        self.left_out[given.name] = merge_repeated_keys(self.connection, given.name, given.table, nights)
+
+    def _show_snapshot(self, name: str, table: LakeTable, files: TableFiles) -> None:
+        self.set_variable(f"{name}_date", files.snapshot_date)
+        slice_of_accounts = (
+            "WHERE account_id > getvariable('accounts_after') AND account_id <= getvariable('accounts_up_to')"
+        )
+        self.connection.execute(
+            f"""
+            CREATE VIEW lake.{name} AS
+            SELECT {", ".join(select_list(table, files.schema_version))}, getvariable('{name}_date') AS snapshot_date
+            FROM read_parquet(getvariable('{name}_files'), hive_partitioning = FALSE)
+            {slice_of_accounts if name in SLICED else ""}
+            """
+        )
+        prefix = name.removesuffix(POLICY_OUTPUT.name)
+        if name != prefix and "owner" in table.lacking(files.schema_version):
+            self._look_up_owners(prefix)
+
+    def _look_up_owners(self, prefix: str) -> None:
+        """Show the verdicts of a version that named no owner with those of their night, as judging names them now."""
+        self.connection.execute(
+            f"""
+            ALTER VIEW lake.{prefix}policy_output RENAME TO {prefix}policy_output_without_owner;
+            CREATE VIEW lake.{prefix}policy_output AS
+            SELECT o.* REPLACE (coalesce(tagged_owner(r.tags), nullif(a.account_name, ''), o.account_id) AS owner)
+            FROM lake.{prefix}policy_output_without_owner AS o
+            LEFT JOIN lake.{prefix}repositories AS r ON r.repository_arn = o.object_id
+            LEFT JOIN lake.{prefix}accounts AS a ON a.account_id = o.account_id
+            """
+        )
+
+    def _show_history(self, name: str, table: LakeTable, snapshots: Sequence[TableFiles]) -> None:
+        versions = {files.schema_version for files in snapshots}
+        # Columns by name: a folder above the lake may look like a partition, too.
+        self.connection.execute(
+            f"""
+            CREATE VIEW lake.{name} AS
+            SELECT snapshot_date, {", ".join(select_list(table, max(versions)))}
+            FROM read_parquet(
+                getvariable('{name}_files'),
+                hive_partitioning = TRUE,
+                hive_types = {{'snapshot_date': DATE}},
+                union_by_name = {len(versions) > 1}
+            )
+            """
+        )
+
+    def add_arrow(self, name: str, rows: pa.Table) -> None:
+        """Make a table, such as `catalog.policies`, of rows in memory."""
+        self.connection.register("given_rows", rows)
+        self.connection.execute(f"CREATE TABLE {name} AS FROM given_rows")
+        self.connection.unregister("given_rows")
+
+    def confine(self, folder: Path) -> None:
+        """Limit the session, for good, to the tables that it shows by now, and to a folder to write to."""
+        confine(self.connection, files=self._files, folders=[folder])
+
+    def show_accounts(self, after: str = "", up_to: str = "~") -> None:
+        """Limit the large tables to the accounts `after` < id <= `up_to`; without arguments show all again.
+
+        Files are sorted by account, so that little more is read than what is shown.
+        """
+        self.set_variable("accounts_after", after)
+        self.set_variable("accounts_up_to", up_to)
+
+    # SQL
+
+    def create_view(self, name: str, statement: Statement) -> None:
+        """Make a view of a statement, replacing the one of that name."""
+        self._run(f"CREATE OR REPLACE VIEW {name} AS\n", statement, {})
+
+    def create_table(self, name: str, statement: Statement, **parameters: Any) -> None:
+        """Make a table of a statement."""
+        self._run(f"CREATE TABLE {name} AS\n", statement, parameters)
+
+    def write(self, statement: Statement, path: Path, **parameters: Any) -> None:
+        """Write the rows of a statement to a new Parquet file."""
+        self.set_variable("path", str(path))
+        self._run(
+            "COPY (\n",
+            statement,
+            parameters,
+            # What has over 1,000 values in a row group has as many as rows, mostly: looking further is lost time.
+            "\n) TO (getvariable('path'))"
+            " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000)",
+        )
+
+    def write_table(self, name: str, table: LakeTable, path: Path) -> None:
+        """Write a table of the session to a new Parquet file as the lake wants it: its columns, in its order."""
+        columns, order = ", ".join(table.schema.names), ", ".join(table.sort_by)
+        self.write(parse_statement(name, f"SELECT {columns} FROM {name} ORDER BY {order}"), path)
+
+    def query(self, statement: Statement, **parameters: Any) -> pa.Table:
+        """The rows of a statement."""
+        try:
+            return self._run("", statement, parameters).to_arrow_table()
+        except duckdb.Error as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+
+    def examples(self, statement: Statement, shown: int, **parameters: Any) -> tuple[int, list[dict[str, Any]]]:
+        """How many rows a statement has, and the first of them. However many there are, few are in memory at once.
+
+        Counted first: mostly there are none, and to count reads only the columns that decide on a row.
+        """
+        try:
+            [(count,)] = self._run("SELECT count(*) FROM (\n", statement, parameters, "\n)").fetchall()
+            if not count:
+                return 0, []
+            first = self._run("FROM (\n", statement, parameters, f"\n) LIMIT {shown}").to_arrow_table()
+        except duckdb.Error as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+        return count, first.to_pylist()
+
+    def _run(
+        self, prefix: str, statement: Statement, parameters: Mapping[str, Any], suffix: str = ""
+    ) -> duckdb.DuckDBPyConnection:
+        bound = {name: value for name, value in parameters.items() if name in statement.parameters}
+        try:
+            return self.connection.execute(prefix + statement.text + suffix, bound)
+        except duckdb.Error as fault:
+            raise WarehouseError(f"{statement.path}: {fault}") from fault
+
+    def set_variable(self, variable: str, value: Any, kind: str | None = None) -> None:
+        """Set what SQL reads with `getvariable`: views cannot have parameters."""
+        cast = f"::{kind}" if kind else ""
+        self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
+
+
+def select_list(table: LakeTable, version: int) -> list[str]:
+    """The columns to select from files of that version: typed NULLs for those that they lack."""
+    # An empty file of pyarrow's knows the type of a column as DuckDB calls it.
+    kinds = dict(zip(table.schema.names, duckdb.from_arrow(table.schema.empty_table()).types, strict=True))
+    lacking = table.lacking(version)
+    return [f"NULL::{kinds[name]} AS {name}" if name in lacking else name for name in table.schema.names]
+
+
+def _objects() -> Statement:
+    """The objects of all inputs, each row with the name of its input.
+
+    Every file has the columns of repositories.sql. An id is an ARN, which names account and region, so that the engine
+    need not look them up. The lake tables that an input reads are SLICED.
+    """
+    queries = [
+        f"SELECT '{name}' AS input, *\nFROM (\n{read_statement(f'staging/objects/{name}').text}\n)"
+        for name in input_names(SQL_ROOT)
+    ]
+    return parse_statement("sql/staging/objects", "\nUNION ALL BY NAME\n".join(queries))
+
+
+@contextmanager
+def open_session(
+    snapshot: SnapshotFiles, *, owner_tags: tuple[str, ...] = (), resources: Resources | None = None
+) -> Iterator[Warehouse]:
+    """A session over the inputs of a snapshot, and nothing else. `resources`: default `resources_for`."""
+    warehouse = Warehouse(snapshot.snapshot_date, snapshot.folder, resources or resources_for(snapshot.repositories))
+    try:
+        # First, because owners may be looked up in an input.
+        warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
+        for given in snapshot.inputs:
+            warehouse.register_input(given)
+        yield warehouse
+    finally:
+        warehouse.connection.close()
+
+
+@contextmanager
+def open_warehouse(
+    snapshot: SnapshotFiles,
+    catalog: Catalog,
+    *,
+    owner_tags: tuple[str, ...] = (),
+    resources: Resources | None = None,
+) -> Iterator[Warehouse]:
+    """A session over the inputs of a snapshot (see `fetch_snapshot`) and the catalog, with all staging views."""
+    with open_session(snapshot, owner_tags=owner_tags, resources=resources) as warehouse:
+        for name, rows in catalog.as_arrow().items():
+            warehouse.add_arrow(f"catalog.{name}", rows)
+        for name in input_names(SQL_ROOT):
+            warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
+        warehouse.create_view("staging.objects", _objects())
+        for table in STAGING_TABLES:
+            warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
+        yield warehouse
