@@ -1,7 +1,4 @@
-"""Publishes the newest evaluated snapshot: `compliance.duckdb`, each of its tables as Parquet and CSV, and a workbook.
-
-The two tables with a row for everything, `repositories` and `policy_output`, have no CSV: of 1 million repositories
-theirs would be 1.3 GB, and no spreadsheet opens them. What there is to do is in `findings`, which has one.
+"""Publishes the newest evaluated snapshot: `compliance.duckdb` (database.py) and the files beside it (exports.py).
 
 Everything is built and verified aside, then put in place (store.py), the database last. A reader that holds an
 old file open keeps reading it; a run that is killed leaves the old files whole.
