@@ -68,14 +68,15 @@ def test_the_cover_counts_each_policy_apart(book: Any, database: duckdb.DuckDBPy
     assert header[:4] == ("Compliance, %", "With waivers, %", "Compliant", "Incompliant")
     expected = database.execute(
         """
-        SELECT policy_id, compliance_percent, compliant, incompliant, waived
+        SELECT contextual_name, compliance_percent, compliant, incompliant, waived
         FROM compliance_daily
+        JOIN policies USING (policy_id)
         WHERE scope_type = 'organization' AND snapshot_date = (SELECT snapshot_date FROM publication)
         """
     ).fetchall()
     assert len(shown) == len(expected) == 2
-    for policy_id, percent, *counts in expected:
-        row = shown[policy_id.rpartition("/")[2]]
+    for policy, percent, *counts in expected:
+        row = shown[policy]
         assert (row[0], [row[2], row[3], row[4]]) == (pytest.approx(percent), counts)
 
 
