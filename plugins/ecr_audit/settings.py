@@ -5,7 +5,6 @@ All faults are reported together, each with the variable, its bad value and what
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from ecr_audit import written
 from ecr_audit.errors import FinalError
 from ecr_audit.place import is_on_s3, place_of
 from ecr_audit.service_links import is_service_link
+from ecr_audit.text import nearest, plural
 
 PREFIX = "ECR_AUDIT_"
 
@@ -263,7 +263,7 @@ def load_settings() -> Settings:
     except ValidationError as fault:
         faults += [_describe(error, given) for error in fault.errors()]
     if faults:
-        title = "1 setting is wrong:" if len(faults) == 1 else f"{len(faults)} settings are wrong:"
+        title = f"{plural(len(faults), 'setting is', 'settings are')} wrong:"
         raise SettingsError("\n  ".join([title, *faults]))
     return settings
 
@@ -281,9 +281,9 @@ def load_alert_settings() -> AlertSettings:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    near = nearest(name, Settings.model_fields)
     hint = (
-        f"Did you mean {PREFIX}{near[0].upper()}?"
+        f"Did you mean {PREFIX}{near.upper()}?"
         if near
         else "Known are: " + ", ".join(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)
     )

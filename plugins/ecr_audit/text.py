@@ -6,6 +6,10 @@ must do no more than be read.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
 # Characters of one name. ECR's and AWS's own are shorter; tags are not.
 LONGEST = 120
 
@@ -32,6 +36,21 @@ def plain(text: str | None) -> str:
 def plural(count: float, noun: str, many: str | None = None) -> str:
     """1, account -> 1 account; 2 -> 2 accounts."""
     return f"{count:,.0f} {noun if count == 1 else many or noun + 's'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that may be meant by one that is not known; None when none is like it."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+
+
+def day(value: date) -> str:
+    """2026-11-23."""
+    return f"{value:%Y-%m-%d}"
+
+
+def moment(value: datetime) -> str:
+    """2026-11-23 02:13 UTC; a time without a zone is UTC."""
+    return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M} UTC"
 
 
 def percent(value: float | None, limit: float | None = None) -> str:

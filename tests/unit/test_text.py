@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from ecr_audit.text import age, percent, plural
+from ecr_audit.text import age, day, moment, nearest, percent, plural
+from support.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,34 @@ def test_an_age_says_at_least_where_the_start_was_not_seen(days: int, started_kn
 
 def test_a_count_agrees_with_its_noun() -> None:
     assert [plural(n, "policy", "policies") for n in (0, 1, 2000)] == ["0 policies", "1 policy", "2,000 policies"]
+
+
+def test_the_nearest_of_the_known_names_is_meant() -> None:
+    regions = {"eu-west-1", "us-east-1"}
+    assert (nearest("eu-west-11", regions), nearest("moon", regions), nearest("x", ())) == ("eu-west-1", None, None)
+
+
+def test_days_and_times_are_utc() -> None:
+    at = datetime(2026, 11, 23, 2, 13, tzinfo=timezone(timedelta(hours=9)))
+    assert (day(at.date()), moment(at), moment(at.replace(tzinfo=None))) == (
+        *("2026-11-23", "2026-11-22 17:13 UTC", "2026-11-23 02:13 UTC"),
+    )
+
+
+# How text that people read would be made a second time, and where such text is a format for programs instead.
+COPIES = {
+    r"difflib|get_close_matches": {"plugins/ecr_audit/text.py"},
+    r"""['"]e?s['"] ?\* ?\(|== 1 else f?["'].*s\b""": {"plugins/ecr_audit/text.py"},
+    r"%Y-%m-%d %H:%M\b": {"plugins/ecr_audit/text.py", "plugins/ecr_audit/publish/csv_files.py"},
+    r":\.[0-9]f\} ?%": set(),
+}
+
+
+@pytest.mark.parametrize("pattern", COPIES)
+def test_text_for_people_is_made_in_one_place(pattern: str) -> None:
+    files = [path for tree in ("plugins", "bin", "dags", "demo") for path in (ROOT / tree).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)) for path in files if re.search(pattern, path.read_text(encoding="utf-8"))}
+    assert found <= COPIES[pattern]
 
 
 @pytest.mark.parametrize(

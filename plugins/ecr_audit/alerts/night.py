@@ -11,10 +11,11 @@ import duckdb
 
 from ecr_audit.alerts.message import Message
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.unread_values import unread_sentences
-from ecr_audit.text import percent, plain
+from ecr_audit.text import percent, plain, plural
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows of a list, and repositories named of each owner. What is left out is counted.
@@ -51,12 +52,12 @@ class _Night:
         """One when coverage is under the minimum, accounts were lost, or settings name what is not there."""
         [seen] = self._rows("coverage")
         lost = self._rows("lost_accounts", shown=SHOWN)
-        is_low = seen["countable"] > 0 and seen["collected"] / seen["countable"] < min_coverage
+        is_low = not is_enough(seen["collected"], seen["countable"], min_coverage)
         missing = Missing(seen["missing_accounts"] or (), seen["missing_regions"] or ())
         if not lost and not is_low and not missing:
             return
         covered = percent(seen["coverage_percent"], 100 * min_coverage)
-        subjects = [f"{_count(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
+        subjects = [f"{plural(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
         if is_low:
             subjects.append(f"coverage {covered} is under the minimum")
         if missing:
@@ -73,7 +74,7 @@ class _Night:
         if lost:
             lines += ["", "Read before, and now not, or in fewer regions:"]
             lines += [
-                f"- {_account(row)}{_unit(row)}: {row['collected']} of {_count(row['countable'], 'region')} read;"
+                f"- {_account(row)}{_unit(row)}: {row['collected']} of {plural(row['countable'], 'region')} read;"
                 f" {plain(row['why'])}"
                 for row in lost
             ]
@@ -119,8 +120,8 @@ class _Night:
                 lines += _and_more(row["findings"] - len(row["repositories"]), "repository", "repositories")
             if hidden := owners[0]["all_rows"] - len(owners):
                 left = findings - sum(row["findings"] for row in owners)
-                lines += ["", f"… and {_count(left, 'finding')} more, of {_count(hidden, 'other owner')}"]
-            yield self._message(_count(findings, "new finding"), lines, "findings")
+                lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
+            yield self._message(plural(findings, "new finding"), lines, "findings")
 
     def waivers(self) -> Iterator[Message]:
         """One when waivers came near their end, or to it."""
@@ -130,17 +131,17 @@ class _Night:
         lines = []
         for row in rows:
             ended = row["days_left"] <= 0
-            findings = _count(row["matched_findings"], "finding")
+            findings = plural(row["matched_findings"], "finding")
             lines.append(
                 f"- {plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])}): "
                 + (
                     f"ended on {row['expires']}; {findings} not accepted any more"
                     if ended
-                    else f"ends on {row['expires']}, in {_count(row['days_left'], 'day')}; covers {findings}"
+                    else f"ends on {row['expires']}, in {plural(row['days_left'], 'day')}; covers {findings}"
                 )
             )
         lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
-        yield self._message(f"{_count(rows[0]['all_waivers'], 'waiver')} ending or ended", lines, "")
+        yield self._message(f"{plural(rows[0]['all_waivers'], 'waiver')} ending or ended", lines, "")
 
     def waiver_units(self) -> Iterator[Message]:
         """One when the unit that waivers name by its path was renamed, emptied, or replaced by another."""
@@ -156,7 +157,7 @@ class _Night:
             now = f"is another unit now, {row['ou_id']}" if row["ou_id"] else "holds no account now"
             lines.append(f"- {waiver}: {plain(row['ou_path'])} {now}")
         lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
-        yield self._message(f"{_count(rows[0]['all_waivers'], 'waiver')} whose unit changed", lines, "")
+        yield self._message(f"{plural(rows[0]['all_waivers'], 'waiver')} whose unit changed", lines, "")
 
     def _message(self, subject: str, lines: list[str], page: str) -> Message:
         link = ["", f"{self._pages}/{page}"] if self._pages else []
@@ -177,8 +178,4 @@ def _unit(row: Row) -> str:
 
 
 def _and_more(number: int, one: str, many: str | None = None) -> list[str]:
-    return [f"… and {_count(number, one, many).replace(' ', ' more ', 1)}"] if number > 0 else []
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return [f"… and {plural(number, one, many).replace(' ', ' more ', 1)}"] if number > 0 else []

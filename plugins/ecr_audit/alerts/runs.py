@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ecr_audit.alerts.message import Message
-from ecr_audit.text import plain
+from ecr_audit.text import moment, plain
 
 # What a red run means to who reads the message, where that is not plain.
 _MEANS = {
@@ -26,7 +26,7 @@ def run_failed(dag_id: str, run_id: str, task_id: str | None, reason: str | None
     """
     where = f"in task {plain(task_id)}" if task_id else f"({plain(reason) or 'no reason given'})"
     lines = [
-        f"Run {plain(run_id)} failed {where}, at {at:%Y-%m-%d %H:%M:%S} UTC.",
+        f"Run {plain(run_id)} failed {where}, at {moment(at)}.",
         _MEANS.get(task_id or "") or _ELSE.get(dag_id, ""),
         f"Its log says why: {pages}/dags/{dag_id}/runs/{run_id}" if pages else "The task's log says why.",
     ]

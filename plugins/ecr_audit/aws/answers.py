@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 from botocore.utils import parse_to_aware_datetime
 
+from ecr_audit.text import plural
+
 # Parquet, and everything else in UTF-8, has no lone surrogates; PostgreSQL has no NUL.
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -68,6 +70,5 @@ class Unread:
             self.examples.append(f"{name} {quoted(value)} of {quoted(owner)}")
 
     def __str__(self) -> str:
-        values = "1 value" if self.count == 1 else f"{self.count} values"
         more = "; …" if self.count > len(self.examples) else ""
-        return f"{values} of AWS's answer could not be read: {'; '.join(self.examples)}{more}"
+        return f"{plural(self.count, 'value')} of AWS's answer could not be read: {'; '.join(self.examples)}{more}"

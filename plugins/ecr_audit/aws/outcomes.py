@@ -35,6 +35,15 @@ NOT_COUNTABLE = frozenset({Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE})
 # Outcomes of targets that should have been read and were not: what they hold is not known.
 UNREAD = frozenset(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
 
+
+def is_enough(collected: int, countable: int, min_coverage: float) -> bool:
+    """Whether enough targets were read: the share `min_coverage` (ECR_AUDIT_MIN_COVERAGE) of those that count.
+
+    Where none counts, there was nothing to read, and that is enough.
+    """
+    return countable == 0 or collected / countable >= min_coverage
+
+
 # Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging).
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 THROTTLES = frozenset(

@@ -37,6 +37,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake.s3 import S3, S3Error
 from ecr_audit.lake.schemas import WAIVER_COLUMNS
 from ecr_audit.place import is_on_s3
+from ecr_audit.text import plural
 from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.written import account_id, iso_date, region_name
 from ecr_audit.yaml_files.faults import Faults, nearest
@@ -124,7 +125,7 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     if located is not None:
         _check(located, catalog, max_days, faults)
     if found := faults.listed():
-        raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {len(faults):,} fault(s):", *found]))
+        raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {plural(len(faults), 'fault')}:", *found]))
     return _as_arrow(located.model.waivers if located else [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from ecr_audit.aws.accounts import ASSUME_ROLE, DESCRIBE_REGIONS
@@ -17,6 +18,7 @@ from ecr_audit.aws.outcomes import (
     Outcome,
     error_code,
     error_message,
+    is_enough,
     outcome_of_assume_role,
     outcome_of_describe,
 )
@@ -25,6 +27,7 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import Settings
+from ecr_audit.text import percent
 
 ROLE = "Role in the accounts"
 REPOSITORIES = "Repositories"
@@ -42,8 +45,15 @@ def check_accounts(
     visits = visit_accounts(hub, accounts, regions, settings)
     members = [visit for visit in visits if visit.account.account_id != hub.account_id]
     entered = [visit for visit in visits if ASSUME_ROLE.action not in visit.refusals]
-    blind = Status.WARN if _is_enough(visits, settings) and (not members or _is_enough(members)) else Status.FAIL
+    collected, countable = _seen(visits)
+    members_seen, members_countable = _seen(members)
+    enough = is_enough(collected, countable, settings.min_coverage) and (members_seen or not members_countable)
+    blind = Status.WARN if enough else Status.FAIL
     results = [_role_result(members, hub, settings, blind), _repositories_result(entered, regions, blind)]
+    if countable:
+        share, minimum = 100 * collected / countable, 100 * settings.min_coverage
+        told = f"a night would read {percent(share, minimum)} (ECR_AUDIT_MIN_COVERAGE: {percent(minimum, share)})"
+        results = [replace(each, found=f"{told}: {each.found}") if each.status is blind else each for each in results]
     if settings.collect_tags:
         results.append(_call_result(TAGS, GET_RESOURCES, entered))
     if any(region.opt_in for region in regions):
@@ -51,11 +61,10 @@ def check_accounts(
     return results
 
 
-def _is_enough(visits: Sequence[Visit], settings: Settings | None = None) -> bool:
-    """Whether a night would see enough of the accounts: ECR_AUDIT_MIN_COVERAGE, or without settings, anything."""
+def _seen(visits: Sequence[Visit]) -> tuple[int, int]:
+    """How many targets of the accounts a night would read, and how many of them count."""
     outcomes = [target.outcome for visit in visits for target in visit.targets if target.outcome not in NOT_COUNTABLE]
-    collected = outcomes.count(Outcome.COLLECTED)
-    return collected >= settings.min_coverage * len(outcomes) if settings else collected > 0 or not outcomes
+    return outcomes.count(Outcome.COLLECTED), len(outcomes)
 
 
 def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: Status) -> Result:

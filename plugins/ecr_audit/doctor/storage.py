@@ -20,6 +20,7 @@ from ecr_audit.place import is_on_s3
 from ecr_audit.publish.dictionary import load_dictionary, quoted
 from ecr_audit.publish.folder_store import LOCK
 from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.text import plural
 
 LAKE = "Lake"
 PUBLISHED = "Published files"
@@ -73,7 +74,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
     if organization_id and owner != organization_id:
         fix = "Give each organization its own ECR_AUDIT_DATA."
         return fail(LAKE, f"{root} holds snapshots of organization {owner}, and the hub's is {organization_id}", fix)
-    told = f"{len(dates)} snapshot{'s' * (len(dates) != 1)}, the newest of {dates[-1]}"
+    told = f"{plural(len(dates), 'snapshot')}, the newest of {dates[-1]}"
     return ok(LAKE, f"{root}: written, read and deleted; {told}")
 
 

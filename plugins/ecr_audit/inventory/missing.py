@@ -6,10 +6,10 @@ kept with the commit of the inventory, and published in the table `publication`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
+from ecr_audit import text
 from ecr_audit.text import plural
 
 
@@ -57,5 +57,5 @@ def not_a_region(name: str, known: Iterable[str], partition: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the name that may be meant; empty when none is like it."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Nearest: {near[0]}." if near else ""
+    near = text.nearest(name, known)
+    return f" Nearest: {near}." if near else ""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory import plan as planning
@@ -15,7 +16,7 @@ from ecr_audit.inventory.plan import ScanScope, read_plan
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.settings import load_settings
-from ecr_audit.text import percent
+from ecr_audit.text import percent, plural
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[in
     """Plan all targets and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
     batches = planning.cut_batches(open_lake(settings), hub, plan_id, settings, _scope(params))
-    log.info("Planned %d batch%s of accounts", len(batches), "es" * (len(batches) != 1))
+    log.info("Planned %s of accounts", plural(len(batches), "batch", "batches"))
     return batches
 
 
@@ -82,7 +83,7 @@ def check_coverage(plan_id: str) -> None:
         + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items())
         + "."
     )
-    if seen.share < settings.min_coverage:
+    if not is_enough(seen.collected, seen.countable, settings.min_coverage):
         raise CoverageError(
             f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({percent(minimum, share)}). The snapshot is committed; "
             "the table scan_targets says why each target could not be read."

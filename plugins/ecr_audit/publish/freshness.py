@@ -8,6 +8,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.publish.store import newest_date
 from ecr_audit.settings import Settings
+from ecr_audit.text import plural
 
 # By when (UTC) the snapshot of a day is to be published. The night begins at 02:00 (dags/ecr_inventory.py); a task of
 # it may take an hour at most. dags/ecr_freshness.py looks at this time.
@@ -39,8 +40,9 @@ def missed_night(settings: Settings, now: datetime) -> str | None:
     missed = nights_missed(published, now)
     if not missed:
         return None
-    nights = "night was" if missed == 1 else "nights were"
-    return f"The newest published snapshot is of {published}: {missed} {nights} missed since."
+    return (
+        f"The newest published snapshot is of {published}: {plural(missed, 'night was', 'nights were')} missed since."
+    )
 
 
 def check_freshness(settings: Settings, now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ecr_audit import text
 from ecr_audit.aws.advice import advice_on
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
@@ -24,12 +25,12 @@ def number(value: float | None) -> str:
 
 def day(value: date | None) -> str:
     """2026-11-23."""
-    return NONE if value is None else value.strftime("%Y-%m-%d")
+    return NONE if value is None else text.day(value)
 
 
 def moment(value: datetime | None) -> str:
     """2026-11-23 02:13 UTC; published times are UTC."""
-    return NONE if value is None else value.strftime("%Y-%m-%d %H:%M UTC")
+    return NONE if value is None else text.moment(value)
 
 
 def short_policy(policy_id: str) -> str:

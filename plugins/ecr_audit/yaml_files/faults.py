@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecr_audit import text
 from ecr_audit.errors import FinalError
 
 MOST_LISTED = 100
@@ -16,7 +16,7 @@ class CatalogError(FinalError):
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults
-        super().__init__("\n".join([f"The catalog has {len(faults)} fault(s):", *faults]))
+        super().__init__("\n".join([f"The catalog has {text.plural(len(faults), 'fault')}:", *faults]))
 
 
 class Faults:
@@ -52,7 +52,6 @@ class Faults:
 def nearest(name: str, valid: Iterable[str]) -> str:
     """The valid name most like `name`, as the end of a sentence; without one that is alike, all valid names."""
     names = sorted(valid)
-    alike = difflib.get_close_matches(name, names, n=1)
-    if alike:
-        return f"Nearest: {alike[0]}"
+    if alike := text.nearest(name, names):
+        return f"Nearest: {alike}"
     return f"Valid: {', '.join(names)}" if names else "There is none to choose from"

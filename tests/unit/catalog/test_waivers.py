@@ -14,6 +14,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import SCHEMA, WaiverError, load_waivers
 from ecr_audit.compliance import known_waivers, steps
 from ecr_audit.settings import Settings
+from ecr_audit.text import plural
 from ecr_audit.yaml_files import located_yaml
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -48,7 +49,7 @@ def faults(path: Path, catalog: Catalog) -> list[str]:
     with pytest.raises(WaiverError) as caught:
         load_waivers(str(path), catalog, 365)
     title, *found = str(caught.value).splitlines()
-    assert title == f"ECR_AUDIT_WAIVERS: '{path}' has {len(found)} fault(s):"
+    assert title == f"ECR_AUDIT_WAIVERS: '{path}' has {plural(len(found), 'fault')}:"
     return found
 
 
@@ -235,7 +236,7 @@ def test_of_very_many_faults_and_of_a_long_value_the_beginning_is_told(path: Pat
     with pytest.raises(WaiverError) as caught:
         load_waivers(str(path), catalog, 365)
     title, *found = str(caught.value).splitlines()
-    assert (title.endswith("has 150 fault(s):"), len(found), found[-1]) == (True, 101, "and 50 more")
+    assert (title.endswith("has 150 faults:"), len(found), found[-1]) == (True, 101, "and 50 more")
     path.write_text(f"waivers: {'x' * 100_000}\n")
     assert len(faults(path, catalog)[0]) < 400
 
