@@ -36,12 +36,17 @@ NOT_COUNTABLE = frozenset({Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE})
 UNREAD = frozenset(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
 
 
-def is_enough(collected: int, countable: int, min_coverage: float) -> bool:
-    """Whether enough targets were read: the share `min_coverage` (ECR_AUDIT_MIN_COVERAGE) of those that count.
+def share_read(collected: int, countable: int) -> float:
+    """The share of the countable targets that were read, from 0 to 1; 1 when there was nothing to read.
 
-    Where none counts, there was nothing to read, and that is enough.
+    In SQL it is coverage_percent (sql/published_macros.sql).
     """
-    return countable == 0 or collected / countable >= min_coverage
+    return collected / countable if countable else 1.0
+
+
+def is_enough(collected: int, countable: int, min_coverage: float) -> bool:
+    """Whether as much was read as ECR_AUDIT_MIN_COVERAGE asks for, a share from 0 to 1."""
+    return share_read(collected, countable) >= min_coverage
 
 
 # Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging).

@@ -21,6 +21,7 @@ from ecr_audit.aws.outcomes import (
     is_enough,
     outcome_of_assume_role,
     outcome_of_describe,
+    share_read,
 )
 from ecr_audit.aws.permissions import Permission
 from ecr_audit.aws.session import Hub
@@ -51,7 +52,7 @@ def check_accounts(
     blind = Status.WARN if enough else Status.FAIL
     results = [_role_result(members, hub, settings, blind), _repositories_result(entered, regions, blind)]
     if countable:
-        share, minimum = 100 * collected / countable, 100 * settings.min_coverage
+        share, minimum = 100 * share_read(collected, countable), 100 * settings.min_coverage
         told = f"a night would read {percent(share, minimum)} (ECR_AUDIT_MIN_COVERAGE: {percent(minimum, share)})"
         results = [replace(each, found=f"{told}: {each.found}") if each.status is blind else each for each in results]
     if settings.collect_tags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome, share_read
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import SCAN_TARGETS
@@ -22,7 +22,7 @@ class Coverage:
     @property
     def share(self) -> float:
         """From 0 to 1; 1 when there was nothing to see."""
-        return self.collected / self.countable if self.countable else 1.0
+        return share_read(self.collected, self.countable)
 
 
 def coverage(lake: Lake, commit: Commit) -> Coverage:
