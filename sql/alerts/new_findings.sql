@@ -1,5 +1,6 @@
 -- new_findings: one row per owner and unit with findings that are new tonight, those with most of them first.
 -- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
+-- In the order of sql/pages/policies.sql, the policy that decides most sections first.
 -- New is also what was fixed once and is back. Of policies that some framework section has; a finding that somebody has
 -- accepted (a waiver in force) is no news. account_id is NULL where tags name the owner; what no tag names an owner of is its
 -- account's, and is not counted with that of a namesake. At most $shown rows a policy, each with the names of $examples repositories;
@@ -35,6 +36,14 @@ by_owner AS (
         )[:$examples] AS repositories
     FROM new_findings
     GROUP BY policy_id, owner, owner_account_id, ou_path
+),
+
+linked AS (
+    SELECT
+        policy_id,
+        count(*) AS sections
+    FROM section_policies
+    GROUP BY policy_id
 )
 
 SELECT
@@ -44,5 +53,6 @@ SELECT
     count(*) OVER (PARTITION BY o.policy_id) AS all_rows
 FROM by_owner AS o
 JOIN policies AS p USING (policy_id)
+JOIN linked AS l USING (policy_id)
 QUALIFY row_number() OVER (PARTITION BY o.policy_id ORDER BY o.findings DESC, o.owner, o.owner_account_id, o.ou_path) <= $shown
-ORDER BY o.policy_id, o.findings DESC, o.owner, o.ou_path
+ORDER BY l.sections DESC, o.policy_id, o.findings DESC, o.owner, o.ou_path

@@ -12,6 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +25,10 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from rich.console import Console
 
+from ecr_audit import warehouse
 from ecr_audit.alerts.night import night_messages
 from ecr_audit.catalog import CatalogError, load_catalog
+from ecr_audit.compliance import PolicyError, evaluate
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.published_file import open_published
@@ -296,3 +299,55 @@ def test_a_policy_that_names_no_input_judges_repositories(tmp_path: Path) -> Non
     path = sql / "policies/ecr/repository-scan-on-push/policy.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("input: repositories", ""), encoding="utf-8")
     assert {policy.input for policy in load_catalog(sql).policies} == {"repositories"}
+
+
+# A registry is there wherever its account and region were read.
+REGISTRIES = """
+SELECT account_id, region, outcome, concat('arn:aws:ecr:', region, ':', account_id, ':registry') AS arn
+FROM lake.scan_targets
+WHERE outcome = 'COLLECTED'
+"""
+REGISTRY_OBJECTS = """
+SELECT
+    arn AS object_id, account_id, region, NULL::VARCHAR AS owner, NULL::TIMESTAMPTZ AS created_at,
+    NULL::TIMESTAMPTZ AS collected_at, TRUE AS observed
+FROM staging.registries
+"""
+REGISTRY_LOGIC = """
+SELECT
+    arn AS object_id, 199 AS condition_index, 'INCOMPLIANT' AS status, 'It is a registry.' AS current_state_message,
+    NULL::VARCHAR AS remediation_message, NULL::VARCHAR AS remediation_command
+FROM staging.registries
+"""
+
+
+def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its objects are judged by the policies of that input, and by no other; the checks count each for itself."""
+    sql = sql_with(tmp_path, alone=True)
+    (sql / "staging/registries.sql").write_text(REGISTRIES, encoding="utf-8")
+    (sql / "staging/objects/registries.sql").write_text(REGISTRY_OBJECTS, encoding="utf-8")
+    folder = sql / "policies/ecr/registry"
+    shutil.copytree(sql / "policies/ecr/repository-scan-on-push", folder)
+    (folder / "logic.sql").write_text(REGISTRY_LOGIC, encoding="utf-8")
+    text = (folder / "policy.yaml").read_text(encoding="utf-8")
+    text = text.replace("ecr/repository-scan-on-push", "ecr/registry").replace("repositories", "registries")
+    (folder / "policy.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(warehouse, "SQL_ROOT", sql)
+    monkeypatch.setattr(warehouse, "read_statement", partial(warehouse.read_statement, sql_root=sql))
+
+    lake = lake_of(tmp_path / "lake", load_catalog(sql))
+    for day, outcome in ((DAY_1, "COLLECTED"), (DAY_2, "FAILED")):
+        dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": outcome}
+        lake.scan(day, repositories=[{"scan_on_push": True}], scan_targets=[dark])
+        lake.judge(day)
+    verdicts = {(row["policy_id"], row["object_id"]): row["status"] for row in lake.rows("policy_output", DAY_2)}
+    assert verdicts == {
+        (SCAN, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "COMPLIANT",
+        (ENCRYPTION, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "UNDETERMINED",
+        ("/ce/ca/aws/ecr/registry", "arn:aws:ecr:eu-west-1:111111111111:registry"): "INCOMPLIANT",
+        ("/ce/ca/aws/ecr/registry", "arn:aws:ecr:us-east-1:111111111111:registry"): "UNDETERMINED",
+    }
+
+    (folder / "logic.sql").write_text(f"SELECT * FROM ({REGISTRY_LOGIC}) LIMIT 0", encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"Each object of the input 'registries' needs one verdict"):
+        evaluate(lake.lake, load_catalog(sql), DAY_2, owner_tags=())

@@ -73,7 +73,7 @@ class Policy(PolicyYaml):
     remediation_md: str
     policy_yaml: str
     hash: str  # SHA-256 (hex) of policy.yaml and logic.sql: a changed verdict is told from a changed policy by it
-    folder: str  # relative to sql/: policies/ecr/repository-image-tag-mutability
+    folder: str  # relative to sql/: policies/<service>/<policy>
 
 
 class SectionYaml(_Model):
