@@ -321,6 +321,17 @@ def test_the_publishing_step_goes_where_it_is_told(
     assert ask(postgres, f"SELECT snapshot_date, compliance_commit FROM {schema}.publication") == here
 
 
+def test_a_database_of_a_version_with_fewer_tables_is_refused(database: Path, tmp_path: Path) -> None:
+    """As after an upgrade, when the task is cleared before anything was published again. No server is needed."""
+    older = tmp_path / "older.duckdb"
+    with duckdb.connect(older) as connection:
+        connection.execute(f"ATTACH '{database}' AS published (READ_ONLY)")
+        for table in FEW_TABLES.keys() - {"waivers"}:
+            connection.execute(f"CREATE TABLE {table} AS FROM published.{table}")
+    with pytest.raises(PostgresError, match="has no table waivers: another version of the audit published it"):
+        publish_to_postgres(older, "postgresql://127.0.0.1:1/nowhere", "ecr_audit", FEW)
+
+
 def test_a_type_that_nobody_has_thought_of_is_named(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,15 +87,28 @@ def publish_to_postgres(database: Path, uri: str, schema: str, dictionary: Dicti
     """Replace the rows of all published tables in a schema of a PostgreSQL database. Returns the rows of each.
 
     `uri` is libpq's. The schema is created when it is not there. Raises PostgresError for a table under a name of ours
-    that the audit did not make, PostgresBusyError when a lock cannot be had in time, and what the driver raises
-    (adbc_driver_manager.Error) when the server cannot be reached or refuses; nothing has changed then.
+    that the audit did not make, and for a database that another version published; PostgresBusyError when a lock cannot
+    be had in time; and what the driver raises (adbc_driver_manager.Error) when the server cannot be reached or refuses.
+    Nothing has changed then.
     """
-    with open_published(database) as published, _transaction(uri, schema, dictionary) as target:
-        target.prepare()
-        rows = {table: target.replace(published, table) for table in dictionary.tables}
-        target.drop_what_is_no_longer_published()
-        target.commit()
+    with open_published(database) as published:
+        _require_tables(published, dictionary)
+        with _transaction(uri, schema, dictionary) as target:
+            target.prepare()
+            rows = {table: target.replace(published, table) for table in dictionary.tables}
+            target.drop_what_is_no_longer_published()
+            target.commit()
     return rows
+
+
+def _require_tables(published: duckdb.DuckDBPyConnection, dictionary: Dictionary) -> None:
+    """Refuse a database without a table of this version's: the program may be newer than what it published last."""
+    found = {name for (name,) in published.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+    if missing := sorted(dictionary.tables.keys() - found):
+        raise PostgresError(
+            f"The published database has no table {', '.join(missing)}: another version of the audit published it."
+            " Run ecr_compliance again."
+        )
 
 
 def check_schema(uri: str, schema: str, dictionary: Dictionary) -> None:
