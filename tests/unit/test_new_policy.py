@@ -25,7 +25,6 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from rich.console import Console
 
-from ecr_audit import warehouse
 from ecr_audit.alerts.night import night_messages
 from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.compliance import PolicyError, evaluate
@@ -36,6 +35,7 @@ from ecr_audit.publish.store import PublicationStore
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.publish.tables import TABLES, VIEWS, WITHOUT_CSV
 from ecr_audit.settings import SQL_ROOT, Settings
+from ecr_audit.warehouse import session
 from ecr_audit.web import policy_texts
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
@@ -332,8 +332,8 @@ def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: p
     text = (folder / "policy.yaml").read_text(encoding="utf-8")
     text = text.replace("ecr/repository-scan-on-push", "ecr/registry").replace("repositories", "registries")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(warehouse, "SQL_ROOT", sql)
-    monkeypatch.setattr(warehouse, "read_statement", partial(warehouse.read_statement, sql_root=sql))
+    monkeypatch.setattr(session, "SQL_ROOT", sql)
+    monkeypatch.setattr(session, "read_statement", partial(session.read_statement, sql_root=sql))
 
     lake = lake_of(tmp_path / "lake", load_catalog(sql))
     for day, outcome in ((DAY_1, "COLLECTED"), (DAY_2, "FAILED")):
