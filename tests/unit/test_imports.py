@@ -6,6 +6,9 @@ docs: README.md, "How it is laid out".
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,3 +143,22 @@ def _privates(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        # A session is opened over files, wherever these come from.
+        ("ecr_audit.warehouse.session", ("ecr_audit.lake.lake", "ecr_audit.lake.storage")),
+        # Whoever reads a number of a night need not load what makes one.
+        ("ecr_audit.metrics", ("ecr_audit.inventory.scan", "ecr_audit.inventory.commit", "duckdb")),
+        ("ecr_audit.inventory.commit", ("ecr_audit.inventory.scan", "duckdb")),
+        # A reader of the published file has DuckDB, and perhaps nothing else.
+        ("ecr_audit.publish.published_file", ("ecr_audit.lake", "ecr_audit.catalog", "pyarrow")),
+    ],
+)
+def test_a_module_does_not_load_what_it_has_no_use_for(module: str, without: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([name for name in {without!r} if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert found.stdout.strip() == "[]"

@@ -147,6 +147,8 @@ def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
     monkeypatch.setattr(verdicts, "SLICE_REPOSITORIES", 1)
     small_lake.judge(DAY_1)
     sliced = small_lake.rows("policy_output", DAY_1)
+    commit = small_lake.lake.read_commit("compliance", DAY_1)
+    assert len(commit.files["policy_output"]) == len(accounts) * len(small_lake.catalog.policies)
     keys = [(row["policy_id"], row["account_id"]) for row in sliced]
     assert keys == sorted(keys)
     assert len(keys) == 24
