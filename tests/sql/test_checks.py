@@ -198,5 +198,5 @@ def test_check_finds_damage(sound: Warehouse, check: str, table: str, damaged: s
 def test_a_check_must_say_its_severity(sound: Warehouse, tmp_path: Any) -> None:
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "mute.sql").write_text("-- severity: loud\nSELECT 1")
-    with pytest.raises(WarehouseError, match=r"mute.sql: says no severity"):
+    with pytest.raises(WarehouseError, match=r"mute.sql: has no severity"):
         run_checks(sound, tmp_path)

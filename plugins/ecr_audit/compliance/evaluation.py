@@ -1,4 +1,4 @@
-"""What verdicts depend on, noted beside them: the hand-over from `evaluate` to `roll_up`."""
+"""The hand-over from `evaluate` to `roll_up`: verdicts, and a note of what they depend on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Evaluation:
     owner_tags: list[str]
     # The date of that commit, for people: commits are found by date.
     previous_date: str | None
-    # Of the lake's schema: verdicts of an older version lack columns. Version 2 did not note its own.
+    # The version of the lake's schema: verdicts of an older one lack columns. Version 2 did not note its own.
     schema_version: int = 2
     # See `Commit.inventory_checks`.
     inventory_checks: list[str] = field(default_factory=list)

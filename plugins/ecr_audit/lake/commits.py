@@ -1,4 +1,4 @@
-"""Commit files: what one says, which versions can be read, and the only names that one may hold."""
+"""Commit files: their content, the versions that can be read, and the only file names that they may hold."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Commit:
     files: Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]]
     # How many rows each table has in all its files.
     rows: Mapping[str, int]
-    # What the writer wants remembered: the run, the inventory commit that was judged, and the like.
+    # For those who read the commit later: the run, the inventory commit that was judged, and the like.
     details: Mapping[str, Any]
     # The version of the schema that its files were written with.
     schema_version: int
 
     def detail(self, name: str) -> Any:
-        """What the writer wanted remembered under a name. Raises LakeError when the commit file lacks it."""
+        """A detail that the writer noted. Raises LakeError when the commit file lacks it."""
         if name not in self.details:
             raise LakeError(
                 f"_commits/{self.stage}/{self.snapshot_date}.json: not a readable commit file (no {name!r} among its"
@@ -86,7 +86,7 @@ class LakeVersionError(LakeError, FinalError):
 
 @dataclass(frozen=True)
 class _Versioned:
-    """Of a commit file, what all versions of the audit have."""
+    """The one field of a commit file that every version of the audit writes and understands."""
 
     schema_version: Any
 

@@ -110,7 +110,7 @@ class Lake:
         """Files of a table at local paths: their own, or for a lake on S3 copies in a folder.
 
         Raises LakeError if one is missing, truncated or has other columns than its version, or if together they do not
-        have so many rows.
+        have `rows` rows.
         """
         schema = table.schema_of(version)
         paths = [self.storage.fetched(name, folder) for name in names]

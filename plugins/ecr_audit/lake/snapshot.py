@@ -27,7 +27,7 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
         dates = ", ".join(map(str, lake.snapshot_dates("inventory")[-5:])) or "none"
         raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
     previous = lake.previous_commit("compliance", snapshot_date)
-    # Only those that are still there in that date's inventory are of use: it tells a repository from its namesake.
+    # It may have been thinned; where it is there, a repository can be told from its namesake.
     before = lake.read_commit("inventory", previous.snapshot_date) if previous else None
     with lake.storage.scratch(f"{purpose}-{snapshot_date}") as folder:
         inputs = [

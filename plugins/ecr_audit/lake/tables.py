@@ -63,7 +63,7 @@ class Input:
     name: str
     table: LakeTable
     snapshots: Sequence[TableFiles] = ()
-    # Of one or more snapshots, whose dates are in the paths of their files, as those of partitions.
+    # One or more snapshots, whose dates are in the paths of their files, as those of partitions.
     is_history: bool = False
 
 

@@ -68,7 +68,7 @@ def _load(path: Path, sql_root: Path) -> Check:
     text = path.read_text(encoding="utf-8")
     severity, stage = _SEVERITY.search(text), _STAGE.search(text)
     if severity is None:
-        raise WarehouseError(f"{path}: says no severity. Give it a line '-- severity: fail' or '-- severity: warn'")
+        raise WarehouseError(f"{path}: has no severity. Give it a line '-- severity: fail' or '-- severity: warn'")
     statement = read_statement(f"checks/{path.stem}", sql_root)
     return Check(path.stem, severity[1], stage[1] if stage else "compliance", statement)
 

@@ -32,16 +32,16 @@ FEW_REPOSITORIES = 500_000
 
 @dataclass(frozen=True)
 class Resources:
-    """What a session may use of this machine. What does not fit into `memory` spills to disk, beside the lake."""
+    """The resources of a session. What does not fit into `memory` spills to disk, beside the lake."""
 
     memory: str = "2GB"
     threads: int = 2
 
 
 def resources_for(repositories: int) -> Resources:
-    """What judging so many repositories may use.
+    """The resources for judging this many repositories.
 
-    Of few it takes seconds in any case; there the second thread, which is 100 MB more of memory, does not pay.
+    Few take seconds in any case; for them a second thread, which is 100 MB more of memory, does not pay.
     """
     return Resources(threads=1) if repositories <= FEW_REPOSITORIES else Resources()
 
