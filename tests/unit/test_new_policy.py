@@ -16,6 +16,7 @@ from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import duckdb
 import openpyxl
@@ -48,6 +49,9 @@ SCAN_NAME = "Repository does not Scan Images on Push"
 ENCRYPTION = "/ce/ca/aws/ecr/repository-encryption-key"
 ENCRYPTION_NAME = "Repository is not Encrypted by a Key of AWS KMS"
 
+MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+MUTABILITY_NAME = "Repository Image Tag Mutability is set to Mutable"
+
 # Of each page, so many are opened: there are a thousand sections.
 PAGES_A_ROUTE = 3
 
@@ -75,16 +79,17 @@ def sql_with(folder: Path, *, alone: bool) -> Path:
 
 @pytest.fixture(scope="module", params=["alone", "beside"])
 def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, lake_of: Any) -> Night:
-    """Two nights: in the second, one repository more has scan on push off, and of one it is not known any more."""
+    """Two nights: in the second, `later` fails that passed before, and of `unknown` ECR no longer says anything."""
     folder = tmp_path_factory.mktemp(request.param)
     sql = sql_with(folder, alone=request.param == "alone")
     lake = lake_of(folder / "lake", load_catalog(sql))
     for day, later, unknown in ((DAY_1, True, True), (DAY_2, False, None)):
+        tags = {"image_tag_mutability": "IMMUTABLE" if later else "MUTABLE", "tags": {"owner": "web"}}
         lake.scan(
             day,
             repositories=[
                 {"repository_name": "off", "scan_on_push": False, "encryption_type": "AES256"},
-                {"repository_name": "later", "scan_on_push": later, "encryption_type": "KMS", "tags": {"owner": "web"}},
+                {"repository_name": "later", "scan_on_push": later, "encryption_type": "KMS"} | tags,
                 {"repository_name": "unknown", "scan_on_push": unknown, "encryption_type": None},
             ],
         )
@@ -163,7 +168,7 @@ def test_its_findings_say_nothing_of_what_it_is_not_about(night: Night) -> None:
 def test_the_first_policy_is_the_one_of_the_view_and_of_the_pages(night: Night, client: TestClient) -> None:
     """It decides most framework sections."""
     open_findings = {policy_id for (policy_id,) in night.rows("SELECT DISTINCT policy_id FROM open_findings")}
-    first = SCAN if is_alone(night) else "/ce/ca/aws/ecr/repository-image-tag-mutability"
+    first = SCAN if is_alone(night) else MUTABILITY
     assert open_findings == {first}
     [(name,)] = night.rows(f"SELECT contextual_name FROM policies WHERE policy_id = '{first}'")
     overview = client.get("/").text
@@ -250,9 +255,14 @@ def test_every_list_of_the_api_has_it(client: TestClient) -> None:
 
 def test_an_alert_and_the_summary_name_it(night: Night, tmp_path: Path) -> None:
     """Alerts are of policies that count in a framework: not of the one that is mapped to no section."""
-    texts = [f"{each.subject}\n{each.body}" for each in night_messages(night.database, 0.95, "https://pages.test")]
+    messages = night_messages(night.database, 0.95, "https://pages.test")
+    found = [each.subject.partition("1 new finding")[2] for each in messages]
+    assert found == ([""] if is_alone(night) else [f": {MUTABILITY_NAME}", f": {SCAN_NAME}"]), "the first policy first"
+    texts = [f"{each.subject}\n{each.body}" for each in messages]
+    link = f"https://pages.test/findings?policy={quote(SCAN, safe='')}"
     [text] = [each for each in texts if SCAN_NAME in each]
     assert "1 new finding" in text
+    assert link in text, "under this policy, not under the first"
     assert "later" in text
     assert not any(ENCRYPTION_NAME in each for each in texts)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import duckdb
 
@@ -106,10 +107,11 @@ class _Night:
     def new_findings(self) -> Iterator[Message]:
         """One for each policy with new findings."""
         rows = self._rows("new_findings", shown=SHOWN, examples=EXAMPLES)
-        for _, group in groupby(rows, key=lambda row: row["policy_id"]):
-            owners = list(group)
+        by_policy = [(policy_id, list(group)) for policy_id, group in groupby(rows, key=lambda row: row["policy_id"])]
+        for policy_id, owners in by_policy:
             findings = owners[0]["all_findings"]
-            lines = [f"{plain(owners[0]['policy_name'])}. Not waived, and new or back since the night before:"]
+            policy = plain(owners[0]["policy_name"])
+            lines = [f"{policy}. Not waived, and new or back since the night before:"]
             for row in owners:
                 # What no tag names an owner of is its account's, which has a name as others may.
                 owner = " ".join(filter(None, (row["account_id"], plain(row["owner"]))))
@@ -121,7 +123,9 @@ class _Night:
             if hidden := owners[0]["all_rows"] - len(owners):
                 left = findings - sum(row["findings"] for row in owners)
                 lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
-            yield self._message(plural(findings, "new finding"), lines, "findings")
+            # Of several messages, each subject says which one it is.
+            subject = plural(findings, "new finding") + (f": {policy}" if len(by_policy) > 1 else "")
+            yield self._message(subject, lines, f"findings?{urlencode({'policy': policy_id})}")
 
     def waivers(self) -> Iterator[Message]:
         """One when waivers came near their end, or to it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -208,7 +209,8 @@ def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Nig
         "… and 2 more repositories",
     )
     assert len([line for line in told.lines if re.fullmatch(r"team-\d\d \(.*\): \d", line)]) == 10
-    assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", "https://airflow/ecr-audit/findings")
+    link = f"https://airflow/ecr-audit/findings?policy={quote(POLICY, safe='')}"
+    assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
 
 
 def test_what_came_back_is_new_and_what_is_waived_is_not(night: Night, small_lake: Any) -> None:
