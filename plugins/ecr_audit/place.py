@@ -55,8 +55,26 @@ def place_of(text: str) -> str:
         raise ValueError(f"starts with '{text.partition('/')[0]}', whose home folder is not known") from fault
 
 
+def folder_of(text: str) -> Path:
+    """The folder of this machine that the text of a setting means. Raises ValueError, also for a place on S3."""
+    place = place_of(text)
+    if is_on_s3(place):
+        raise ValueError("is on S3, where only the lake and publications can be (ECR_AUDIT_LAKE, ECR_AUDIT_PUBLISH)")
+    return Path(place)
+
+
+def file_of(text: str) -> str:
+    """The place of a file that the text of a setting means: an absolute path, or s3://bucket/key. Raises ValueError."""
+    if text.endswith("/"):
+        raise ValueError("ends with a slash, as a folder does")
+    place = place_of(text)
+    if is_on_s3(place) and place.count("/") < 3:
+        raise ValueError("names a bucket, without the key of an object in it")
+    return place
+
+
 def is_on_s3(place: str) -> bool:
-    """Whether a place is on S3."""
+    """Whether a place is on S3. Whoever reads or writes it has that from `lake.s3.open_place` and `local_file`."""
     return place.startswith(SCHEME)
 
 

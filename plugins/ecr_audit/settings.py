@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecr_audit import written
 from ecr_audit.errors import FinalError
-from ecr_audit.place import is_on_s3, place_of
+from ecr_audit.place import file_of, folder_of, place_of
 from ecr_audit.service_links import is_service_link
 from ecr_audit.text import nearest, plural
 
@@ -68,22 +68,6 @@ def _each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ..
 def _if_text(read: Callable[[str], Any]) -> BeforeValidator:
     """Reads the text of a variable; what is given by a program is taken as it is."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
-
-
-def _folder_of(text: str) -> Path:
-    place = place_of(text)
-    if is_on_s3(place):
-        raise ValueError("is on S3, where only the lake and publications can be (ECR_AUDIT_LAKE, ECR_AUDIT_PUBLISH)")
-    return Path(place)
-
-
-def _file_of(text: str) -> str:
-    if text.endswith("/"):
-        raise ValueError("ends with a slash, as a folder does")
-    place = place_of(text)
-    if is_on_s3(place) and place.count("/") < 3:
-        raise ValueError("names a bucket, without the key of an object in it")
-    return place
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -139,7 +123,7 @@ class Settings(AlertSettings):
     """Settings of a run. Read them with `load_settings`, whose errors are made for people."""
 
     # Places are absolute, also the default's.
-    data: Annotated[Path, BeforeValidator(lambda value: _folder_of(str(value)))] = Field(
+    data: Annotated[Path, BeforeValidator(lambda value: folder_of(str(value)))] = Field(
         default=Path("data"), validate_default=True, json_schema_extra=_valid("a folder, such as ./data")
     )
     lake: Place | None = Field(
@@ -207,7 +191,7 @@ class Settings(AlertSettings):
         le=36_500,
         json_schema_extra=_valid("days after which snapshots are thinned to one a month, 1 to 36500"),
     )
-    waivers: Annotated[str, _if_text(_file_of)] | None = Field(
+    waivers: Annotated[str, _if_text(file_of)] | None = Field(
         default=None, json_schema_extra=_valid("the path of a YAML file, or s3://bucket/key; unset: no waivers")
     )
     waiver_max_days: int = Field(
@@ -242,7 +226,7 @@ def load_data_folder() -> Path:
     """The folder of ECR_AUDIT_DATA alone, for what runs whatever the other settings are. Raises SettingsError."""
     given = os.environ.get(f"{PREFIX}DATA", "").strip() or "data"
     try:
-        return _folder_of(written.plain(given))
+        return folder_of(written.plain(given))
     except ValueError as fault:
         raise SettingsError(_fault("data", given, str(fault))) from fault
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.place import place_of, uri_of
+from support.paths import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +97,17 @@ def test_what_is_not_a_place_is_refused_by_name(text: str, fault: str, tmp_path:
 def test_the_uri_of_a_place() -> None:
     assert uri_of("s3://audit-lake/with space") == "s3://audit-lake/with space"
     assert uri_of("/srv/with space") == "file:///srv/with%20space"
+
+
+def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
+    opened = open_place("s3://audit-lake/a/b")
+    assert isinstance(opened, S3)
+    assert (opened.bucket, opened.url) == ("audit-lake", "s3://audit-lake/a/b")
+    assert open_place(str(tmp_path)) == tmp_path
+
+
+def test_a_folder_and_s3_are_told_apart_in_one_place() -> None:
+    """The text of settings is read by place.py, and what opens a place is chosen by lake/s3.py."""
+    files = (ROOT / "plugins" / "ecr_audit").rglob("*.py")
+    used = {path.name for path in files if re.search(r"\bis_on_s3\(|[^.]\bS3\((?!\))", path.read_text("utf-8"))}
+    assert used == {"place.py", "s3.py"}

@@ -23,10 +23,8 @@ they are listed, and a night that is judged again needs those of its day.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
@@ -34,9 +32,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.errors import FinalError
-from ecr_audit.lake.s3 import S3, S3Error
+from ecr_audit.lake.s3 import S3Error, local_file
 from ecr_audit.lake.schemas import WAIVER_COLUMNS
-from ecr_audit.place import is_on_s3
 from ecr_audit.text import plural
 from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.written import account_id, iso_date, region_name
@@ -108,33 +105,20 @@ def load_waivers(location: str | None, catalog: Catalog, max_days: int) -> pa.Ta
     """
     if location is None:
         return SCHEMA.empty_table()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "waivers.yaml") if is_on_s3(location) else Path(location)
-        faults = Faults(path.parent)
-        try:
-            if is_on_s3(location):
-                _download(location, path)
-            elif not path.is_file():
-                raise FileNotFoundError("there is no such file")
+    try:
+        with local_file(location, MAX_BYTES + 1) as path:
+            faults = Faults(path.parent)
             located = read_located(path, WaiversYaml, faults)
-        except (OSError, S3Error) as fault:
-            raise WaiversUnreadError(
-                f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
-                " s3://bucket/key; unset: no waivers"
-            ) from fault
+    except (OSError, S3Error) as fault:
+        raise WaiversUnreadError(
+            f"ECR_AUDIT_WAIVERS: '{location}' cannot be read ({fault}). Give the path of a YAML file, or"
+            " s3://bucket/key; unset: no waivers"
+        ) from fault
     if located is not None:
         _check(located, catalog, max_days, faults)
     if found := faults.listed():
         raise WaiverError("\n".join([f"ECR_AUDIT_WAIVERS: '{location}' has {plural(len(faults), 'fault')}:", *found]))
     return _as_arrow(located.model.waivers if located else [])
-
-
-def _download(location: str, path: Path) -> None:
-    folder, _, name = location.rpartition("/")
-    content = S3(folder).get(name, at_most=MAX_BYTES + 1)
-    if content is None:
-        raise FileNotFoundError("there is no such object")
-    path.write_bytes(content)
 
 
 def _check(located: Located[WaiversYaml], catalog: Catalog, max_days: int, faults: Faults) -> None:

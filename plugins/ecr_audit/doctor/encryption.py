@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ecr_audit.aws.session import Hub
 from ecr_audit.doctor.results import Result, Status
-from ecr_audit.place import is_on_s3
+from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.settings import Settings
 
 ENDPOINTS = "Endpoints"
@@ -28,7 +28,8 @@ def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
         fix = 'Take "verify": false from the Airflow connection; a path there names the certificates to trust.'
         yield Result(Status.WARN, ENDPOINTS, found, fix)
     services = list(_SERVICES)
-    if any(is_on_s3(place) for place in (settings.lake_root, settings.publish_root)):
+    places = (settings.lake_root, settings.publish_root, settings.waivers)
+    if any(isinstance(open_place(place), S3) for place in places if place):
         services.append("s3")
     if settings.alert_sns_topic_arn:
         services.append("sns")

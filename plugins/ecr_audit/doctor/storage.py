@@ -7,16 +7,18 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from ecr_audit.aws.permissions import Option, Role
 from ecr_audit.catalog import load_catalog
 from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.doctor.clock import FIX as SET_THE_CLOCK
 from ecr_audit.doctor.clock import is_clock_skew
 from ecr_audit.doctor.disk import check_folders
+from ecr_audit.doctor.permissions import listed
 from ecr_audit.doctor.results import Result, fail, ok
 from ecr_audit.lake.lake import COMMIT_LOCK, open_lake
-from ecr_audit.lake.s3 import S3
+from ecr_audit.lake.s3 import PERMISSIONS as S3_PERMISSIONS
+from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.lake.storage import LakeError
-from ecr_audit.place import is_on_s3
 from ecr_audit.publish.dictionary import load_dictionary, quoted
 from ecr_audit.publish.folder_store import LOCK
 from ecr_audit.settings import SQL_ROOT, Settings
@@ -27,6 +29,9 @@ PUBLISHED = "Published files"
 WAIVERS = "Waivers"
 POSTGRESQL = "PostgreSQL"
 ALERTS = "Alerts"
+
+_ON_S3 = {each.action for each in S3_PERMISSIONS if Role.HUB in each.roles and each.only_with is Option.BUCKET}
+_LET = f"Let the audit read, write, list and delete there (on S3: {listed(_ON_S3)})"
 
 # A folder of the lake that no snapshot uses.
 _PROBES = "_doctor"
@@ -41,7 +46,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
     `organization_id`: of the hub's organization, empty when not known. A lake that holds another's is refused by a run.
     """
     root = settings.lake_root
-    fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_LAKE."
+    fix = f"{_LET}, or name another place in ECR_AUDIT_LAKE."
     if not settings.lake:
         fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA."
     doing = "opened"
@@ -80,9 +85,9 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
 
 def check_published(settings: Settings) -> Result:
     """Write, rename, lock and remove a probe where files are published, and in the folders that are there."""
-    if is_on_s3(settings.publish_root):
-        return _check_published_on_s3(S3(settings.publish_root, settings.s3_encryption))
-    folder = Path(settings.publish_root)
+    folder = open_place(settings.publish_root, settings.s3_encryption)
+    if isinstance(folder, S3):
+        return _check_published_on_s3(folder)
     fix = "Let the audit write there, or name another folder in ECR_AUDIT_DATA or ECR_AUDIT_PUBLISH."
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,7 @@ def _check_published_on_s3(place: S3) -> Result:
         place.names("versions/")
         place.delete([name])
     except Exception as error:  # S3's, or of the Airflow connection to AWS
-        fix = "Let the audit read, write, list and delete there, or name another place in ECR_AUDIT_PUBLISH."
+        fix = f"{_LET}, or name another place in ECR_AUDIT_PUBLISH."
         fix = SET_THE_CLOCK if is_clock_skew(str(error)) else fix
         return fail(PUBLISHED, f"{place.url} cannot be read, written, listed and deleted: {error}", fix)
     return ok(PUBLISHED, f"{place.url}: written, read, listed and deleted")

@@ -6,6 +6,7 @@ is found there. boto3 is imported by the first call: whoever reads a folder neit
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from ecr_audit.aws.access import aws_access
 from ecr_audit.aws.permissions import Option, Permission, Role
-from ecr_audit.place import SCHEME
+from ecr_audit.place import SCHEME, is_on_s3
 
 _BUCKET = "arn:{partition}:s3:::{bucket}"
 _WRITTEN = (f"{_BUCKET}/{{lake}}/*", f"{_BUCKET}/{{publish}}/*", f"{_BUCKET}/{{logs}}/*")
@@ -76,6 +77,31 @@ def _s3_client() -> Iterator[Any]:
         raise (MissingObjectError if missing else S3Error)(str(refused)) from refused
     except (BotoCoreError, Boto3Error) as fault:
         raise S3Error(str(fault)) from fault
+
+
+def open_place(place: str, encryption: str | None = None) -> S3 | Path:
+    """What files are read and written by at a place: an S3, or the path of a folder. `encryption`: see `S3`."""
+    return S3(place, encryption) if is_on_s3(place) else Path(place)
+
+
+@contextmanager
+def local_file(place: str, at_most: int) -> Iterator[Path]:
+    """The file at a place: itself, or of one on S3 a copy, `at_most` so many bytes of it, until the block ends.
+
+    Raises FileNotFoundError, also for a pipe, which would be waited for, and S3Error.
+    """
+    if not is_on_s3(place):
+        if not (path := Path(place)).is_file():
+            raise FileNotFoundError("there is no such file")
+        yield path
+        return
+    folder, _, name = place.rpartition("/")
+    content = S3(folder).get(name, at_most)
+    if content is None:
+        raise FileNotFoundError("there is no such object")
+    with tempfile.TemporaryDirectory(prefix="ecr-audit-") as scratch:
+        (copy := Path(scratch, name)).write_bytes(content)
+        yield copy
 
 
 class S3:

@@ -18,8 +18,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from ecr_audit.lake.s3 import S3, S3Error
-from ecr_audit.place import is_on_s3
+from ecr_audit.lake.s3 import S3, S3Error, open_place
 from ecr_audit.untrusted_files import MOST_BYTES, is_inside, parse_json, read_bytes
 
 T = TypeVar("T")
@@ -58,7 +57,8 @@ class Storage:
     def __init__(self, root: str, encryption: str | None = None) -> None:
         """`encryption`: see `S3`; a folder knows nothing of it. Nothing is read or written yet."""
         self.root = root
-        self._s3 = S3(root, encryption) if is_on_s3(root) else None
+        place = open_place(root, encryption)
+        self._s3 = place if isinstance(place, S3) else None
         self._base = self._s3.url if self._s3 else str(Path(root).absolute())
 
     @property

@@ -55,6 +55,10 @@ class PublicationStore:
         """Where people find the newest database."""
         return str(self._folder / DATABASE)
 
+    def lasting_path(self, published: Published) -> Path:
+        """Where the database of a publication, which is the newest, is; the next one comes to the same path."""
+        return self._folder / DATABASE
+
     @contextmanager
     def building(self) -> Iterator[Path]:
         """A folder to build a publication in. One publisher at a time.

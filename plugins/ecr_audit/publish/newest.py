@@ -7,9 +7,8 @@ import sys
 import duckdb
 
 from ecr_audit.errors import FinalError
-from ecr_audit.place import is_on_s3
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import newest, publication_store
+from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import load_settings
 from ecr_audit.terminal import print_error
 
@@ -21,10 +20,10 @@ def main() -> int:
     """
     try:
         settings = load_settings()
-        database = newest(settings).database
-        open_published(database).close()
-        path = database if is_on_s3(settings.publish_root) else publication_store(settings).address
-        sys.stdout.write(f"{path}\n")
+        store = publication_store(settings)
+        published = store.newest()
+        open_published(published.database).close()
+        sys.stdout.write(f"{store.lasting_path(published)}\n")
     except (OSError, FinalError, duckdb.Error) as fault:
         print_error(fault)
         return 1

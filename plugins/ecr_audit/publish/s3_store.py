@@ -52,6 +52,10 @@ class S3PublicationStore:
         """Where people find which database is the newest."""
         return f"{self._place.url}/{LATEST}"
 
+    def lasting_path(self, published: Published) -> Path:
+        """Where the database of a publication is: in the cache, in which each has a path of its own."""
+        return published.database
+
     def newest(self) -> Published:
         """See `newest`."""
         if (latest := self.latest()) is None:

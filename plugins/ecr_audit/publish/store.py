@@ -12,10 +12,8 @@ process that still has a DuckDB file open gets the old database again when it op
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
-from ecr_audit.lake.s3 import S3
-from ecr_audit.place import is_on_s3
+from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import Published
 from ecr_audit.publish.s3_store import S3PublicationStore
@@ -43,8 +41,7 @@ def newest_date(settings: Settings) -> date | None:
 
 def publication_store(settings: Settings) -> PublicationStore | S3PublicationStore:
     """The publications of the audit that the settings name."""
-    root = settings.publish_root
-    if is_on_s3(root):
-        return S3PublicationStore(S3(root, settings.s3_encryption), settings.data / "cache")
-    setting = "ECR_AUDIT_PUBLISH" if settings.publish else "ECR_AUDIT_DATA"
-    return PublicationStore(Path(root), setting)
+    place = open_place(settings.publish_root, settings.s3_encryption)
+    if isinstance(place, S3):
+        return S3PublicationStore(place, settings.data / "cache")
+    return PublicationStore(place, "ECR_AUDIT_PUBLISH" if settings.publish else "ECR_AUDIT_DATA")
