@@ -60,12 +60,12 @@ def _row(options: argparse.Namespace, latency: float) -> tuple[Any, ...]:
 
 def plan_night(folder: str, in_flight: int) -> tuple[str, str, list[int]]:
     """Plan a scan of everything, without the pace that AWS Organizations asks for. Returns lake, plan and batches."""
-    from ecr_audit.aws import organization
+    from ecr_audit.aws import organizations_reader
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
     from ecr_audit.lake.lake import Lake
 
-    organization.CALLS_PER_SECOND = 10_000
+    organizations_reader.CALLS_PER_SECOND = 10_000
     lake = Lake(folder)
     hub = connect_hub()
     plan = discover(lake, hub, snapshot_date=date(2026, 11, 22), run_id="benchmark", scope=ScanScope())

@@ -21,7 +21,7 @@ from demo.emulated_aws.faults import Effect, Faults
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import EXTERNAL_ID, demo_world
-from ecr_audit.aws import organization
+from ecr_audit.aws import organizations_reader
 from ecr_audit.aws.permissions import NEEDS_NONE, Option, Role
 from ecr_audit.aws.session import connect_hub
 from ecr_audit.doctor import Status, examine
@@ -62,7 +62,7 @@ class Recorder(Faults):
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatedAws, Recorder]]:
     """The demo organization, with opt-in regions, and a record of all calls to it."""
-    monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
+    monkeypatch.setattr(organizations_reader, "CALLS_PER_SECOND", 10_000)
     world = demo_world(1)
     recorder = Recorder(world.hub_account_id)
     with EmulatedAws(world, recorder) as aws:

@@ -98,7 +98,7 @@ def _actions(called: str, node: ast.Call) -> Iterator[str]:
     texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
     if called == "Call" or (called.endswith("_connections.call") and texts):
         yield action_of(*texts[:2])
-    elif called.endswith(("reader.items", "reader.ask", "_Reader(hub).ask")):
+    elif called.endswith(("reader.items", "reader.ask", "OrganizationsReader(hub).ask")):
         yield action_of("organizations", texts[0])
     elif ".client(" in called:
         # hub.client("sts").get_caller_identity()

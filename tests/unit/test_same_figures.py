@@ -24,8 +24,9 @@ from rich.console import Console
 from ecr_audit.alerts.night import night_messages
 from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.ecr.target import TargetScan
-from ecr_audit.aws.organization import Account, Region
+from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.doctor import accounts as doctor
 from ecr_audit.doctor.probe import Visit

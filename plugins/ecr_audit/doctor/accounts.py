@@ -11,7 +11,7 @@ from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
 from ecr_audit.aws.ecr.tags import GET_RESOURCES
 from ecr_audit.aws.ecr.target import TargetScan
-from ecr_audit.aws.organization import Account, Region
+from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import (
     DENIED,
     NOT_COUNTABLE,
@@ -24,6 +24,7 @@ from ecr_audit.aws.outcomes import (
     share_read,
 )
 from ecr_audit.aws.permissions import Permission
+from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok

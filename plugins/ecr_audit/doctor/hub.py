@@ -8,16 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ecr_audit.aws.advice import advice_on_error
-from ecr_audit.aws.organization import (
-    ACTIVE,
-    DESCRIBE_REGIONS,
-    Account,
-    Region,
-    list_accounts,
-    list_regions,
-    organization_id,
-)
+from ecr_audit.aws.organization import ACTIVE, Account, list_accounts, organization_id
 from ecr_audit.aws.organization import PERMISSIONS as ORGANIZATION_PERMISSIONS
+from ecr_audit.aws.regions import DESCRIBE_REGIONS, Region, list_regions
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.doctor.clock import check_clock, is_clock_skew
 from ecr_audit.doctor.permissions import listed

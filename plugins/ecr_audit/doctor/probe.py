@@ -20,8 +20,9 @@ from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
 from ecr_audit.aws.ecr.tags import GET_RESOURCES
 from ecr_audit.aws.ecr.target import TargetScan, probe_target
-from ecr_audit.aws.organization import Account, Region
+from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
+from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
 

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from ecr_audit.aws.organization import ACTIVE, Region, list_accounts_and_units, organization_id, region_of
+from ecr_audit.aws.organization import ACTIVE, list_accounts_and_units, organization_id
+from ecr_audit.aws.regions import Region, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from ecr_audit.aws.organization import Region, list_regions, region_of
+from ecr_audit.aws.regions import Region, list_regions, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.last_known import last_known_commit
 from ecr_audit.lake.commits import Commit

@@ -16,7 +16,7 @@ from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KE
 from demo.emulated_aws.protocols import SERVICES, AwsError, new_request_id, render_error
 from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import Account, Region, Repository, World, stored
-from ecr_audit.aws import organization
+from ecr_audit.aws import organizations_reader
 from ecr_audit.aws.session import connect_hub
 from ecr_audit.doctor import Result, Status, examine
 
@@ -74,7 +74,7 @@ class AwsWithAClock(EmulatedAws):
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulated AWS has no limit of eight calls a second; API models are read once."""
     monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
-    monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
+    monkeypatch.setattr(organizations_reader, "CALLS_PER_SECOND", 10_000)
 
 
 @pytest.fixture

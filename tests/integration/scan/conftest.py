@@ -17,7 +17,7 @@ from demo.emulated_aws.faults import Fault, Faults
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
-from ecr_audit.aws import dispatcher, organization
+from ecr_audit.aws import dispatcher, organizations_reader
 from ecr_audit.aws.session import Hub, connect_hub
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
@@ -200,7 +200,7 @@ def _some_repositories(seed: str) -> list[Repository]:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulated AWS has no limit of eight calls a second and is over a fault at once; API models are read once."""
     monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
-    monkeypatch.setattr(organization, "CALLS_PER_SECOND", 10_000)
+    monkeypatch.setattr(organizations_reader, "CALLS_PER_SECOND", 10_000)
     monkeypatch.setattr(dispatcher, "FIRST_WAIT_SECONDS", 0.005)
     monkeypatch.setattr(dispatcher, "LONGEST_WAIT_SECONDS", 0.02)
 

@@ -10,7 +10,8 @@ import pytest
 
 from demo.emulated_aws.faults import Fault, Refuse, Rewrite
 from demo.emulated_aws.protocols import page_token
-from ecr_audit.aws.organization import list_accounts, list_regions, organization_id
+from ecr_audit.aws.organization import list_accounts, organization_id
+from ecr_audit.aws.regions import list_regions
 from ecr_audit.aws.session import HubError
 from ecr_audit.lake.schemas import REPOSITORIES
 

@@ -26,7 +26,7 @@ from demo.emulated_aws.faults import (
 from demo.emulated_aws.world import Repository, stored
 from demo.large import large_world
 from ecr_audit.aws.access import use_access
-from ecr_audit.aws.organization import ALWAYS_ENABLED
+from ecr_audit.aws.regions import ALWAYS_ENABLED
 from ecr_audit.inventory.plan import ScanScope
 
 HUB, OPT_IN = "100000000000", "me-south-1"

@@ -13,7 +13,8 @@ from demo.emulated_aws import world as demo
 from demo.emulated_aws.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
 from demo.emulated_aws.services import sts
 from ecr_audit.aws.access import AwsAccess, use_access
-from ecr_audit.aws.organization import OfferedRegions, Region, list_accounts, list_regions, organization_id
+from ecr_audit.aws.organization import list_accounts, organization_id
+from ecr_audit.aws.regions import OfferedRegions, Region, list_regions
 from ecr_audit.aws.session import HubError, connect_hub
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")

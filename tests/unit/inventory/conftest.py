@@ -16,8 +16,9 @@ from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.dispatcher import Effort
 from ecr_audit.aws.ecr.repositories import read_repositories
 from ecr_audit.aws.ecr.target import TargetScan
-from ecr_audit.aws.organization import Account, ListedAccounts, OfferedRegions, Region
+from ecr_audit.aws.organization import Account, ListedAccounts
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.regions import OfferedRegions, Region
 from ecr_audit.aws.session import Hub, HubError
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
-from ecr_audit.aws.organization import Region
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import HubError
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.last_known import completed_repositories, keep_last_known_details

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_audit.aws.organization import Region
+from ecr_audit.aws.regions import Region
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, assign_batches, read_missing, read_plan, read_plan_table

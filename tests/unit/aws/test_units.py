@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_audit.aws.organization import inner_units, parents_of
+from ecr_audit.aws.units import inner_units, parents_of
 
 
 def test_units_above_others_that_hold_accounts_are_inner():
