@@ -32,3 +32,7 @@ CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
 -- control and formatting characters before a sign are skipped.
 CREATE MACRO spreadsheet_safe(cell) AS
     CASE WHEN regexp_matches(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]') THEN '''' || cell ELSE cell END;
+
+-- is_in_unit: whether a path of organizational units is a unit's, or of one below it. A pattern such as Root/Prod% would
+-- take Root/Production as well.
+CREATE MACRO is_in_unit(ou_path, unit) AS ou_path = unit OR starts_with(ou_path, unit || '/');

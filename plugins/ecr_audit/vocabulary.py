@@ -70,8 +70,11 @@ OUTCOME_WORDS = {
     "ACCOUNT_INACTIVE": "Account inactive",
 }
 
+Change = Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again", "moved"]
+OverwritableTags = Literal["all", "all_but_listed", "listed", "none", "unknown"]
+
 # How a list of changes is headed, in the order in which people care.
-CHANGE_WORDS = {
+CHANGE_WORDS: dict[Change, str] = {
     "new": "new findings",
     "reopened": "reopened",
     "fixed": "fixed",
@@ -112,7 +115,7 @@ WAIVER_MEANINGS = {
 }
 
 # The values of overwritable_tags, as the end of "can be overwritten: …".
-OVERWRITABLE_WORDS = {
+OVERWRITABLE_WORDS: dict[OverwritableTags, str] = {
     "all": "every tag",
     "all_but_listed": "all but those listed",
     "listed": "only those listed",

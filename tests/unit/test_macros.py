@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 import pytest
@@ -13,7 +13,18 @@ import pytest
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.macros import create_session_macros, macro, published_macros
 from ecr_audit.settings import SQL_ROOT
-from ecr_audit.vocabulary import ENGINE_CONDITIONS, Status
+from ecr_audit.vocabulary import (
+    CHANGE_WORDS,
+    ENGINE_CONDITIONS,
+    EVENT_WORDS,
+    OVERWRITABLE_WORDS,
+    POLICY_STATUSES,
+    STATUS_MEANINGS,
+    Change,
+    FindingStatus,
+    OverwritableTags,
+    Status,
+)
 
 ROOT = SQL_ROOT.parent
 
@@ -73,6 +84,20 @@ def test_a_macro_is_found_by_its_name() -> None:
     assert macro("comparable").meaning.startswith("a word of AWS's")
 
 
+def test_each_word_has_its_words() -> None:
+    assert set(STATUS_MEANINGS) == set(Status) == {*POLICY_STATUSES, Status.DISAPPEARED}
+    assert {each.status for each in ENGINE_CONDITIONS} == set(Status) - {Status.COMPLIANT, Status.INCOMPLIANT}
+    assert set(get_args(FindingStatus)) < set(POLICY_STATUSES)
+    assert set(get_args(Change)) == set(CHANGE_WORDS) < set(EVENT_WORDS)
+    assert set(get_args(OverwritableTags)) == set(OVERWRITABLE_WORDS)
+
+
+def test_a_unit_holds_what_is_below_it(session: duckdb.DuckDBPyConnection) -> None:
+    sql = "SELECT list(path) FILTER (is_in_unit(path, 'Root/Prod')) FROM (SELECT unnest($paths::VARCHAR[]) AS path)"
+    paths = ["Root", "Root/Prod", "Root/Prod/EU", "Root/Production", None, ""]
+    assert session.execute(sql, {"paths": paths}).fetchall() == [(["Root/Prod", "Root/Prod/EU"],)]
+
+
 # What says a rule, where it may stand, and how a copy of it looks.
 COPIES: dict[str, Any] = {
     "which outcomes count": (
@@ -91,6 +116,7 @@ COPIES: dict[str, Any] = {
         r"""["']INAPPLICABLE["'], ?["']DISAPPEARED""",
         {"sql/macros.sql"},
     ),
+    "which units are below one": (r"starts_with\(ou_path", {"sql/published_macros.sql"}),
     "what a spreadsheet runs": (r"FF1D", {"sql/published_macros.sql"}),
 }
 

@@ -9,14 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ecr_audit.unit_paths import UNIT_ID
-from ecr_audit.vocabulary import FindingStatus
+from ecr_audit.vocabulary import FindingStatus, OverwritableTags
 from ecr_audit.web.page import Page
 from ecr_audit.web.policy_choice import choose_policy
 
 # A policy that is no policy's id: the findings of all of them.
 ALL_POLICIES = "all"
 
-OverwritableTags = Literal["all", "listed", "all_but_listed", "none", "unknown"]
 Sort = Literal[
     "age", "-age", "repository", "-repository", "account", "-account", "owner", "-owner", "region", "-region",
     "status", "-status",

@@ -2,7 +2,7 @@
 -- key: account_id.  from: account_compliance.
 FROM account_compliance
 WHERE policy_id = $policy
-    AND ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND ($ou IS NULL OR is_in_unit(ou_path, $ou))
     AND ($account IS NULL OR account_id = $account)
     AND ($search IS NULL OR contains(lower(account_name), lower($search)))
 ORDER BY account_id

@@ -5,7 +5,7 @@ FROM findings_history
 WHERE policy_id = $policy
     AND ($account IS NULL OR account_id = $account)
     AND ($region IS NULL OR region = $region)
-    AND ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND ($ou IS NULL OR is_in_unit(ou_path, $ou))
     AND ($owner IS NULL OR owner = $owner)
     AND ($ended_by IS NULL OR coalesce(ended_by, 'open') = $ended_by)
     AND ($since IS NULL OR ended IS NULL OR ended >= $since)

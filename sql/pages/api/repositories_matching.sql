@@ -6,7 +6,7 @@ SELECT
 FROM repositories
 WHERE ($account IS NULL OR account_id = $account)
     AND ($region IS NULL OR region = $region)
-    AND ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND ($ou IS NULL OR is_in_unit(ou_path, $ou))
     AND ($owner IS NULL OR owner = $owner)
     AND ($tags IS NULL OR overwritable_tags = $tags)
     AND ($search IS NULL OR contains(lower(repository_name), lower($search)))

@@ -4,6 +4,6 @@
 SELECT coverage_percent(outcome) AS coverage_percent
 FROM scan_targets
 LEFT JOIN accounts USING (account_id)
-WHERE ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+WHERE ($ou IS NULL OR is_in_unit(ou_path, $ou))
     AND ($account IS NULL OR account_id = $account)
     AND ($region IS NULL OR region = $region)

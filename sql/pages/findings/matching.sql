@@ -7,7 +7,7 @@ SELECT
 FROM findings
 WHERE ($policy IS NULL OR policy_id = $policy)
     AND ($status IS NULL OR status = $status)
-    AND ($ou IS NULL OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND ($ou IS NULL OR is_in_unit(ou_path, $ou))
     AND ($account IS NULL OR account_id = $account)
     AND ($region IS NULL OR region = $region)
     AND ($owner IS NULL OR owner = $owner)

@@ -14,7 +14,7 @@ SELECT
     coverage_percent
 FROM account_compliance
 WHERE policy_id = $policy_id
-    AND ($ou = '' OR ou_path = $ou OR starts_with(ou_path, $ou || '/'))
+    AND ($ou = '' OR is_in_unit(ou_path, $ou))
     AND (contains(account_id, $search) OR contains(lower(account_name), lower($search)))
 ORDER BY
     CASE $sort WHEN 'findings' THEN -incompliant WHEN 'compliance' THEN compliance_percent WHEN 'coverage' THEN coverage_percent END

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.web.findings_query import FindingsFilter, OverwritableTags, Sort, without_empty
+from ecr_audit.vocabulary import Change, OverwritableTags
+from ecr_audit.web.findings_query import FindingsFilter, Sort, without_empty
 
 PolicyId = Annotated[
     str | None, Field(max_length=200, description="Id of a policy. Without it: the one that decides most sections.")
@@ -132,7 +133,7 @@ class ChangesAsked(Asked):
     since: Since = None
     until: Until = None
     change: Annotated[
-        Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again", "moved"] | None,
+        Change | None,
         Field(description="The kind of change."),
     ] = None
     account: AccountId = None
