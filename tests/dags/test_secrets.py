@@ -91,8 +91,8 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
     assert run_dag("ecr_inventory") == ("success", {})
     state, faults = run_dag("ecr_compliance")
-    assert state == "failed" and list(faults) == ["publish"]
-    assert "127.0.0.1" in faults["publish"]
+    assert state == "failed" and list(faults) == ["publish_to_postgres"]
+    assert "127.0.0.1" in faults["publish_to_postgres"]
     logged = log()
     # Lines of the library, by Python's logging, and what Airflow itself tells of the task that failed.
     assert b"[ecr_audit.inventory.steps]" in logged and b"Task failed with exception" in logged
