@@ -36,8 +36,8 @@ def main() -> None:
             plan = in_fresh_process(aws, plan_night, folder, IN_FLIGHT)
             others, outcomes, everything = in_fresh_process(aws, scan_night, *plan)
         undisturbed = undisturbed or others
-        told = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
-        rows.append((name, told, everything, others, others / undisturbed))
+        ended = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        rows.append((name, ended, everything, others, others / undisturbed))
     print_table(("night", "its targets", "all done after s", "others done after s", "others, ratio"), rows)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
-from ecr_audit_airflow.alerts import tell_failed_run, tell_night
+from ecr_audit_airflow.alerts import send_failed_run, send_night
 from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
 from ecr_audit_airflow.postgres_connection import postgres_uri
 
@@ -39,7 +39,7 @@ JUDGING, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
         )
     },
     default_args=DEFAULT_ARGS,
-    on_failure_callback=tell_failed_run,
+    on_failure_callback=send_failed_run,
     tags=["ecr", "compliance"],
     doc_md=__doc__,
 )
@@ -73,7 +73,7 @@ def ecr_compliance():
         from ecr_audit.publish import steps
 
         changes = steps.announce()
-        tell_night()
+        send_night()
         return changes
 
     @task

@@ -12,7 +12,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import dag, task
 
-from ecr_audit_airflow.alerts import tell_missed_night
+from ecr_audit_airflow.alerts import send_missed_night
 from ecr_audit_airflow.common import DEFAULT_ARGS
 
 
@@ -24,7 +24,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
     is_paused_upon_creation=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
-    on_failure_callback=tell_missed_night,
+    on_failure_callback=send_missed_night,
     tags=["ecr", "freshness"],
     doc_md=__doc__,
 )

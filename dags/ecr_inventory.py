@@ -19,7 +19,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Metadata, Param, TriggerRule, dag, get_current_context, task
 
-from ecr_audit_airflow.alerts import tell_failed_run
+from ecr_audit_airflow.alerts import send_failed_run
 from ecr_audit_airflow.aws_connection import connect_hub
 from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
 
@@ -41,7 +41,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
         "regions": _list_of("Regions"),
     },
     default_args=DEFAULT_ARGS,
-    on_failure_callback=tell_failed_run,
+    on_failure_callback=send_failed_run,
     tags=["ecr", "inventory"],
     doc_md=__doc__,
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
-from ecr_audit_airflow.alerts import tell_failed_run
+from ecr_audit_airflow.alerts import send_failed_run
 from ecr_audit_airflow.common import DEFAULT_ARGS
 
 
@@ -34,7 +34,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
         )
     },
     default_args=DEFAULT_ARGS,
-    on_failure_callback=tell_failed_run,
+    on_failure_callback=send_failed_run,
     tags=["ecr", "maintenance"],
     doc_md=__doc__,
 )

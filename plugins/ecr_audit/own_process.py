@@ -50,16 +50,16 @@ def in_own_process(function: str, *arguments: Any) -> Any:
         try:
             # Through the pipe, for a connection's password is among the arguments of some.
             ours.send((function, arguments, logging.getLogger().level))
-            while not isinstance(said := ours.recv(), tuple):
-                if isinstance(said, logging.LogRecord):
-                    logging.getLogger(said.name).handle(said)
+            while not isinstance(received := ours.recv(), tuple):
+                if isinstance(received, logging.LogRecord):
+                    logging.getLogger(received.name).handle(received)
                 else:
-                    ours.send(_outcome(said.function))
+                    ours.send(_outcome(received.function))
         except (EOFError, ConnectionError):
             raise ProcessEndedError(f"{function} was ended by {_what_ended_it(process.wait())}") from None
         finally:
             process.kill()
-    result, fault = said
+    result, fault = received
     if fault is not None:
         raise fault
     return result

@@ -1,10 +1,10 @@
 """Alerts, as Airflow sends them: by its providers' notifiers, over the channels that the settings name.
 
-What is told, and when, is the library's (ecr_audit/alerts). The DAGs call these:
+What is sent, and when, is decided in the library (ecr_audit/alerts). The DAGs call these:
 
-    tell_night         in the task `announce`: what the published night brought
-    tell_failed_run    on_failure_callback of a DAG
-    tell_missed_night  the same for ecr_freshness
+    send_night         in the task `announce`: what the published night brought
+    send_failed_run    on_failure_callback of a DAG
+    send_missed_night  the same for ecr_freshness
 
 Callbacks of a DAG run in the DAG processor, so that a run is told of also when no worker is left. Light to import: DAG
 files do so at every parse.
@@ -37,7 +37,7 @@ class AlertError(Exception):
     """A message did not go out over some channel; the log says why."""
 
 
-def tell_night() -> None:
+def send_night() -> None:
     """Send what the newest published night brought, but for what was sent already.
 
     Raises AlertError at the end when a channel failed: publishing is done by then, and a channel that is broken in
@@ -60,7 +60,7 @@ def tell_night() -> None:
         raise AlertError(f"Not sent over {', '.join(failed)}: the log says why.")
 
 
-def tell_failed_run(context: Any) -> None:
+def send_failed_run(context: Any) -> None:
     """Send that a run failed. A callback's own failure is only logged."""
     from datetime import UTC, datetime
 
@@ -80,7 +80,7 @@ def tell_failed_run(context: Any) -> None:
     send(_settings(), [message])
 
 
-def tell_missed_night(context: Any) -> None:
+def send_missed_night(context: Any) -> None:
     """Send which nights were missed; what is published is looked at anew. A callback's own failure is only logged."""
     from datetime import UTC, datetime
 
@@ -91,13 +91,13 @@ def tell_missed_night(context: Any) -> None:
 
     use_connection()
     try:
-        told = look(load_settings(), datetime.now(UTC))
+        message = look(load_settings(), datetime.now(UTC))
     except Exception as error:  # whatever it is, it must not cost the message; its text is for the log
         log.exception("What is published cannot be looked at")
-        told = f"What is published cannot be looked at ({type(error).__name__}); the log says why."
+        message = f"What is published cannot be looked at ({type(error).__name__}); the log says why."
     # None: it came since, or the check failed of something else.
-    told = told or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
-    send(_settings(), [missed_night(told, _airflow_address())])
+    message = message or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
+    send(_settings(), [missed_night(message, _airflow_address())])
 
 
 def check_channels() -> dict[str, str]:

@@ -52,10 +52,10 @@ def name_the_run(context: Mapping[str, Any]) -> None:
 def report(context: Mapping[str, Any], result: Any = None) -> None:
     """Say what a task that succeeded has to say. Never raises."""
     try:
-        said = task_reports().get(context["ti"].task_id)
-        if said is not None:
-            _send_gauges(said)
-            _note_lineage(said)
+        task_report = task_reports().get(context["ti"].task_id)
+        if task_report is not None:
+            _send_gauges(task_report)
+            _note_lineage(task_report)
     except Exception:
         log.warning("The task is done, but its metrics or its lineage could not be told", exc_info=True)
 
@@ -85,7 +85,7 @@ def _published_now(lake: Lake) -> list[Gauge]:
     return [Gauge("ecr_audit.published_at_seconds", time.time())]
 
 
-def _send_gauges(said: _Report) -> None:
+def _send_gauges(task_report: _Report) -> None:
     from airflow.sdk.configuration import conf
     from airflow.sdk.observability import stats
 
@@ -99,12 +99,12 @@ def _send_gauges(said: _Report) -> None:
         return
     # A plain StatsD server has no tags: one gauge's values would overwrite each other there.
     is_plain = is_on("statsd_on") and not is_on("statsd_datadog_enabled", "statsd_influxdb_enabled")
-    for gauge in said.gauges(open_lake(load_settings())):
+    for gauge in task_report.gauges(open_lake(load_settings())):
         name = ".".join((gauge.name, *gauge.tags.values())) if is_plain else gauge.name
         stats.gauge(name, gauge.value, tags=dict(gauge.tags))
 
 
-def _note_lineage(said: _Report) -> None:
+def _note_lineage(task_report: _Report) -> None:
     """Leave the datasets with Airflow's collector, whose content OpenLineage sends with the end of the task.
 
     Without OpenLineage the collector is one that drops everything.
@@ -116,12 +116,12 @@ def _note_lineage(said: _Report) -> None:
     from ecr_audit_airflow.postgres_connection import table_addresses
 
     settings, collector, context = load_settings(), get_hook_lineage_collector(), BaseHook()
-    for name in said.reads:
+    for name in task_report.reads:
         collector.add_input_asset(context, uri=_uri(settings, name))
-    for name in said.writes:
+    for name in task_report.writes:
         collector.add_output_asset(context, uri=_uri(settings, name))
-    if said.writes_to_postgres:
-        for address in table_addresses(settings.postgres_schema, said.writes_to_postgres):
+    if task_report.writes_to_postgres:
+        for address in table_addresses(settings.postgres_schema, task_report.writes_to_postgres):
             collector.add_output_asset(context, uri=address)
 
 

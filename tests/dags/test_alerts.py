@@ -120,24 +120,24 @@ def a_finding(nights: Callable[..., None]) -> None:
     nights(SECOND, repositories=[OLD, NEW])
 
 
-def tell_night() -> None:
+def send_night() -> None:
     from ecr_audit_airflow import alerts
 
-    alerts.tell_night()
+    alerts.send_night()
 
 
 def test_a_night_is_told_once_however_often_it_is_judged(
     slack: Http, mail: Smtp, sns: Http, a_finding: None, nights: Callable[..., None]
 ) -> None:
-    tell_night()
-    tell_night()
+    send_night()
+    send_night()
     nights(SECOND, repositories=[OLD, NEW])
-    tell_night()
+    send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [1, 1, 1]
     assert mail.mails[0]["Subject"] == "ECR audit, night of 2026-11-02: 1 new finding"
     # Judged again, it has more to tell.
     nights(SECOND, repositories=[OLD, NEW, {"repository_name": "newer"}])
-    tell_night()
+    send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [2, 2, 2]
 
 
@@ -148,12 +148,12 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
 
     slack.status = 500
     with pytest.raises(AlertError, match="Not sent over Slack connection slack_alerts"):
-        tell_night()
+        send_night()
     [error] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "Status Code: 500" in error.getMessage()
     assert len(mail.mails) == 1
     slack.status = 200
-    tell_night()
+    send_night()
     assert (len(slack.bodies), len(mail.mails)) == (2, 1)
 
 
@@ -167,7 +167,7 @@ def test_an_error_does_not_tell_the_webhook(
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
     monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
     with pytest.raises(AlertError) as told:
-        tell_night()
+        send_night()
     written = "".join([*capfd.readouterr(), caplog.text, str(told.value)])
     assert "Not sent over Slack connection slack_alerts" in written
     assert WEBHOOK not in written
@@ -175,7 +175,7 @@ def test_an_error_does_not_tell_the_webhook(
 
 def test_without_channels_nothing_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path / "not-there"))
-    tell_night()
+    send_night()
     assert not (tmp_path / "not-there").exists()
 
 
@@ -191,8 +191,8 @@ def test_a_failed_run_is_told_with_its_task(slack: Http, monkeypatch: pytest.Mon
     from ecr_audit_airflow import alerts
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
-    alerts.tell_failed_run({"dag": Dag, "task": Task, "run_id": "scheduled__1", "reason": "task_failure"})
-    alerts.tell_failed_run({"dag": Dag, "run_id": "scheduled__2", "reason": "all_tasks_deadlocked"})
+    alerts.send_failed_run({"dag": Dag, "task": Task, "run_id": "scheduled__1", "reason": "task_failure"})
+    alerts.send_failed_run({"dag": Dag, "run_id": "scheduled__2", "reason": "all_tasks_deadlocked"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "ecr_inventory failed\nRun scheduled__1 failed in task check_coverage, at 20" in first
     assert "https://airflow.example.com/dags/ecr_inventory/runs/scheduled__1" in first
@@ -204,11 +204,11 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
 ) -> None:
     from ecr_audit_airflow import alerts
 
-    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.send_missed_night({"dag": Dag, "run_id": "r"})
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://no-such-bucket-here")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.send_missed_night({"dag": Dag, "run_id": "r"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "The newest published snapshot is of 2026-11-02: " in first
     assert "What is published cannot be looked at (PublicationError); the log says why" in second
@@ -222,8 +222,8 @@ def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyP
     from ecr_audit_airflow import alerts
 
     monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
-    alerts.tell_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
-    alerts.tell_missed_night({"dag": Dag, "run_id": "r"})
+    alerts.send_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
+    alerts.send_missed_night({"dag": Dag, "run_id": "r"})
     assert "ecr_inventory failed" in slack.slack[0]["text"]
     assert "cannot be looked at (SettingsError); the log says why" in slack.slack[1]["text"]
 

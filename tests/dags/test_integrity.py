@@ -77,7 +77,7 @@ def test_freshness_is_looked_at_when_the_night_is_due(dags: Any) -> None:
 def test_a_run_that_fails_is_told_of(dags: Any) -> None:
     for dag_id in DAG_IDS:
         told = dags.get_dag(dag_id).on_failure_callback.__name__
-        assert told == ("tell_missed_night" if dag_id == "ecr_freshness" else "tell_failed_run")
+        assert told == ("send_missed_night" if dag_id == "ecr_freshness" else "send_failed_run")
 
 
 def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:

@@ -33,10 +33,10 @@ def run_failed(dag_id: str, run_id: str, task_id: str | None, reason: str | None
     return Message(f"ECR audit: {dag_id} failed", tuple(line for line in lines if line))
 
 
-def missed_night(told: str, pages: str) -> Message:
-    """A night that was missed; `told` says which (`freshness.missed_night`), or why that cannot be said."""
+def missed_night(message: str, pages: str) -> Message:
+    """A missed night; `message` names it (`freshness.missed_night`), or says why it cannot be named."""
     lines = [
-        " ".join(told.split()),
+        " ".join(message.split()),
         "Look whether the scheduler runs, whether ecr_inventory or ecr_compliance is paused, and how they last ended"
         + (f": {pages}/dags" if pages else "."),
         "Until then the pages and tables show an old night.",

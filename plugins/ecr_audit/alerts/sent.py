@@ -18,7 +18,7 @@ from ecr_audit.lake.lake import Lake
 
 _FOLDER = "_alerts"
 
-# Of so many nights it is kept; what is told of older ones is told no more.
+# Nights whose records are kept: older alerts are not repeated.
 _NIGHTS = 30
 
 
@@ -35,10 +35,10 @@ class Sent:
 
     def add(self, channel: str, message: Message) -> None:
         """Remember that a channel took the message; what was remembered of long ago is forgotten. Raises LakeError."""
-        told = {"channel": channel, "subject": message.subject, "sent_at": datetime.now(UTC).isoformat()}
+        record = {"channel": channel, "subject": message.subject, "sent_at": datetime.now(UTC).isoformat()}
         with self._lake.storage.scratch("alerts") as folder:
             file = folder / "sent.json"
-            file.write_text(json.dumps(told), encoding="utf-8")
+            file.write_text(json.dumps(record), encoding="utf-8")
             self._lake.storage.move_in(file, self._name(channel, message))
         for old in self._lake.storage.folders(_FOLDER)[:-_NIGHTS]:
             self._lake.storage.remove_folder(f"{_FOLDER}/{old}")

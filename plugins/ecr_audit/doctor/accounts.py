@@ -54,8 +54,10 @@ def check_accounts(
     results = [_role_result(members, hub, settings, blind), _repositories_result(entered, regions, blind)]
     if countable:
         share, minimum = 100 * share_read(collected, countable), 100 * settings.min_coverage
-        told = f"a night would read {percent(share, minimum)} (ECR_AUDIT_MIN_COVERAGE: {percent(minimum, share)})"
-        results = [replace(each, found=f"{told}: {each.found}") if each.status is blind else each for each in results]
+        coverage = f"a night would read {percent(share, minimum)} (ECR_AUDIT_MIN_COVERAGE: {percent(minimum, share)})"
+        results = [
+            replace(each, found=f"{coverage}: {each.found}") if each.status is blind else each for each in results
+        ]
     if settings.collect_tags:
         results.append(_call_result(TAGS, GET_RESOURCES, entered))
     if any(region.opt_in for region in regions):

@@ -51,7 +51,9 @@ def check_clock(answer: Mapping[str, Any] | None, refused: bool) -> Result:
             return fail(TITLE, "AWS refuses the time of our signatures", FIX)
         return skipped(TITLE, "AWS's answer has no date that can be read" if answer else "AWS has not answered")
     seconds = round(abs(ahead.total_seconds()))
-    told = f"{seconds // 60} min {seconds % 60} s {'behind' if ahead > timedelta(0) else 'ahead of'} AWS"
+    difference = f"{seconds // 60} min {seconds % 60} s {'behind' if ahead > timedelta(0) else 'ahead of'} AWS"
     if refused or abs(ahead) > MOST_SKEW:
-        return fail(TITLE, f"clock skew: this machine is {told}, which refuses signatures off by more than 5 min", FIX)
-    return ok(TITLE, "as AWS's, to the second" if seconds <= 1 else told)
+        return fail(
+            TITLE, f"clock skew: this machine is {difference}, which refuses what is off by more than 5 min", FIX
+        )
+    return ok(TITLE, "as AWS's, to the second" if seconds <= 1 else difference)

@@ -67,8 +67,8 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
     if settings.accounts:
         found += f", {len(wanted)} to be audited"
     if missing:
-        told = " ".join(Missing(accounts=missing).sentences())
-        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}. {told}", "Correct ECR_AUDIT_ACCOUNTS.")
+        sentences = " ".join(Missing(accounts=missing).sentences())
+        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}. {sentences}", "Correct ECR_AUDIT_ACCOUNTS.")
     if not wanted:
         fix = "Name active accounts in ECR_AUDIT_ACCOUNTS, or 'all': a night would read nothing."
         return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}: no active account to be audited", fix)
@@ -89,8 +89,8 @@ def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
     if missing:
         names = [region.name for region in offered.regions]
         cases = [not_a_region(name, names, hub.partition) for name in missing]
-        told = " ".join(Missing(regions=missing).sentences())
-        return regions, Result(Status.WARN, REGIONS, f"{found}. {told}", "Correct ECR_AUDIT_REGIONS.", cases)
+        sentences = " ".join(Missing(regions=missing).sentences())
+        return regions, Result(Status.WARN, REGIONS, f"{found}. {sentences}", "Correct ECR_AUDIT_REGIONS.", cases)
     if offered.doubt:
         found += f", by botocore's list, because {DESCRIBE_REGIONS.action} did not answer the hub: {offered.doubt}"
         fix = f"Allow {DESCRIBE_REGIONS.action} to the hub (hub-role.yaml). Until then, {DESCRIBE_REGIONS.without}."

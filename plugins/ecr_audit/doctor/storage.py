@@ -79,8 +79,8 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
     if organization_id and owner != organization_id:
         fix = "Give each organization its own ECR_AUDIT_DATA."
         return fail(LAKE, f"{root} holds snapshots of organization {owner}, and the hub's is {organization_id}", fix)
-    told = f"{plural(len(dates), 'snapshot')}, the newest of {dates[-1]}"
-    return ok(LAKE, f"{root}: written, read and deleted; {told}")
+    snapshots = f"{plural(len(dates), 'snapshot')}, the newest of {dates[-1]}"
+    return ok(LAKE, f"{root}: written, read and deleted; {snapshots}")
 
 
 def check_published(settings: Settings) -> Result:

@@ -290,11 +290,11 @@ def _require_something_collected(plan: Plan, tally: _Tally) -> None:
         counts = Counter[str]()
         for (_, outcome), number in members.items():
             counts[outcome] += number
-        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        outcomes = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
         met = ((*error, tally.messages[error]) for error, _ in tally.errors.most_common())
         advice = [f"{about}: {each.meaning} {each.what_to_do}" for about, each in distinct_advice(met)]
         raise NothingCollectedError(
-            f"No target of a member account was collected ({told}); nothing is committed. {' '.join(advice)}"
+            f"No target of a member account was collected ({outcomes}); nothing is committed. {' '.join(advice)}"
         )
 
 

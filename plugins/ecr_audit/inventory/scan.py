@@ -101,7 +101,7 @@ async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: Pa
                 progress.count(scan, effort)
             if taken:
                 part.add(taken)
-            progress.tell_now_and_then()
+            progress.report_now_and_then()
     message = f"Not finished when the batch's time was up (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
     unread = [
         TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
@@ -190,18 +190,18 @@ class _Progress:
         self._name = name
         self._planned = planned
         self._done = self._repositories = self._throttles = 0
-        self._started = self._told = time.monotonic()
+        self._started = self._reported_at = time.monotonic()
 
     def count(self, scan: TargetScan, effort: Effort) -> None:
         self._done += 1
         self._repositories += len(scan.repositories)
         self._throttles += effort.throttles
 
-    def tell_now_and_then(self) -> None:
-        if time.monotonic() - self._told < PROGRESS_SECONDS:
+    def report_now_and_then(self) -> None:
+        if time.monotonic() - self._reported_at < PROGRESS_SECONDS:
             return
-        self._told = time.monotonic()
-        rate = self._done / max(self._told - self._started, 0.001)
+        self._reported_at = time.monotonic()
+        rate = self._done / max(self._reported_at - self._started, 0.001)
         left = f"{(self._planned - self._done) / rate:.0f} s left" if rate else "none done yet"
         log.info(
             "%s: %d of %d targets, %d repositories, %d throttled calls, %.0f targets/s, %s",

@@ -50,15 +50,15 @@ def scan(hub: Hub, plan_id: str, batch: int) -> None:
     """Scan one batch and write its part."""
     settings = load_settings()
     summary = scan_batch(open_lake(settings), hub, plan_id, batch, settings)
-    told = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
-    log.info("Batch %d: %s repositories, targets: %s", batch, f"{summary.repositories:,}", told)
+    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
+    log.info("Batch %d: %s repositories, targets: %s", batch, f"{summary.repositories:,}", outcomes)
 
 
 def commit(plan_id: str) -> str:
     """Commit the snapshot. Returns its date, YYYY-MM-DD."""
     committed = commit_snapshot(open_lake(load_settings()), plan_id)
-    told = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in committed.rows.items())
-    log.info("Snapshot %s committed: %s", committed.snapshot_date, told)
+    rows = ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in committed.rows.items())
+    log.info("Snapshot %s committed: %s", committed.snapshot_date, rows)
     return committed.snapshot_date.isoformat()
 
 
@@ -77,7 +77,7 @@ def check_coverage(plan_id: str) -> None:
         )
         return
     share, minimum = 100 * seen.share, 100 * settings.min_coverage
-    told = (
+    message = (
         f"{seen.collected} of {seen.countable} targets of snapshot {committed.snapshot_date} were collected "
         f"({percent(share, minimum)})"
         + "".join(f", {number} {outcome}" for outcome, number in seen.not_collected.items())
@@ -85,10 +85,10 @@ def check_coverage(plan_id: str) -> None:
     )
     if not is_enough(seen.collected, seen.countable, settings.min_coverage):
         raise CoverageError(
-            f"{told} That is under ECR_AUDIT_MIN_COVERAGE ({percent(minimum, share)}). The snapshot is committed; "
+            f"{message} That is under ECR_AUDIT_MIN_COVERAGE ({percent(minimum, share)}). The snapshot is committed; "
             "the table scan_targets says why each target could not be read."
         )
-    log.info("%s", told)
+    log.info("%s", message)
 
 
 def _day_of(run_after: datetime) -> date:

@@ -47,5 +47,5 @@ def missed_night(settings: Settings, now: datetime) -> str | None:
 
 def check_freshness(settings: Settings, now: datetime) -> None:
     """Raise MissedNightError when the newest published snapshot is older than it should be at a time."""
-    if told := missed_night(settings, now):
-        raise MissedNightError(told)
+    if message := missed_night(settings, now):
+        raise MissedNightError(message)

@@ -195,7 +195,7 @@ class _Summary:
         counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
         if not counts:
             return
-        told = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
+        in_words = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
         # Undetermined ones apart: every other count of what is waived is of incompliant ones.
         waived = [
             f"{escape(plain(name))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
@@ -213,7 +213,7 @@ class _Summary:
                 """
             )
         ]
-        self._console.print(f"[bold]Waivers[/]  {', '.join(told)}; findings waived: {', '.join(waived) or 'none'}")
+        self._console.print(f"[bold]Waivers[/]  {', '.join(in_words)}; findings waived: {', '.join(waived) or 'none'}")
 
     def _accounts(self) -> None:
         rows = self._rows(

@@ -99,7 +99,7 @@ class Cover:
         page.write_string(0, 0, f"ECR audit: {title}", self._cells.title)
         row = self._pairs(page, 2, self._made_of(sheets))
         if excerpt:
-            row = self._pairs(page, row + 1, _told(excerpt))
+            row = self._pairs(page, row + 1, _described(excerpt))
         row = self._table(page, row + 1, self._published.rows(_COMPLIANCE))
         row = self._table(page, row + 1, self._published.rows(_POLICIES))
         self._pairs(page, row + 1, DEFINITIONS.items())
@@ -126,8 +126,8 @@ class Cover:
             yield f"Rows in {sheet.name}", sheet.rows_in_words(self._published.count(sheet))
             if sheet.table == "findings":
                 for row in self._published.rows(_BY_POLICY.format(findings=sheet.query), sheet.parameters):
-                    told = f"{row['findings']:,}, {row['incompliant']:,} of them INCOMPLIANT, the others UNDETERMINED"
-                    yield f"Findings under {row['policy']}", told
+                    counts = f"{row['findings']:,}, {row['incompliant']:,} of them INCOMPLIANT, the others UNDETERMINED"
+                    yield f"Findings under {row['policy']}", counts
 
     def _table(self, page: Any, row: int, rows: Sequence[Mapping[str, Any]]) -> int:
         """Write rows under a header of their columns; returns the row after the last."""
@@ -147,7 +147,7 @@ class Cover:
         return row
 
 
-def _told(excerpt: Excerpt) -> Iterator[tuple[str, Any]]:
+def _described(excerpt: Excerpt) -> Iterator[tuple[str, Any]]:
     yield "This is a part of the findings", f"{excerpt.findings:,} of {excerpt.all_findings:,} under the policy"
     for name, value in excerpt.filters.items():
         yield f"Filter: {name}", value

@@ -129,17 +129,17 @@ _REFUSALS = {
 def _refused(request: Request, fault: Any) -> Response:
     phrase = HTTPStatus(fault.status_code).phrase
     title, what_to_do = _REFUSALS.get(fault.status_code, (phrase, phrase))
-    told = what_to_do if fault.detail == phrase or fault.status_code in (401, 403) else str(fault.detail)
-    return _problem(request, fault.status_code, title, told, fault.headers)
+    message = what_to_do if fault.detail == phrase or fault.status_code in (401, 403) else str(fault.detail)
+    return _problem(request, fault.status_code, title, message, fault.headers)
 
 
 def _misunderstood(request: Request, fault: Any) -> Response:
     """Names each parameter, its value (shortened, it may be anything), and what is valid."""
-    told = [
+    faults = [
         f"{'.'.join(map(str, each['loc'][1:])):.100}: {str(each.get('input'))!r:.100}. {each['msg']}"
         for each in fault.errors()
     ]
-    return _problem(request, 422, "The address says something that is not understood", "; ".join(told)[:2000])
+    return _problem(request, 422, "The address says something that is not understood", "; ".join(faults)[:2000])
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:

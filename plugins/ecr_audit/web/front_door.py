@@ -43,8 +43,8 @@ class FrontDoor:
     def _answer(self, scope: Scope) -> ASGIApp | None:
         """What is answered here; None for whatever Airflow is to answer."""
         if self._hosts and (host := _host(scope)) not in self._hosts:
-            told = f"The host name {host!r} is not one of this server's. Valid: {', '.join(sorted(self._hosts))}."
-            return PlainTextResponse(f"{told} AIRFLOW__API__BASE_URL adds that of a proxy.\n", 400)
+            refusal = f"The host name {host!r} is not one of this server's. Valid: {', '.join(sorted(self._hosts))}."
+            return PlainTextResponse(f"{refusal} AIRFLOW__API__BASE_URL adds that of a proxy.\n", 400)
         if scope["path"].removeprefix(scope.get("root_path", "")) == PREFIX and scope["method"] in ("GET", "HEAD"):
             # Relative, and so right by whatever scheme, name and path people reach it.
             query = scope["query_string"].decode("latin-1")
