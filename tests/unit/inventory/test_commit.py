@@ -16,6 +16,7 @@ from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.settings import Settings
+from support.lakes import cut_into_files
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD = DAYS[:3]
@@ -374,6 +375,17 @@ def test_a_later_plan_and_what_others_are_writing_is_left_alone(night):
         assert night.lake.storage.folders("_parts") == [mine.plan_id, later.plan_id]
         assert scanning.exists()
         assert other.exists()
+
+
+def test_an_earlier_snapshot_of_several_files_is_carried_over(night):
+    run(night, FIRST)
+    before = night.rows(FIRST, REPOSITORIES)
+    cut_into_files(night.lake, "inventory", FIRST, REPOSITORIES)
+    night.outcomes = {(A, region): Outcome.ASSUME_ROLE_DENIED for region in (EU, US)}
+    run(night, SECOND)
+    after = night.rows(SECOND, REPOSITORIES)
+    assert [row["repository_arn"] for row in after] == [row["repository_arn"] for row in before]
+    assert {row["observed"] for row in after if row["account_id"] == A} == {False}
 
 
 def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
