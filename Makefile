@@ -126,7 +126,7 @@ sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as C
 advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the audit runs on, by PyPI's advisories
 	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 
-lock: ## Resolve requirements*.in anew into requirements*.txt, with hashes
+lock: ## Resolve requirements*.in again into requirements*.txt, with hashes
 	@for name in requirements requirements-query requirements-dev bi/superset/requirements; do \
 		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done

@@ -1,9 +1,10 @@
-"""How long judging, rolling up and publishing take, and in how much memory, on made-up organizations of growing size.
+"""How long evaluating, rolling up and publishing take, and in how much memory, on made-up organizations of growing
+size.
 
     python benchmarks/compliance.py                            # 0.1, 1 and 10 million repositories
     python benchmarks/compliance.py 1000000 --publish          # one size, and publish it as well
 
-Two nights are judged under both policies; the second has a history to continue: 1 % of the repositories have changed
+Two nights are evaluated under both policies; the second has a history to continue: 1 % of the repositories have changed
 since, 0.1 % are gone and as many are new. Accounts have 10 regions of 200 repositories each, of which 40 % are MUTABLE.
 Each step runs in a process of its own, so that its peak of memory is its own.
 """
@@ -110,7 +111,7 @@ SELECT
 FROM named
 """
 
-# A night's inventory is checked before it is committed; without that, judging would look for keys with several rows.
+# A night's inventory is checked before it is committed; without that, evaluating would look for keys with several rows.
 CHECKED = {INVENTORY_CHECKS: [check.name for check in inventory_checks()]}
 
 

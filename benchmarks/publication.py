@@ -3,10 +3,10 @@
     python benchmarks/publication.py                 # 365 nights x 100,000 repositories in 1,000 accounts
     python benchmarks/publication.py --nights 30
 
-The last night is scanned, judged and rolled up by the library. Of the nights before it the lake has what publishing
-reads: the tables that were rolled up, made by SQL from those of a night that the library judged, with counts that move,
-and 1 % of the repositories changed each night, half of them fixed. All but the last two have empty files in place of
-the large tables, `repositories` and `policy_output`.
+The last night is scanned, evaluated and rolled up by the library. Of the nights before it the lake has what publishing
+reads: the tables that were rolled up, made by SQL from those of a night that the library evaluated, with counts that
+move, and 1 % of the repositories changed each night, half of them fixed. All but the last two have empty files in place
+of the large tables, `repositories` and `policy_output`.
 
 Publishing and each question have a process of their own.
 """
@@ -71,7 +71,7 @@ SELECT * EXCLUDE (worse) REPLACE (
 FROM moved
 """
 
-# The tables of a night before the last, made from those that were judged.
+# The tables of a night before the last, made from those that were evaluated.
 HISTORY = {
     "coverage": "FROM coverage",
     "policy_run": "SELECT * REPLACE ($day::TIMESTAMPTZ + INTERVAL 3 HOUR AS run_time) FROM policy_run",
@@ -177,13 +177,13 @@ def ask(published: Path, question: Path) -> Cost:
 
 def make(folder: str, nights: int) -> None:
     """Make the lake: all nights but one by SQL, then the last by the library."""
-    catalog, lake, judged = load_catalog(SQL_ROOT), Lake(f"{folder}/lake"), Lake(f"{folder}/judged")
+    catalog, lake, evaluated = load_catalog(SQL_ROOT), Lake(f"{folder}/lake"), Lake(f"{folder}/evaluated")
     with organization(folder, accounts=1_000, per_region=10) as database:
-        scan(database, judged, 1, BEFORE)
-        commit = judge(judged, catalog, BEFORE)
+        scan(database, evaluated, 1, BEFORE)
+        commit = evaluate_night(evaluated, catalog, BEFORE)
         create_published_macros(database)
         for table in STAGES["compliance"]:
-            locations = {"paths": judged.locations(commit, table)}
+            locations = {"paths": evaluated.locations(commit, table)}
             database.execute(
                 f"CREATE TABLE {table.name} AS FROM read_parquet($paths, hive_partitioning = FALSE)", locations
             )
@@ -200,11 +200,11 @@ def make(folder: str, nights: int) -> None:
                 run_time = datetime.combine(day, time(3), UTC)
                 writer.commit(asdict(Evaluation.of(lake, catalog, day, run_time, OWNER_TAGS)))
         scan(database, lake, 2, LAST)
-    judge(lake, catalog, LAST)
+    evaluate_night(lake, catalog, LAST)
 
 
-def judge(lake: Lake, catalog: Catalog, day: date) -> Commit:
-    """Judge and roll up a night, as the library does."""
+def evaluate_night(lake: Lake, catalog: Catalog, day: date) -> Commit:
+    """Evaluate and roll up a night, as the library does."""
     evaluate(lake, catalog, day, owner_tags=OWNER_TAGS)
     waivers = KnownWaivers(pa.Table.from_pylist(WAIVERS, schema=SCHEMA), datetime.now(UTC))
     return roll_up(lake, catalog, day, waivers=waivers)[0]

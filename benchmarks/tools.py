@@ -5,7 +5,7 @@ as many of each of ECR's four settings. Each tool comes from PyPI into a virtual
 accounts, their role and the regions. A verdict is wrong if it says that no tag can be overwritten where one can, or
 the other way about; a repository without a verdict is one that the tool did not tell of.
 
-Prowler judges an account a run, and c7n-org has no check of its own: its policy is `benchmarks/c7n.yaml`.
+Prowler evaluates an account a run, and c7n-org has no check of its own: its policy is `benchmarks/c7n.yaml`.
 """
 
 from __future__ import annotations

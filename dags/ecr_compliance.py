@@ -1,13 +1,13 @@
 """
 ### Compliance of the newest ECR inventory
 
-Judges every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
+Evaluates every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
 sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, each of its tables as Parquet and
 CSV, and a workbook. What is published stays as it was until all that has passed. Then alerts are sent, and the tables
 are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; neither waits for the other.
 
-Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to judge a stored snapshot
-anew, after a policy has changed; the snapshots after it, whose history continues from it, follow.
+Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to evaluate a stored snapshot
+again, after a policy has changed; the snapshots after it, whose history continues from it, follow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
 from ecr_audit_airflow.postgres_connection import postgres_uri
 
 # What takes memory runs in a process of its own, which does not have Airflow in it as well.
-JUDGING, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
+COMPLIANCE_STEPS, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
 
 
 @dag(
@@ -46,19 +46,21 @@ JUDGING, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
 def ecr_compliance():
     @task
     def evaluate_policies() -> str:
-        """Judge the repositories of a snapshot. Returns the snapshot's date."""
+        """Evaluate the repositories of a snapshot. Returns the snapshot's date."""
         from ecr_audit.own_process import in_own_process
 
         context = get_current_context()
         wanted, events = context["params"]["snapshot_date"], context["triggering_asset_events"].get(INVENTORY, [])
-        return in_own_process(f"{JUDGING}:evaluate", wanted, [event.extra["snapshot_date"] for event in events])
+        return in_own_process(
+            f"{COMPLIANCE_STEPS}:evaluate", wanted, [event.extra["snapshot_date"] for event in events]
+        )
 
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(f"{JUDGING}:roll_up", snapshot_date)
+        return in_own_process(f"{COMPLIANCE_STEPS}:roll_up", snapshot_date)
 
     @task
     def publish(snapshot_date: str) -> str:

@@ -1,8 +1,8 @@
 """Ninety nights of the demo organization, one of them missed, written straight into the lake.
 
 `python -m demo.history` runs it. The nights end where `make audit` begins, so that it continues them. An
-audit that is there already gets the repositories that a scan after these nights would have carried over, and is judged
-again: its status history now begins earlier. Run again, the same nights are written again.
+audit that is there already gets the repositories that a scan after these nights would have carried over, and is
+evaluated again: its status history now begins earlier. Run again, the same nights are written again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class HistoryError(FinalError):
 def write_history(
     lake: Lake, catalog: Catalog, today: date, *, owner_tags: tuple[str, ...], nights: Sequence[int] = range(NIGHTS)
 ) -> list[date]:
-    """Write nights of the story into the lake; judge them and all after them. Returns the dates that were written.
+    """Write nights of the story into the lake; evaluate them and all after them. Returns the dates that were written.
 
     The demo's waivers count on each night that they were in force on; their file is written beside the lake.
     Raises HistoryError for a lake with snapshots of another organization.
@@ -69,7 +69,7 @@ def write_history(
     known: dict[Target, list[Row]] = {}
     dates = list(_write_inventories(lake, story, nights, known))
     _carry_over(lake, known, later_dates(lake, dates[-1]))
-    for day in track([dates[0], *later_dates(lake, dates[0])], "Judging the nights"):
+    for day in track([dates[0], *later_dates(lake, dates[0])], "Evaluating the nights"):
         evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
         roll_up(lake, catalog, day, waivers=waivers)
     return dates

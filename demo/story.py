@@ -109,7 +109,7 @@ def _repository_on(night: int, repository: Repository, target: tuple[str, str], 
 
 
 def _trials(account_id: str, region: str, count: int, first: date) -> Iterator[_Life]:
-    """Repositories of a few weeks each; every third was deleted and created anew, at once or three nights later."""
+    """Repositories of a few weeks each; every third was deleted and created again, at once or three nights later."""
     dice = random.Random(f"trials/{account_id}/{region}")  # noqa: S311
     for number in range(count):
         born = dice.randrange(5, 40)

@@ -21,7 +21,7 @@ CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT');
 -- compliance_percent: the percentage of verdicts that comply; NULL where there are none ("no data").
 CREATE MACRO compliance_percent(compliant, incompliant) AS 100.0 * compliant / nullif(compliant + incompliant, 0);
 
--- is_finding: whether an object is INCOMPLIANT, or was when it could last be judged. Lost sight is not fixed.
+-- is_finding: whether an object is INCOMPLIANT, or was when it could last be evaluated. Lost sight is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'
     OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);
@@ -33,6 +33,6 @@ CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
 CREATE MACRO spreadsheet_safe(cell) AS
     CASE WHEN regexp_matches(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]') THEN '''' || cell ELSE cell END;
 
--- is_in_unit: whether a path of organizational units is a unit's, or of one below it. A pattern such as Root/Prod% would
--- take Root/Production as well.
+-- is_in_unit: whether a path of organizational units is a unit's, or of one below it. A pattern such as Root/Prod%
+-- would take Root/Production as well.
 CREATE MACRO is_in_unit(ou_path, unit) AS ou_path = unit OR starts_with(ou_path, unit || '/');

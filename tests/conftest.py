@@ -1,4 +1,4 @@
-"""A small lake that a test fills by hand, day by day, and has judged by the real catalog; and a PostgreSQL."""
+"""A small lake that a test fills by hand, day by day, and has evaluated by the real catalog; and a PostgreSQL."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class SmallLake:
                 writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
             return writer.commit(details or {})
 
-    def judge(self, day: date) -> tuple[Commit, list[Violation]]:
-        """Both judging tasks, one after the other."""
+    def evaluate(self, day: date) -> tuple[Commit, list[Violation]]:
+        """Both evaluating tasks, one after the other."""
         run_time = datetime.combine(day, time(3), UTC)
         waivers = KnownWaivers(self.waivers, run_time) if self.waivers_unread is None else self.waivers_unread
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
@@ -106,18 +106,18 @@ class SmallLake:
 
     @contextmanager
     def opened(
-        self, day: date, *, owner_tags: tuple[str, ...] = (), judged: Commit | None = None
+        self, day: date, *, owner_tags: tuple[str, ...] = (), evaluated: Commit | None = None
     ) -> Iterator[Warehouse]:
-        """A session over the inventory of a day; where it was `judged`, with its verdicts and histories up to it."""
+        """A session over the inventory of a day; where it was `evaluated`, with its verdicts and histories up to it."""
         with (
             fetch_snapshot(self.lake, day, purpose="test") as snapshot,
             open_warehouse(snapshot, self.catalog, owner_tags=owner_tags) as warehouse,
         ):
-            if judged:
+            if evaluated:
                 dates = [each for each in self.lake.snapshot_dates("compliance") if each <= day]
                 commits = self.lake.read_commits("compliance", dates)
                 histories = [fetch_history(self.lake, table, commits, snapshot.folder) for table in HISTORIES]
-                for given in (*fetch_stage(self.lake, judged, "compliance", snapshot.folder), *histories):
+                for given in (*fetch_stage(self.lake, evaluated, "compliance", snapshot.folder), *histories):
                     warehouse.register_input(given)
             yield warehouse
 
@@ -127,7 +127,7 @@ class SmallLake:
         assert commit is not None
         if mart in COMMITTED:
             return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())
-        with self.opened(day, owner_tags=self.owner_tags, judged=commit) as warehouse:
+        with self.opened(day, owner_tags=self.owner_tags, evaluated=commit) as warehouse:
             # One mart reads another, as published before it.
             warehouse.connection.execute("ATTACH ':memory:' AS published")
             for published in ("findings", "findings_history"):

@@ -25,7 +25,7 @@ COSTS = ("api_calls", "retries", "throttles")
 
 @dataclass(frozen=True)
 class Gauge:
-    """A number that stands until it is said anew. The unit is in the name, if it is not a count."""
+    """A number that stands until it is said again. The unit is in the name, if it is not a count."""
 
     name: str
     value: float
@@ -53,9 +53,10 @@ def of_inventory(lake: Lake) -> list[Gauge]:
 
 
 def of_compliance(lake: Lake) -> list[Gauge]:
-    """Of the newest judged snapshot: verdicts by status, and compliance, of each policy. Empty when none was judged.
+    """Of the newest evaluated snapshot: verdicts by status, and compliance, of each policy. Empty when none was
+    evaluated.
 
-    A policy that judged nothing compliant or incompliant has no compliance, rather than one of 0.
+    A policy that evaluated nothing compliant or incompliant has no compliance, rather than one of 0.
     """
     commit = _newest(lake, "compliance")
     if commit is None:
@@ -67,8 +68,8 @@ def of_compliance(lake: Lake) -> list[Gauge]:
             Gauge("ecr_audit.verdicts", run[status], {**policy, "status": status.upper()})
             for status, _ in STATUS_COUNTS
         ]
-        if judged := run["compliant"] + run["incompliant"]:
-            gauges.append(Gauge("ecr_audit.compliance_percent", 100 * run["compliant"] / judged, policy))
+        if evaluated := run["compliant"] + run["incompliant"]:
+            gauges.append(Gauge("ecr_audit.compliance_percent", 100 * run["compliant"] / evaluated, policy))
     return gauges
 
 

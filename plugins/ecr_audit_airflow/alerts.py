@@ -81,7 +81,7 @@ def send_failed_run(context: Any) -> None:
 
 
 def send_missed_night(context: Any) -> None:
-    """Send which nights were missed; what is published is looked at anew. A callback's own failure is only logged."""
+    """Send which nights were missed; what is published is looked at again. A callback's own failure is only logged."""
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import missed_night

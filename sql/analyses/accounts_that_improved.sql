@@ -1,4 +1,5 @@
--- Which accounts improved most, and which slipped, over the last 30 days? Only accounts that were judged on both nights.
+-- Which accounts improved most, and which slipped, over the last 30 days? Only accounts that were evaluated on both
+-- nights.
 WITH nights AS (
     SELECT
         min(snapshot_date) AS first_night,

@@ -1,12 +1,14 @@
 -- findings: one row per policy and repository that is INCOMPLIANT, or was when it was last seen.
 -- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings,
 -- catalog.policies.
--- A repository that cannot be judged today stays here while its incompliant stretch is open: lost sight is not fixed.
+-- A repository that cannot be evaluated today stays here while its incompliant stretch is open: lost sight is not
+-- fixed.
 -- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
 -- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
 -- started_known = false: it was there when the audit first looked, and age_days is the least that it can be.
 -- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
--- overwritable_tags and exclusion_filters are NULL under policies that are not about them (finding_columns in policy.yaml).
+-- overwritable_tags and exclusion_filters are NULL under policies that are not about them (finding_columns in
+-- policy.yaml).
 WITH findings AS MATERIALIZED (
     -- Joined first and then sorted, since both at once take more memory than publishing has.
     SELECT
@@ -27,9 +29,9 @@ WITH findings AS MATERIALIZED (
         o.incompliant_start_date,
         date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,
         coalesce(o.started_known, FALSE) AS started_known,
-        CASE WHEN list_contains(p.finding_columns, 'overwritable_tags') THEN r.overwritable_tags END AS overwritable_tags,
-        CASE WHEN list_contains(p.finding_columns, 'exclusion_filters') THEN r.exclusion_filters END AS exclusion_filters,
-        o.current_state_message,
+        CASE WHEN list_contains(p.finding_columns, 'overwritable_tags') THEN r.overwritable_tags END AS
+        overwritable_tags, CASE WHEN list_contains(p.finding_columns, 'exclusion_filters') THEN r.exclusion_filters END
+        AS exclusion_filters, o.current_state_message,
         o.remediation_command,
         w.waiver_id IS NOT NULL AS waived,
         w.waiver_id

@@ -4,11 +4,12 @@
 -- What holds for any policy is decided here, in this order:
 --   399 INAPPLICABLE  the object's account is not active, or not in the organization any more;
 --   599 UNDETERMINED  its account x region could not be read: what was last known is said, but is no verdict;
---    99 DISAPPEARED   judged in the previous snapshot, its account x region was read today, and it is gone.
+--    99 DISAPPEARED   evaluated in the previous snapshot, its account x region was read today, and it is gone.
 -- Otherwise the policy's own verdict stands. DISAPPEARED is said once, on that day.
 -- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
--- started_known: whether the stretch began between the previous evaluated snapshot and its incompliant_start_date, because
--- the object was read and did not fail then, or was created since. Otherwise it may be much older than the audit knows.
+-- started_known: whether the stretch began between the previous evaluated snapshot and its incompliant_start_date,
+-- because the object was read and did not fail then, or was created since. Otherwise it may be much older than the
+-- audit knows.
 WITH previous AS (
     SELECT
         object_id,
@@ -43,8 +44,8 @@ objects AS (
         coalesce(p.account_id, split_part(v.object_id, ':', 5)) AS account_id,
         coalesce(p.region, split_part(v.object_id, ':', 4)) AS region,
         CASE WHEN v.object_id IS NULL THEN p.owner ELSE v.owner END AS known_owner,
-        CASE WHEN v.object_id IS NULL THEN p.owner_source WHEN v.owner IS NULL THEN 'account' ELSE 'tag' END AS owner_source,
-        v.condition_index,
+        CASE WHEN v.object_id IS NULL THEN p.owner_source WHEN v.owner IS NULL THEN 'account' ELSE 'tag' END AS
+        owner_source, v.condition_index,
         v.status,
         v.current_state_message,
         v.remediation_message,
@@ -60,7 +61,7 @@ objects AS (
     FULL JOIN previous AS p USING (object_id)
 ),
 
-judged AS (
+evaluated AS (
     SELECT
         o.*,
         coalesce(o.known_owner, nullif(a.account_name, ''), o.account_id) AS owner,
@@ -98,7 +99,7 @@ stated AS (
                 ELSE current_state_message
             END AS current_state_message
         )
-    FROM judged
+    FROM evaluated
 )
 
 SELECT

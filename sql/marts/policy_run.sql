@@ -1,6 +1,6 @@
 -- policy_run: one row per policy: how many objects it found in which state.
 -- key: policy_id.  from: staging.verdict_counts, catalog.policies.
--- A policy that had nothing to judge is here too, with zeros.
+-- A policy that had nothing to evaluate is here too, with zeros.
 SELECT
     p.policy_id,
     p.policy_hash,

@@ -1,8 +1,9 @@
--- section_compliance: one row per framework section and scope: how the objects fare that its policies judged.
+-- section_compliance: one row per framework section and scope: how the objects fare that its policies evaluated.
 -- key: section_id, scope_type, scope_id, ou_id.  from: marts.scope_compliance, catalog.*.
 -- A section counts distinct (policy, object) pairs of its own and its sub-sections' policies, however many ways lead to
--- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL means
--- that there is nothing to tell ("no data"), and is not 0. compliance_percent_with_waivers leaves out what is waived.
+-- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL
+-- means that there is nothing to tell ("no data"), and is not 0. compliance_percent_with_waivers leaves out what is
+-- waived.
 -- The organization has a row for every section; OUs and accounts only for sections that some policy reaches.
 WITH closure_policies AS (
     SELECT DISTINCT

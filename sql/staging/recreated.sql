@@ -1,8 +1,8 @@
--- recreated: one row per repository that was deleted and created anew since the previous evaluated snapshot.
+-- recreated: one row per repository that was deleted and created again since the previous evaluated snapshot.
 -- key: object_id.  from: lake.repositories, lake.previous_repositories.
 -- It is another repository under an old name: the status history of its namesake is not its own.
 WITH young AS (
-    -- What was created anew is younger than the last look at its namesake, give or take a day of clock skew: that
+    -- What was created again is younger than the last look at its namesake, give or take a day of clock skew: that
     -- spares comparing the many that are older.
     SELECT
         repository_arn,

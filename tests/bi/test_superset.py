@@ -135,7 +135,7 @@ class TestServed:
 
 
 def audit_again(lake: Lake, catalog: Catalog) -> None:
-    """Commit the newest inventory as that of the day after, and judge it."""
+    """Commit the newest inventory as that of the day after, and evaluate it."""
     newest = lake.snapshot_dates("inventory")[-1]
     commit = lake.read_commit("inventory", newest)
     assert commit is not None

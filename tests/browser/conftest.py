@@ -50,7 +50,8 @@ class Demo:
     catalog: Catalog
 
     def audit(self, *nights: int) -> date:
-        """Write and judge nights of the story, in a lake of their own, and publish; returns the newest one's date."""
+        """Write and evaluate nights of the story, in a lake of their own, and publish; returns the newest one's
+        date."""
         lake = Lake(str(self.folder / f"lake-{nights[-1]}"))
         write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
         publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS)

@@ -58,7 +58,7 @@ def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
     aws.faults = Faults()
     # Red: a third of the accounts is under the minimum of coverage. What was read is published.
     assert cluster.finish("ecr_inventory", run_id) == "failed"
-    cluster.wait_for("the compliance run", lambda: _judged(cluster, 1))
+    cluster.wait_for("the compliance run", lambda: _evaluated(cluster, 1))
     with duckdb.connect(str(newest_publication(s3, "demo/publish", tmp_path)), read_only=True) as published:
         [(targets,)] = published.sql("SELECT count(*) FROM scan_targets WHERE error_code = 'BatchLost'").fetchall()
     assert targets > 40
@@ -66,7 +66,7 @@ def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
     aws.counters.targets.clear()
     follow_document(cluster, night)
     assert cluster.finish("ecr_inventory", run_id) == "success"
-    cluster.wait_for("the compliance run", lambda: _judged(cluster, 2))
+    cluster.wait_for("the compliance run", lambda: _evaluated(cluster, 2))
     assert_published_is_the_truth(newest_publication(s3, "demo/publish", tmp_path), aws.world)
     # Only the accounts of that batch were read again.
     assert 0 < len({account_id for account_id, _ in aws.counters.targets}) <= 9
@@ -144,7 +144,7 @@ def test_a_part_whose_work_cannot_be_done_is_not_healthy(cluster: Any, monkeypat
     assert {part for part in parts if cluster.is_healthy(part)} == set()
 
 
-def _judged(cluster: Any, runs: int) -> bool:
+def _evaluated(cluster: Any, runs: int) -> bool:
     return [*cluster.runs("ecr_compliance").values()] == ["success"] * runs
 
 

@@ -86,7 +86,7 @@ def run_dag(airflow_database: None) -> Callable[..., tuple[Any, dict[str, str]]]
         def note(context: Any) -> None:
             faults[context["task"].task_id] = f"{type(context['exception']).__name__}: {context['exception']}"
 
-        # Loaded anew: a run leaves its parameters in the DAG that it ran.
+        # Loaded again: a run leaves its parameters in the DAG that it ran.
         dag = DagBag(ROOT / "dags" / f"{dag_id}.py").get_dag(dag_id)
         for task in dag.tasks:
             task.retries = 0

@@ -98,12 +98,12 @@ def test_a_topic_is_sent_a_subject_that_sns_takes(sns: Http) -> None:
 
 @pytest.fixture
 def nights(small_lake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Scans, judges and publishes a night of the given rows."""
+    """Scans, evaluates and publishes a night of the given rows."""
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
 
     def night(day: date, **rows: Any) -> None:
         small_lake.scan(day, **rows)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
         publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
 
     return night
@@ -126,7 +126,7 @@ def send_night() -> None:
     alerts.send_night()
 
 
-def test_a_night_is_told_once_however_often_it_is_judged(
+def test_a_night_is_told_once_however_often_it_is_evaluated(
     slack: Http, mail: Smtp, sns: Http, a_finding: None, nights: Callable[..., None]
 ) -> None:
     send_night()
@@ -135,7 +135,7 @@ def test_a_night_is_told_once_however_often_it_is_judged(
     send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [1, 1, 1]
     assert mail.mails[0]["Subject"] == "ECR audit, night of 2026-11-02: 1 new finding"
-    # Judged again, it has more to tell.
+    # Evaluated again, it has more to tell.
     nights(SECOND, repositories=[OLD, NEW, {"repository_name": "newer"}])
     send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [2, 2, 2]

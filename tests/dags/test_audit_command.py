@@ -81,12 +81,12 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     assert visitors == []
     assert not (tmp_path / "the-real-lake").exists()
     with duckdb.connect(str(tmp_path / "publish/compliance.duckdb"), read_only=True) as published:
-        [(compliant, judged)] = published.sql(
+        [(compliant, evaluated)] = published.sql(
             "FROM policy_output SELECT count(*) FILTER (WHERE status = 'COMPLIANT'),"
             " count(*) FILTER (WHERE status IN ('COMPLIANT', 'INCOMPLIANT'))"
             " WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'"
         ).fetchall()
-    linked = f"{100 * compliant / judged:.1f} % ({compliant:,}/{judged:,})"
+    linked = f"{100 * compliant / evaluated:.1f} % ({compliant:,}/{evaluated:,})"
     assert done.stdout.count(linked) == 10
     for told in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings"):
         assert told in done.stdout

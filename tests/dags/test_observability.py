@@ -33,7 +33,7 @@ def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Gauges]]:
 
 
 class configured:  # noqa: N801 - read as a verb
-    """Airflow with settings of [metrics], read anew as at the start of a task."""
+    """Airflow with settings of [metrics], read again as at the start of a task."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
         for name, value in options.items():
@@ -76,7 +76,7 @@ def test_a_night_seen_from_outside(
     assert run_dag("ecr_inventory") == ("success", {})
     scanned = statsd()
     assert run_dag("ecr_compliance") == ("success", {})
-    judged = statsd()
+    evaluated = statsd()
 
     with duckdb.connect(str(tmp_path / "data/publish/compliance.duckdb"), read_only=True) as published:
         outcomes = dict(published.sql("FROM scan_targets SELECT outcome, count(*) GROUP BY ALL").fetchall())
@@ -90,10 +90,10 @@ def test_a_night_seen_from_outside(
     assert scanned["ecr_audit.repositories"] == repositories > 100
     countable = sum(outcomes.values()) - outcomes["ACCOUNT_INACTIVE"]
     assert scanned["ecr_audit.coverage_percent"] == pytest.approx(100 * outcomes["COLLECTED"] / countable)
-    told = {name: value for name, value in judged.items() if ".verdicts." in name and value}
+    told = {name: value for name, value in evaluated.items() if ".verdicts." in name and value}
     assert told == {f"ecr_audit.verdicts.{policy.rpartition('/')[2]}.{status}": n for policy, status, n in verdicts}
-    assert 0 < judged["ecr_audit.compliance_percent.repository-image-tag-mutability"] < 100
-    assert judged["ecr_audit.published_at_seconds"] > scanned["ecr_audit.snapshot_committed_at_seconds"] > 1.7e9
+    assert 0 < evaluated["ecr_audit.compliance_percent.repository-image-tag-mutability"] < 100
+    assert evaluated["ecr_audit.published_at_seconds"] > scanned["ecr_audit.snapshot_committed_at_seconds"] > 1.7e9
 
 
 @pytest.fixture

@@ -274,7 +274,7 @@ def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
 def test_an_account_that_went_dark_keeps_its_repositories(
     demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its repositories turn UNDETERMINED with yesterday's value; what was seen elsewhere is judged as before."""
+    """Its repositories turn UNDETERMINED with yesterday's value; what was seen elsewhere is evaluated as before."""
     policy = "policy_id LIKE '%/repository-image-tag-mutability'"
     [(dark, known)] = published(
         f"SELECT account_id, count(*) FROM policy_output WHERE {policy} AND status = 'INCOMPLIANT' GROUP BY 1"

@@ -157,7 +157,7 @@ def test_exactly_that_is_declared_for_the_hub_which_a_lake_and_publications_on_s
     # The last day twice: what is replaced is deleted.
     for day in (date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 2)):
         small_lake.scan(day, repositories=[{}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     # A write that breaks off aborts its upload; none did.
     assert s3_calls | {"s3:AbortMultipartUpload"} == ON_S3
@@ -177,7 +177,7 @@ def test_exactly_that_is_declared_for_readers_which_pages_and_callbacks_take(
     assert missed_night(reader, now) is None
     small_lake.lake = open_lake(settings)
     small_lake.scan(date(2026, 11, 1), repositories=[{}])
-    small_lake.judge(date(2026, 11, 1))
+    small_lake.evaluate(date(2026, 11, 1))
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     s3_calls.clear()
     assert missed_night(reader, now)

@@ -53,9 +53,9 @@ class Place:
         assert done.returncode == 0, done.stderr
 
     def next_night(self) -> dict[str, Any]:
-        """Judge a night on which one repository is as before; returns its verdict."""
+        """Evaluate a night on which one repository is as before; returns its verdict."""
         self.small_lake.scan(NEXT, repositories=[{"repository_name": "web"}])
-        self.small_lake.judge(NEXT)
+        self.small_lake.evaluate(NEXT)
         rows = self.small_lake.rows("policy_output", NEXT)
         [row] = [row for row in rows if row["policy_id"] == POLICY and row["object_id"].endswith("/web")]
         return dict(row)

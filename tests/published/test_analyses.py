@@ -153,17 +153,17 @@ def test_only_what_was_fixed_can_come_back(small_lake: Any, tmp_path: Path) -> N
     """Five were incompliant twice: fixed; deleted; fixed and deleted; deleted between two nights; account suspended."""
     lab = {"account_id": "222222222222", "account_name": "lab"}
     dark = {"account_id": lab["account_id"], "repository_name": "dark"}
-    anew = {"created_at": datetime(2026, 11, 2, 12, tzinfo=UTC)}
+    again = {"created_at": datetime(2026, 11, 2, 12, tzinfo=UTC)}
     fixed = {"image_tag_mutability": "IMMUTABLE"}
     deleted, both, replaced = ({"repository_name": name} for name in ("deleted", "both", "replaced"))
     nights = [
         ([{}, deleted, both, replaced, dark], "ACTIVE"),
         ([fixed, both | fixed, replaced], "SUSPENDED"),
-        ([{}, deleted | anew, both | anew, replaced | anew, dark], "ACTIVE"),
+        ([{}, deleted | again, both | again, replaced | again, dark], "ACTIVE"),
     ]
     for day, (repositories, state) in enumerate(nights, 1):
         small_lake.scan(date(2026, 11, day), accounts=[{}, lab | {"state": state}], repositories=repositories)
-        small_lake.judge(date(2026, 11, day))
+        small_lake.evaluate(date(2026, 11, day))
     database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",)).database
     with duckdb.connect(database, read_only=True) as published:
         sql = "SELECT DISTINCT repository_name FROM findings WHERE policy_id NOT LIKE '%strict' ORDER BY ALL"
@@ -225,7 +225,8 @@ def answer(name: str, database: Path) -> list[tuple[object, ...]]:
 
 
 def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, tmp_path: Path) -> None:
-    """`dark` and `suspended` had fixed half before they went out of sight; only `better` was judged on both nights."""
+    """`dark` and `suspended` had fixed half before they went out of sight; only `better` was evaluated on both
+    nights."""
     names = {"1" * 12: "better", "2" * 12: "dark", "3" * 12: "suspended"}
     fixed_in = {"1" * 12: 3, "2" * 12: 2, "3" * 12: 2}
 
@@ -256,7 +257,7 @@ def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, t
             ],
             scan_targets=[{"account_id": id, "region": "eu-west-1", "outcome": "FAILED"} for id in unseen],
         )
-        small_lake.judge(date(2026, 11, night))
+        small_lake.evaluate(date(2026, 11, night))
 
     for night in (1, 2, 3):
         scan(night)
@@ -273,6 +274,6 @@ def test_a_week_that_ends_dark_shows_no_compliance_of_an_earlier_night(small_lak
             repositories=[{"observed": outcome == "COLLECTED"}],
             scan_targets=[{"account_id": "1" * 12, "region": "eu-west-1", "outcome": outcome}],
         )
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
     assert answer("compliance_by_week", database) == [(monday, tuesday, None, None, 0.0, 0)]

@@ -93,7 +93,7 @@ def test_two_units_with_one_path_are_two_rows(postgres: str, schema: str, small_
         ],
         repositories=[{}, {"account_id": "222222222222"}],
     )
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
     publication = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=())
     publish_to_postgres(publication.database, postgres, schema, DICTIONARY)
     units = ask(postgres, f"SELECT DISTINCT ou_path, ou_id FROM {schema}.ou_compliance WHERE ou_path <> 'Root'")
@@ -134,7 +134,7 @@ def test_published_again_there_is_no_second_copy_and_grants_stay(postgres: str, 
     ):
         ask(postgres, statement)
     try:
-        # As after an upgrade: a table with other columns is made anew.
+        # As after an upgrade: a table with other columns is made again.
         ask(postgres, f"ALTER TABLE {schema}.findings ADD COLUMN of_old integer")
         assert publish_to_postgres(database, postgres, schema, DICTIONARY) == first
         as_reader = postgres.replace("publisher@", f"{reader}@")

@@ -45,7 +45,7 @@ for _ in range({MOST_READS}):
 def publish_day(small_lake: Any, folder: Path, number: int) -> Path:
     day = date(2026, 11, number)
     small_lake.scan(day, repositories=[{"repository_name": f"app-{each}"} for each in range(number)])
-    small_lake.judge(day)
+    small_lake.evaluate(day)
     publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
     return folder / "compliance.duckdb"
 

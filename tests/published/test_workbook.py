@@ -53,7 +53,7 @@ def test_the_cover_says_what_was_audited_when_and_by_which_policies(
     assert "ECR audit: evidence" in cover
     assert cover["Organization"] == publication["organization_id"]
     assert cover["Snapshot (UTC date)"].date() == publication["snapshot_date"]
-    assert cover["Repositories judged on (commit)"] == publication["inventory_commit"]
+    assert cover["Repositories evaluated on (commit)"] == publication["inventory_commit"]
     assert cover["Coverage of the organization, % of account-regions read"] == pytest.approx(
         publication["coverage_percent"]
     )
@@ -144,7 +144,7 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None
         {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts
     ]
     small_lake.scan(DAY, accounts=accounts, repositories=repositories)
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
     publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
     book = openpyxl.load_workbook(tmp_path / "compliance.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]

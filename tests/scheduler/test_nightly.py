@@ -51,11 +51,11 @@ def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
     # What was under way was run again.
     assert {max(task["try_number"] for task in airflow.batches(run)) for run in disturbed} == {2}
 
-    def all_judged() -> bool:
+    def all_evaluated() -> bool:
         queued = airflow.get("dags/ecr_compliance/assets/queuedEvents")["total_entries"]
         return queued == 0 and {"success"} == set(airflow.runs("ecr_compliance").values())
 
-    airflow.wait_for("the compliance runs", all_judged)
+    airflow.wait_for("the compliance runs", all_evaluated)
     assert_audited(data, aws)
     batches = airflow.batches(night)
     assert sorted(task["rendered_map_index"] for task in batches) == [f"batch {n}" for n in range(BATCHES)]

@@ -1,4 +1,5 @@
-"""Judging and publishing have processes of their own: what happens to them is as if it had happened to their tasks."""
+"""Evaluating and publishing have processes of their own: what happens to them is as if it had happened to their
+tasks."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(60
 
 
 @pytest.fixture
-def judged(airflow: Any, aws: EmulatedAws) -> Any:
-    """Airflow, once it has judged a night."""
+def evaluated(airflow: Any, aws: EmulatedAws) -> Any:
+    """Airflow, once it has evaluated a night."""
     aws.faults = Faults()
     airflow.wait_for("the end of a night", lambda: "success" in airflow.runs("ecr_compliance").values())
     return airflow
@@ -35,31 +36,31 @@ def logged(airflow: Any, run_id: str) -> str:
     )
 
 
-def test_one_that_is_killed_is_tried_again(judged: Any, aws: EmulatedAws, data: Path) -> None:
-    run_id = judged.trigger("ecr_compliance")
+def test_one_that_is_killed_is_tried_again(evaluated: Any, aws: EmulatedAws, data: Path) -> None:
+    run_id = evaluated.trigger("ecr_compliance")
 
     def killed() -> bool:
-        for pid in judged.processes.pids("scheduler"):
+        for pid in evaluated.processes.pids("scheduler"):
             if b"ecr_audit.own_process" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
                 return True
         return False
 
-    judged.processes.wait_for("a process of its own", killed)
-    assert judged.finish("ecr_compliance", run_id) == "success"
-    assert sorted(tries(judged, run_id).values()) == [1, 1, 1, 2]
-    assert "was ended by signal 9" in logged(judged, run_id)
+    evaluated.processes.wait_for("a process of its own", killed)
+    assert evaluated.finish("ecr_compliance", run_id) == "success"
+    assert sorted(tries(evaluated, run_id).values()) == [1, 1, 1, 2]
+    assert "was ended by signal 9" in logged(evaluated, run_id)
     assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
 
 
-def test_what_no_retry_mends_is_not_tried_again(judged: Any) -> None:
-    judged.processes.kill("scheduler")
-    judged.start_part("scheduler", ECR_AUDIT_WAIVERS="/nowhere/waivers.yaml")
+def test_what_no_retry_mends_is_not_tried_again(evaluated: Any) -> None:
+    evaluated.processes.kill("scheduler")
+    evaluated.start_part("scheduler", ECR_AUDIT_WAIVERS="/nowhere/waivers.yaml")
     try:
-        run_id = judged.trigger("ecr_compliance")
-        assert judged.finish("ecr_compliance", run_id) == "failed"
-        assert tries(judged, run_id)["evaluate_policies"] == 1
-        assert "ECR_AUDIT_WAIVERS: '/nowhere/waivers.yaml'" in logged(judged, run_id)
+        run_id = evaluated.trigger("ecr_compliance")
+        assert evaluated.finish("ecr_compliance", run_id) == "failed"
+        assert tries(evaluated, run_id)["evaluate_policies"] == 1
+        assert "ECR_AUDIT_WAIVERS: '/nowhere/waivers.yaml'" in logged(evaluated, run_id)
     finally:
-        judged.processes.kill("scheduler")
-        judged.start_part("scheduler")
+        evaluated.processes.kill("scheduler")
+        evaluated.start_part("scheduler")

@@ -128,7 +128,7 @@ DAMAGE = [
 
 @pytest.fixture
 def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
-    """A judged snapshot of two accounts, of which the second is directly at the root, in no unit.
+    """A evaluated snapshot of two accounts, of which the second is directly at the root, in no unit.
 
     The first one's repository is INCOMPLIANT and waived; the second one's was fixed since the day before.
     """
@@ -142,13 +142,13 @@ def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
                 repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": mutability}],
                 scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
             )
-        small_lake.judge(DAY_BEFORE)
-        _, warnings = small_lake.judge(DAY)
+        small_lake.evaluate(DAY_BEFORE)
+        _, warnings = small_lake.evaluate(DAY)
         assert warnings == []
 
     once(audit)
     commit = small_lake.lake.read_commit("compliance", DAY)
-    with small_lake.opened(DAY, judged=commit) as warehouse:
+    with small_lake.opened(DAY, evaluated=commit) as warehouse:
         warehouse.create_view("staging.verdict_counts", read_statement("staging/verdict_counts"))
         for table in ROLLED_UP:
             warehouse.create_table(f"marts.{table.name}", parse_statement("test.sql", f"FROM lake.{table.name}"))

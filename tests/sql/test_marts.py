@@ -1,9 +1,10 @@
 """Runs the cases of sql/marts: tests/sql/<mart>/*.yaml.
 
-A case gives what was scanned on some days (`scanned`, see SmallLake.scan), which are then judged in order, and expects
+A case gives what was scanned on some days (`scanned`, see SmallLake.scan), which are then evaluated in order, and
+expects
 `rows` of a mart on one of them. Rows outside `where` are not looked at; an expected row names only the columns that
 matter. Its comment does the arithmetic. A case may also have `waivers`, which are there from the start, and days that
-are `scanned_again` after all: each is judged again, with all days after it.
+are `scanned_again` after all: each is evaluated again, with all days after it.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ def test_case(path: Path, small_lake: Any) -> None:
     small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)
     for day, scanned in case["scanned"].items():
         small_lake.scan(day, **scanned)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     for day, scanned in case.get("scanned_again", {}).items():
         small_lake.scan(day, **scanned)
         for again in [day, *later_dates(small_lake.lake, day)]:
-            small_lake.judge(again)
+            small_lake.evaluate(again)
 
     for expected in case["expect"]:
         day = expected["day"]

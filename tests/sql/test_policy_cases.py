@@ -1,4 +1,4 @@
-"""What every policy's folder must hold true, whatever it judges; those of tests/fixtures/policies too."""
+"""What every policy's folder must hold true, whatever it evaluates; those of tests/fixtures/policies too."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ def test_before_the_first_night_there_is_nothing_to_say(small_lake: Any) -> None
     assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
 
 
-def test_an_older_night_that_is_judged_anew_does_not_pass_for_the_newest(small_lake: Any) -> None:
+def test_an_older_night_that_is_evaluated_anew_does_not_pass_for_the_newest(small_lake: Any) -> None:
     for day, value in ((OLD, "MUTABLE"), (NEW, "IMMUTABLE"), (OLD, "MUTABLE")):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     found = values(metrics.of_compliance(small_lake.lake))
     assert found["verdicts", "repository-image-tag-mutability", "COMPLIANT"] == 1
     assert found["verdicts", "repository-image-tag-mutability", "INCOMPLIANT"] == 0
@@ -62,9 +62,9 @@ def test_what_an_older_version_did_not_count_is_not_said_to_be_none(older: Any) 
     assert set(metrics.COSTS) - told == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))
 
 
-def test_where_nothing_is_judged_there_is_no_compliance(small_lake: Any) -> None:
+def test_where_nothing_is_evaluated_there_is_no_compliance(small_lake: Any) -> None:
     small_lake.scan(NEW)
-    small_lake.judge(NEW)
+    small_lake.evaluate(NEW)
     found = values(metrics.of_compliance(small_lake.lake))
     assert found["verdicts", "repository-image-tag-mutability", "UNDETERMINED"] == 0
     assert not [key for key in found if key[0] == "compliance_percent"]

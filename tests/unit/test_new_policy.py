@@ -1,4 +1,5 @@
-"""A policy is a folder: what stands in sql/policies is judged, published, shown and reported; no other place names it.
+"""A policy is a folder: what stands in sql/policies is evaluated, published, shown and reported; no other place names
+it.
 
 The folders of tests/fixtures/policies are put beside the audit's own policies, or in place of them. In place of them,
 whatever still spoke of the audit's own policies would speak of something that is not there.
@@ -57,7 +58,7 @@ PAGES_A_ROUTE = 3
 
 
 class Night(NamedTuple):
-    """A published night: its database, and the sql/ folder whose policies it was judged by."""
+    """A published night: its database, and the sql/ folder whose policies it was evaluated by."""
 
     database: Path
     sql: Path
@@ -93,7 +94,7 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 {"repository_name": "unknown", "scan_on_push": unknown, "encryption_type": None},
             ],
         )
-        assert lake.judge(day)[1] == []
+        assert lake.evaluate(day)[1] == []
     published = publish(lake.lake, lake.catalog, folder / "publish", owner_tags=lake.owner_tags)
     return Night(published.database, sql)
 
@@ -115,7 +116,7 @@ def is_alone(night: Night) -> bool:
     return len(list(night.sql.glob("policies/*/*"))) == 2
 
 
-def test_it_judges_and_rolls_up(night: Night) -> None:
+def test_it_evaluates_and_rolls_up(night: Night) -> None:
     query = """
         SELECT split_part(object_id, '/', 2), status, condition_index, owner, owner_source
         FROM policy_output
@@ -304,7 +305,7 @@ def test_what_it_misspells_is_reported_with_what_is_valid(tmp_path: Path, misspe
     assert fault in str(caught.value)
 
 
-def test_a_policy_that_names_no_input_judges_repositories(tmp_path: Path) -> None:
+def test_a_policy_that_names_no_input_evaluates_repositories(tmp_path: Path) -> None:
     sql = sql_with(tmp_path, alone=True)
     path = sql / "policies/ecr/repository-scan-on-push/policy.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("input: repositories", ""), encoding="utf-8")
@@ -332,7 +333,7 @@ FROM staging.registries
 
 
 def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its objects are judged by the policies of that input, and by no other; the checks count each for itself."""
+    """Its objects are evaluated by the policies of that input, and by no other; the checks count each for itself."""
     sql = sql_with(tmp_path, alone=True)
     (sql / "staging/registries.sql").write_text(REGISTRIES, encoding="utf-8")
     (sql / "staging/objects/registries.sql").write_text(REGISTRY_OBJECTS, encoding="utf-8")
@@ -349,7 +350,7 @@ def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: p
     for day, outcome in ((DAY_1, "COLLECTED"), (DAY_2, "FAILED")):
         dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": outcome}
         lake.scan(day, repositories=[{"scan_on_push": True}], scan_targets=[dark])
-        lake.judge(day)
+        lake.evaluate(day)
     verdicts = {(row["policy_id"], row["object_id"]): row["status"] for row in lake.rows("policy_output", DAY_2)}
     assert verdicts == {
         (SCAN, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "COMPLIANT",

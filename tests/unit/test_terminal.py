@@ -84,7 +84,7 @@ def test_the_summary(small_lake: Any, tmp_path: Path, monkeypatch: pytest.Monkey
         repositories=[{"repository_name": HARM, "tags": [("owner", HARM)]}],
         scan_targets=[{"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_code": HARM}],
     )
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
     publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=small_lake.owner_tags)
     output = io.StringIO()
     print_summary(load_settings(), open_console(output))

@@ -2,9 +2,9 @@
 
     <lake>/_alerts/snapshot_date=YYYY-MM-DD/<hash of channel and message>.json
 
-So the same message goes to a channel once, however often a task is retried or a day is judged again; it goes twice only
-if the process dies between the channel's answer and the file. A day that was judged again and came out otherwise makes
-another message, which is sent.
+So the same message goes to a channel once, however often a task is retried or a day is evaluated again; it goes twice
+only if the process dies between the channel's answer and the file. A day that was evaluated again and came out
+otherwise makes another message, which is sent.
 """
 
 from __future__ import annotations

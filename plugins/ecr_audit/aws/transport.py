@@ -1,6 +1,6 @@
 """What goes over the wire: requests signed and answers read, by the hundred thousand.
 
-botocore works out anew at each call what is the same at all of them: endpoint, headers, the shape of the answer. That
+botocore works out again at each call what is the same at all of them: endpoint, headers, the shape of the answer. That
 is three quarters of a call's CPU time. Here botocore prepares one call, and every other is a copy of it with a body and
 a signature of its own. So partitions, FIPS and `AWS_ENDPOINT_URL` are as botocore has them.
 """

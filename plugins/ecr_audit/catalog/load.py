@@ -49,7 +49,7 @@ def load_catalog(sql_root: Path) -> Catalog:
 
 
 def input_names(sql_root: Path) -> list[str]:
-    """What policies can judge, sorted: each is a file of sql/staging/objects."""
+    """What policies can evaluate, sorted: each is a file of sql/staging/objects."""
     return sorted(path.stem for path in (sql_root / "staging" / "objects").glob("*.sql"))
 
 

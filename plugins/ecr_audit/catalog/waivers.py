@@ -18,7 +18,7 @@
 
 A unit's path holds until a unit in it is renamed, its id holds always. A slash within a name is `%2F` in a path, see
 `unit_paths`. A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file:
-they are listed, and a night that is judged again needs those of its day.
+they are listed, and a night that is evaluated again needs those of its day.
 """
 
 from __future__ import annotations

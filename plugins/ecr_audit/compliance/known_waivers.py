@@ -52,7 +52,7 @@ def known_waivers(lake: Lake, catalog: Catalog, settings: Settings) -> KnownWaiv
 
 
 def _last_known(lake: Lake, error: str) -> KnownWaivers | None:
-    # Whichever night is judged: the newest has all that were ever made, and each night takes those of its day.
+    # Whichever night is evaluated: the newest has all that were ever made, and each night takes those of its day.
     dates = lake.snapshot_dates("compliance")
     commit = lake.read_commit("compliance", dates[-1]) if dates else None
     if commit is None:

@@ -18,7 +18,7 @@ COLUMNS = {
     "remediation_command": "VARCHAR",
 }
 
-# A policy may pass on the owner of what it judges, which spares looking it up for every object.
+# A policy may pass on the owner of what it evaluates, which spares looking it up for every object.
 OWNER = {"owner": "VARCHAR"}
 
 _OWNER_LOOKED_UP = """
@@ -79,7 +79,7 @@ ORDER BY ALL
 """
 
 _DIFFERENT_OBJECTS = """
-WITH judged AS (
+WITH evaluated AS (
     SELECT object_id, count(*) AS verdicts
     FROM staging.answers
     GROUP BY ALL
@@ -97,7 +97,7 @@ SELECT coalesce(j.object_id, o.object_id, 'NULL') AS object_id, CASE
     WHEN verdicts IS NULL THEN 'no verdict'
     ELSE verdicts || ' verdicts'
 END AS fault
-FROM judged AS j
+FROM evaluated AS j
 FULL JOIN objects AS o USING (object_id)
 WHERE verdicts IS DISTINCT FROM 1 OR o.object_id IS NULL
 ORDER BY ALL
@@ -149,7 +149,7 @@ def _require_no_files(warehouse: Warehouse, policy: Policy, logic: Statement) ->
         raise PolicyError(f"{policy.id} ({logic.path}): {fault}") from fault
     if foreign := sorted({call["function_name"] for call in calls} - set(FUNCTIONS)):
         raise PolicyError(
-            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy judges staging.{policy.input} by what"
+            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy evaluates staging.{policy.input} by what"
             f" the tables of the session hold; of functions that return tables it may call {', '.join(FUNCTIONS)}"
         )
 
@@ -167,7 +167,7 @@ def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
     if count:
         examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows)
         raise PolicyError(
-            f"{policy.id} ({wrong.path}): {count} objects are judged wrongly. Each object of the input"
+            f"{policy.id} ({wrong.path}): {count} objects are evaluated wrongly. Each object of the input"
             f" '{policy.input}' needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
         )
 

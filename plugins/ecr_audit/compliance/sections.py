@@ -49,14 +49,16 @@ def roll_up(
     waivers = waivers or KnownWaivers.none()
     verdicts = find_verdicts(lake, snapshot_date)
     if verdicts is None:
-        raise ComplianceError(f"{snapshot_date}: its repositories have not been judged yet. Evaluate that date first")
+        raise ComplianceError(
+            f"{snapshot_date}: its repositories have not been evaluated yet. Evaluate that date first"
+        )
     evaluation = verdicts.evaluation
     run_time = datetime.fromisoformat(evaluation.run_time)
     owner_tags = tuple(evaluation.owner_tags)
     present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags))
     if changed := [name for name, value in asdict(evaluation).items() if present[name] != value]:
         raise ComplianceError(
-            f"{snapshot_date}: {', '.join(changed)} changed since its repositories were judged."
+            f"{snapshot_date}: {', '.join(changed)} changed since its repositories were evaluated."
             " Evaluate that date again"
         )
     with (
@@ -96,6 +98,6 @@ def _roll_up(warehouse: Warehouse, evaluation: Evaluation, waivers: KnownWaivers
 def later_dates(lake: Lake, snapshot_date: date) -> list[date]:
     """Dates of the snapshots after this one, oldest first.
 
-    Their status history continues from it: once it is committed again, they are to be judged again, in this order.
+    Their status history continues from it: once it is committed again, they are to be evaluated again, in this order.
     """
     return [day for day in lake.snapshot_dates("inventory") if day > snapshot_date]

@@ -1,4 +1,4 @@
-"""The steps of judging, as the tasks of the compliance DAG call them: settings in, small values out."""
+"""The steps of evaluating, as the tasks of the compliance DAG call them: settings in, small values out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
-    """Judge a snapshot: the wanted one, or the oldest that was just committed, or the newest. Returns its date."""
+    """Evaluate a snapshot: the wanted one, or the oldest that was just committed, or the newest. Returns its date."""
     settings = load_settings()
     lake = open_lake(settings)
     dates = (
@@ -30,12 +30,13 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
     # Not needed for the verdicts: a faulty file is reported before all the work, not after it.
     known_waivers(lake, catalog, settings)
     evaluate_snapshot(lake, catalog, date.fromisoformat(snapshot_date), owner_tags=settings.owner_tags)
-    log.info("Snapshot %s judged", snapshot_date)
+    log.info("Snapshot %s evaluated", snapshot_date)
     return snapshot_date
 
 
 def roll_up(snapshot_date: str) -> str:
-    """Roll up and commit a snapshot's verdicts; then judge and roll up each one after it. Returns the newest's date."""
+    """Roll up and commit a snapshot's verdicts; then evaluate and roll up each one after it. Returns the newest's
+    date."""
     settings = load_settings()
     lake, catalog = open_lake(settings), load_catalog(SQL_ROOT)
     waivers = known_waivers(lake, catalog, settings)

@@ -1,4 +1,4 @@
-"""Judges every repository of a snapshot under every policy."""
+"""Evaluates every repository of a snapshot under every policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, read_statement
 
-# Repositories that are judged at a time: it bounds memory, since what is joined with its history is held there.
+# Repositories that are evaluated at a time: it bounds memory, since what is joined with its history is held there.
 SLICE_REPOSITORIES = 2_000_000
 
 
@@ -26,7 +26,7 @@ def evaluate(
     owner_tags: tuple[str, ...],
     run_time: datetime | None = None,
 ) -> Evaluation:
-    """Judge every repository of a snapshot under every policy, and keep the verdicts for `roll_up`.
+    """Evaluate every repository of a snapshot under every policy, and keep the verdicts for `roll_up`.
 
     `run_time` is when the verdicts say they were reached (default: now, UTC).
     Raises PolicyError for a policy whose logic.sql breaks its contract, LakeError for a missing or damaged snapshot.

@@ -41,7 +41,7 @@ def target_rows(ended: Sequence[tuple[TargetScan, Effort | None]]) -> pa.Table:
 def repository_rows(scans: Sequence[TargetScan], collected_at: datetime) -> pa.Table:
     """The rows of `repositories` for some targets, column by column.
 
-    A field that AWS leaves out is null: a missing mutability is for the policy to judge, not for the scan to guess.
+    A field that AWS leaves out is null: a missing mutability is for the policy to evaluate, not for the scan to guess.
     """
     found = [(scan, each) for scan in scans for each in scan.repositories]
     tags = [_tags_of(scan, each) for scan, each in found]

@@ -50,7 +50,7 @@ class Commit:
     files: Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]]
     # How many rows each table has in all its files.
     rows: Mapping[str, int]
-    # For those who read the commit later: the run, the inventory commit that was judged, and the like.
+    # For those who read the commit later: the run, the inventory commit that was evaluated, and the like.
     details: Mapping[str, Any]
     # The version of the schema that its files were written with.
     schema_version: int

@@ -177,10 +177,10 @@ class Lake:
         """Remove what is large of a date: its inventory and its verdicts. What was rolled up of these stays.
 
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
-        judged goes altogether.
+        evaluated goes altogether.
         """
         with self.storage.locked(COMMIT_LOCK):
-            # The later stage first: what was judged must not outlive what it was judged on.
+            # The later stage first: what was evaluated must not outlive what it was evaluated on.
             if compliance := self.read_commit("compliance", snapshot_date):
                 files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
                 with self.storage.scratch(f"thin-{snapshot_date}") as folder:

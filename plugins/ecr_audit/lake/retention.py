@@ -27,7 +27,7 @@ def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list
     whole and thinned snapshots; what it left of others goes with the next run. With `dry_run` nothing is removed.
 
     The status history of what remains stays as it is: each verdict carries its own dates. A night that was thinned
-    cannot be judged anew, for there is nothing left to judge; see `publish` for those after it.
+    cannot be evaluated again, for there is nothing left to evaluate; see `publish` for those after it.
     """
     kept = {day for stage in STAGES for day in _last_of_each_month(lake.snapshot_dates(stage))}
     oldest = today - timedelta(days=retention_days)

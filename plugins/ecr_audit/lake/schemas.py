@@ -112,7 +112,8 @@ POLICY_OUTPUT = LakeTable(
             ("run_time", TIMESTAMP),
         ]
     ),
-    # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than judging.
+    # And within a policy by runs of accounts, see compliance/verdicts.py. Sorting throughout costs more than
+    # evaluating.
     ("policy_id",),
     added={"owner": 3, "owner_source": 5, "started_known": 5},
     identified_by=("policy_id", "object_id"),
@@ -307,8 +308,9 @@ ROLLED_UP = (
     COVERAGE,
 )
 
-# The lake is committed in two stages, each by one commit file: what was seen, and what was judged of it. The tables of
-# ROLLED_UP are small, and say of their night what would be dear to find out later: publishing reads all nights of them.
+# The lake is committed in two stages, each by one commit file: what was seen, and what was evaluated of it. The tables
+# of ROLLED_UP are small, and say of their night what would be dear to find out later: publishing reads all nights of
+# them.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
     "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES),
     "compliance": (POLICY_OUTPUT, *ROLLED_UP),

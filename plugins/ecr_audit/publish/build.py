@@ -70,8 +70,8 @@ def publish(
 
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
-    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was judged
-    on has been replaced since.
+    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was
+    evaluated on has been replaced since.
     """
     store = PublicationStore(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)
@@ -79,7 +79,7 @@ def publish(
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
     if inventory is None or inventory.commit_id != compliance.detail("inventory_commit"):
         raise PublishError(
-            f"{compliance.snapshot_date}: its repositories were scanned anew after they had been judged."
+            f"{compliance.snapshot_date}: its repositories were scanned again after they had been evaluated."
             " Evaluate that date again"
         )
     published_at = datetime.now(UTC)
@@ -95,7 +95,7 @@ def publish(
 def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> list[Commit]:
     """The compliance commits, oldest first. Each must continue the status history of the one before it.
 
-    A thinned night cannot be judged anew. When one after it has been, which then continues from a whole one further
+    A thinned night cannot be evaluated again. When one after it has been, which then continues from a whole one further
     back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
     """
     dates = {*lake.snapshot_dates("compliance"), *([rolled_up] if rolled_up else [])}
@@ -125,7 +125,7 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
             )
     if left_out:
         log.warning(
-            "%d thinned nights from %s on are left out: a later one was judged anew without them",
+            "%d thinned nights from %s on are left out: a later one was evaluated again without them",
             len(left_out),
             left_out[-1],
         )
@@ -160,10 +160,10 @@ def _build(
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
     with fetch_snapshot(lake, day, purpose="publish") as snapshot:
-        judged = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
+        evaluated = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
         histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
-            for each in (*judged, *histories):
+            for each in (*evaluated, *histories):
                 warehouse.register_input(each)
             left_out = warehouse.left_out
             build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)

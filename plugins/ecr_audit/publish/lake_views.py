@@ -3,7 +3,7 @@
     duckdb -init data/publish/lake.sql -c "SELECT snapshot_date, count(*) FROM lake_repositories GROUP BY ALL"
 
 It names the files that the commits name and no others, as globs over the lake would: what is not committed does not
-exist. So it holds until a night is judged again or removed, and then until the next publication. A column means what
+exist. So it holds until a night is evaluated again or removed, and then until the next publication. A column means what
 the published column of that name means; the data dictionary describes both.
 """
 

@@ -6,7 +6,7 @@
 
 The root is a folder, or a place on S3 (`ECR_AUDIT_PUBLISH`). `newest` is the one way for programs to find it, `python
 -m ecr_audit.publish.newest` for a shell. Who keeps a connection open (a web server) needs the versioned path: a
-process that still has a DuckDB file open gets the old database again when it opens the same path anew.
+process that still has a DuckDB file open gets the old database again when it opens the same path again.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ class _Summary:
             "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
         )
         framework = None
-        for name, title, *numbers, flags, share, compliant, judged in self._rows(
+        for name, title, *numbers, flags, share, compliant, evaluated in self._rows(
             """
             SELECT
                 framework_name,
@@ -184,7 +184,7 @@ class _Summary:
             if name != framework:
                 table.add_row(f"[bold]{escape(name)}[/]")
                 framework = name
-            result = percent(share) + ("" if share is None else f" ({compliant:,}/{judged:,})")
+            result = percent(share) + ("" if share is None else f" ({compliant:,}/{evaluated:,})")
             table.add_row(Padding(escape(title), (0, 0, 0, 2)), *map(str, numbers), ", ".join(flags), result)
         self._console.print(table)
 

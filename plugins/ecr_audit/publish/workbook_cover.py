@@ -51,7 +51,7 @@ _COMPLIANCE = f"""
     ORDER BY place
 """
 
-# A finding that is UNDETERMINED in this night was INCOMPLIANT when it could last be judged.
+# A finding that is UNDETERMINED in this night was INCOMPLIANT when it could last be evaluated.
 _BY_POLICY = """
     SELECT policy, count(*) AS findings, count(*) FILTER (status = 'INCOMPLIANT') AS incompliant
     FROM ({findings})
@@ -119,7 +119,7 @@ class Cover:
         for sentence in unread_sentences(self._published.database):
             yield "Last known, as it could not be read", sentence
         yield "Nights missed before this one", seen["nights_missed"]
-        yield "Repositories judged on (commit)", publication["inventory_commit"]
+        yield "Repositories evaluated on (commit)", publication["inventory_commit"]
         yield "Verdicts (commit)", publication["compliance_commit"]
         yield "Program version", publication["program_version"]
         for sheet in sheets:

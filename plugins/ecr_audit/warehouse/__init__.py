@@ -4,7 +4,7 @@
     lake.previous_<table>   the same of the newest evaluated snapshot before it; typed and empty when there is none
     lake.<table>_history    the same of many snapshots together, where they were registered
     catalog.<table>         policies, frameworks, sections (see catalog/)
-    staging.<name>          sql/staging; staging.objects is what policies judge, of all inputs (sql/staging/objects)
+    staging.<name>          sql/staging; staging.objects is what policies evaluate, of all inputs (sql/staging/objects)
     marts.<table>           sql/marts
     published.<table>       what publishing has made so far
 

@@ -39,7 +39,7 @@ class Resources:
 
 
 def resources_for(repositories: int) -> Resources:
-    """The resources for judging this many repositories.
+    """The resources for evaluating this many repositories.
 
     Few take seconds in any case; for them a second thread, which is 100 MB more of memory, does not pay.
     """
@@ -106,7 +106,8 @@ class Warehouse:
             self._look_up_owners(prefix)
 
     def _look_up_owners(self, prefix: str) -> None:
-        """Show the verdicts of a version that named no owner with those of their night, as judging names them now."""
+        """Show the verdicts of a version that named no owner with those of their night, as evaluating names them
+        now."""
         self.connection.execute(
             f"""
             ALTER VIEW lake.{prefix}policy_output RENAME TO {prefix}policy_output_without_owner;

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None:
     """The policy as its files have it now; None when it has none, or when they cannot be used.
 
-    It may differ from the one that a night was judged by: compare `hash` with the published one.
+    It may differ from the one that a night was evaluated by: compare `hash` with the published one.
     """
     catalog = open_catalog(publication.version)
     return next((policy for policy in catalog.policies if policy.id == policy_id), None) if catalog else None
@@ -23,7 +23,7 @@ def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None
 
 @lru_cache(maxsize=1)
 def open_catalog(version: str) -> Catalog | None:
-    """Read anew with each publication, which may be by other policies than the one before."""
+    """Read again with each publication, which may be by other policies than the one before."""
     try:
         return load_catalog(SQL_ROOT)
     except CatalogError as fault:

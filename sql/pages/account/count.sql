@@ -1,4 +1,4 @@
--- count: the one row that says how many repositories of the account are judged by a policy.
+-- count: the one row that says how many repositories of the account are evaluated by a policy.
 -- from: policy_output.
 SELECT count(*) AS repositories
 FROM policy_output

@@ -1,5 +1,5 @@
--- nearest_scopes: one row per scope of a type that was judged on some night, those first that are most like the given one;
--- at most 5. A unit may be given by its id.
+-- nearest_scopes: one row per scope of a type that was evaluated on some night, those first that are most like the
+-- given one; at most 5. A unit may be given by its id.
 -- key: scope_id.  from: compliance_daily.
 SELECT scope_id
 FROM (

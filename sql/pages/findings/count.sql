@@ -2,6 +2,6 @@
 -- from: findings/matching.
 SELECT
     count(*) AS findings,
-    count(*) FILTER (WHERE status <> 'INCOMPLIANT') AS not_judged,
+    count(*) FILTER (WHERE status <> 'INCOMPLIANT') AS not_evaluated,
     count(*) FILTER (WHERE waived) AS waived
 FROM {findings/matching}

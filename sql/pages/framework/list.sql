@@ -20,7 +20,7 @@ held AS (
     JOIN sections USING (section_id)
 ),
 
-judged AS (
+evaluated AS (
     SELECT
         framework_id,
         count(*) AS policies,
@@ -44,5 +44,5 @@ SELECT
     compliance_percent(compliant, incompliant) AS compliance_percent
 FROM frameworks
 LEFT JOIN counted USING (framework_id)
-LEFT JOIN judged USING (framework_id)
+LEFT JOIN evaluated USING (framework_id)
 ORDER BY name

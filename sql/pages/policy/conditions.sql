@@ -1,4 +1,4 @@
--- conditions: one row per condition by which a policy judged something tonight.
+-- conditions: one row per condition by which a policy evaluated something tonight.
 -- key: condition_index, status.  from: policy_output.
 SELECT
     condition_index,

@@ -1,6 +1,6 @@
--- policy: the policy of an id, how the organization fares under it, and since when the version of tonight judges.
+-- policy: the policy of an id, how the organization fares under it, and since when the version of tonight evaluates.
 -- key: policy_id.  from: policies, compliance_daily, policy_run.
--- A version holds from the first night after the last one that another version judged.
+-- A version holds from the first night after the last one that another version evaluated.
 WITH run AS (
     SELECT
         snapshot_date,

@@ -3,7 +3,7 @@ SELECT
     ou_path AS unit,
     incompliant - waived AS to_fix,
     waived,
-    compliant + incompliant AS judged,
+    compliant + incompliant AS evaluated,
     compliance_percent AS compliance,
     coverage_percent AS coverage
 FROM account_compliance

@@ -11,7 +11,7 @@ SELECT
     n.scope_id AS unit,
     n.incompliant - n.waived AS newest_to_fix,
     n.waived AS newest_waived,
-    n.compliant + n.incompliant AS newest_judged,
+    n.compliant + n.incompliant AS newest_evaluated,
     n.compliance_percent AS newest_compliance,
     n.compliance_percent - b.compliance_percent AS points_in_7_days,
     n.compliance_percent_with_waivers AS newest_compliance_with_waivers,

@@ -1,4 +1,4 @@
-"""Judging, rolling up and publishing, killed with SIGKILL: what was there stays whole, the next try ends well."""
+"""Evaluating, rolling up and publishing, killed with SIGKILL: what was there stays whole, the next try ends well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWNER_TAGS = ("owner",)
 CATALOG = load_catalog(SQL_ROOT)
 
 
-def judge(root: Path, day: date) -> None:
+def evaluate_night(root: Path, day: date) -> None:
     run_time = datetime(day.year, day.month, day.day, 3, tzinfo=UTC)
     evaluate(Lake(str(root / "lake")), CATALOG, day, owner_tags=OWNER_TAGS, run_time=run_time)
 
@@ -38,7 +38,7 @@ def put_out(root: Path) -> None:
 
 
 STEPS: dict[str, Callable[[Path], None]] = {
-    "evaluate": lambda root: judge(root, NEXT_DAY),
+    "evaluate": lambda root: evaluate_night(root, NEXT_DAY),
     "roll_up": sum_up,
     "publish": put_out,
 }
@@ -51,7 +51,7 @@ def second_night(small_lake: Any, tmp_path: Path) -> Path:
     small_lake.lake = Lake(str(root / "lake"))
     names = [{"repository_name": name} for name in ("app", "api", "job")]
     small_lake.scan(DAY, repositories=names)
-    judge(root, DAY)
+    evaluate_night(root, DAY)
     roll_up(small_lake.lake, CATALOG, DAY)
     put_out(root)
     small_lake.scan(NEXT_DAY, repositories=[names[0], {**names[1], "image_tag_mutability": "IMMUTABLE"}])
@@ -59,7 +59,7 @@ def second_night(small_lake: Any, tmp_path: Path) -> Path:
 
 
 def lake_rows(root: Path) -> list[Any]:
-    """All that is committed of the second night's judgement; None before."""
+    """All that is committed of the second night's evaluation; None before."""
     lake = Lake(str(root / "lake"))
     commit = lake.read_commit("compliance", NEXT_DAY)
     if commit is None:

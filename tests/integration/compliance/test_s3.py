@@ -1,4 +1,4 @@
-"""Judging and publishing a lake in an S3 bucket (moto's), with waivers from it."""
+"""Evaluating and publishing a lake in an S3 bucket (moto's), with waivers from it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-def test_two_nights_are_judged_and_published(small_lake: Any, bucket: str, tmp_path: Path) -> None:
+def test_two_nights_are_evaluated_and_published(small_lake: Any, bucket: str, tmp_path: Path) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key="accepted/waivers.yaml", Body=WAIVERS.encode())
     small_lake.lake = Lake(f"s3://{bucket}/ecr/lake")
     small_lake.waivers = load_waivers(f"s3://{bucket}/accepted/waivers.yaml", small_lake.catalog, 365)
     for day in (DAY, NEXT_DAY):
         small_lake.scan(day, repositories=[{}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     publication = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=())
     with duckdb.connect(publication.database, read_only=True) as database:
         rows = database.execute(

@@ -157,7 +157,7 @@ def test_the_partition_is_the_callers(audit_of, organization_of, monkeypatch, pa
 def test_accounts_are_listed_with_state_and_unit_past_the_first_page(hub_of, organization_of):
     world = organization_of(45)
     world.accounts["100000000007"] = replace(world.accounts["100000000007"], state="SUSPENDED")
-    world = replace(world)  # takes its list of accounts anew
+    world = replace(world)  # takes its list of accounts again
     found = list_accounts(hub_of(world))
     assert [account.account_id for account in found] == sorted(world.accounts)
     for account in found:

@@ -39,8 +39,8 @@ TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "durat
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
 
 # What is said of accounts, repositories and their verdicts; the other tables tell what was read, and how.
-JUDGED = ("findings", "policy_output", "compliance_daily", "owner_compliance", "ou_compliance", "section_compliance")
-JUDGED += ("waivers", "changes", "accounts", "repositories")
+EVALUATED = ("findings", "policy_output", "compliance_daily", "owner_compliance", "ou_compliance", "section_compliance")
+EVALUATED += ("waivers", "changes", "accounts", "repositories")
 
 
 @pytest.fixture
@@ -80,12 +80,12 @@ def without_times(rows):
     return sorted(({name: row[name] for name in row if name not in TIMES} for row in rows), key=str)
 
 
-def test_a_night_that_cannot_read_them_is_judged_as_one_that_can_and_the_next_is_the_same(nights_of):
+def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next_is_the_same(nights_of):
     undisturbed, odd = nights_of("undisturbed"), nights_of("odd", *REFUSED)
     waived = {row["waiver_id"] for row in undisturbed[1]["findings"] if row["waived"]}
     assert waived == {"by-tag", "by-unit"}
     assert {row["owner"] for row in undisturbed[1]["owner_compliance"]} > {"team"}
-    for table in JUDGED:
+    for table in EVALUATED:
         assert without_times(odd[1][table]) == without_times(undisturbed[1][table]), table
 
     # It says so; the night before and the night after have nothing to say.

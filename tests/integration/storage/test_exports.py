@@ -62,7 +62,7 @@ def test_a_format_is_a_function_and_an_entry(
 ) -> None:
     store, read = request.getfixturevalue(place)
     small_lake.scan(DAY, repositories=[{}, {"repository_name": "other"}])
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
 
     def published() -> tuple[dict[str, bytes], dict[str, str]]:
         result = publish(small_lake.lake, small_lake.catalog, store, owner_tags=())

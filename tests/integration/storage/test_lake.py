@@ -105,7 +105,7 @@ def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Pat
     for day in (DAY, NEXT_DAY, LATER):
         small_lake.lake = open_lake()
         small_lake.scan(day, repositories=[{}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     assert retention.thin(open_lake(), date(2026, 6, 1), 30, dry_run=False) == [DAY, NEXT_DAY]
     assert open_lake().snapshot_dates("inventory") == [LATER]
     assert open_lake().unthinned_dates() == [LATER]
@@ -149,25 +149,25 @@ def test_a_writer_that_dies_before_it_has_removed_the_old_files(
     assert (seen(open_on_s3()), len(s3.all_keys())) == ([["3"]] * 3, before)
 
 
-def test_a_night_is_judged_and_published_though_listings_are_late(
+def test_a_night_is_evaluated_and_published_though_listings_are_late(
     open_on_s3: Opener, s3: EmulatedS3, small_lake: Any, tmp_path: Path
 ) -> None:
     """Each step gets the date from the one before it, and asks for what it needs by name."""
     small_lake.lake = open_on_s3()
     small_lake.scan(DAY, repositories=[{}])
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
     s3.stop_listing()
     small_lake.lake = open_on_s3()
     small_lake.scan(NEXT_DAY, repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     small_lake.lake = open_on_s3()
-    small_lake.judge(NEXT_DAY)
+    small_lake.evaluate(NEXT_DAY)
     assert open_on_s3().snapshot_dates("compliance") == [DAY], "the listing is late indeed"
     publication = publish(open_on_s3(), small_lake.catalog, tmp_path / "publish", owner_tags=(), rolled_up=NEXT_DAY)
     assert (publication.snapshot_date, publication.rows["policy_run"]) == (NEXT_DAY, 4)
 
 
 def test_who_committed_sees_it_though_listings_are_late(open_on_s3: Opener, s3: EmulatedS3) -> None:
-    """As when a task judges one night after another."""
+    """As when a task evaluates one night after another."""
     lake = open_on_s3()
     first = commit(lake, "1", day=DAY)
     s3.stop_listing()

@@ -188,7 +188,7 @@ def test_query_postgresql_and_the_shell_follow_it(
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{BUCKET}/audit/lake")
     small_lake.lake = open_lake(load_settings())
     small_lake.scan(DAY, repositories=[{}])
-    small_lake.judge(DAY)
+    small_lake.evaluate(DAY)
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
     assert steps.announce() == "nothing to compare with, this is the first"

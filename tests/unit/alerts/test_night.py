@@ -28,11 +28,11 @@ Night = Callable[..., list[Message]]
 
 @pytest.fixture
 def night(small_lake: Any, tmp_path: Path) -> Night:
-    """Scans, judges and publishes a night of the given rows; returns its messages."""
+    """Scans, evaluates and publishes a night of the given rows; returns its messages."""
 
     def messages(day: date, *, min_coverage: float = 0, **rows: Any) -> list[Message]:
         small_lake.scan(day, **rows)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
         published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",))
         return night_messages(published.database, min_coverage, "https://airflow/ecr-audit")
 

@@ -261,7 +261,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path, catalog: Catalog) -> N
             load_waivers(str(tmp_path / name), catalog, 365)
 
 
-def test_a_bad_file_ends_the_evaluation_before_anything_is_judged(
+def test_a_bad_file_ends_the_evaluation_before_anything_is_evaluated(
     small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = date(2026, 11, 1)
@@ -289,10 +289,10 @@ def test_the_steps_take_the_waivers_of_the_setting(
 
 
 @pytest.fixture
-def judged(
+def evaluated(
     small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[date], dict[str, Any]]:
-    """Scans a night and judges it with the file as it is; returns the waiver of each finding."""
+    """Scans a night and evaluates it with the file as it is; returns the waiver of each finding."""
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
 
@@ -306,39 +306,39 @@ def judged(
 
 
 def test_waivers_that_cannot_be_read_stay_until_they_can(
-    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     """Also those that begin or end meanwhile: each night takes those of its day."""
     first, second, third, ended, back = (date(2026, *day) for day in ((2, 1), (2, 2), (2, 3), (4, 1), (4, 2)))
     waived, not_waived = {"legacy/app": "W-1", "app": None}, {"legacy/app": None, "app": None}
-    assert judged(first) == waived
+    assert evaluated(first) == waived
     read_at = small_lake.lake.read_commit("compliance", first).details["waivers_read_at"]
     kept = path.rename(path.with_suffix(".lost"))
     for day in (second, third):
-        assert judged(day) == waived
+        assert evaluated(day) == waived
         details = small_lake.lake.read_commit("compliance", day).details
         assert details["waivers_read_at"] == read_at
         assert f"'{path}' cannot be read" in details["waivers_error"]
         [unread] = small_lake.rows("unread_values", day)
         assert (unread["kind"], unread["repositories"]) == ("waivers", 1)
         assert unread["last_read_at"].isoformat() == read_at
-    assert judged(ended) == not_waived
+    assert evaluated(ended) == not_waived
     kept.rename(path)
     path.write_text(path.read_text().replace("2026-04-01", "2026-05-01"))
-    assert judged(back) == waived
+    assert evaluated(back) == waived
     assert small_lake.lake.read_commit("compliance", back).details["waivers_error"] is None
     assert small_lake.rows("unread_values", back) == []
 
 
-def test_a_night_that_is_judged_again_takes_the_newest_waivers_that_are_known(
-    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+def test_a_night_that_is_evaluated_again_takes_the_newest_waivers_that_are_known(
+    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     first, second = date(2026, 2, 1), date(2026, 2, 2)
     text = path.read_text()
     path.write_text("waivers: []")
-    judged(first)
+    evaluated(first)
     path.write_text(text)
-    judged(second)
+    evaluated(second)
     path.unlink()
     steps.roll_up(steps.evaluate(first.isoformat(), []))
     for day in (first, second):
@@ -346,14 +346,14 @@ def test_a_night_that_is_judged_again_takes_the_newest_waivers_that_are_known(
 
 
 def test_a_file_that_never_was_read_is_not_one_without_waivers(
-    small_lake: Any, path: Path, judged: Callable[[date], dict[str, Any]]
+    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     path.unlink()
     with pytest.raises(WaiverError, match="cannot be read"):
-        judged(date(2026, 2, 1))
-    small_lake.judge(date(2026, 2, 1))
+        evaluated(date(2026, 2, 1))
+    small_lake.evaluate(date(2026, 2, 1))
     with pytest.raises(WaiverError, match="cannot be read"):
-        judged(date(2026, 2, 2))
+        evaluated(date(2026, 2, 2))
 
 
 def test_waivers_of_an_older_lake_count_when_the_file_cannot_be_read(older: Any, tmp_path: Path) -> None:

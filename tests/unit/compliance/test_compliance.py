@@ -1,4 +1,5 @@
-"""Judging: the contract of a policy, steps that are repeated or killed, the history when an old day is judged anew."""
+"""Evaluating: the contract of a policy, steps that are repeated or killed, the history when an old day is evaluated
+again."""
 
 from __future__ import annotations
 
@@ -36,9 +37,9 @@ def with_logic(catalog: Catalog, logic: str) -> Catalog:
     return Catalog(policies, catalog.frameworks)
 
 
-def judged(small_lake: Any, day: date, **scanned: Any) -> None:
+def evaluated(small_lake: Any, day: date, **scanned: Any) -> None:
     small_lake.scan(day, **scanned)
-    small_lake.judge(day)
+    small_lake.evaluate(day)
 
 
 def history(small_lake: Any, day: date) -> Any:
@@ -49,14 +50,14 @@ def history(small_lake: Any, day: date) -> Any:
 def test_a_policy_that_does_not_pass_on_owners(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "web"}}])
     small_lake.catalog = with_logic(small_lake.catalog, VERDICT)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     assert {row["owner"] for row in small_lake.rows("policy_output", DAY_1)} == {"web"}
 
 
 @pytest.mark.parametrize(("name", "owner"), [("shop", "shop"), ("", "111111111111"), (None, "111111111111")])
 def test_the_owner_of_what_no_tag_names_one_of_is_its_account(small_lake: Any, name: str | None, owner: str) -> None:
     """By name; by id where AWS gave none."""
-    judged(small_lake, DAY_1, accounts=[{"account_name": name}], repositories=[{}])
+    evaluated(small_lake, DAY_1, accounts=[{"account_name": name}], repositories=[{}])
     for table in ("policy_output", "repositories"):
         assert {row["owner"] for row in small_lake.rows(table, DAY_1)} == {owner}
 
@@ -93,7 +94,7 @@ def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_la
 
 # What a SELECT may do beside reading tables. In place of {}, a path of the machine.
 REACHES = {
-    "FROM read_text('{}')": "calls read_text. A policy judges staging.repositories",
+    "FROM read_text('{}')": "calls read_text. A policy evaluates staging.repositories",
     "FROM query('FROM read_text(''{}'')')": "calls query",
     "FROM enable_logging(storage = 'file', storage_path = '{}')": "calls enable_logging",
     "FROM enable_profiling(save_location = '{}')": "calls enable_profiling",
@@ -121,14 +122,14 @@ def test_a_policy_may_call_functions_of_its_own_values(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     logic = f"{VERDICT}WHERE (SELECT max(i) FROM range(3) AS t(i), unnest([1, 2]) AS u(j), json_each('[1]')) = 2"
     small_lake.catalog = with_logic(small_lake.catalog, logic)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     assert history(small_lake, DAY_1)[0] == "COMPLIANT"
 
 
 def test_a_policy_that_keeps_its_contract_is_taken(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     small_lake.catalog = with_logic(small_lake.catalog, VERDICT)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     assert history(small_lake, DAY_1)[0] == "COMPLIANT"
 
 
@@ -142,10 +143,10 @@ def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
         for name in ("b", "a")
         for region in ("us-east-1", "eu-west-1")
     ]
-    judged(small_lake, DAY_1, accounts=accounts, repositories=repositories)
+    evaluated(small_lake, DAY_1, accounts=accounts, repositories=repositories)
     whole = small_lake.rows("policy_output", DAY_1)
     monkeypatch.setattr(verdicts, "SLICE_REPOSITORIES", 1)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     sliced = small_lake.rows("policy_output", DAY_1)
     commit = small_lake.lake.read_commit("compliance", DAY_1)
     assert len(commit.files["policy_output"]) == len(accounts) * len(small_lake.catalog.policies)
@@ -155,19 +156,19 @@ def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
     assert sorted(sliced, key=str) == sorted(whole, key=str)
 
 
-def test_an_empty_organization_is_judged(small_lake: Any) -> None:
-    judged(small_lake, DAY_1)
+def test_an_empty_organization_is_evaluated(small_lake: Any) -> None:
+    evaluated(small_lake, DAY_1)
     assert small_lake.rows("policy_output", DAY_1) == []
     assert [row["compliant"] for row in small_lake.rows("policy_run", DAY_1)] == [0, 0]
 
 
 def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any) -> None:
     """Also while an account is moved and a repository is created again, of which the policy knows no more."""
-    judged(small_lake, DAY_1, repositories=[{}, {"repository_name": "anew"}])
+    evaluated(small_lake, DAY_1, repositories=[{}, {"repository_name": "again"}])
     left = [policy for policy in small_lake.catalog.policies if policy.id == POLICY]
     small_lake.catalog = Catalog(left, small_lake.catalog.frameworks)
-    anew = {"repository_name": "anew", "created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
-    judged(small_lake, DAY_2, accounts=[{"ou_path": "Root/Test"}], repositories=[{}, anew])
+    again = {"repository_name": "again", "created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
+    evaluated(small_lake, DAY_2, accounts=[{"ou_path": "Root/Test"}], repositories=[{}, again])
     changes = small_lake.rows("changes", DAY_2)
     assert Counter(row["change"] for row in changes) == {"moved": 2, "disappeared": 1, "new": 1}
     assert {row["policy_id"] for row in [*changes, *small_lake.rows("ended_findings", DAY_2)]} == {POLICY}
@@ -180,15 +181,15 @@ def test_a_date_never_scanned_is_told(small_lake: Any) -> None:
 
 def test_rolling_up_needs_verdicts(small_lake: Any) -> None:
     small_lake.scan(DAY_1)
-    with pytest.raises(ComplianceError, match=r"2026-11-01: .*not been judged yet"):
+    with pytest.raises(ComplianceError, match=r"2026-11-01: .*not been evaluated yet"):
         roll_up(small_lake.lake, small_lake.catalog, DAY_1)
 
 
 def test_repeating_a_step_changes_nothing(small_lake: Any) -> None:
-    judged(small_lake, DAY_1, repositories=[{}])
+    evaluated(small_lake, DAY_1, repositories=[{}])
     before = {table: small_lake.rows(table, DAY_1) for table in ("policy_output", "policy_run", "section_compliance")}
     roll_up(small_lake.lake, small_lake.catalog, DAY_1)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     assert {table: small_lake.rows(table, DAY_1) for table in before} == before
     assert len(small_lake.lake.storage.files("policy_output")) == len(small_lake.catalog.policies)
     assert small_lake.lake.storage.files("_parts") == []
@@ -199,7 +200,7 @@ def test_an_evaluation_killed_while_it_hands_over_does_not_count(
     small_lake: Any, monkeypatch: pytest.MonkeyPatch, survives: int
 ) -> None:
     """It moves a file for each policy and a note in; killed before any of them, the verdicts of before still stand."""
-    judged(small_lake, DAY_1, repositories=[{}])
+    evaluated(small_lake, DAY_1, repositories=[{}])
     before = small_lake.rows("policy_output", DAY_1)
     moved: list[str] = []
     move_in = Storage.move_in
@@ -233,24 +234,24 @@ def test_verdicts_of_another_policy_are_refused(small_lake: Any) -> None:
         roll_up(small_lake.lake, with_logic(small_lake.catalog, VERDICT), DAY_1)
 
 
-def test_a_day_judged_late_becomes_part_of_the_history(small_lake: Any) -> None:
+def test_a_day_evaluated_late_becomes_part_of_the_history(small_lake: Any) -> None:
     """Fixed on the 2nd only. Without the 2nd the stretch runs from the 1st; with it, the 3rd starts another."""
-    judged(small_lake, DAY_1, repositories=[{}])
-    judged(small_lake, DAY_3, repositories=[{}])
+    evaluated(small_lake, DAY_1, repositories=[{}])
+    evaluated(small_lake, DAY_3, repositories=[{}])
     assert history(small_lake, DAY_3) == ("INCOMPLIANT", DAY_1, DAY_1, None)
 
-    judged(small_lake, DAY_2, repositories=[{"image_tag_mutability": "IMMUTABLE"}])
+    evaluated(small_lake, DAY_2, repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     assert later_dates(small_lake.lake, DAY_2) == [DAY_3]
-    small_lake.judge(DAY_3)
+    small_lake.evaluate(DAY_3)
     assert history(small_lake, DAY_2) == ("COMPLIANT", DAY_2, DAY_1, DAY_2)
     assert history(small_lake, DAY_3) == ("INCOMPLIANT", DAY_3, DAY_3, None)
 
 
-def test_verdicts_whose_history_was_judged_anew_are_refused(small_lake: Any) -> None:
-    judged(small_lake, DAY_1, repositories=[{}])
+def test_verdicts_whose_history_was_evaluated_anew_are_refused(small_lake: Any) -> None:
+    evaluated(small_lake, DAY_1, repositories=[{}])
     small_lake.scan(DAY_2, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY_2, owner_tags=())
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     with pytest.raises(ComplianceError, match=r"previous_commit changed since"):
         roll_up(small_lake.lake, small_lake.catalog, DAY_2)
 
@@ -259,14 +260,14 @@ def test_a_failed_check_commits_nothing(small_lake: Any) -> None:
     target = {"account_id": "111111111111", "region": "eu-west-1", "repository_count": 7}
     small_lake.scan(DAY_1, repositories=[{}], scan_targets=[target])
     with pytest.raises(CheckError, match=r"collected_count_equals_rows.sql: 1 row, such as\n.*'repository_count': 7"):
-        small_lake.judge(DAY_1)
+        small_lake.evaluate(DAY_1)
     assert small_lake.lake.read_commit("compliance", DAY_1) is None
 
 
 def test_warnings_are_returned(small_lake: Any) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "THROTTLED"}
     small_lake.scan(DAY_1, repositories=[{"image_tag_mutability": "SOMETIMES"}], scan_targets=[target])
-    _, warnings = small_lake.judge(DAY_1)
+    _, warnings = small_lake.evaluate(DAY_1)
     assert [warning.check for warning in warnings] == [
         "sql/checks/every_target_collected.sql",
         "sql/checks/mutability_is_known.sql",

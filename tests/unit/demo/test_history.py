@@ -119,9 +119,9 @@ def test_accounts_go_dark_are_suspended_and_move(lake: Lake, catalog: Catalog) -
         found = rows(lake, day, "compliance", POLICY_OUTPUT)
         return {row["status"] for row in found if (row["account_id"], row["policy_id"]) == (account_id, POLICY)}
 
-    judged = {"COMPLIANT", "INCOMPLIANT"}
-    assert [statuses(day, plot.DARK_ACCOUNT) for day in dates] == [judged, {"UNDETERMINED"}, judged, judged]
-    assert [statuses(day, plot.SUSPENDED_ACCOUNT) for day in dates] == [judged] * 3 + [{"INAPPLICABLE"}]
+    evaluated = {"COMPLIANT", "INCOMPLIANT"}
+    assert [statuses(day, plot.DARK_ACCOUNT) for day in dates] == [evaluated, {"UNDETERMINED"}, evaluated, evaluated]
+    assert [statuses(day, plot.SUSPENDED_ACCOUNT) for day in dates] == [evaluated] * 3 + [{"INAPPLICABLE"}]
     units = [
         next(
             row["ou_path"] for row in rows(lake, day, "inventory", ACCOUNTS) if row["account_id"] == plot.MOVED_ACCOUNT
@@ -177,8 +177,8 @@ def test_an_audit_that_is_there_knows_what_a_scan_after_it_would(small_lake: Any
         assert len(kept) == 5
         assert not any(row["observed"] for row in kept)
         verdicts = rows(lake, audited, "compliance", POLICY_OUTPUT)
-        judged = {row["object_id"] for row in verdicts if row["status"] != "DISAPPEARED"}
-        assert judged == {row["repository_arn"] for row in now}
+        evaluated = {row["object_id"] for row in verdicts if row["status"] != "DISAPPEARED"}
+        assert evaluated == {row["repository_arn"] for row in now}
     commit = lake.read_commit("inventory", audited)
     assert commit is not None
     assert commit.details["run_id"] == "scheduled"

@@ -168,7 +168,7 @@ def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: Any) -> None:
     [path] = map(Path, small_lake.lake.locations(made, ACCOUNTS))
     replaced(os.mkfifo)(path)
     with pytest.raises(LakeError, match=r"accounts/.*: cannot be read as Parquet"):
-        small_lake.judge(DAY)
+        small_lake.evaluate(DAY)
 
 
 @pytest.mark.parametrize("damage", NOTES)
@@ -178,7 +178,7 @@ def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> N
     path = Path(small_lake.lake.root, "_parts/compliance/2026-11-01/evaluation.json")
     NOTES[damage](path)
     # What is not a file does not count as a note.
-    with pytest.raises(Exception, match=r"evaluation\.json(: not readable|' cannot be read)|have not been judged"):
+    with pytest.raises(Exception, match=r"evaluation\.json(: not readable|' cannot be read)|have not been evaluated"):
         roll_up(small_lake.lake, small_lake.catalog, DAY)
 
 

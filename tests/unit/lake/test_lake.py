@@ -251,7 +251,7 @@ def test_a_commit_file_that_is_damaged_is_named(lake, content):
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(LakeError, match=rf"{path}: not a readable commit file .*scan that date again"):
         lake.read_commit("inventory", DAY)
-    # And scanning that date anew does mend it.
+    # And scanning that date again does mend it.
     commit(lake, "2")
     assert seen(lake) == [["2"]] * 3
 

@@ -44,7 +44,7 @@ def next_night(older: Any) -> None:
         for name, value in settings.items()
     ] + [{"account_id": LEDGER, "repository_name": "book"}]
     older.scan(NEXT, accounts=accounts, repositories=repositories)
-    older.judge(NEXT)
+    older.evaluate(NEXT)
 
 
 def history(rows: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
@@ -136,10 +136,10 @@ def test_what_an_account_was_goes_on_over_the_versions(older: Any, tmp_path: Pat
     ]
 
 
-def test_an_old_night_is_judged_anew(older: Any) -> None:
+def test_an_old_night_is_evaluated_anew(older: Any) -> None:
     before = {day: history(older.rows("policy_output", day)) for day in (FIRST, LAST)}
     for day in (FIRST, LAST):
-        older.judge(day)
+        older.evaluate(day)
         commit = older.lake.read_commit("compliance", day)
         assert commit.schema_version == SCHEMA_VERSION
         assert older.lake.read_table(commit, POLICY_OUTPUT).schema.names == POLICY_OUTPUT.schema.names

@@ -37,7 +37,7 @@ def nights(once: Callable[..., None], small_lake: Any) -> Any:
         for day in NIGHTS:
             value = "MUTABLE" if day >= STARTED else "IMMUTABLE"
             small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-            small_lake.judge(day)
+            small_lake.evaluate(day)
 
     once(audit)
     return small_lake
@@ -82,7 +82,7 @@ def test_the_day_of_the_limit_stays(small_lake: Any, days: int, oldest_kept: dat
     month = [date(2026, 2, day) for day in (7, 8, 9, 28)]
     for day in month:
         small_lake.scan(day)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     thinned = retention.thin(small_lake.lake, TODAY, days, dry_run=False)
     assert thinned == [day for day in month if day < oldest_kept]
 
@@ -92,11 +92,11 @@ def test_the_newest_stays_however_old(nights: Any) -> None:
     assert dates(nights.lake) == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 9)]
 
 
-def test_a_judged_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
-    judged, unjudged = date(2026, 1, 10), date(2026, 1, 11)
-    small_lake.scan(judged)
-    small_lake.judge(judged)
-    small_lake.scan(unjudged)
+def test_a_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
+    evaluated, unevaluated = date(2026, 1, 10), date(2026, 1, 11)
+    small_lake.scan(evaluated)
+    small_lake.evaluate(evaluated)
+    small_lake.scan(unevaluated)
     assert retention.thin(small_lake.lake, TODAY, DAYS, dry_run=False) == []
 
 
@@ -112,7 +112,7 @@ def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: P
     """Also what began, ended and changed in nights that were thinned."""
     for day, value in zip(NIGHTS, ("MUTABLE", "IMMUTABLE", "MUTABLE", "IMMUTABLE", "MUTABLE", "MUTABLE"), strict=True):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     before = published(small_lake, tmp_path)
     assert [row for row in before["changes"] if row[0] == STARTED], "something changed on a night that is thinned"
     assert all(before.values())
@@ -123,37 +123,37 @@ def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: P
 def test_verdicts_keep_their_dates(nights: Any, tmp_path: Path) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.scan(TODAY, repositories=[{}])
-    nights.judge(TODAY)
+    nights.evaluate(TODAY)
     path = publish(nights.lake, nights.catalog, tmp_path, owner_tags=()).database
     with duckdb.connect(path, read_only=True) as database:
         starts = database.execute("SELECT DISTINCT incompliant_start_date FROM policy_output").fetchall()
     assert starts == [(STARTED,)], "the night on which the stretch began was thinned"
 
 
-def test_a_night_that_was_thinned_cannot_be_judged_anew(nights: Any) -> None:
+def test_a_night_that_was_thinned_cannot_be_evaluated_anew(nights: Any) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     with pytest.raises(LakeError, match=r"no inventory of 2026-02-03"):
-        nights.judge(THINNED[-1])
+        nights.evaluate(THINNED[-1])
 
 
-def test_a_whole_night_that_is_judged_anew_takes_the_place_of_the_thinned_ones_before_it(
+def test_a_whole_night_that_is_evaluated_anew_takes_the_place_of_the_thinned_ones_before_it(
     nights: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """2026-02-28 then continues from 2026-01-31, and 2026-02-03 between them is no part of the history any more."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
-    nights.judge(date(2026, 2, 28))
+    nights.evaluate(date(2026, 2, 28))
     with pytest.raises(PublishError, match=r"Evaluate 2026-03-09 and all later dates again"):
         published(nights, tmp_path)
-    nights.judge(date(2026, 3, 9))
+    nights.evaluate(date(2026, 3, 9))
     runs = published(nights, tmp_path)["policy_run"]
     assert {row[0] for row in runs} == set(NIGHTS) - {date(2026, 2, 3)}
     assert "1 thinned nights from 2026-02-03 on are left out" in caplog.text
 
 
-def test_what_follows_a_whole_night_that_was_judged_anew_is_asked_for(nights: Any, tmp_path: Path) -> None:
-    """Not the thinned one that follows it at once, which nobody can judge any more."""
+def test_what_follows_a_whole_night_that_was_evaluated_anew_is_asked_for(nights: Any, tmp_path: Path) -> None:
+    """Not the thinned one that follows it at once, which nobody can evaluate any more."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
-    nights.judge(date(2026, 1, 31))
+    nights.evaluate(date(2026, 1, 31))
     with pytest.raises(PublishError, match=r"Evaluate 2026-02-28 and all later dates again"):
         published(nights, tmp_path)
 
@@ -161,7 +161,7 @@ def test_what_follows_a_whole_night_that_was_judged_anew_is_asked_for(nights: An
 def test_a_night_put_in_between_asks_for_those_after_it(nights: Any, tmp_path: Path) -> None:
     between = date(2026, 3, 1)
     nights.scan(between, repositories=[{}])
-    nights.judge(between)
+    nights.evaluate(between)
     with pytest.raises(PublishError, match=r"Evaluate 2026-03-09 and all later dates again"):
         publish(nights.lake, nights.catalog, tmp_path, owner_tags=())
 
@@ -178,7 +178,7 @@ def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishe
     old, kept = date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
     for day in (old, *kept):
         small_lake.scan(day, repositories=[{}])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     killed, changes = True, 0
     while killed:
         changes += 1
@@ -187,9 +187,9 @@ def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishe
         lake = Lake(str(root))
         killed = is_killed_after(changes, root, lambda lake=lake: retention.thin(lake, TODAY, DAYS, dry_run=False))
         assert whole(lake, [old, *kept])
-        judged = lake.read_commit("compliance", old)
-        assert judged is not None
-        assert not judged.is_whole or old in lake.snapshot_dates("inventory")
+        evaluated = lake.read_commit("compliance", old)
+        assert evaluated is not None
+        assert not evaluated.is_whole or old in lake.snapshot_dates("inventory")
         retention.thin(lake, TODAY, DAYS, dry_run=False)
         assert retention.thin(lake, TODAY, DAYS, dry_run=True) == []
         assert dates(lake) == kept

@@ -1,4 +1,4 @@
-"""A table of several files is judged, rolled up, published and thinned as one of a single file is."""
+"""A table of several files is evaluated, rolled up, published and thinned as one of a single file is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def night(small_lake: Any, day: date) -> None:
             for name in NAMES
         ],
     )
-    small_lake.judge(day)
+    small_lake.evaluate(day)
 
 
 def marts(small_lake: Any) -> dict[str, list[str]]:
@@ -46,10 +46,10 @@ def test_in_files_of_a_row_each(small_lake: Any, tmp_path: Path, stage: str, tab
 
     for day in (DAY, NEXT_DAY):
         if stage == "compliance":
-            small_lake.judge(day)
+            small_lake.evaluate(day)
         cut = cut_into_files(small_lake.lake, stage, day, table)
         if stage == "inventory":
-            small_lake.judge(day)
+            small_lake.evaluate(day)
     assert len(cut.files[table.name]) == cut.rows[table.name] > 1
     assert marts(small_lake) == expected
 

@@ -37,12 +37,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def published(small_lake: Any, folder: Path) -> Callable[..., PublishResult]:
-    """Publish; given a day, first scan and judge it."""
+    """Publish; given a day, first scan and evaluate it."""
 
     def run(day: date | None = None, **scanned: Any) -> PublishResult:
         if day is not None:
             small_lake.scan(day, **scanned)
-            small_lake.judge(day)
+            small_lake.evaluate(day)
         return publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
 
     return run
@@ -218,7 +218,7 @@ def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
     assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\n=1", "'\r=1", "shop", "a=b", "''"]
 
 
-def test_without_a_judged_snapshot_there_is_nothing_to_publish(
+def test_without_a_evaluated_snapshot_there_is_nothing_to_publish(
     small_lake: Any, published: Callable[..., PublishResult]
 ) -> None:
     small_lake.scan(DAY_1)
@@ -230,19 +230,19 @@ def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: C
     path = published(DAY_1, repositories=[{}]).database
     small_lake.scan(DAY_1)
     with pytest.raises(
-        PublishError, match=r"2026-11-01: its repositories were scanned anew .* Evaluate that date again"
+        PublishError, match=r"2026-11-01: its repositories were scanned again .* Evaluate that date again"
     ):
         published()
     assert query(path, "SELECT count(*) FROM repositories") == [(1,)]
 
 
-def test_a_history_that_was_judged_anew_is_refused(small_lake: Any, published: Callable[..., PublishResult]) -> None:
+def test_a_history_that_was_evaluated_anew_is_refused(small_lake: Any, published: Callable[..., PublishResult]) -> None:
     published(DAY_1)
     published(DAY_2)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     with pytest.raises(PublishError, match=r"Evaluate 2026-11-02 and all later dates again, in order"):
         published()
-    small_lake.judge(DAY_2)
+    small_lake.evaluate(DAY_2)
     assert published().snapshot_date == DAY_2
 
 
@@ -315,7 +315,7 @@ def test_a_file_with_other_rows_than_the_lake_is_not_published(
 
 def test_a_folder_that_cannot_be_written_is_named(small_lake: Any, tmp_path: Path) -> None:
     small_lake.scan(DAY_1)
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
         publish(small_lake.lake, small_lake.catalog, tmp_path / "file" / "publish", owner_tags=())

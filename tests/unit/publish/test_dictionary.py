@@ -35,7 +35,7 @@ def published(once: Callable[..., None], small_lake: Any, tmp_path: Path) -> Ite
             ],
             repositories=[{"tags": {"owner": "web"}}, {"account_id": "222222222222"}],
         )
-        small_lake.judge(date(2026, 11, 1))
+        small_lake.evaluate(date(2026, 11, 1))
         publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=small_lake.owner_tags)
 
     once(audit)

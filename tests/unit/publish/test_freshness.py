@@ -38,11 +38,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def scanned(small_lake: Any) -> Callable[[], None]:
-    """A night that is in the lake; judged, too."""
+    """A night that is in the lake; evaluated, too."""
 
     def night() -> None:
         small_lake.scan(DAY, repositories=[{}])
-        small_lake.judge(DAY)
+        small_lake.evaluate(DAY)
 
     return night
 

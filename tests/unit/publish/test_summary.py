@@ -36,7 +36,7 @@ def summary(small_lake: Any, tmp_path: Path) -> Any:
                 {"repository_name": "b", "image_tag_mutability": mutability},
             ]
             small_lake.scan(day, repositories=repositories, **rows)
-            small_lake.judge(day)
+            small_lake.evaluate(day)
         settings = Settings(data=tmp_path)
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
         told = io.StringIO()
@@ -67,7 +67,7 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: A
     for day, targets in zip(DAYS, ([], [lost]), strict=False):
         unseen = {"observed": not targets}
         small_lake.scan(day, repositories=[repositories[0], repositories[1] | unseen], scan_targets=targets)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     told = io.StringIO()
@@ -88,7 +88,7 @@ def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_un
         unread = {"tags_read_at": datetime.combine(DAYS[0], time(2), UTC)} if day == DAYS[1] else {}
         targets = [{**denied, "repository_count": 1}] if unread else []
         small_lake.scan(day, repositories=[first | unread], scan_targets=targets)
-        _, warnings = small_lake.judge(day)
+        _, warnings = small_lake.evaluate(day)
         assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
     settings = Settings(data=tmp_path)
     published = publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=("owner",))
@@ -107,7 +107,7 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
     for day in DAYS[:2]:
         small_lake.scan(day, repositories=[{}], scan_targets=[dark])
-        small_lake.judge(day)
+        small_lake.evaluate(day)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     told = io.StringIO()

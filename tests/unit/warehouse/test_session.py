@@ -27,7 +27,7 @@ def opened(small_lake: Any, day: date) -> Any:
 
 def test_tables_have_their_snapshot_date(small_lake: Any) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
-    small_lake.judge(DAY_1)
+    small_lake.evaluate(DAY_1)
     small_lake.scan(DAY_2, repositories=[{}])
     with opened(small_lake, DAY_2) as warehouse:
         assert query(warehouse, "SELECT snapshot_date FROM lake.repositories") == [{"snapshot_date": DAY_2}]

@@ -27,11 +27,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def published(small_lake: Any, folder: Path) -> Callable[..., None]:
-    """Scan and judge a night of the given rows (see SmallLake.scan), and publish it."""
+    """Scan and evaluate a night of the given rows (see SmallLake.scan), and publish it."""
 
     def night(day: date = DAY, **rows: Any) -> None:
         small_lake.scan(day, **rows)
-        small_lake.judge(day)
+        small_lake.evaluate(day)
         publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
 
     return night

@@ -24,7 +24,7 @@ def test_it_says_how_much_complies_and_what_changed(client: TestClient, publishe
     )
     text = text_of(client.get("/"))
     assert "Night of 2026-11-02 Coverage 100.0 %" in text
-    assert "66.7 % 2 of 3 judged repositories comply." in text
+    assert "66.7 % 2 of 3 evaluated repositories comply." in text
     assert "Since the night before fixed 1" in text
     assert "open eu-west-1 shop 111111111111 shop at least 1 day" in text, "it was open on the first night"
 
@@ -41,7 +41,7 @@ def test_the_trend_is_drawn_and_told(client: TestClient, published: Callable[...
 def test_a_night_without_repositories_has_no_data(client: TestClient, published: Callable[..., None]) -> None:
     published()
     text = text_of(client.get("/"))
-    assert "Compliance no data 0 of 0 judged repositories comply." in text
+    assert "Compliance no data 0 of 0 evaluated repositories comply." in text
     assert "There is no open finding." in text
     assert "Since the night before Nothing to compare with: this is the first night." in text
     published(date(2026, 11, 3))
@@ -81,9 +81,9 @@ def test_a_waiver_that_expires_soon_is_listed(
 
 def test_another_policy_can_be_chosen(client: TestClient, published: Callable[..., None]) -> None:
     published(repositories=[{"image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"}])
-    assert "1 of 1 judged repository comply" in text_of(client.get("/"))
+    assert "1 of 1 evaluated repository comply" in text_of(client.get("/"))
     page = client.get("/", params={"policy": STRICT})
-    assert "0 of 1 judged repository comply" in text_of(page)
+    assert "0 of 1 evaluated repository comply" in text_of(page)
     assert f'<option value="{STRICT}" selected>' in page.text
     assert client.get("/", params={"policy": "/ce/none"}).status_code == 404
 

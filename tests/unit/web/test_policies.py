@@ -1,4 +1,4 @@
-"""The policies' pages: what a policy is, by which condition it judged, and the sections that it decides."""
+"""The policies' pages: what a policy is, by which condition it evaluated, and the sections that it decides."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_its_texts_are_rendered_and_its_files_can_be_opened(client: TestClient, 
 
 @pytest.mark.usefixtures("four_repositories")
 def test_it_says_when_the_files_are_of_another_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "has been changed since this night was judged" not in text_at(client, MUTABILITY)
+    assert "has been changed since this night was evaluated" not in text_at(client, MUTABILITY)
     found = policy_texts.find_policy
 
     def changed(*asked: object) -> object:
@@ -105,7 +105,7 @@ def test_it_says_when_the_files_are_of_another_version(client: TestClient, monke
         return policy and policy.model_copy(update={"hash": "0" * 64})
 
     monkeypatch.setattr("ecr_audit.web.pages.policy.find_policy", changed)
-    assert "has been changed since this night was judged" in text_at(client, MUTABILITY)
+    assert "has been changed since this night was evaluated" in text_at(client, MUTABILITY)
     assert "version 000000000000" in text_at(client, MUTABILITY)
 
 

@@ -136,7 +136,7 @@ def test_a_reader_keeps_its_publication_and_the_next_reader_has_the_new_one(fold
         make(folder, TWO)
         with newest.reading() as second:
             assert run_id(second) == TWO
-        # Asked anew, not out of the kept answers.
+        # Asked again, not out of the kept answers.
         assert first.part("snapshot", 1, 0)[0]["inventory_run_id"] == ONE
     newest.close()
 

@@ -43,7 +43,7 @@ class Repository(NamedTuple):
     arn: str
     uri: str | None
     created_at: datetime | None
-    # As it came, also a value that nobody knows: that is for the policy to judge.
+    # As it came, also a value that nobody knows: that is for the policy to evaluate.
     image_tag_mutability: str | None
     exclusion_filters: Sequence[dict[str, str | None]]
     scan_on_push: bool | None

@@ -246,7 +246,7 @@ def _filters(page: Page, asked: Asked) -> dict[str, Any]:
 
 
 def _require_scope(page: Page, scope_type: str, scope_id: str) -> None:
-    """As `must_exist`, for a scope that was judged on some night: it may be gone by now."""
+    """As `must_exist`, for a scope that was evaluated on some night: it may be gone by now."""
     nearest = [row["scope_id"] for row in page.rows("api/nearest_scopes", scope_type=scope_type, scope_id=scope_id)]
     if scope_id not in nearest[:1]:
         raise unknown_name("scope_id", scope_id, nearest)

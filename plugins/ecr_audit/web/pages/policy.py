@@ -72,7 +72,7 @@ def policy(page: PageDep, path: str) -> HTMLResponse:
 def _conditions(page: Page, policy_id: str, texts: Policy | None) -> list[dict[str, Any]]:
     """Each condition in words, in the order in which they are tried, and of how many repositories it held tonight.
 
-    One that judged tonight without being in the files any more is there without words.
+    One that evaluated tonight without being in the files any more is there without words.
     """
     counted = {
         (row["condition_index"], row["status"]): row["repositories"]

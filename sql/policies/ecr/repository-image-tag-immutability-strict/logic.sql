@@ -1,8 +1,8 @@
 -- Verdicts on repositories where at least one image tag could be overwritten: only IMMUTABLE passes.
 -- A row: the verdict on one repository.  key: object_id (its ARN).  from: staging.repositories.
 -- The first condition that matches wins: 199 mutable in part or whole, 299 immutable, 499 no value that is known.
--- Filters are judged by the setting, not by what they match: that is how Security Hub's ECR.2 page and Control Tower's
--- CT.ECR.PR.3 read.
+-- Filters are evaluated by the setting, not by what they match: that is how Security Hub's ECR.2 page and Control
+-- Tower's CT.ECR.PR.3 read.
 WITH conditions AS (
     SELECT
         *,
