@@ -47,6 +47,12 @@ class Permission:
     only_with: Option | None = None
     without: str = ""
 
+    @property
+    def service(self) -> str:
+        """The service that is called, by its name in botocore."""
+        prefix = self.action.partition(":")[0]
+        return next((service for service, its_prefix in _PREFIXES.items() if its_prefix == prefix), prefix)
+
 
 # What STS answers everybody: it needs no permission, and no policy can deny it (AWS STS API Reference).
 NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})

@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from ecr_audit.aws.permissions import Option, Role
 from ecr_audit.aws.session import Hub
+from ecr_audit.doctor.permissions import permissions_of
 from ecr_audit.doctor.results import Result, Status
 from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.settings import Settings
 
 ENDPOINTS = "Endpoints"
 ENCRYPTION = "PostgreSQL by TLS"
-
-_SERVICES = ("sts", "organizations", "ecr", "ec2", "resourcegroupstaggingapi")
 
 # By these libpq goes on without TLS when the server offers none (PostgreSQL documentation, "SSL Mode Descriptions").
 _WITHOUT_TLS = {"disable", "allow", "prefer"}
@@ -27,12 +27,11 @@ def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
         found = "AWS's certificates are not checked: anybody on the way can answer in its place"
         fix = 'Take "verify": false from the Airflow connection; a path there names the certificates to trust.'
         yield Result(Status.WARN, ENDPOINTS, found, fix)
-    services = list(_SERVICES)
+    options = {Option.TOPIC} if settings.alert_sns_topic_arn else set()
     places = (settings.lake_root, settings.publish_root, settings.waivers)
     if any(isinstance(open_place(place), S3) for place in places if place):
-        services.append("s3")
-    if settings.alert_sns_topic_arn:
-        services.append("sns")
+        options.add(Option.BUCKET)
+    services = dict.fromkeys(each.service for each in permissions_of(Role.HUB, options))
     addresses = {service: str(hub.client(service).meta.endpoint_url) for service in services}
     plain = [
         f"{service}: {address}"

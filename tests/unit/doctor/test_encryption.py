@@ -27,7 +27,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.mark.parametrize(
     ("variable", "address", "settings", "plain"),
     [
-        ("AWS_ENDPOINT_URL", "http://proxy.example.com:4566", {}, ["sts", "organizations", "ecr", "ec2", "resource"]),
+        ("AWS_ENDPOINT_URL", "http://proxy.example.com:4566", {}, ["organizations", "ec2", "sts", "ecr", "resource"]),
         ("AWS_ENDPOINT_URL_ECR", "http://10.0.0.9", {}, ["ecr"]),
         ("AWS_ENDPOINT_URL_S3", "http://minio:9000", {"lake": "s3://bucket/lake"}, ["s3"]),
         ("AWS_ENDPOINT_URL_S3", "http://minio:9000", {"publish": "s3://bucket/publish"}, ["s3"]),
