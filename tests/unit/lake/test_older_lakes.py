@@ -136,7 +136,7 @@ def test_what_an_account_was_goes_on_over_the_versions(older: Any, tmp_path: Pat
     ]
 
 
-def test_an_old_night_is_evaluated_anew(older: Any) -> None:
+def test_an_old_night_is_evaluated_again(older: Any) -> None:
     before = {day: history(older.rows("policy_output", day)) for day in (FIRST, LAST)}
     for day in (FIRST, LAST):
         older.evaluate(day)

@@ -130,7 +130,7 @@ def test_verdicts_keep_their_dates(nights: Any, tmp_path: Path) -> None:
     assert starts == [(STARTED,)], "the night on which the stretch began was thinned"
 
 
-def test_a_night_that_was_thinned_cannot_be_evaluated_anew(nights: Any) -> None:
+def test_a_night_that_was_thinned_cannot_be_evaluated_again(nights: Any) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     with pytest.raises(LakeError, match=r"no inventory of 2026-02-03"):
         nights.evaluate(THINNED[-1])

@@ -36,7 +36,7 @@ def four_repositories(once: Callable[..., None], published: Callable[..., None])
 
 
 @pytest.fixture(autouse=True)
-def _read_anew() -> None:
+def _read_again() -> None:
     policy_texts.open_catalog.cache_clear()
 
 
