@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -104,6 +105,14 @@ def parse_commit(content: bytes, path: str, stage: str, snapshot_date: date) -> 
     except ValueError as fault:
         raise LakeError(f"{path}: not a readable commit file ({fault}); restore it, or scan that date again") from fault
     return commit
+
+
+def commit_document(commit: Commit) -> str:
+    """The content of a commit's file, in the form of its version: an older one is thinned, too."""
+    document = asdict(commit)
+    if commit.schema_version < 6:
+        document["files"] = {table: name for table, [name] in commit.files.items()}
+    return json.dumps(document, default=str, indent=1)
 
 
 def commit_name(stage: str, snapshot_date: date) -> str:

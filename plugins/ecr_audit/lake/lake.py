@@ -12,13 +12,12 @@ the next.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecr_audit.lake.commits import SCHEMA_VERSION, Commit, commit_name, file_names, parse_commit, partition
+from ecr_audit.lake.commits import (
+    SCHEMA_VERSION,
+    Commit,
+    commit_document,
+    commit_name,
+    file_names,
+    parse_commit,
+    partition,
+)
 from ecr_audit.lake.schemas import ROLLED_UP, STAGES
 from ecr_audit.lake.storage import LakeError, Storage, link_or_copy
 from ecr_audit.lake.tables import LakeTable, TableFiles
@@ -160,7 +167,7 @@ class Lake:
     def put_commit(self, commit: Commit, folder: Path) -> None:
         """Make a commit the one of its stage and date, in one step; `folder`: a local one to write its file in."""
         local = folder / "commit.json"
-        local.write_text(json.dumps(asdict(commit), default=str, indent=1), encoding="utf-8")
+        local.write_text(commit_document(commit), encoding="utf-8")
         self.storage.move_in(local, commit_name(commit.stage, commit.snapshot_date))
         self._committed.add((commit.stage, commit.snapshot_date))
 
