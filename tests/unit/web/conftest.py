@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
@@ -23,6 +24,12 @@ DAY = date(2026, 11, 2)
 def folder(tmp_path: Path) -> Path:
     """Where is published."""
     return tmp_path / "publish"
+
+
+@pytest.fixture(autouse=True)
+def no_files_beside_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages read the database only; to write the workbook and the rest takes as long as all that a page is tested on."""
+    monkeypatch.setattr(exports, "EXPORTS", {})
 
 
 @pytest.fixture
