@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 VENV := $(CURDIR)/.venv
 PYTHON ?= python3
+# The oldest that the audit runs on, and that its packages are locked for.
+OLDEST_PYTHON := 3.11
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
 # What is written is for its owner alone: the audit's data are a map of what can be overwritten.
@@ -42,9 +44,25 @@ $(SUPERSET)/.installed: bi/superset/requirements.txt requirements-uv.txt
 	@$(call install,$(SUPERSET),bi/superset/requirements.txt)
 	@touch $@
 
+# Debian and Ubuntu have Python without the module that fills a new environment, and perhaps an older Python.
+define require_python
+	{ command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) is not installed. On Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }; } && \
+	{ found=$$($(PYTHON) -c 'import sys; found = sys.version_info[:2]; print("%d.%d" % found); \
+			sys.exit(found < tuple(map(int, "$(OLDEST_PYTHON)".split("."))))') || { \
+		echo "$(PYTHON) is Python $$found, and the audit needs $(OLDEST_PYTHON) or newer." \
+			"Install python$(OLDEST_PYTHON) and python$(OLDEST_PYTHON)-venv, then: make PYTHON=python$(OLDEST_PYTHON) $(MAKECMDGOALS)" >&2; \
+		exit 1; }; } && \
+	{ $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot set up an environment." \
+			"On Debian or Ubuntu: apt-get install $(notdir $(PYTHON))-venv" >&2; \
+		exit 1; }; }
+endef
+
+# An environment without pip is one that could not be finished.
 define install
 	echo "Setting up $(notdir $(1)) from $(2) …" && \
-	{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
+	{ $(1)/bin/python -m pip --version >/dev/null 2>&1 || { $(require_python) && $(PYTHON) -m venv --clear $(1); }; } && \
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt && \
 	$(1)/bin/uv pip sync --quiet --require-hashes --python $(1)/bin/python $(2)
 endef
@@ -90,7 +108,7 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 		done && \
 		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd ".bail off" "$$@" -cmd .safe_mode "$$published"
 
-docs: $(VENV)/.audit ## Write docs/data-dictionary.md and docs/errors.md again from what they describe
+docs: $(VENV)/.audit ## Write the generated pages of docs/ again from what they describe
 	@$(BIN)/python bin/docs.py
 
 bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
@@ -128,7 +146,7 @@ advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the aud
 
 lock: ## Resolve requirements*.in again into requirements*.txt, with hashes
 	@for name in requirements requirements-query requirements-dev bi/superset/requirements; do \
-		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version $(OLDEST_PYTHON) \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove the environments, Airflow's and Superset's state; data/ stays

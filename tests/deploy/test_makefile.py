@@ -130,7 +130,8 @@ def test_the_scheduler_and_the_command_audit_into_one_folder(checkout: Checkout)
 
 
 def test_the_python_that_is_locked_for_is_the_images_and_the_oldest_that_is_supported() -> None:
-    [locked] = re.findall(r"--python-version (\S+)", MAKEFILE)
+    [locked] = re.findall(r"^OLDEST_PYTHON := (\S+)$", MAKEFILE, flags=re.MULTILINE)
+    assert "--python-version $(OLDEST_PYTHON)" in MAKEFILE
     image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"^FROM \S+-python([0-9.]+)", image, flags=re.MULTILINE) == [locked]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -143,3 +144,45 @@ def test_advisories_are_asked_of_all_that_is_locked_and_by_the_workflow() -> Non
     assert re.search(r"pip-audit==\S+ --strict --require-hashes --disable-pip -r requirements\.txt$", command)
     workflow = (ROOT / ".github/workflows/advisories.yaml").read_text(encoding="utf-8")
     assert "run: make advisories" in workflow
+
+
+BARE_MACHINES = {
+    "without python3-venv, as Debian is": (
+        "import sys; sys.modules['ensurepip'] = None",
+        "python3 cannot set up an environment. On Debian or Ubuntu: apt-get install python3-venv",
+    ),
+    "with an older Python": (
+        "import sys; sys.version_info = (3, 9, 2, 'final', 0)",
+        "python3 is Python 3.9, and the audit needs 3.11 or newer."
+        " Install python3.11 and python3.11-venv, then: make PYTHON=python3.11 audit",
+    ),
+    "without Python": (
+        None,
+        "python3 is not installed. On Debian or Ubuntu: apt-get install python3 python3-venv",
+    ),
+}
+
+
+@pytest.mark.parametrize("machine", BARE_MACHINES)
+@pytest.mark.parametrize("half_made", [False, True])
+def test_a_bare_machine_is_told_what_to_install(checkout: Checkout, machine: str, half_made: bool) -> None:
+    """By a message alone, also when an earlier try has left an environment without pip."""
+    lacks, message = BARE_MACHINES[machine]
+    shutil.rmtree(checkout.folder / ".venv")
+    if half_made:
+        (checkout.folder / ".venv/bin").mkdir(parents=True)
+        checkout.program(".venv/bin/python", "#!/bin/sh\necho No module named pip >&2\nexit 1\n")
+    programs = checkout.folder / "programs"
+    programs.mkdir()
+    for name in ("sh", "bash", "make"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    if lacks:
+        (programs / "python3").symlink_to(Path(sys.executable).resolve())
+        # Make's PYTHONPATH begins with plugins.
+        (checkout.folder / "plugins").mkdir()
+        (checkout.folder / "plugins" / "sitecustomize.py").write_text(lacks, encoding="utf-8")
+    calls, printed = checkout.make("audit", ends=2, PATH=str(programs))
+    assert calls == []
+    heading, advice, end = printed.splitlines()
+    assert (heading, advice) == ("Setting up .venv from requirements.txt …", message)
+    assert end.startswith("make: *** ")
