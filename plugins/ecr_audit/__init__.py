@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # The same as in pyproject.toml: the program is run from its folder, and not installed.
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:
