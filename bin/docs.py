@@ -1,12 +1,14 @@
-"""Writes the generated pages of docs/: data-dictionary.md, errors.md, permissions.md.
+"""Writes the generated pages of docs/: data-dictionary, errors, permissions, settings, and the end of policies.
 
 The dictionary describes the tables of a published night without any account; errors.md is the table of advice,
-permissions.md what AWS has to allow.
+permissions.md what AWS has to allow, settings.md the fields of Settings; policies.md ends with all of the catalog.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -14,19 +16,26 @@ import duckdb
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
-from ecr_audit.catalog import load_catalog
+from ecr_audit.catalog import Catalog, Policy, load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.doctor.permissions import to_markdown as permissions_page
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
+from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary, to_markdown
 from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.tables import TABLES, VIEWS
-from ecr_audit.settings import SQL_ROOT
+from ecr_audit.settings import PREFIX, SQL_ROOT, AlertSettings, Settings
+from ecr_audit.warehouse.sandbox import syntax_nodes
+from ecr_audit.warehouse.session import Warehouse, open_warehouse
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+NIGHT = date(2026, 1, 1)
+
+# What is before it in policies.md is written by hand.
+ALL_POLICIES = "## All policies\n"
 
 
 def main() -> None:
@@ -35,19 +44,29 @@ def main() -> None:
     (DOCS / "data-dictionary.md").write_text(_dictionary(), encoding="utf-8")
     (DOCS / "errors.md").write_text(errors_page(), encoding="utf-8")
     (DOCS / "permissions.md").write_text(permissions_page(), encoding="utf-8")
+    (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
+    written, heading, _ = (DOCS / "policies.md").read_text(encoding="utf-8").partition(ALL_POLICIES)
+    (DOCS / "policies.md").write_text(written + heading + policies_list(), encoding="utf-8")
 
 
-def _dictionary() -> str:
-    night = date(2026, 1, 1)
+@contextmanager
+def _empty_lake() -> Iterator[Lake]:
+    """A lake with the inventory of a night without any account."""
     with tempfile.TemporaryDirectory() as folder:
-        lake, catalog = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT)
-        with lake.writer("inventory", night) as writer:
+        lake = Lake(f"{folder}/lake")
+        with lake.writer("inventory", NIGHT) as writer:
             for table in STAGES["inventory"]:
                 writer.write(table, table.schema.empty_table())
             writer.commit({})
-        evaluate(lake, catalog, night, owner_tags=())
-        roll_up(lake, catalog, night)
-        database = publish(lake, catalog, Path(folder, "publish"), owner_tags=()).database
+        yield lake
+
+
+def _dictionary() -> str:
+    with _empty_lake() as lake, tempfile.TemporaryDirectory() as folder:
+        catalog = load_catalog(SQL_ROOT)
+        evaluate(lake, catalog, NIGHT, owner_tags=())
+        roll_up(lake, catalog, NIGHT)
+        database = publish(lake, catalog, Path(folder), owner_tags=()).database
         # Its own work, and not confined: the views of the lake read the lake.
         with duckdb.connect(database, read_only=True) as published:
             published.execute((database.parent / LAKE_VIEWS).read_text(encoding="utf-8"))
@@ -74,6 +93,100 @@ def errors_page() -> str:
         shown = ", ".join([*(f"`{code}`" for code in sorted(cause.codes)), *(f"“{each}”" for each in words)])
         rows.append(f"| {cause.title} | {shown} | {cause.advice.meaning} | {cause.advice.what_to_do} |")
     return "\n".join(rows) + "\n"
+
+
+def settings_page() -> str:
+    """docs/settings.md: all settings in a table, in Markdown."""
+    # Those of alerts last, where people look for them.
+    own = [name for name in Settings.model_fields if name not in AlertSettings.model_fields]
+    rows = [
+        "# Settings",
+        "",
+        "Made by `make docs` from `plugins/ecr_audit/settings.py`.",
+        "",
+        "Settings are environment variables, checked at the start of every task; all faults are reported together, each"
+        " with the variable, its value and the valid ones. `make doctor` checks them, too. An empty variable counts as"
+        " unset.",
+        "",
+        "A folder may begin with `~`, or be relative to the folder in which the audit is started; the log and the"
+        " doctor name the absolute path. Entries of a list are separated by commas or semicolons. Quotation marks"
+        " belong to a shell, not to a value: `docker --env-file` would keep them, so they are refused.",
+        "",
+        "| variable | purpose | valid values | default |",
+        "|---|---|---|---|",
+    ]
+    for name in [*own, *AlertSettings.model_fields]:
+        field = Settings.model_fields[name]
+        extra = field.json_schema_extra
+        valid = str(extra["valid"]) if isinstance(extra, dict) else ""
+        cells = (f"`{PREFIX}{name.upper()}`", field.description or "", _sentence(valid), _default(name, field.default))
+        # Otherwise Markdown takes <region> for a tag of HTML.
+        rows.append(f"| {' | '.join(cells)} |".replace("<", r"\<"))
+    return "\n".join(rows) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _default(name: str, default: object) -> str:
+    """A default as one would write it into the variable."""
+    if default is None or default == ():
+        return "`all`" if name in ("regions", "accounts") else "unset"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
+    return f"`./{default}`" if isinstance(default, Path) else f"`{str(default).lower()}`"
+
+
+def policies_list() -> str:
+    """The end of docs/policies.md: each policy with its severity, what it reads, and the sections that hold it."""
+    catalog = load_catalog(SQL_ROOT)
+    names = {framework.id: framework.name for framework in catalog.frameworks}
+    rows = ["", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
+    with (
+        _empty_lake() as lake,
+        fetch_snapshot(lake, NIGHT, purpose="docs") as snapshot,
+        open_warehouse(snapshot, catalog) as warehouse,
+    ):
+        for policy in catalog.policies:
+            columns = ", ".join(f"`{column}`" for column in _columns_read(warehouse, policy))
+            rows += [
+                f"### {policy.contextual_name}",
+                "",
+                policy.description,
+                "",
+                f"- Id: `{policy.id}`, in [sql/{policy.folder}](../sql/{policy.folder})",
+                f"- Severity: {policy.severity}",
+                f"- Input: `{policy.input}`; it reads {columns}",
+                f"- The same check elsewhere: {', '.join(policy.similar_policies) or 'none'}",
+                "",
+                *_sections_of(catalog, policy, names),
+                "",
+            ]
+    return "\n".join(rows[:-1]) + "\n"
+
+
+def _columns_read(warehouse: Warehouse, policy: Policy) -> list[str]:
+    """The columns of its input that a policy's logic.sql names."""
+    described = warehouse.connection.execute(f"DESCRIBE staging.{policy.input}").fetchall()
+    [(tree,)] = warehouse.connection.execute(
+        "SELECT json_serialize_sql($query)", {"query": policy.logic_sql}
+    ).fetchall()
+    named = {node["column_names"][-1] for node in syntax_nodes(tree) if node.get("type") == "COLUMN_REF"}
+    return [column for column, *_ in described if column in named]
+
+
+def _sections_of(catalog: Catalog, policy: Policy, names: dict[str, str]) -> list[str]:
+    held = [row for row in catalog.section_policies() if row.policy_id == policy.id]
+    if not held:
+        return ["It is mapped to no section."]
+    rows = ["| framework | section | held |", "|---|---|---|"]
+    for row in held:
+        section = catalog.sections[row.section_id]
+        source = catalog.sections[row.inherited_from] if row.inherited_from else None
+        how = f"inherited from {names[source.framework_id]}, {source.number or source.title}" if source else "mapped"
+        rows.append(f"| {names[section.framework_id]} | {section.title} | {how} |")
+    return rows
 
 
 if __name__ == "__main__":

@@ -86,17 +86,22 @@ class AlertSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     aws_conn_id: str | None = Field(
-        default=None, json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain")
+        description="Airflow connection for everything that calls AWS, in place of boto3's own chain.",
+        default=None,
+        json_schema_extra=_valid("the id of an Airflow connection of type aws; unset: boto3's own chain"),
     )
     alert_slack_conn_id: str | None = Field(
+        description="Airflow connection for alerts to Slack.",
         default=None,
         json_schema_extra=_valid("the id of an Airflow connection of type slackwebhook; unset: no Slack"),
     )
     alert_email_to: Names = Field(
+        description="Recipients of alerts by e-mail, which Airflow's connection smtp_default sends.",
         default=(),
         json_schema_extra=_valid("a list of addresses: security@example.com,owner@example.com; unset: no e-mail"),
     )
     alert_sns_topic_arn: str | None = Field(
+        description="Amazon SNS topic for alerts.",
         default=None,
         pattern=rf"^{SNS_TOPIC.pattern}$",
         json_schema_extra=_valid("the ARN of a standard topic, arn:aws:sns:<region>:<account>:<name>; unset: no SNS"),
@@ -124,21 +129,30 @@ class Settings(AlertSettings):
 
     # Places are absolute, also the default's.
     data: Annotated[Path, BeforeValidator(lambda value: folder_of(str(value)))] = Field(
-        default=Path("data"), validate_default=True, json_schema_extra=_valid("a folder, such as ./data")
+        description="Folder of the lake, the published files, the cache and the logs.",
+        default=Path("data"),
+        validate_default=True,
+        json_schema_extra=_valid("a folder, such as ./data"),
     )
     lake: Place | None = Field(
-        default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake")
+        description="The lake, if elsewhere.",
+        default=None,
+        json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/lake"),
     )
     publish: Place | None = Field(
-        default=None, json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/publish")
+        description="The published files, if elsewhere.",
+        default=None,
+        json_schema_extra=_valid("a folder, or s3://bucket/prefix; unset: <ECR_AUDIT_DATA>/publish"),
     )
     s3_encryption: str | None = Field(
+        description="Server-side encryption of everything that is written to S3.",
         default=None,
         pattern=rf"^({S3_ENCRYPTION.pattern})$",
         json_schema_extra=_valid("AES256, aws:kms, or the ARN of a KMS key; unset: the bucket's default encryption"),
     )
     # With its path in front, as ARNs have both after `role/`.
     role_name: Annotated[str, _if_text(written.role_name)] = Field(
+        description="Audit role to assume in every account.",
         default="ecr-audit",
         json_schema_extra=_valid(
             "the name of the role in every account, after its path if it has one, such as ecr-audit or"
@@ -146,6 +160,7 @@ class Settings(AlertSettings):
         ),
     )
     external_id: str | None = Field(
+        description="External id that the audit role's trust policy asks for.",
         default=None,
         min_length=2,
         max_length=1224,
@@ -153,52 +168,94 @@ class Settings(AlertSettings):
         json_schema_extra=_valid("2 to 1,224 letters, digits or +=,.@:/- (AssumeRole's ExternalId)"),
     )
     regions: NamesOrAll = Field(
+        description="Regions to audit. A name that AWS does not have is left out, and reported each night.",
         default=(),
         json_schema_extra=_valid("'all', or a list such as 'us-east-1,eu-west-1' (unknown to AWS is told at planning)"),
     )
-    accounts: NamesOrAll = Field(default=(), json_schema_extra=_valid("'all', or a list of 12-digit account ids"))
+    accounts: NamesOrAll = Field(
+        description="Accounts to audit. One that has left the organization is left out, and reported each night.",
+        default=(),
+        json_schema_extra=_valid("'all', or a list of 12-digit account ids"),
+    )
     postgres_conn_id: str | None = Field(
+        description="Airflow connection for publishing to PostgreSQL as well.",
         default=None,
         json_schema_extra=_valid("the id of an Airflow connection of type postgres; unset: no PostgreSQL"),
     )
     postgres_schema: str = Field(
+        description="Schema of the tables in PostgreSQL.",
         default="ecr_audit",
         pattern=r"^[a-z_][a-z0-9_]{0,62}$",
         json_schema_extra=_valid("a name of up to 63 lower-case letters, digits and _, such as ecr_audit"),
     )
-    batch_accounts: int = Field(default=100, ge=1, le=10_000, json_schema_extra=_valid("accounts a batch, 1 to 10000"))
-    concurrency: int = Field(default=64, ge=1, le=512, json_schema_extra=_valid("calls in flight a batch, 1 to 512"))
+    batch_accounts: int = Field(
+        description="Accounts for each scan task; more in an organization that would need over 64 tasks.",
+        default=100,
+        ge=1,
+        le=10_000,
+        json_schema_extra=_valid("accounts a batch, 1 to 10000"),
+    )
+    concurrency: int = Field(
+        description="Calls in flight in each scan task.",
+        default=64,
+        ge=1,
+        le=512,
+        json_schema_extra=_valid("calls in flight a batch, 1 to 512"),
+    )
     target_seconds: float = Field(
-        default=120, ge=1, le=3600, json_schema_extra=_valid("seconds a throttled target is retried for, 1 to 3600")
+        description="Time limit of a target that AWS throttles.",
+        default=120,
+        ge=1,
+        le=3600,
+        json_schema_extra=_valid("seconds a throttled target is retried for, 1 to 3600"),
     )
     batch_seconds: float = Field(
+        description="Time limit of a scan task: then it writes what it has.",
         default=2400,
         ge=10,
         le=3300,
         json_schema_extra=_valid("seconds after which a batch writes what it has, 10 to 3300"),
     )
     min_coverage: Annotated[float, _if_text(written.share)] = Field(
-        default=0.95, ge=0, le=1, json_schema_extra=_valid("a share from 0 to 1, such as 0.95")
+        description="Lowest share of targets read. Below it the nightly run fails, after publishing what was seen.",
+        default=0.95,
+        ge=0,
+        le=1,
+        json_schema_extra=_valid("a share from 0 to 1, such as 0.95"),
     )
-    collect_tags: bool = Field(default=True, json_schema_extra=_valid("true or false"))
+    collect_tags: bool = Field(
+        description="Whether repository tags are read, which name owners.",
+        default=True,
+        json_schema_extra=_valid("true or false"),
+    )
     owner_tags: Names = Field(
+        description="Tag keys that name an owner. Without one of them, the account's name counts.",
         default=("owner", "team"),
         json_schema_extra=_valid("a list of repository tag keys, the first found wins: owner,team"),
     )
     retention_days: int = Field(
+        description="Age at which snapshots are thinned, except the last of each month; what was rolled up stays.",
         default=400,
         ge=1,
         le=36_500,
         json_schema_extra=_valid("days after which snapshots are thinned to one a month, 1 to 36500"),
     )
     waivers: Annotated[str, _if_text(file_of)] | None = Field(
-        default=None, json_schema_extra=_valid("the path of a YAML file, or s3://bucket/key; unset: no waivers")
+        description="File of waivers (accepted risks).",
+        default=None,
+        json_schema_extra=_valid("the path of a YAML file, or s3://bucket/key; unset: no waivers"),
     )
     waiver_max_days: int = Field(
-        default=365, ge=1, le=3650, json_schema_extra=_valid("days that a waiver may last, 1 to 3650")
+        description="Longest time from a waiver's creation to its expiry.",
+        default=365,
+        ge=1,
+        le=3650,
+        json_schema_extra=_valid("days that a waiver may last, 1 to 3650"),
     )
     snapshot_date: Annotated[date | None, _if_text(written.iso_date)] = Field(
-        default=None, json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC")
+        description="Date of the snapshot, only to override.",
+        default=None,
+        json_schema_extra=_valid("a date as YYYY-MM-DD; unset: the day of the run, in UTC"),
     )
 
     @field_validator("accounts")

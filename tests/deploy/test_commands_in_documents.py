@@ -1,4 +1,4 @@
-"""The commands in README.md and docs/: each is run by a test or has a reason why not, and names what there is.
+"""The commands in the documents: each is run by a test or has a reason why not, and names what there is.
 
 Checked are fenced `sh` blocks, and indented blocks that begin with a program: `make` targets, Airflow's commands,
 options and settings by Airflow's own parser, those of the AWS CLI by the API's model, services and profiles of Compose,
@@ -25,9 +25,7 @@ import pytest
 import yaml
 
 from support.aws_command import read_command
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+from support.paths import DOCUMENTS, ROOT
 
 # What a command matches first says how it is known to work: the test that runs it, or why none does.
 HOW = {
@@ -40,6 +38,8 @@ HOW = {
     r"make sql": "tests/published/test_query.py",
     r"make (doctor|doctor-demo)$": "tests/integration/doctor/test_doctor_command.py",
     r"promtool test rules": "tests/deploy/test_metrics.py",
+    r"make docs": "the gate holds what it would write: tests/deploy/test_documents.py",
+    r"make format": "the gate holds what it would rewrite: make lint",
     r"make sbom": "tests/deploy/test_sbom.py",
     r"make pin-images": "tests/deploy/test_pin_images.py",
     r"make advisories": "needs the advisories of PyPI; tests/deploy/test_makefile.py looks at its command",
@@ -47,7 +47,7 @@ HOW = {
     r"curl .*auth/login|grep ": "needs a proxy; tests/cluster/test_night.py asks for the same",
     r"docker network inspect": "tried by hand, with a Docker engine",
     r"make secrets": "tests/deploy/test_compose.py",
-    r"make (help|test|test-cluster|lint|types)$": "the gate: it is how the tests themselves are run",
+    r"make (help|test|test-cluster|lint|types|lint types)$": "the gate: it is how the tests themselves are run",
     r"make audit-aws": "needs a real AWS; tests/dags/test_audit_command.py runs the same on the emulated one",
     r"aws (cloudformation|organizations) ": "tests/deploy/test_documents.py",
     r"aws eks ": "needs a cluster; its options are checked below",
@@ -279,7 +279,7 @@ def airflow_words(words: list[str]) -> tuple[str, ...] | None:
     return None if at is None or "pg_dump" in words else tuple(words[at + 1 :])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_command_is_run_by_a_test_or_says_why_not(document: Path) -> None:
     unknown = [" ".join(words) for words in simple(document) if _how(words) is None]
     assert unknown == [], "name in HOW the test that runs it, or the reason why none does"

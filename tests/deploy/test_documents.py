@@ -15,12 +15,18 @@ import pytest
 from moto.organizations.models import organizations_backends
 from moto.server import ThreadedMotoServer
 
+import ecr_audit
+from docs import ALL_POLICIES, policies_list, settings_page
 from ecr_audit.settings import Settings
+from support.paths import DOCUMENTS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Of these every path that is named has to be there, too.
-OURS = [ROOT / "docs" / name for name in ("deploy.md", "observability.md", "proxy.md", "security.md")]
+# Every path that these name has to be there, too.
+NAMING_FILES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "concepts", "deploy", "observability")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("policies", "proxy", "security", "settings")),
+    *sorted((ROOT / "docs" / "adr").glob("0*.md")),
+]
 
 
 def code(document: Path) -> str:
@@ -31,7 +37,7 @@ def code(document: Path) -> str:
     return "\n".join([*fenced, *indented, *re.findall(r"`([^`\n]+)`", text)])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_and_settings_that_are_named_are_there(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+)(?: [a-z-]+)*:", makefile, flags=re.MULTILINE))
@@ -41,20 +47,55 @@ def test_commands_and_settings_that_are_named_are_there(document: Path) -> None:
     assert named <= settings
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
-    """To a file, or to a heading of the same document, by the anchor that GitHub gives it."""
-    text = document.read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors
-        elif not target.startswith(("https://", "http://")):
-            assert (document.parent / target.partition("#")[0]).exists(), target
+    """To a file, or to a heading of a document, by the anchor that GitHub gives it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        path = document.parent / name if name else document
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}, target
 
 
-@pytest.mark.parametrize("document", OURS, ids=lambda path: path.name)
+def test_the_generated_pages_are_what_is_generated() -> None:
+    """Those that no test beside their source holds."""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page(), "run make docs"
+    written, heading, generated = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8").partition(ALL_POLICIES)
+    assert written and heading
+    assert generated == policies_list(), "run make docs"
+
+
+def test_every_setting_has_a_purpose_and_valid_values() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert isinstance(field.json_schema_extra, dict) and field.json_schema_extra["valid"], name
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*") if path.suffix in (".md", ".ipynb")} - {"index.md"}
+    assert pages - set(re.findall(r"\]\(([\w.-]+)", index)) == set()
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_versions_agree() -> None:
+    """The program's, the package's, and the newest in the changelog."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r'^version = "(.*)"$', project, flags=re.MULTILINE) == [ecr_audit.__version__]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, newest, *_ = re.findall(r"^## (.*)$", changelog, flags=re.MULTILINE)
+    assert unreleased == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(ecr_audit.__version__)} - \d{{4}}-\d\d-\d\d", newest)
+
+
+@pytest.mark.parametrize("document", NAMING_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_that_are_named_are_there(document: Path) -> None:
     paths = set(re.findall(r"(?<![\w/.-])(?:deploy|docs|dags|plugins|sql|tests|bin)/[\w./-]*", code(document)))
     assert paths

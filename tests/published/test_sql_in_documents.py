@@ -1,4 +1,4 @@
-"""The SQL of README.md and docs/, run as it stands: questions on the published file, grants on PostgreSQL."""
+"""The SQL of the documents, run as it stands: questions on the published file, grants on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
+from support.paths import DOCUMENTS
 
-ROOT = Path(__file__).parents[2]
 BLOCKS = [
     (path.name, block)
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for path in DOCUMENTS
     for block in re.findall(r"^```sql\n(.*?)^```|^ {4}(SELECT [^\n]*;)$", path.read_text("utf-8"), re.M | re.S)
     for block in block
     if block

@@ -1,12 +1,13 @@
 """Imports point one way, from what people start down to what everything stands on; and privates stay private.
 
-docs: README.md, "How it is laid out".
+docs/architecture.md, "What may import what", has the order as a table.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,13 @@ def room_of(module: str) -> str | None:
 def test_every_room_has_its_place_in_the_order() -> None:
     found = {path.stem for path in (ROOT / "plugins" / "ecr_audit").iterdir() if path.suffix == ".py" or path.is_dir()}
     assert found - {"__init__", "__pycache__"} == set(ROOMS)
+
+
+def test_the_documented_order_is_this_one() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| in this order |")[2].partition("\n\n")[0]
+    first_cells = "".join(re.findall(r"^\| ([^|]*) \|", table, flags=re.MULTILINE))
+    assert tuple(re.findall(r"`(\w+)`", first_cells)) == ROOMS
 
 
 def test_imports_of_the_library_point_one_way() -> None:
