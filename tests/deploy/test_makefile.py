@@ -165,7 +165,7 @@ BARE_MACHINES = {
 
 @pytest.mark.parametrize("machine", BARE_MACHINES)
 @pytest.mark.parametrize("half_made", [False, True])
-def test_a_bare_machine_is_told_what_to_install(checkout: Checkout, machine: str, half_made: bool) -> None:
+def test_a_bare_machine_gets_the_name_of_the_package(checkout: Checkout, machine: str, half_made: bool) -> None:
     """By a message alone, also when an earlier try has left an environment without pip."""
     lacks, message = BARE_MACHINES[machine]
     shutil.rmtree(checkout.folder / ".venv")
