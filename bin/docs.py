@@ -34,7 +34,7 @@ from ecr_audit.warehouse.session import Warehouse, open_warehouse
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NIGHT = date(2026, 1, 1)
 
-# What is before it in policies.md is written by hand.
+# The text before it in policies.md is written by hand.
 ALL_POLICIES = "## All policies\n"
 
 

@@ -1,6 +1,6 @@
 """Imports point one way, from what people start down to what everything stands on; and privates stay private.
 
-docs/architecture.md, "What may import what", has the order as a table.
+docs/architecture.md, "Import order", has the order as a table.
 """
 
 from __future__ import annotations
