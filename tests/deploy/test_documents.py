@@ -41,7 +41,7 @@ def code(document: Path) -> str:
 def test_commands_and_settings_that_are_named_are_there(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+)(?: [a-z-]+)*:", makefile, flags=re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)", code(document))) <= targets
+    assert set(re.findall(r"\bmake (?!it\b)([a-z]+(?:-[a-z]+)*)", code(document))) <= targets
     settings = {f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"\bECR_AUDIT_[A-Z_]+\b", document.read_text(encoding="utf-8")))
     assert named <= settings
