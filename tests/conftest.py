@@ -28,6 +28,7 @@ from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
 from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
+from ecr_audit.publish import exports
 from ecr_audit.publish.database import HISTORIES, readings
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
@@ -200,6 +201,12 @@ def lake_of() -> type[SmallLake]:
 @pytest.fixture
 def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
     return SmallLake(tmp_path / "lake", catalog)
+
+
+@pytest.fixture
+def database_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish no file beside the database: to write them takes as long as evaluating the night of a small lake."""
+    monkeypatch.setattr(exports, "EXPORTS", {})
 
 
 @pytest.fixture(params=OLDER_LAKES, ids=lambda path: path.name)

@@ -19,6 +19,8 @@ from ecr_audit.compliance import KnownWaivers
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
 
+pytestmark = pytest.mark.usefixtures("database_alone")
+
 QUERIES = sorted((SQL_ROOT / "alerts").glob("*.sql"))
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)

@@ -23,6 +23,8 @@ from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.tables import TABLES
 from ecr_audit.warehouse import checks
 
+pytestmark = pytest.mark.usefixtures("database_alone")
+
 DAYS = [date(2026, 11, day) for day in range(1, 5)]
 FIRST, POISONED, NEXT, LAST = DAYS
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"

@@ -19,6 +19,8 @@ from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.publication import PublishError
 
+pytestmark = pytest.mark.usefixtures("database_alone")
+
 TODAY = date(2026, 3, 10)
 # Under 30 days the cutoff is 2026-02-08, in the middle of a month.
 DAYS = 30

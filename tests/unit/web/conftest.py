@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
@@ -27,9 +26,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_files_beside_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages read the database only; to write the workbook and the rest takes as long as all that a page is tested on."""
-    monkeypatch.setattr(exports, "EXPORTS", {})
+def pages_read_the_database_alone(database_alone: None) -> None:
+    """So that no test of a page waits for a workbook."""
 
 
 @pytest.fixture
