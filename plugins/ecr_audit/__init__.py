@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ecr_audit.version import __version__
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# The same as in pyproject.toml: the program is run from its folder, and not installed.
-__version__ = "0.2.0"
+__all__ = ["__version__", "query"]
 
 
 def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> pd.DataFrame:

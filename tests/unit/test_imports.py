@@ -19,7 +19,8 @@ from support.paths import ROOT
 
 # Rooms of the library, lowest first: each may import itself and the ones before it.
 ROOMS = (
-    *("errors", "text", "vocabulary", "unit_paths", "untrusted_files", "place", "written", "service_links", "terminal"),
+    *("version", "errors", "text", "vocabulary", "unit_paths", "untrusted_files"),
+    *("place", "written", "service_links", "terminal"),
     *("settings", "macros", "yaml_files", "aws", "own_process", "lake", "catalog", "warehouse"),
     *("inventory", "compliance", "metrics", "publish"),
     *("alerts", "web", "doctor"),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 
-from ecr_audit import __version__
 from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.schemas import (
     ACCOUNTS,
@@ -27,6 +26,7 @@ from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
 from ecr_audit.publish.tables import TABLES, VIEWS
+from ecr_audit.version import __version__
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import parse_statement, read_statement
 
