@@ -90,7 +90,7 @@ EVENT_WORDS = {
     "new": "New finding",
     "reopened": "Incompliant again",
     "fixed": "Fixed",
-    "appeared": "Seen for the first time",
+    "appeared": "First seen",
     "disappeared": "Gone",
     "lost_sight": "Lost from sight",
     "seen_again": "Seen again",

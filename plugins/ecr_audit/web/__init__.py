@@ -1,9 +1,9 @@
-"""The pages of the audit: a FastAPI application that knows nothing of Airflow, which mounts it (ecr_audit_plugin.py).
+"""The pages of the audit: a FastAPI application, independent of Airflow, which mounts it (ecr_audit_plugin.py).
 
 app.py        the application: its routers, its error pages
 published.py  the published file, read-only, always the newest
-page.py       what every page has: the publication, its queries, its template
-urls.py       where things are            headers.py   what a browser is told
+page.py       the base of every page: the publication, its queries, its template
+urls.py       addresses of the pages      headers.py   response headers
 pages/        one module a page           templates/   its HTML
 static/       style, script, icon         sql/pages/   (beside sql/marts) its queries
 """

@@ -1,4 +1,4 @@
-"""The application: its pages in one list, its login on all of them, and what is shown when something is wrong."""
+"""The application: the list of its pages, the login on all of them, and its error pages."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ from ecr_audit.web.spool import Spool
 
 log = logging.getLogger(__name__)
 
-# Turns at once, requests that may wait for theirs, and for how many seconds. Four pages keep two cores busy, with
+# Concurrent requests, requests that may wait, and their longest wait in seconds. Four pages keep two cores busy, with
 # Airflow's own answers in between; a file takes a while to make.
 PAGE_TURNS = (4, 100, 10)
 DOWNLOAD_TURNS = (2, 10, 30)
 
-# Every page. Add one by a module of pages/ and a line here.
+# All routers. A new page is a module of pages/ and a line here.
 ROUTERS = (
     overview.router,
     findings.router,
@@ -92,7 +92,7 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # It would lead whoever asks, also without a login, to the name in the Host header, and by http:// behind TLS.
+        # It would redirect, even without a login, to the name in the Host header, and to http:// behind TLS.
         redirect_slashes=False,
     )
     app.state.published = published
@@ -119,10 +119,10 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
 _REFUSALS = {
     401: ("You are not logged in", "Log in to Airflow, then open this page again."),
     403: (
-        "You may not see this",
-        "These pages are for who may see Airflow's plugins. Ask Airflow's administrator.",
+        "You may not see this page",
+        "These pages require permission to see Airflow's plugins. Ask your Airflow administrator.",
     ),
-    404: ("There is no such page", "What it was about may be gone since. Look for it from the overview."),
+    404: ("Page not found", "Its subject may have been deleted since. Search for it from the overview."),
 }
 
 
@@ -134,33 +134,33 @@ def _refused(request: Request, fault: Any) -> Response:
 
 
 def _misunderstood(request: Request, fault: Any) -> Response:
-    """Names each parameter, its value (shortened, it may be anything), and what is valid."""
+    """Name each parameter, its value (shortened) and the valid values."""
     faults = [
         f"{'.'.join(map(str, each['loc'][1:])):.100}: {str(each.get('input'))!r:.100}. {each['msg']}"
         for each in fault.errors()
     ]
-    return _problem(request, 422, "The address says something that is not understood", "; ".join(faults)[:2000])
+    return _problem(request, 422, "Invalid parameter", "; ".join(faults)[:2000])
 
 
 def _unavailable(request: Request, fault: Exception) -> Response:
-    """The log has the fault itself: it names folders and settings, which are not for everybody who sees pages."""
+    """The details go to the log only: they name folders and settings, which not every reader may see."""
     log.error("No publication can be shown: %s", fault)
     if isinstance(fault, NothingPublished):
         title = "Nothing has been published yet"
         what_to_do = (
-            "The DAG ecr_inventory reads the organization every night, and ecr_compliance publishes what it found. Run"
-            " ecr_inventory now, or wait for the night. If it has run already, the web server reads another folder"
-            " than the one that was published into: ECR_AUDIT_DATA has to be the same for both."
+            "The DAG ecr_inventory reads the organization every night, and ecr_compliance publishes the results. Run"
+            " ecr_inventory now, or wait for the night. If it has already run, the web server reads another folder"
+            " than the one published to: ECR_AUDIT_DATA must be the same for both."
         )
     elif isinstance(fault, Misconfigured):
-        title = "A setting of the audit is wrong"
+        title = "A setting of the audit is invalid"
         what_to_do = (
-            "The log of the web server names it. Correct it in the environment of the web server, then restart that;"
+            "The log of the web server names it. Fix it in the environment of the web server, then restart the server;"
             " make doctor checks all settings."
         )
     else:
-        title = "What was published cannot be read"
-        what_to_do = "The log of the web server says why. Most often, running ecr_compliance again is the remedy."
+        title = "The publication cannot be read"
+        what_to_do = "See the log of the web server for the reason. Running ecr_compliance again usually fixes it."
     return _problem(request, 503, title, what_to_do)
 
 
@@ -172,10 +172,10 @@ def _busy(request: Request, fault: Any) -> Response:
 def _too_slow(request: Request, fault: Exception) -> Response:
     log.warning("A query was stopped after %s: %r", fault, request.url.path)
     what_to_do = (
-        f"It was stopped after {fault}, since others use this server, too. Ask for less at a time, with a filter; or"
+        f"The query was stopped after {fault}, since the server is shared. Narrow it with a filter; or"
         " query the published file itself, as docs/analysts.md shows."
     )
-    return _problem(request, 503, "This took too long", what_to_do)
+    return _problem(request, 503, "The query took too long", what_to_do)
 
 
 def _unreadable(request: Request, fault: Exception) -> Response:
@@ -187,7 +187,7 @@ def _unreadable(request: Request, fault: Exception) -> Response:
 def _broken(request: Request, fault: Exception) -> Response:
     """Starlette logs the fault itself; this answer is made outside the middleware, so it brings its headers."""
     headers = SECURITY_HEADERS | {"Cache-Control": NOT_KEPT}
-    return _problem(request, 500, "This page broke", "The log of the web server says where.", headers)
+    return _problem(request, 500, "Internal error", "See the log of the web server for details.", headers)
 
 
 def _problem(
@@ -197,7 +197,7 @@ def _problem(
     what_to_do: str,
     headers: Any = None,
 ) -> Response:
-    """A page that says what is wrong and what to do; for programs, the same as JSON."""
+    """An error page that says what to do; for the API, the same as JSON."""
     if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
         body = {"title": title, "status": status, "detail": what_to_do}
         answer: Response = JSONResponse(body, status, media_type="application/problem+json")

@@ -1,4 +1,4 @@
-"""Where AWS's own console shows a repository."""
+"""Links to repositories in the AWS console."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOSTS = {
 
 def repository_address(repository_arn: str) -> str | None:
     """The console's page of a private repository; None in a partition whose console is not known, or when
-    it is no such ARN.
+    it is not such an ARN.
 
     arn:partition:ecr:region:account:repository/name, see "Actions, resources, and condition keys for Amazon ECR".
     """

@@ -1,4 +1,4 @@
-"""Charts as SVG that the server draws: no script, and a text beside each that says the same."""
+"""Charts as SVG drawn by the server: no script, and each with a text alternative."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import pairwise
 from ecr_audit.text import percent
 from ecr_audit.web.published import Row
 
-# Size of the drawing in its own units; on the page it is as wide as there is room.
+# Size of the drawing in its own units; on the page it takes the full width.
 WIDTH, HEIGHT = 1000.0, 200.0
 
 
 @dataclass(frozen=True)
 class Line:
-    """A value of each day, in percent: the drawing's path, which breaks where a day has none."""
+    """A daily percentage as a path of the drawing, with a gap for each day without a value."""
 
     label: str
     path: str
@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Hover:
-    """The strip of the drawing that belongs to a day, and what it says."""
+    """The strip of the drawing for one day, with its text."""
 
     x: float
     width: float
@@ -54,7 +54,7 @@ def compliance_trend(nights: Sequence[Row]) -> Trend | None:
 
 
 def trend(days: Sequence[date], values: dict[str, Sequence[float | None]]) -> Trend | None:
-    """A line per label, over days in order. None when there are not two days to draw a line between."""
+    """One line per label over the days, which are in order. None for fewer than two days."""
     if len(days) < 2:
         return None
     first, last = days[0], days[-1]

@@ -1,4 +1,4 @@
-"""Which findings are asked for: the filters of the page, of its downloads and of the API, checked in one place."""
+"""Filters for findings, of the page, its downloads and the API, validated in one place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecr_audit.vocabulary import FindingStatus, OverwritableTags
 from ecr_audit.web.page import Page
 from ecr_audit.web.policy_choice import choose_policy
 
-# A policy that is no policy's id: the findings of all of them.
+# Not a policy's id: it selects the findings of all policies.
 ALL_POLICIES = "all"
 
 Sort = Literal[
@@ -30,13 +30,13 @@ FILTER_WORDS = {
     "account": "account",
     "region": "region",
     "owner": "owner",
-    "age": "open for days at least",
+    "age": "open for at least (days)",
     "tags": "tags that can be overwritten",
     "waived": "accepted by a waiver",
     "search": "words in names",
 }
 
-# sql/pages/findings/matching.sql has as many.
+# sql/pages/findings/matching.sql has the same number of parameters.
 WORDS = 5
 
 # Filters whose values are names that the publication has.
@@ -44,12 +44,12 @@ _NAMES = ("policy", "ou", "account", "region", "owner")
 
 
 def without_empty(given: Any) -> Any:
-    """A query without its empty values: a form sends its empty fields, too."""
+    """A query without its empty values, since a form also sends its empty fields."""
     return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
 
 
 class FindingsFilter(BaseModel):
-    """What a finding has to be; of what is left out or empty, it may be anything."""
+    """Filters for findings; an omitted or empty filter matches everything."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class FindingsFilter(BaseModel):
         description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the one that decides most sections.",
     )
     status: FindingStatus | None = Field(
-        None, description="INCOMPLIANT, or UNDETERMINED: it was when last seen, and is out of sight."
+        None, description="INCOMPLIANT, or UNDETERMINED: incompliant when last seen, out of sight tonight."
     )
     ou: str | None = Field(
         None, max_length=1000, description="Path of a unit, such as Root/Prod, or its id; those below it are included."
@@ -67,9 +67,11 @@ class FindingsFilter(BaseModel):
     account: str | None = Field(None, max_length=200, description="Id of an account.")
     region: str | None = Field(None, max_length=200, description="An AWS region, such as eu-west-1.")
     owner: str | None = Field(
-        None, max_length=1000, description="Whom the repository's tags name, or its account's name."
+        None, max_length=1000, description="The owner from the repository's tags, or the name of its account."
     )
-    age: int | None = Field(None, ge=0, le=100_000, description="Open for so many days at least.")
+    age: int | None = Field(
+        None, ge=0, le=100_000, description="Minimum number of days that the finding has been open."
+    )
     tags: OverwritableTags | None = Field(None, description="Which tags can be overwritten.")
     waived: bool | None = Field(None, description="Whether a waiver in force covers it.")
     search: str | None = Field(
@@ -84,16 +86,16 @@ class FindingsFilter(BaseModel):
     @classmethod
     def _few_words(cls, search: str | None) -> str | None:
         if search and len(search.split()) > WORDS:
-            raise ValueError(f"has {len(search.split())} words, and {WORDS} are the most")
+            raise ValueError(f"has {len(search.split())} words; the maximum is {WORDS}")
         return search
 
     def in_query(self) -> dict[str, Any]:
-        """What an address has to say to get the same: nothing, of what is left out or usual."""
+        """The query parameters that reproduce this filter, without omitted and default values."""
         given = self.model_dump(exclude_defaults=True)
         return {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
 
     def in_words(self) -> dict[str, str]:
-        """The filters that are given, but the policy: what each is, and its value."""
+        """The given filters except the policy, in words, with their values."""
         return {FILTER_WORDS[name]: str(value) for name, value in self.in_query().items() if name in FILTER_WORDS}
 
     def parameters(self, page: Page) -> dict[str, Any]:
@@ -114,12 +116,12 @@ class FindingsFilter(BaseModel):
 class FindingsQuery(FindingsFilter):
     """A page of the findings."""
 
-    sort: Sort = Field(DEFAULT_SORT, description="What they are sorted by; with `-` before it, the last or most first.")
-    page: int = Field(1, ge=1, le=1_000_000, description="Which page of them, from 1.")
+    sort: Sort = Field(DEFAULT_SORT, description="Sort order; a leading `-` sorts descending.")
+    page: int = Field(1, ge=1, le=1_000_000, description="Page number, from 1.")
 
 
 def unit_path(page: Page, unit: str | None) -> str | None:
-    """The path tonight of a unit that is given by its path or its id; an id that no unit has stays as it is."""
+    """Tonight's path of a unit given by its path or id; an unknown id is returned unchanged."""
     found = page.row("unit", ou_id=unit) if unit and UNIT_ID.fullmatch(unit) else None
     return found["ou_path"] if found else unit
 
@@ -135,8 +137,8 @@ def must_exist(page: Page, name: str, value: str | None) -> None:
 
 
 def unknown_name(parameter: str, value: str, nearest: Sequence[str]) -> RequestValidationError:
-    """The error for a parameter whose value is a name that the publication does not have; `nearest`: those like it."""
-    known = f"Nearest: {', '.join(nearest)}" if nearest else "There is none"
+    """The error for a parameter with a name that is not in the publication; `nearest` are similar names."""
+    known = f"Nearest: {', '.join(nearest)}" if nearest else "There are none"
     fault = {
         "type": "unknown",
         "loc": ("query", parameter),

@@ -18,7 +18,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def answered_hosts(listens_on: str, base_url: str) -> frozenset[str]:
-    """The host names that a server answers to; empty: all, since it listens to more than this machine.
+    """The host names that a server answers to; empty means all, when it does not listen on loopback alone.
 
     `listens_on` is the address that it binds ([api] host), `base_url` the one that people reach it by ([api] base_url),
     which may be that of a proxy on this machine.
@@ -41,12 +41,12 @@ class FrontDoor:
         await (answer or self._app)(scope, receive, send)
 
     def _answer(self, scope: Scope) -> ASGIApp | None:
-        """What is answered here; None for whatever Airflow is to answer."""
+        """The response of this middleware; None if Airflow has to answer."""
         if self._hosts and (host := _host(scope)) not in self._hosts:
-            refusal = f"The host name {host!r} is not one of this server's. Valid: {', '.join(sorted(self._hosts))}."
+            refusal = f"The host name {host!r} is not a name of this server. Valid: {', '.join(sorted(self._hosts))}."
             return PlainTextResponse(f"{refusal} AIRFLOW__API__BASE_URL adds that of a proxy.\n", 400)
         if scope["path"].removeprefix(scope.get("root_path", "")) == PREFIX and scope["method"] in ("GET", "HEAD"):
-            # Relative, and so right by whatever scheme, name and path people reach it.
+            # Relative, so that it works for any scheme, host name and path.
             query = scope["query_string"].decode("latin-1")
             return RedirectResponse(f"{PREFIX.removeprefix('/')}/{'?' if query else ''}{query}")
         return None

@@ -1,11 +1,11 @@
-"""The response headers of every answer: what a browser may do with it."""
+"""Security and cache headers of every response."""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Nothing but our own files; no script or style in the text of a page; shown in frames of Airflow's own pages only.
+# Only our own files; no inline script or style; framed only by Airflow's own pages.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -28,12 +28,12 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
-# Findings are nobody's business but the reader's: neither a proxy nor the browser keeps them.
+# Findings are confidential: neither a proxy nor the browser may store them.
 NOT_KEPT = "no-store"
 
 
 class SecurityHeaders:
-    """Middleware that puts the headers on every answer; one that says itself how long it may be kept, may be."""
+    """Middleware that adds the headers to every response; a Cache-Control that is already set stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Markdown as HTML, with no way for its text to become markup: HTML in it is shown, not obeyed."""
+"""Markdown as HTML; HTML in the text is escaped."""
 
 from __future__ import annotations
 

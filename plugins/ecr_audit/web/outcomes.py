@@ -11,7 +11,7 @@ from ecr_audit.vocabulary import OUTCOME_WORDS
 
 @dataclass(frozen=True)
 class Explanation:
-    """An outcome for people. `letter` stands for it where there is room for one only; `kind` is its colour's name."""
+    """An outcome for people. `letter` stands for it in the matrix; `kind` is the name of its colour."""
 
     title: str
     letter: str

@@ -1,4 +1,4 @@
-"""What every page has: the publication that it shows, the answers of its queries, and its template."""
+"""The base of every page: the publication that it shows, its queries and its template."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Page:
         return self.publication.rows(query, **parameters)
 
     def row(self, query: str, **parameters: Any) -> Row | None:
-        """The first of those rows; None when there is none."""
+        """The first of those rows; None if there are no rows."""
         return next(iter(self.rows(query, **parameters)), None)
 
     def unread(self, account_id: str | None = None) -> list[str]:
-        """What could not be read for the night, of an account or anywhere, in sentences."""
+        """Sentences on the values that could not be read for the night, in one account or anywhere."""
         return sentences(self.rows(QUERY, account_id=account_id))
 
     @property
     def nights_missed(self) -> int:
-        """How many snapshots are due by now that the publication does not show."""
+        """Number of snapshots that are due but not in the publication."""
         return nights_missed(self.publication.snapshot_date, datetime.now(UTC))
 
     def send(self, make: Callable[[Path], None], filename: str, media_type: str | None = None) -> SpooledFile:
@@ -77,7 +77,7 @@ async def _download_turn(request: Request) -> AsyncIterator[None]:
         yield
 
 
-# Both end when the answer has been made, and before it is sent: how long that takes is the receiver's business.
+# Both end when the response is complete and before it is sent, so that a slow receiver does not hold a turn.
 _PageTurn = Annotated[None, Depends(_page_turn, scope="function")]
 _DownloadTurn = Annotated[None, Depends(_download_turn, scope="function")]
 
@@ -89,7 +89,7 @@ def open_page(request: Request, _: _PageTurn) -> Iterator[Page]:
 
 
 def open_download(request: Request, _: _DownloadTurn) -> Iterator[Page]:
-    """The same for what takes much longer than a page, and so has turns of its own."""
+    """The same for downloads, which take much longer than a page and so have their own queue."""
     with request.app.state.published.reading() as publication:
         yield Page(request, publication)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-PageQuery = Annotated[int, Query(ge=1, le=1_000_000, description="Which page of the list, from 1.")]
+PageQuery = Annotated[int, Query(ge=1, le=1_000_000, description="Page number, from 1.")]
 SearchQuery = Annotated[str, Query(max_length=200, description="Part of a name or id; case does not matter.")]
 
 
@@ -23,7 +23,7 @@ class Paging:
 
 
 def paging(count: int, page: int, size: int) -> Paging:
-    """The page of that number, or the last one if there are not so many."""
+    """The page with that number, or the last page if there are fewer."""
     pages = max(1, -(-count // size))
     page = min(page, pages)
     return Paging(count, page, pages, (page - 1) * size, size)

@@ -1,4 +1,4 @@
-"""Which policy a page shows, for pages that show one at a time: the one that the address names, or the first."""
+"""The policy of a page that shows one at a time: from the address, or the first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PolicyQuery = Annotated[str | None, Query(max_length=200, description="Id of a p
 
 @dataclass(frozen=True)
 class PolicyChoice:
-    """The policy of a page, and those that there are."""
+    """The policy of a page, and all policies."""
 
     policy: Row
     policies: list[Row]
@@ -27,12 +27,12 @@ class PolicyChoice:
 
     @property
     def in_query(self) -> str | None:
-        """What links of the page have to say of it: nothing, of the policy that comes first anyway."""
+        """The `policy` parameter for links of the page: None for the first policy, which is the default."""
         return None if self.policy is self.policies[0] else self.policy_id
 
 
 def choose_policy(page: Page, policy_id: str | None) -> PolicyChoice:
-    """The policy of that id; without one, the first. Raises HTTPException 404 for a policy that is not there."""
+    """The policy with that id; without an id, the first. Raises HTTPException 404 for an unknown policy."""
     policies = page.rows("policies")
     if policy_id is None and policies:
         return PolicyChoice(policies[0], policies)

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None:
-    """The policy as its files have it now; None when it has none, or when they cannot be used.
+    """The policy as its files define it now; None if it has no files, or if they are invalid.
 
     It may differ from the one that a night was evaluated by: compare `hash` with the published one.
     """
@@ -23,9 +23,9 @@ def find_policy(publication: PublishedDatabase, policy_id: str) -> Policy | None
 
 @lru_cache(maxsize=1)
 def open_catalog(version: str) -> Catalog | None:
-    """Read again with each publication, which may be by other policies than the one before."""
+    """Loaded again for each publication, since the policies may have changed."""
     try:
         return load_catalog(SQL_ROOT)
     except CatalogError as fault:
-        log.error("The files of the policies cannot be shown: %s", fault)
+        log.error("The files of the policies cannot be loaded: %s", fault)
         return None

@@ -1,7 +1,7 @@
 """The published file as the pages see it: read-only, always the newest, within bounds of memory, threads and time.
 
 A request reads one publication from its first query to its last, also when a newer one appears meanwhile. A
-publication that is not the newest any more is closed when its last reader is done.
+publication that is no longer the newest is closed when its last reader is done.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ecr_audit.publish.publication import Published
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.settings import SQL_ROOT, SettingsError
 
-# Of one open publication. While it gives way to the next, two are open.
+# Limits for one open publication. While it is replaced by the next, two are open.
 MEMORY_LIMIT = "100MB"
 THREADS = 2
 
-# Seconds after which a query is stopped. Of 1 million repositories, the slowest page takes one.
+# Seconds after which a query is stopped. With 1 million repositories, the slowest page takes one.
 QUERY_SECONDS = 15.0
 DOWNLOAD_SECONDS = 120.0
 
-# Answers are kept until the next publication, as long as all of them together have no more rows than this.
+# Results are cached until the next publication, up to this many rows in total.
 KEPT_ROWS = 10_000
 
 Row = dict[str, Any]
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the audit's, not a mistake of the program's
-    """There is nothing to show pages of; the message says why."""
+class Unavailable(Exception):  # noqa: N818 - a state of the audit, not a bug
+    """No publication can be shown; the message says why."""
 
 
 class NothingPublished(Unavailable):
@@ -46,15 +46,15 @@ class NothingPublished(Unavailable):
 
 
 class TooSlow(Exception):  # noqa: N818 - a state, too
-    """A query took longer than it may; the message says how long that is."""
+    """A query exceeded its time limit, which the message names."""
 
 
 class Misconfigured(Unavailable):
-    """A setting is wrong, so that it is not known where publications are."""
+    """An invalid setting: the location of publications is not known."""
 
 
 class Unreadable(Unavailable):
-    """There is a publication, and it cannot be read."""
+    """The publication exists but cannot be read."""
 
 
 class PublishedDatabase:
@@ -66,7 +66,7 @@ class PublishedDatabase:
         self.snapshot_date = published.snapshot_date
         self.database = published.database
         self.readers = 0
-        # What does not fit into the memory goes here, and not beside the file, where the web server may not write.
+        # DuckDB spills here, not beside the file, where the web server may not write.
         self._spill = tempfile.TemporaryDirectory(prefix="ecr-audit-")
         try:
             self._connection = open_published(
@@ -82,19 +82,19 @@ class PublishedDatabase:
         self._lock = threading.Lock()
 
     def rows(self, name: str, **parameters: Any) -> list[Row]:
-        """The rows of `sql/pages/<name>.sql`, by column. `parameters` are all those that it names, as $name.
+        """The rows of `sql/pages/<name>.sql`, by column. `parameters` must have a value for each $name in it.
 
-        The answer may be shared with other requests: do not change it. Raises duckdb.Error and TooSlow.
+        The result may be shared with other requests: do not change it. Raises duckdb.Error and TooSlow.
         """
         return self._answer(name, statement(name), parameters)
 
     def part(self, name: str, size: int, offset: int, **parameters: Any) -> list[Row]:
-        """Some of those rows: `size` of them at most, from `offset` on."""
+        """Part of those rows: at most `size`, starting at `offset`."""
         text = f"{statement(name)}\nLIMIT $size OFFSET $offset"
         return self._answer(f"{name}: part", text, parameters | {"size": size, "offset": offset})
 
     def count(self, name: str, **parameters: Any) -> int:
-        """How many rows there are."""
+        """Number of those rows."""
         text = f"SELECT count(*) AS rows FROM (\n{statement(name)}\n)"
         return int(self._answer(f"{name}: count", text, parameters)[0]["rows"])
 
@@ -113,7 +113,7 @@ class PublishedDatabase:
 
     @contextmanager
     def connection(self, seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of one's own, whose query is stopped after so many seconds. Raises TooSlow then."""
+        """A separate connection whose query is stopped after `seconds`. Raises TooSlow then."""
         with self._connection.cursor() as cursor:
             watchdog = threading.Timer(seconds, cursor.interrupt)
             watchdog.daemon = True
@@ -126,7 +126,7 @@ class PublishedDatabase:
                 watchdog.cancel()
 
     def close(self) -> None:
-        """Close the file. Nothing may be reading it."""
+        """Close the file, which must not have readers."""
         self._connection.close()
         self._spill.cleanup()
 
@@ -144,8 +144,8 @@ class PublishedDatabase:
 class NewestPublication:
     """Opens the newest publication, and the next one as soon as there is one.
 
-    `find` names the newest, and raises FileNotFoundError when there is none. It is asked for each request, by one at a
-    time: whoever comes meanwhile gets the one that is open, if any. So a version is downloaded from S3 once.
+    `find` returns the newest, or raises FileNotFoundError. Each request calls it, one at a
+    time: others meanwhile get the open one, if any. So a version is downloaded from S3 only once.
     """
 
     def __init__(self, find: Callable[[], Published], folder: Path | None = None) -> None:
@@ -156,7 +156,7 @@ class NewestPublication:
         self._looking = threading.Lock()
 
     def prepare(self) -> None:
-        """Open what there is before anybody asks for it, and let DuckDB import what it binds parameters with.
+        """Open the newest publication before the first request, and let DuckDB import what it needs to bind parameters.
 
         That is pandas, which takes a second and some 100 MB; without it the first reader would wait for it.
         """
@@ -180,7 +180,7 @@ class NewestPublication:
                 self._close_if_old(publication)
 
     def close(self) -> None:
-        """Close what is open, when its last reader is done."""
+        """Close the open publication, once its last reader is done."""
         with self._lock:
             previous, self.current = self.current, None
             if previous:
@@ -194,7 +194,7 @@ class NewestPublication:
                 self._looking.release()
         with self._lock:
             if self.current is None:
-                raise NothingPublished("What was published has just been closed.")
+                raise NothingPublished("The publication has just been closed.")
             self.current.readers += 1
             return self.current
 
@@ -226,11 +226,11 @@ class NewestPublication:
 
 @cache
 def statement(name: str) -> str:
-    """The text of a query. Where it says {other/query}, the text of that one stands, in parentheses."""
+    """The text of a query; {other/query} in it is replaced by that query's text, in parentheses."""
     text = (SQL_ROOT / "pages" / f"{name}.sql").read_text(encoding="utf-8")
     return re.sub(r"\{([a-z_/]+)\}", lambda named: f"(\n{statement(named[1])}\n)", text)
 
 
 def unsorted(name: str) -> str:
-    """The same without the ORDER BY in its last line, for what is too much to sort: rows come as they are read."""
+    """The same without the ORDER BY in its last line, for results too large to sort."""
     return re.sub(r"\nORDER BY .*\n?\Z", "", statement(name))

@@ -1,4 +1,4 @@
-"""Files that are made whole, then sent: a slow reader holds a file on disk, and no query, connection or thread."""
+"""Downloads are written to disk first, then sent: a slow reader holds a file, but no query, connection or thread."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ecr_audit.web.limits import Busy
 
-# Files that are being made or sent.
+# Maximum number of files being written or sent.
 FILES = 16
-# All of them together.
+# Maximum size of all of them together.
 MOST_BYTES = 2 << 30
 
-# A receiver that takes nothing for so long is given up, and so is one that is slower than this in the end.
+# A transfer is aborted after this many seconds without progress, or if it is slower than this on average.
 IDLE_SECONDS = 30
 SLOWEST_BYTES_A_SECOND = 64 * 1024
 
@@ -32,7 +32,7 @@ class Spool:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ecr-audit-"))
-        # With the program's end at the latest: not every process that makes the application serves it.
+        # Removed at exit at the latest: not every process that creates the application serves it.
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.files = 0
         self.bytes_held = 0
@@ -45,14 +45,14 @@ class Spool:
         """
         with self._lock:
             if self.files >= FILES:
-                raise Busy(f"{FILES} files are being sent already.")
+                raise Busy(f"{FILES} downloads are already in progress.")
             self.files += 1
         path, size = self.folder / f"{uuid.uuid4().hex}{Path(filename).suffix}", 0
         try:
             make(path)
             with self._lock:
                 if self.bytes_held + path.stat().st_size > MOST_BYTES:
-                    raise Busy("The files that are being sent take all the space that they may. Ask for fewer rows.")
+                    raise Busy("The downloads in progress use all the space allowed for them. Filter for fewer rows.")
                 size = path.stat().st_size
                 self.bytes_held += size
             return SpooledFile(path, filename, lambda: self._forget(path, size), media_type)
@@ -68,7 +68,7 @@ class Spool:
 
 
 class SpooledFile(FileResponse):
-    """Sends a file as an attachment, within bounds of time, and is done with it at the end, however it comes.
+    """Sends a file as an attachment, within a time limit, and removes it afterwards in any case.
 
     Whole, whatever range is asked for: the next request has another file made, perhaps of another night, and a transfer
     that goes on with it would hold a part of each.

@@ -1,4 +1,4 @@
-"""The files of static/, by routes of their own: a mounted folder would be open to whoever is not logged in."""
+"""Routes for the files of static/: a mounted folder would be readable without a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are. Pages link to each other, and to Airflow, by these only.
+"""Addresses. All links between pages, and to Airflow, are made here.
 
 The application is mounted below some path, which a request knows: `/ecr-audit`, or `/airflow/ecr-audit` behind a proxy.
 """
@@ -24,7 +24,7 @@ class Urls:
         return self.to("/", query)
 
     def findings(self, **query: Any) -> str:
-        """The findings, filtered by what the query says."""
+        """The findings, filtered by the query."""
         return self.to("/findings", query)
 
     def policies(self) -> str:
@@ -36,7 +36,7 @@ class Urls:
         return self.to(f"/policies{policy_id}")
 
     def policy_file(self, policy_id: str, name: str) -> str:
-        """A file of a policy, as it is."""
+        """A file of a policy, unchanged."""
         return self.to(f"/policies{policy_id}/files/{name}")
 
     def frameworks(self) -> str:
@@ -60,7 +60,7 @@ class Urls:
         return self.to(f"/accounts/{account_id}", query)
 
     def coverage(self, **query: Any) -> str:
-        """What was read and what was not."""
+        """The coverage page."""
         return self.to("/coverage", query)
 
     def repository(self, repository_arn: str) -> str:
@@ -84,7 +84,7 @@ class Urls:
         return f"{self.root.removesuffix(PREFIX)}/dags/{quote(dag_id, safe='')}"
 
     def to(self, path: str, query: dict[str, Any] | None = None) -> str:
-        """A path of this application. Of the query, what is None or empty is left out."""
+        """A path of this application, without query parameters that are None or empty."""
         given = {name: value for name, value in (query or {}).items() if value not in (None, "", [], ())}
         text = f"?{urlencode(given, doseq=True)}" if given else ""
         return f"{self.root}{quote(path, safe='/:')}{text}"

@@ -1,4 +1,4 @@
-"""How numbers, dates and states are written on pages: the filters and names that templates have."""
+"""Filters and globals of the templates: how pages format numbers, dates and states."""
 
 from __future__ import annotations
 

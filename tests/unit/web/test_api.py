@@ -118,7 +118,7 @@ def test_pages_of_two_publications_are_not_mixed(
     gone = client.get(address)
     assert gone.status_code == 410
     assert first["version"] in gone.json()["detail"]
-    assert "Begin again" in gone.json()["detail"]
+    assert "Start again" in gone.json()["detail"]
 
 
 def test_figures_of_the_overview(client: TestClient, nights: Callable[[str], list[dict[str, Any]]]) -> None:

@@ -34,4 +34,4 @@ def test_every_page_of_an_old_night_says_so(client: TestClient, published: Calla
 def test_the_openapi_document_explains_it(client: TestClient) -> None:
     schemas: dict[str, Any] = client.get("/api/v1/openapi.json").json()["components"]["schemas"]
     for name in ("CurrentPublication", "Overview"):
-        assert "an old night is shown" in schemas[name]["properties"]["nights_missed"]["description"]
+        assert "the data is out of date" in schemas[name]["properties"]["nights_missed"]["description"]

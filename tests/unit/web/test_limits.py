@@ -113,7 +113,7 @@ def test_a_query_that_takes_too_long_is_stopped(
     monkeypatch.setattr(published_module, "statement", lambda name: endless.format(whole(name)))
     answer = client.get(path)
     assert answer.status_code == 503
-    assert "This took too long" in answer.text
+    assert "The query took too long" in answer.text
     assert "0.05 seconds" in answer.text
     monkeypatch.undo()
     assert client.get(path).status_code == 200

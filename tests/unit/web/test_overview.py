@@ -42,7 +42,7 @@ def test_a_night_without_repositories_has_no_data(client: TestClient, published:
     published()
     text = text_of(client.get("/"))
     assert "Compliance no data 0 of 0 evaluated repositories comply." in text
-    assert "There is no open finding." in text
+    assert "No open findings." in text
     assert "Since the night before Nothing to compare with: this is the first night." in text
     published(date(2026, 11, 3))
     assert "Since the night before Nothing changed." in text_of(client.get("/"))
@@ -76,7 +76,7 @@ def test_a_waiver_that_expires_soon_is_listed(
     text = text_of(client.get("/"))
     assert "W-1 team-shop 1 2026-11-09 in 7 days" in text
     assert "With 1 accepted finding left out" in text
-    assert "There is no open finding." in text
+    assert "No open findings." in text
 
 
 def test_another_policy_can_be_chosen(client: TestClient, published: Callable[..., None]) -> None:

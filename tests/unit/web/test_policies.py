@@ -80,7 +80,7 @@ def test_the_ten_linked_sections_carry_the_result(client: TestClient) -> None:
     assert len(set(re.findall(r'href="/ecr-audit(/sections/[^"]+)"', page.text))) == 10
     text = text_at(client, MUTABILITY)
     assert "CM-2 Baseline Configuration 7 1 1 production 66.7 % 2 of 3" in text
-    assert "This policy is mapped to no section." in text_at(client, STRICT)
+    assert "This policy is not mapped to a section." in text_at(client, STRICT)
 
 
 @pytest.mark.usefixtures("four_repositories")

@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_a_clear_answer_without_any_path(
     (LATEST if name == "latest.json" else DATABASES)[damage](folder / name)
     page = client.get(path)
     assert page.status_code == 503
-    assert "What was published cannot be read" in page.text
+    assert "The publication cannot be read" in page.text
     for secret in ("Traceback", str(folder), "/etc", "ECR_AUDIT_"):
         assert secret not in page.text
     assert str(folder) in caplog.text
@@ -115,7 +115,7 @@ def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, f
     make(folder, ONE)
     page = client.get("/coverage")
     assert page.status_code == 503
-    assert "running ecr_compliance again is the remedy" in page.text
+    assert "Running ecr_compliance again" in page.text
 
 
 def test_a_wrong_setting_is_told_of() -> None:
@@ -124,7 +124,7 @@ def test_a_wrong_setting_is_told_of() -> None:
 
     page = TestClient(create_app(find, login=[])).get("/")
     assert page.status_code == 503
-    assert "A setting of the audit is wrong" in page.text
+    assert "A setting of the audit is invalid" in page.text
     assert "ECR_AUDIT_REGIONS" not in page.text, "a value may be a secret: it is in the log"
 
 

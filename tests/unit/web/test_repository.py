@@ -28,7 +28,7 @@ def words(client: TestClient, name: str) -> str:
 
 SETTINGS = {
     "mutable": ("MUTABLE", [], "Every tag."),
-    "immutable": ("IMMUTABLE", [], "None: a tag that was pushed names one image for good."),
+    "immutable": ("IMMUTABLE", [], "None: a pushed tag always refers to the same image."),
     "some": ("IMMUTABLE_WITH_EXCLUSION", ["latest", "dev-*"], "Only tags that match latest or dev-*."),
     "but": ("MUTABLE_WITH_EXCLUSION", ["v*"], "All tags but those that match v*."),
     "in_name": ("IMMUTABLE_WITH_EXCLUSION", ["*"], "Every tag, though the setting says immutable: * matches them all."),
@@ -100,7 +100,7 @@ def test_one_that_is_gone_still_has_its_history(client: TestClient, published: C
     published(date(2026, 11, 2), repositories=[{"repository_name": "stays"}])
     published(date(2026, 11, 3), repositories=[{"repository_name": "stays"}])
     text = words(client, "app")
-    assert "The repository is gone." in text
+    assert "The repository has been deleted." in text
     assert "2026-11-02 Gone" in text
     assert client.get(f"/api/v1/repositories/{ARN}app").json()["repository"] is None
 

@@ -48,7 +48,7 @@ def test_every_page_that_rests_on_it_says_so(client: TestClient, denied: None) -
     for path in ("/", f"/accounts/{SHOP}", "/coverage"):
         assert SENTENCE in text_at(client, path), path
     row = "shop 111111111111 tags eu-west-1 2026-11-01 1 1 Tags.AccessDeniedException not allowed"
-    assert "Evaluated on what was last known" in text_at(client, "/coverage")
+    assert "Evaluated on the last known values" in text_at(client, "/coverage")
     assert row in text_at(client, "/coverage")
     assert "Owner team by tags last read 2026-11-01 02:00 UTC" in text_at(client, f"/repositories/{ARN}old")
 

@@ -1,4 +1,4 @@
-"""What each list may be asked: its parameters, checked and described for the OpenAPI document."""
+"""Query parameters of each list, validated and described for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ UnitPath = Annotated[
 Search = Annotated[str | None, Field(max_length=200, description="Part of the name; case does not matter.")]
 ScopeType = Annotated[
     Literal["organization", "ou", "account", "owner", "untagged", "region"],
-    Field(description="What kind of scope is looked at; `untagged`: what no tag names an owner of in an account."),
+    Field(description="Kind of scope; `untagged`: the repositories of an account without an owner tag."),
 ]
 ScopeId = Annotated[
     str | None,
     Field(
         max_length=1000,
-        description="Which: `organization`, a unit's path or id, an account's id, an owner, a region. Without it: all.",
+        description="`organization`, a unit's path or id, an account's id, an owner, a region. Without it: all.",
     ),
 ]
 Since = Annotated[date | None, Field(description="The first night, as 2026-11-23.")]
@@ -37,22 +37,22 @@ Until = Annotated[date | None, Field(description="The last night, as 2026-11-23.
 
 
 class Asked(BaseModel):
-    """What any list may be asked; parameters that it does not know are refused, and empty ones left out."""
+    """Parameters of every list; unknown parameters are rejected, empty ones ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
-    page: int = Field(1, ge=1, le=1_000_000, description="Which page, from 1.")
-    size: int = Field(100, ge=1, le=1000, description="Items a page.")
+    page: int = Field(1, ge=1, le=1_000_000, description="Page number, from 1.")
+    size: int = Field(100, ge=1, le=1000, description="Items per page.")
     version: str | None = Field(
         None,
         max_length=100,
-        description="Only of this version of what is published, as `next` asks: 410 when another has taken its place.",
+        description="Require this version of the publication, as `next` does: 410 if another has replaced it.",
     )
 
     format: Literal["json", "ndjson"] | None = Field(
         None,
-        description="`json`: a page of the list; `ndjson`: the whole list, a record a line, without `page`, `size` and"
-        " `sort`. Without it: as the Accept header says, else JSON.",
+        description="`json`: a page of the list; `ndjson`: the whole list, one record per line, without `page`, `size`"
+        " and `sort`. Without it: as the Accept header says, else JSON.",
     )
 
     _without_empty = model_validator(mode="before")(without_empty)
@@ -61,7 +61,7 @@ class Asked(BaseModel):
 class FindingsAsked(FindingsFilter, Asked):
     """Findings."""
 
-    sort: Sort = Field("-age", description="What they are sorted by; with `-` before it, the last or most first.")
+    sort: Sort = Field("-age", description="Sort order; a leading `-` sorts descending.")
 
 
 class RepositoriesAsked(Asked):
@@ -70,7 +70,7 @@ class RepositoriesAsked(Asked):
     account: AccountId = None
     region: RegionName = None
     ou: UnitPath = None
-    owner: Annotated[str | None, Field(max_length=1000, description="Who answers for it.")] = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Owner of the repository.")] = None
     tags: Annotated[OverwritableTags | None, Field(description="Which tags can be overwritten.")] = None
     search: Search = None
 
@@ -102,17 +102,17 @@ class TargetsAsked(Asked):
 
     account: AccountId = None
     region: RegionName = None
-    outcome: Annotated[Outcome | None, Field(description="How reading it ended.")] = None
+    outcome: Annotated[Outcome | None, Field(description="Outcome of the scan.")] = None
 
 
 class SectionsAsked(Asked):
     """Sections."""
 
     framework: Annotated[str | None, Field(max_length=200, description="Id of a framework: /frameworks/…")] = None
-    linked: Annotated[bool, Field(description="Only sections that some policy reaches.")] = True
-    scope_type: Annotated[
-        Literal["organization", "ou", "account"], Field(description="What kind of scope is looked at.")
-    ] = "organization"
+    linked: Annotated[bool, Field(description="Only sections with a policy, mapped or inherited.")] = True
+    scope_type: Annotated[Literal["organization", "ou", "account"], Field(description="Kind of scope.")] = (
+        "organization"
+    )
     scope_id: ScopeId = None
 
 
@@ -152,10 +152,10 @@ class HistoryAsked(Asked):
     account: AccountId = None
     region: RegionName = None
     ou: UnitPath = None
-    owner: Annotated[str | None, Field(max_length=1000, description="Who answers, or answered, for it.")] = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Current or earlier owner.")] = None
     ended_by: Annotated[
         Literal["fixed", "disappeared", "account_closed", "open"] | None,
-        Field(description="How it ended; `open`: it has not."),
+        Field(description="How the stretch ended; `open`: it has not ended."),
     ] = None
-    since: Annotated[date | None, Field(description="Only what was open on this day or later, as 2026-11-23.")] = None
-    until: Annotated[date | None, Field(description="Only what began by this day, as 2026-11-23.")] = None
+    since: Annotated[date | None, Field(description="Only stretches open on this day or later, as 2026-11-23.")] = None
+    until: Annotated[date | None, Field(description="Only stretches that began by this day, as 2026-11-23.")] = None

@@ -1,4 +1,4 @@
-"""What tells of the API: the OpenAPI document for programs, and a page of our own for people.
+"""Documentation of the API: the OpenAPI document for programs, and a page for people.
 
 The usual pages of that kind load their scripts from elsewhere; these work without internet access.
 """
@@ -21,13 +21,13 @@ documents = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 @documents.get("/openapi.json")
 def openapi_document(request: Request) -> JSONResponse:
-    """The OpenAPI document, whose server is where the request was sent to."""
+    """The OpenAPI document; its server is the address of the request."""
     return JSONResponse(_document() | {"servers": [{"url": urls_of(request).root or "/"}]})
 
 
 @documents.get("/docs", response_class=HTMLResponse)
 def page_for_people(page: PageDep) -> HTMLResponse:
-    """What can be asked, with the meaning of each parameter and field."""
+    """All operations, with the meaning of each parameter and field."""
     document = _document()
     return page.render(
         "api.html", operations=_operations(document), address=page.request.url.path.removesuffix("/docs")
@@ -36,9 +36,9 @@ def page_for_people(page: PageDep) -> HTMLResponse:
 
 @documents.get("/{path:path}")
 def nothing_here(request: Request, path: str) -> None:
-    """Whatever else is asked."""
+    """Any other path."""
     raise HTTPException(
-        404, f"There is no {path[:200]!r} here. {urls_of(request).api('/openapi.json')} says what there is."
+        404, f"There is no operation {path[:200]!r}. {urls_of(request).api('/openapi.json')} lists them."
     )
 
 
@@ -46,13 +46,13 @@ def _document() -> dict[str, Any]:
     return get_openapi(
         title="ECR audit",
         version=VERSION,
-        description="In which ECR repositories can an image tag be overwritten, since when, and who owns them.",
+        description="ECR repositories whose image tags can be overwritten, since when, and who owns them.",
         routes=router.routes,
     )
 
 
 def _operations(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """By tag: path, summary, parameters, and the fields of an item that is answered."""
+    """By tag: path, summary, parameters, and the fields of a returned item."""
     operations: dict[str, list[dict[str, Any]]] = {}
     for path, methods in document["paths"].items():
         operation = methods["get"]
@@ -76,7 +76,7 @@ def _operations(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _fields(schemas: dict[str, Any], schema: dict[str, Any]) -> dict[str, str]:
-    """Name and meaning of the fields of an answer; of a list, those of an item."""
+    """Name and meaning of the fields of a response; for a list, those of an item."""
     properties = schemas[_name(schema)]["properties"]
     if "items" in properties:
         properties = schemas[_name(properties["items"]["items"])]["properties"]
@@ -88,5 +88,5 @@ def _name(schema: dict[str, Any]) -> str:
 
 
 def _valid(schema: dict[str, Any]) -> list[str]:
-    """The values that a parameter may have, where they are few."""
+    """The valid values of a parameter that is an enumeration."""
     return next((each["enum"] for each in (schema, *schema.get("anyOf", ())) if "enum" in each), [])

@@ -17,21 +17,21 @@ from ecr_audit.web.spool import SpooledFile
 
 MEDIA_TYPE = "application/x-ndjson"
 
-# Headers of the answer, for what a page of a list has beside its items; as the OpenAPI document describes them.
+# Response headers for the fields that a JSON page has besides its items; as the OpenAPI document describes them.
 SNAPSHOT_DATE = "Snapshot-Date"
 PUBLICATION_VERSION = "Publication-Version"
 HEADERS = {
-    SNAPSHOT_DATE: {"description": "With NDJSON: the `snapshot_date` that a page has.", "schema": {"type": "string"}},
-    PUBLICATION_VERSION: {"description": "With NDJSON: the `version` that a page has.", "schema": {"type": "string"}},
+    SNAPSHOT_DATE: {"description": "With NDJSON: the `snapshot_date` of a JSON page.", "schema": {"type": "string"}},
+    PUBLICATION_VERSION: {"description": "With NDJSON: the `version` of a JSON page.", "schema": {"type": "string"}},
 }
 
-# Parameters that only a page of a list has a use for.
+# Parameters that apply only to JSON pages.
 _PAGE_PARAMETERS = ("page", "size", "sort")
 
-# JSON allows these in a text as they are, but many programs take them for line ends, such as Python's str.splitlines.
+# JSON allows these unescaped in strings, but many programs, such as Python's str.splitlines, read them as line ends.
 _ESCAPED_LINE_ENDS = {chr(code): f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
-# Lines on their way from DuckDB to the file.
+# Lines fetched from DuckDB at a time.
 _LINES_AT_ONCE = 1000
 
 
@@ -41,7 +41,7 @@ def content(record: type[Record]) -> dict[str, Any]:
 
 
 def is_asked(request: Request) -> bool:
-    """Whether a list is asked for as NDJSON: by `format`, else by the Accept header. JSON is the default."""
+    """Whether the request wants NDJSON: by `format`, else by the Accept header. JSON is the default."""
     if chosen := request.query_params.get("format"):
         return chosen == "ndjson"
     quality = _qualities(request.headers.get("accept", ""))
@@ -49,7 +49,7 @@ def is_asked(request: Request) -> bool:
 
 
 def _qualities(accept: str) -> dict[str, float]:
-    """How much each media type that the header names is wanted (RFC 9110, 12.5.1); unreadable weights count as 1."""
+    """The weight of each media type in the header (RFC 9110, 12.5.1); invalid weights count as 1."""
     qualities = {}
     for each in accept.split(","):
         name, *parameters = (part.strip().lower() for part in each.split(";"))
@@ -77,12 +77,12 @@ ListDep = Annotated[Page, Depends(open_list, scope="function")]
 def send_whole(page: Page, record: type[Record], query: str, parameters: Mapping[str, Any]) -> SpooledFile:
     """All rows of `sql/pages/<query>.sql`, from one publication, which the headers name.
 
-    They come in the order of the published table: to sort a million takes more memory than there is.
+    They come in the order of the published table: sorting a million would exceed the memory limit.
     Raises RequestValidationError when a page or an order is asked for, duckdb.Error, TooSlow and Busy.
     """
     for name in _PAGE_PARAMETERS:
         if page.request.query_params.get(name):
-            message = f"NDJSON is the whole list, unsorted. Leave {name} out, or ask for format=json"
+            message = f"NDJSON returns the whole list, unsorted. Omit {name}, or use format=json"
             fault = {"type": "whole", "loc": ("query", name), "msg": message, "input": page.request.query_params[name]}
             raise RequestValidationError([fault])
 

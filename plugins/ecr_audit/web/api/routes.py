@@ -1,4 +1,4 @@
-"""What can be asked. A list comes in pages, or whole as NDJSON, and every answer is from one publication."""
+"""Routes of the API. Lists are paged, or whole as NDJSON; every response is from one publication."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _PROBLEM = {"application/problem+json": {"schema": records.Problem.model_json_sc
 router = APIRouter(
     prefix=PREFIX,
     responses={
-        404: {"description": "There is no such thing.", "content": _PROBLEM},
-        410: {"description": "The version that was asked for is no longer published.", "content": _PROBLEM},
+        404: {"description": "Not found.", "content": _PROBLEM},
+        410: {"description": "The requested version is no longer published.", "content": _PROBLEM},
         422: {
-            "description": "A parameter is not understood; `detail` says which, and what is valid.",
+            "description": "A parameter is invalid; `detail` names it and the valid values.",
             "content": _PROBLEM,
         },
         503: {"description": "Nothing is published yet, or it cannot be read.", "content": _PROBLEM},
@@ -41,7 +41,7 @@ Item = TypeVar("Item", bound=records.Record)
 Model = TypeVar("Model", bound=BaseModel)
 Answer = TypeVar("Answer", bound=Callable[..., object])
 
-# What a list answers with: a page of it as JSON, or all of it as NDJSON.
+# Response of a list: a page of it as JSON, or all of it as NDJSON.
 Listed: TypeAlias = BaseModel | SpooledFile
 
 
@@ -57,14 +57,14 @@ def list_at(path: str, tag: str, record: type[records.Record]) -> Callable[[Answ
 
 @router.get("/publication", tags=["Publication"])
 def publication(page: PageDep) -> records.CurrentPublication:
-    """What is published: of which night, whether later ones are missing, made of what, by which policies."""
+    """The publication: its night, missed nights since then, the versions and policies that it was made with."""
     row = page.row("api/publication") or {}
     return _read(records.CurrentPublication, row | {"nights_missed": page.nights_missed})
 
 
 @router.get("/overview", tags=["Publication"])
 def overview(page: PageDep, policy: PolicyQuery = None) -> records.Overview:
-    """The figures of the overview: compliance, coverage, what changed tonight."""
+    """The figures of the overview: compliance, coverage and tonight's changes."""
     policy_id = _policy_id(page, policy)
     tonight = page.publication.part(
         "api/compliance", 1, 0, policy=policy_id, scope_type="organization", scope_id=None, since=None, until=None
@@ -137,31 +137,31 @@ def ous(page: ListDep, asked: Annotated[parameters.UnitsAsked, Query()]) -> List
 
 @list_at("/accounts", "Organization", records.Account)
 def accounts(page: ListDep, asked: Annotated[parameters.AccountsAsked, Query()]) -> Listed:
-    """Accounts and how they fare under a policy."""
+    """Compliance of accounts under a policy."""
     return _list(page, "api/accounts", records.Account, asked)
 
 
 @list_at("/owners", "Organization", records.Owner)
 def owners(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
-    """Owners, and accounts with what no tag names an owner of, and how their repositories fare under a policy."""
+    """Compliance under a policy by owner, and by account for repositories without an owner tag."""
     return _list(page, "api/owners", records.Owner, asked)
 
 
 @list_at("/regions", "Organization", records.Region)
 def regions(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
-    """Regions and how the repositories in them fare under a policy, by name."""
+    """Compliance of regions under a policy, by name."""
     return _list(page, "api/regions", records.Region, asked)
 
 
 @list_at("/coverage", "Coverage", records.Coverage)
 def coverage(page: ListDep, asked: Annotated[parameters.CoverageAsked, Query()]) -> Listed:
-    """Accounts and how much of each was seen."""
+    """Coverage of each account."""
     return _list(page, "api/coverage", records.Coverage, asked)
 
 
 @list_at("/targets", "Coverage", records.Target)
 def targets(page: ListDep, asked: Annotated[parameters.TargetsAsked, Query()]) -> Listed:
-    """Account-regions and how reading each of them ended, with AWS's error."""
+    """Account-regions with the outcome of the scan and AWS's error."""
     return _list(page, "api/targets", records.Target, asked)
 
 
@@ -179,37 +179,37 @@ def frameworks(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
 
 @list_at("/sections", "Policies and frameworks", records.Section)
 def sections(page: ListDep, asked: Annotated[parameters.SectionsAsked, Query()]) -> Listed:
-    """Sections of the frameworks and how they fare tonight in the organization, its units or its accounts."""
+    """Tonight's compliance of framework sections, for the organization, its units or its accounts."""
     return _list(page, "api/sections", records.Section, asked)
 
 
 @list_at("/compliance", "History", records.DailyCompliance)
 def compliance(page: ListDep, asked: Annotated[parameters.ComplianceAsked, Query()]) -> Listed:
-    """How the organization, its units, accounts, owners or regions fared each night, the newest first."""
+    """Compliance of the organization, its units, accounts, owners or regions by night, the newest first."""
     return _list(page, "api/compliance", records.DailyCompliance, asked)
 
 
 @list_at("/nights", "History", records.Night)
 def nights(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
-    """The nights that were due, the newest first: whether each was audited, how much was seen, by which policies."""
+    """The nights that were due, the newest first: whether each was audited, its coverage and its policies."""
     return _list(page, "api/nights", records.Night, asked)
 
 
 @list_at("/history", "History", records.FindingHistory)
 def history(page: ListDep, asked: Annotated[parameters.HistoryAsked, Query()]) -> Listed:
-    """Incompliant stretches of repositories, ended or open, the last to begin first."""
+    """Incompliant stretches of repositories, ended or open, the newest first."""
     return _list(page, "api/history", records.FindingHistory, asked)
 
 
 @list_at("/changes", "History", records.Change)
 def changes(page: ListDep, asked: Annotated[parameters.ChangesAsked, Query()]) -> Listed:
-    """What changed, night by night, the newest first."""
+    """Changes by night, the newest first."""
     return _list(page, "api/changes", records.Change, asked)
 
 
 @list_at("/waivers", "Findings", records.Waiver)
 def waivers(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
-    """Accepted risks, the one that expires first at the top."""
+    """Waivers, in the order in which they expire."""
     return _list(page, "api/waivers", records.Waiver, asked)
 
 
@@ -219,17 +219,17 @@ def _policy_id(page: Page, policy: str | None) -> str:
 
 
 def _require_version(page: Page, asked: Asked) -> None:
-    """Refuse to go on in another publication than the one that the pages before were read from."""
+    """Raise HTTPException 410 unless the publication is the one that earlier pages were read from."""
     if asked.version not in (None, page.publication.version):
         raise HTTPException(
             410,
-            f"version: {asked.version!r:.120} is no longer published; {page.publication.version} is. Begin again with"
+            f"version: {asked.version!r:.120} is no longer published; {page.publication.version} is. Start again with"
             " the first page, without version.",
         )
 
 
 def _filters(page: Page, asked: Asked) -> dict[str, Any]:
-    """What the query of a list is given: all that was asked but the page, names checked, the policy chosen."""
+    """Parameters for the query of a list, without paging: names validated, the policy resolved."""
     _require_version(page, asked)
     given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in Asked.model_fields}
     if "ou" in given:
@@ -246,7 +246,7 @@ def _filters(page: Page, asked: Asked) -> dict[str, Any]:
 
 
 def _require_scope(page: Page, scope_type: str, scope_id: str) -> None:
-    """As `must_exist`, for a scope that was evaluated on some night: it may be gone by now."""
+    """Like `must_exist`, for a scope of any night, which may no longer exist."""
     nearest = [row["scope_id"] for row in page.rows("api/nearest_scopes", scope_type=scope_type, scope_id=scope_id)]
     if scope_id not in nearest[:1]:
         raise unknown_name("scope_id", scope_id, nearest)
@@ -262,7 +262,7 @@ def _list(page: Page, query: str, record: type[Item], asked: Asked) -> Listed:
 
 
 def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[Row]) -> records.Part[Item]:
-    """A page of a list. One after the last has no items: a script that counts up comes to an end."""
+    """A page of a list. Pages after the last are empty, so that a script that counts up terminates."""
     pages = max(1, -(-count // asked.size))
     path = page.request.url.path.removeprefix(page.urls.root)
     others = asked.model_dump(mode="json", exclude_defaults=True, exclude={"page", "version"})
@@ -282,10 +282,10 @@ def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[R
 
 
 def _read(model: type[Model], row: Any) -> Model:
-    """A model of what was published. Raises Unreadable when another version of the audit published something else."""
+    """A model of published rows. Raises Unreadable for rows that another version of the audit published differently."""
     try:
         return model.model_validate(row)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise Unreadable(f"Another version of the audit published it: {where}: {first['msg']}") from fault
+        raise Unreadable(f"Published by another version of the audit: {where}: {first['msg']}") from fault

@@ -1,4 +1,4 @@
-"""An account: how reading each of its regions ended, its repositories, and what changed in it."""
+"""An account: the outcome of each of its regions, its repositories, and its changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coverage: which account x region was read, which was not, AWS's reason, and what to do about it."""
+"""Coverage: the outcome of each account and region, AWS's error, and what to do about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ecr_audit.web.paging import PageQuery, SearchQuery, paging
 
 router = APIRouter(include_in_schema=False)
 
-# Times up to some 30 regions, that is what a browser still shows at once.
+# With up to some 30 regions, the most that a browser still renders quickly.
 ACCOUNTS_A_PAGE = 50
 
 
@@ -30,7 +30,7 @@ def coverage(
     part = paging(page.rows("coverage/count", **given)[0]["accounts"], page_number, ACCOUNTS_A_PAGE)
     accounts = page.rows("coverage/accounts", **given, size=part.size, offset=part.offset)
     account_ids = [account["account_id"] for account in accounts]
-    # A file that an older version published does not say what was missing.
+    # Files of older versions do not have the missing accounts and regions.
     published = page.row("api/publication") or {}
     targets = page.rows("coverage/targets", account_ids=account_ids)
     return page.render(

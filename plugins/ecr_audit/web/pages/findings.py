@@ -1,4 +1,4 @@
-"""The findings: filtered, sorted, a page at a time; what is filtered as a file; and the commands that mend them."""
+"""The findings: filtered, sorted and paged; as a file; with the commands that fix them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 
 FINDINGS_A_PAGE = 50
 
-# Days, as people think of them.
+# Choices of the filter, in days.
 AGES = (1, 7, 30, 90, 180, 365)
 
 
@@ -59,7 +59,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
 
 @router.get("/findings.csv", response_class=SpooledFile)
 def as_csv(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> SpooledFile:
-    """All that the filter leaves, as it is read."""
+    """All findings that match the filter, in the order of the table."""
     given = query.parameters(page)
     name = _file_name(page, query, _excerpt(page, query, given), "csv")
 
@@ -72,7 +72,7 @@ def as_csv(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> Spoo
 
 @router.get("/findings.xlsx", response_class=SpooledFile)
 def as_excel(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> SpooledFile:
-    """What the filter leaves, up to MAX_ROWS; the sheet and its cover say so when that is not all."""
+    """The findings that match the filter, up to MAX_ROWS; the sheet and its cover note it when there are more."""
     given = query.parameters(page)
     excerpt = _excerpt(page, query, given)
     columns = f"SELECT {FINDINGS_COLUMNS} FROM ({statement('findings/download')})"
@@ -86,7 +86,7 @@ def as_excel(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> Sp
 
 
 def _excerpt(page: Page, query: FindingsFilter, given: dict[str, Any]) -> Excerpt:
-    """Which part of the findings the filter leaves: the filter in words, and how much of the part was seen."""
+    """The filter in words, the number of findings that match it, and their coverage."""
     nothing_else = dict.fromkeys(given) | {"policy": given["policy"]}
     scope = {name: given[name] for name in ("ou", "account", "region")}
     return Excerpt(

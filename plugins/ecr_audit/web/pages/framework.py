@@ -1,4 +1,4 @@
-"""Frameworks: a list of them, and each as the tree of its sections with how the organization fares in them."""
+"""Frameworks: the list, and each one as a tree of sections with the organization's compliance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The organization: its units as a tree, each with how it fares, and the accounts in one of them."""
+"""The organization: its units as a tree, each with its compliance, and the accounts in one of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ACCOUNTS_A_PAGE = 50
 
 SORTS = {
     "findings": "most findings",
-    "compliance": "least compliance",
-    "coverage": "least coverage",
+    "compliance": "lowest compliance",
+    "coverage": "lowest coverage",
     "name": "name",
 }
 

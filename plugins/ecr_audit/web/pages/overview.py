@@ -1,4 +1,4 @@
-"""The overview: how the organization stands tonight, what changed, what was not seen, and where to begin."""
+"""The overview: tonight's compliance and coverage, changes, and where to begin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
 
 
 def _a_month_before(nights: list[Row]) -> Row | None:
-    """The last night that is 30 days older than the newest, or more."""
+    """The last night that is at least 30 days older than the newest."""
     if not nights:
         return None
     newest = nights[-1]["snapshot_date"]

@@ -1,4 +1,4 @@
-"""Policies: a list of them, and each with what it demands, how it decides, what to do, and what it means."""
+"""Policies: the list, and each one with its logic, remediation and description."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = {
     "policy.yaml": "policy_yaml",
 }
 
-# The parts of a policy's id, as the breadcrumb says them: /ce/ca/aws/ecr/… is Compliance Engine, Cloudaware, AWS, ECR.
+# The parts of a policy's id in the breadcrumb: /ce/ca/aws/ecr/… is Compliance Engine, Cloudaware, AWS, ECR.
 ID_WORDS = {"ce": "Compliance Engine", "ca": "Cloudaware", "aws": "AWS", "ecr": "ECR"}
 
 
@@ -40,7 +40,7 @@ def policies(page: PageDep) -> HTMLResponse:
 def file(
     page: PageDep, path: str, name: Literal["description.md", "remediation.md", "logic.sql", "policy.yaml"]
 ) -> PlainTextResponse:
-    """A file of a policy, as it is."""
+    """A file of a policy, unchanged."""
     found = find_policy(page.publication, f"/{path}")
     if found is None:
         raise HTTPException(404)
@@ -70,9 +70,9 @@ def policy(page: PageDep, path: str) -> HTMLResponse:
 
 
 def _conditions(page: Page, policy_id: str, texts: Policy | None) -> list[dict[str, Any]]:
-    """Each condition in words, in the order in which they are tried, and of how many repositories it held tonight.
+    """Each condition in words, in the order in which they are tried, with its number of repositories tonight.
 
-    One that evaluated tonight without being in the files any more is there without words.
+    A condition that was used tonight but is no longer in the files has no words.
     """
     counted = {
         (row["condition_index"], row["status"]): row["repositories"]

@@ -1,4 +1,4 @@
-"""A repository: its setting and what that means for its tags, the verdicts on it, what mends it, and its history."""
+"""A repository: its setting and what that means for its tags, the verdicts on it, the fix, and its history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class Stretch:
-    """A time of being incompliant, on a strip of 1000 units from the first such day to tonight. Open: no end."""
+    """A period of incompliance on a strip of 1000 units, from the first such day to tonight; open: no end."""
 
     x: float
     width: float
@@ -31,7 +31,7 @@ class Stretch:
 
 @router.get("/repositories/{repository_arn:path}", response_class=HTMLResponse)
 def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
-    """The page of a repository, also of one that is gone, as long as its history is known."""
+    """The page of a repository, also of a deleted one as long as its history is known."""
     found = page.row("repository/repository", arn=repository_arn)
     verdicts = page.rows("repository/verdicts", arn=repository_arn)
     timeline = page.rows("repository/timeline", arn=repository_arn)
@@ -60,7 +60,7 @@ def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
 
 
 def strip(stretches: list[Row], today: date) -> list[Stretch]:
-    """Where on the strip each stretch is, in order. One that began today is as wide as can just be seen."""
+    """The position of each stretch on the strip, in order. One that began today has the smallest visible width."""
     first = stretches[0]["started"]
     unit = 1000 / max((today - first).days, 1)
     return [
@@ -76,7 +76,7 @@ def strip(stretches: list[Row], today: date) -> list[Stretch]:
 
 
 def _as_text(value: Any) -> str:
-    """A cell of the raw row: text as it is, all else as JSON, times in ISO 8601."""
+    """A cell of the raw row: text unchanged, times in ISO 8601, other values as JSON."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-// What is nicer with a script. Without one every page works, too.
+// Enhancements only: every page also works without a script.
 "use strict";
 
 // In a frame of Airflow's, a link that leads out of these pages would open Airflow, or a foreign page, within that frame,
@@ -19,7 +19,7 @@ document.addEventListener("click", (event) => {
   copy.remove();
 });
 
-// Browsers give the clipboard to pages by HTTPS only; of others they take what is selected.
+// Browsers allow the clipboard API on HTTPS only; other pages can copy a selection.
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = document.createElement("textarea");
@@ -46,7 +46,7 @@ document.addEventListener("submit", (event) => {
   for (const field of event.target.elements) field.disabled ||= field.name !== "" && field.value === "";
 });
 
-// A page that the browser brings back from its memory has its fields back, too.
+// A page restored from the back-forward cache still has its fields disabled.
 addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll("form[data-without-empty] :disabled")) field.disabled = false;
 });

@@ -1,4 +1,4 @@
-"""What the API answers with: a model for each published table, and a few answers made of several."""
+"""Response models of the API: one for each published table, and a few composed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are not rows of one table: a page of a list, a repository in full, the overview, a problem."""
+"""Responses that are not rows of one table: a page of a list, a repository in full, the overview, a problem."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Verdict(BaseModel):
 
 
 class Event(BaseModel):
-    """Something that was found to be different on a night; `found` and `ended` of what has no change that says so."""
+    """A difference found on a night; `found` and `ended` are events without a published change."""
 
     policy_id: str
     snapshot_date: date
@@ -41,7 +41,7 @@ class Event(BaseModel):
 
 
 class RepositoryDetails(BaseModel):
-    """A repository, the verdicts on it, and its history; of one that is gone, only its history is left."""
+    """A repository, the verdicts on it, and its history; a deleted one has only its history."""
 
     repository: Repository | None
     verdicts: list[Verdict]
@@ -50,14 +50,14 @@ class RepositoryDetails(BaseModel):
 
 
 class Overview(BaseModel):
-    """How the organization stands."""
+    """The current figures of the organization."""
 
     snapshot_date: date
     nights_missed: NightsMissed
     policy_id: str
     tonight: DailyCompliance | None
-    changes: dict[str, int] = Field(description="By kind of change: repositories whose verdict changed so tonight.")
-    outcomes: dict[str, int] = Field(description="By outcome: account-regions the reading of which ended so.")
+    changes: dict[str, int] = Field(description="Number of repositories by kind of change tonight.")
+    outcomes: dict[str, int] = Field(description="Number of account-regions by outcome.")
     accounts: int
     accounts_not_wholly_seen: int
     repositories_observed: int
@@ -67,12 +67,14 @@ class Overview(BaseModel):
 class Part(BaseModel, Generic[Item]):
     """A page of a list."""
 
-    # Of a generic model the document does not take over the docstring.
+    # The document does not take over the docstring of a generic model.
     model_config = ConfigDict(json_schema_extra={"description": "A page of a list."})
 
-    snapshot_date: date = Field(description="The night that this is of. When it changes between pages, begin again.")
+    snapshot_date: date = Field(
+        description="The night of this data. If it changes between pages, start again from the first."
+    )
     version: str = Field(description="The publication that was read; each night has a new one, sometimes several.")
-    count: int = Field(description="How many there are on all pages.")
+    count: int = Field(description="Number of items on all pages.")
     page: int
     pages: int
     next: str | None = Field(description="Address of the next page; null on the last.")
@@ -80,8 +82,8 @@ class Part(BaseModel, Generic[Item]):
 
 
 class Problem(BaseModel):
-    """Why there is no answer (RFC 9457)."""
+    """An error (RFC 9457)."""
 
     title: str
     status: int
-    detail: str = Field(description="Of a parameter that is not understood: its name, its value, and what is valid.")
+    detail: str = Field(description="For an invalid parameter: its name, its value, and the valid values.")

@@ -1,4 +1,4 @@
-"""Records of the policies, the frameworks, and the compliance of each scope under them."""
+"""Records of policies, frameworks, and the compliance of each scope."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ecr_audit.web.api.records.record import Record
 
 
 class Counts(BaseModel):
-    """How many verdicts are how, and the share that complies."""
+    """Number of verdicts by status, and the percentage that complies."""
 
     compliant: int
     incompliant: int

@@ -1,4 +1,4 @@
-"""The base of all records: a row of a published table, whose fields mean what the data dictionary says."""
+"""The base of all records: a row of a published table, described by the data dictionary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _dictionary() -> Dictionary:
 
 
 def _describe(schema: dict[str, Any], model: type[Record]) -> None:
-    """Put the dictionary's words into the OpenAPI document."""
+    """Copy the descriptions of the data dictionary into the OpenAPI document."""
     schema["description"] = f"{_dictionary().tables[model.table].row.removesuffix('.')}."
     for name, field in schema["properties"].items():
         if "description" not in field:
@@ -26,7 +26,7 @@ def _describe(schema: dict[str, Any], model: type[Record]) -> None:
 
 
 def _in_utc(value: Any) -> Any:
-    """Published times are UTC; DuckDB hands them over without saying so."""
+    """Published times are UTC, but DuckDB returns them without a time zone."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
@@ -34,7 +34,7 @@ Utc = Annotated[datetime, BeforeValidator(_in_utc)]
 
 
 NightsMissed = Annotated[
-    int, Field(description="Snapshots that are due by now and not published: unless it is 0, an old night is shown.")
+    int, Field(description="Number of snapshots that are due but not published; above 0, the data is out of date.")
 ]
 
 
