@@ -9,7 +9,7 @@ PYTHON ?= python3
 OLDEST_PYTHON := 3.11
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
-# What is written is for its owner alone: the audit's data are a map of what can be overwritten.
+# Files are readable by their owner only: the audit's data show what can be overwritten.
 privately := umask 077 &&
 
 # Airflow lives in this checkout, on its own SQLite database.
@@ -17,9 +17,9 @@ export AIRFLOW_HOME ?= $(CURDIR)/.airflow
 export AIRFLOW__CORE__DAGS_FOLDER ?= $(CURDIR)/dags
 export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
-# The UI is for this machine only, unless set otherwise. Then it also answers only to names of this machine.
+# By default the UI is for this machine only, and answers only to names of this machine.
 export AIRFLOW__API__HOST ?= 127.0.0.1
-# A worker takes some 120 MB, and two batches at once are what two cores can do.
+# A worker takes some 120 MB, and two cores can run two batches at once.
 export AIRFLOW__CORE__PARALLELISM ?= 4
 # The demo is beside the program, not in it.
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
@@ -30,7 +30,7 @@ export PATH := $(BIN):$(PATH)
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# Environments: one for the audit, brought up to date when a lock changes; the tests' has it all and more.
+# Environments: one for the audit, updated when a lock file changes; the tests' includes it.
 $(VENV)/.audit: requirements.txt requirements-uv.txt
 	@$(call install,$(VENV),requirements.txt)
 	@rm -f $(VENV)/.dev && touch $@
@@ -67,7 +67,7 @@ define install
 	$(1)/bin/uv pip sync --quiet --require-hashes --python $(1)/bin/python $(2)
 endef
 
-# Runs from the terminal keep their own record, apart from the scheduler's of `make up`.
+# Runs from the terminal keep their own database, apart from the scheduler's of `make up`.
 audit audit-aws: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
 
 audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo organization; never talks to a real AWS
@@ -76,7 +76,7 @@ audit: $(VENV)/.audit ## The whole audit through Airflow, two nights of the demo
 audit-aws: $(VENV)/.audit ## The same, read-only, on the AWS that the environment's credentials point to
 	@$(privately) $(BIN)/python bin/audit.py aws
 
-doctor: $(VENV)/.audit ## Check each permission and setting for audit-aws, and say what to fix
+doctor: $(VENV)/.audit ## Check each permission and setting for audit-aws, and list what to fix
 	@$(privately) $(BIN)/python bin/doctor.py aws
 
 doctor-demo: $(VENV)/.audit ## The same on the demo organization
@@ -95,11 +95,11 @@ pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make 
 	@echo "Log in as admin. The first start prints the password; it is kept in $$AIRFLOW_HOME/simple_auth_manager_passwords.json.generated"
 	@$(privately) $(BIN)/airflow db migrate >/dev/null && $(BIN)/airflow api-server
 
-as-of: $(VENV)/.audit ## A past night as it was published then, DATE=2026-10-31, into data/as-of/
+as-of: $(VENV)/.audit ## Publish a past night as of then, DATE=2026-10-31, into data/as-of/
 	@$(privately) $(BIN)/python bin/as_of.py $(DATE)
 
 # In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5). Each question
-# of sql/analyses is prepared, for EXECUTE; one that an older file cannot answer is an error, and not the end.
+# of sql/analyses is prepared, for EXECUTE; one that fails on an older file is reported, and the shell still starts.
 sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 	@test -x $(BIN)/duckdb || { echo "No SQL shell here: install duckdb-cli 1.5 (it is in requirements.txt)."; exit 1; }
 	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
@@ -108,18 +108,18 @@ sql: $(VENV)/.audit ## A read-only SQL shell on the published file
 		done && \
 		$(BIN)/duckdb -readonly -cmd "SET TimeZone = 'UTC'" -cmd ".bail off" "$$@" -cmd .safe_mode "$$published"
 
-docs: $(VENV)/.audit ## Write the generated pages of docs/ again from what they describe
+docs: $(VENV)/.audit ## Write the generated pages of docs/ again from their sources
 	@$(BIN)/python bin/docs.py
 
 bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, with a dashboard over the published file
 	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
-# Twice the cores of a small machine: those that wait for servers leave them to the others.
-test: $(VENV)/.dev $(SUPERSET)/.installed ## Every test, those of test-cluster among them
+# Twice the cores of a small machine, since many tests wait for servers.
+test: $(VENV)/.dev $(SUPERSET)/.installed ## All tests, including test-cluster
 	@$(BIN)/python -m pytest -n 4
 
-test-cluster: $(VENV)/.dev ## Of them, a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
+test-cluster: $(VENV)/.dev ## One of them: a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
 	@$(BIN)/python -m pytest -m cluster
 
 secrets: ## Write .env with fresh secrets, for docker-compose.yaml
@@ -140,7 +140,7 @@ types: $(VENV)/.dev ## mypy, strict, on the library
 sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as CycloneDX
 	@$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o sbom.json
 
-# Strict: where the advisories cannot be reached, as behind a mirror that has none, packages would be skipped in silence.
+# Strict: where the advisories cannot be reached, as behind a mirror without them, packages would be skipped silently.
 advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the audit runs on, by PyPI's advisories
 	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 

@@ -34,7 +34,7 @@ def main() -> int:
         return 1
     sys.stdout.write(
         f"Published the night of {as_of}: {publication.address}\n"
-        f"Look at it: ECR_AUDIT_PUBLISH={folder} make pages, or make sql\n"
+        f"Open it: ECR_AUDIT_PUBLISH={folder} make pages, or make sql\n"
     )
     return 0
 

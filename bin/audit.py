@@ -24,11 +24,11 @@ from ecr_audit.terminal import open_console
 
 ROOT = Path(__file__).resolve().parents[1]
 
-UNTOUCHED = "What was published before is untouched."
+UNTOUCHED = "The previous publication is unchanged."
 
 
-class AuditFailed(Exception):  # noqa: N818 - an end of the run, not an error of the program
-    """The audit did not end well; the message is for the person who started it."""
+class AuditFailed(Exception):  # noqa: N818 - an end of the run, not a bug
+    """The audit failed; the message is for the person who started it."""
 
 
 def main() -> int:
@@ -40,25 +40,25 @@ def main() -> int:
         try:
             set_data_folder(where)
             log_file = _log_everything()
-            console.print(f"Log of everything: [bold]{log_file}[/]", soft_wrap=True)
+            console.print(f"Full log: [bold]{log_file}[/]", soft_wrap=True)
             return _run_demo(console) if where == "demo" else _run_aws(console)
         except AuditFailed as end:
             console.print("[bold red]The audit failed.[/]", escape(str(end)))
         except Exception as fault:
-            logging.getLogger(__name__).exception("The audit broke off")
-            console.print("[bold red]The audit broke off;[/] the log says where.", escape(repr(fault)))
+            logging.getLogger(__name__).exception("The audit stopped with an error")
+            console.print("[bold red]The audit stopped with an error;[/] see the log.", escape(repr(fault)))
         return 1
 
 
 def set_data_folder(where: str) -> None:
-    """The demo has data/ to itself; a real organization's data go beside it, unless ECR_AUDIT_DATA says where."""
+    """The demo uses data/, a real organization data/aws, unless ECR_AUDIT_DATA is set."""
     if not os.environ.get("ECR_AUDIT_DATA", "").strip():
         os.environ["ECR_AUDIT_DATA"] = str(ROOT / "data" if where == "demo" else ROOT / "data" / "aws")
 
 
 @contextlib.contextmanager
 def _own_terminal() -> Iterator[Console]:
-    """Keep the terminal for what people should read: the console stays on it while all other output goes elsewhere."""
+    """Reserve the terminal for the console, so that all other output can go to the log file."""
     with open(os.dup(1), "w", encoding="utf-8", closefd=True) as terminal:  # noqa: PTH123 - a descriptor, not a path
         yield open_console(terminal)
 
@@ -111,7 +111,7 @@ def _run_aws(console: Console) -> int:
 def demo_environment(endpoint_url: str) -> None:
     """Make this process's environment that of the demo organization, on the emulated AWS at `endpoint_url`.
 
-    Every way to a real AWS, and every setting made for one, is taken out of it.
+    All credentials and settings for a real AWS are removed from it.
     """
     from demo.environment import demo_settings
 
@@ -124,7 +124,7 @@ def demo_environment(endpoint_url: str) -> None:
         AWS_CONFIG_FILE=nowhere,
         AWS_SHARED_CREDENTIALS_FILE=nowhere,
         NO_PROXY="127.0.0.1",
-        # Three batches, where a real organization of this size would be one: to see the work spread.
+        # Three batches instead of one, to show how the work is spread.
         ECR_AUDIT_BATCH_ACCOUNTS="9",
     )
 
@@ -181,21 +181,21 @@ class _Airflow:
         return bool(inventory.state == compliance.state == "success")
 
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
-        """Run a DAG to its end, telling of each task that fails. Returns the run."""
+        """Run a DAG to its end and print each task that fails. Returns the run."""
 
         def tell(context: Any) -> None:
             self._console.print(f"  [red]{context['task'].task_id}: {escape(str(context['exception']))}[/]")
 
         dag = self._dags.get_dag(dag_id)
         for each in dag.tasks:
-            # Somebody is watching: a fault is told at once rather than tried again in half a minute.
+            # A person is watching: report a fault at once rather than retry in half a minute.
             each.retries = 0
             each.on_failure_callback = [tell]
         return dag.test(run_conf=params, logical_date=None)
 
 
 class Progress(logging.Handler):
-    """Shows what the library logs of its progress as lines on the terminal."""
+    """Prints the library's progress messages on the terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.INFO)
@@ -203,7 +203,7 @@ class Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
-        # What follows the first line, such as a check's examples, is for the log.
+        # Further lines, such as a check's examples, are for the log.
         line = record.getMessage().partition("\n")[0].removesuffix(", such as")
         self._console.print(f"  {line}", style=style, markup=False, soft_wrap=True)
 

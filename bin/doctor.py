@@ -1,4 +1,4 @@
-"""Checks each permission and setting that a nightly run needs, and says what to fix; exit code 1 when there is any.
+"""Checks each permission and setting that a nightly run needs, and lists what to fix; exit code 1 if there is any.
 
 `aws` checks with the environment's credentials; `demo` does the same on the emulated AWS of the demo organization.
 `make doctor` and `make doctor-demo` call this in the right environment.
@@ -23,7 +23,7 @@ from rich.text import Text
 from ecr_audit.terminal import open_console
 
 STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red", "skipped": "dim"}
-# Of the accounts that a check tells of, so many are shown; their number is always told.
+# Accounts listed per check; their total is always printed.
 MOST_CASES = 20
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     console = open_console()
     # Outside of a task, Airflow would not look for connections in its database.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
-    # What the library warns of is told by the checks.
+    # The checks report what the library would log as warnings.
     logging.getLogger("ecr_audit").setLevel(logging.ERROR)
     statuses: Counter[str] = Counter()
     with _demo() if where == "demo" else contextlib.nullcontext(), console.status("Checking …"):
@@ -47,10 +47,10 @@ def main() -> int:
             _print(console, result)
     console.print()
     if statuses["FAIL"]:
-        console.print(f"[bold red]{statuses['FAIL']} to fix[/]; docs/deploy.md leads through the set-up in order.")
+        console.print(f"[bold red]{statuses['FAIL']} to fix[/]; docs/deploy.md has the set-up step by step.")
         return 1
-    seen_less = " It would see less than it could, as warned." if statuses["warn"] else ""
-    console.print(f"[bold green]Nothing found that would fail a nightly run.[/]{seen_less}")
+    seen_less = " Coverage would be incomplete, see the warnings." if statuses["warn"] else ""
+    console.print(f"[bold green]Nothing found that would make a nightly run fail.[/]{seen_less}")
     return 0
 
 
@@ -65,7 +65,7 @@ def _demo() -> Iterator[None]:
 
 
 def _connect_hub() -> Any:
-    """As the DAGs connect; but Airflow, which takes seconds to load, is only asked for a connection."""
+    """Connect as the DAGs do, but load Airflow, which takes seconds, only for a connection."""
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.settings import load_settings
 
@@ -73,7 +73,7 @@ def _connect_hub() -> Any:
         return connect_hub()
     from ecr_audit_airflow import aws_connection
 
-    # From here on also for what is on S3.
+    # From here on it also applies to S3.
     return aws_connection.connect_hub()
 
 
@@ -84,7 +84,7 @@ def _postgres_uri() -> str | None:
 
 
 def _alert_channels() -> dict[str, str]:
-    """Airflow is asked only when there are any."""
+    """Loads Airflow only when alert channels are set."""
     from ecr_audit.settings import load_settings
 
     settings = load_settings()

@@ -1,7 +1,7 @@
-"""Whether the part of Airflow that runs in this container does its work: exit code 0, or 1 with the reason.
+"""Health check of the Airflow component in this container: exit code 0, or 1 with the reason.
 
 The image's HEALTHCHECK. The part is the one that the container was started with, such as `api-server --apps execution`;
-arguments name another. What is asked for is what others need of the part, by the address that they use.
+arguments name another. It requests what other components need of it, by the address that they use.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-# Seconds. Less than Docker waits for this program, so that it gets to print the reason.
+# Seconds. Less than Docker's own timeout, so that the reason is printed.
 TIMEOUT = 10
 
 # The names in the answer of /api/v2/monitor/health.
 MONITORED = {"dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
-class Unhealthy(Exception):  # noqa: N818 - a finding, not an error of the program
-    """The part does not do its work; the message says what is missing."""
+class Unhealthy(Exception):  # noqa: N818 - a finding, not a bug
+    """The component is not healthy; the message says why."""
 
 
 def main() -> int:
-    """Check the part; print what is wrong with it."""
+    """Check the component and print what is wrong."""
     try:
         check(sys.argv[1:] or _started_with())
     except Exception as fault:  # whatever is wrong, it is the answer
@@ -38,10 +38,10 @@ def main() -> int:
 
 
 def check(command: list[str]) -> None:
-    """Check the part that a command starts. Raises Unhealthy, or OSError where nobody answers."""
+    """Check the component that a command starts. Raises Unhealthy, or OSError for a refused connection."""
     part = next((word for word in command if word in PARTS), None)
     if part is None:
-        raise Unhealthy(f"no part of Airflow in {command}. Known: {', '.join(PARTS)}")
+        raise Unhealthy(f"no component of Airflow in {command}. Known: {', '.join(PARTS)}")
     PARTS[part](command)
 
 
@@ -56,7 +56,7 @@ def _api_server(command: list[str]) -> None:
 
 
 def _worker(command: list[str]) -> None:
-    """It takes messages from its queue, and reaches what it has to ask for its tasks."""
+    """It consumes its queue, and reaches the execution API."""
     from celery import Celery
     from celery.utils.nodenames import default_nodename
 
@@ -65,7 +65,7 @@ def _worker(command: list[str]) -> None:
     # The broker's address has its password, so that it comes through the environment, never on a command line.
     with Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"]) as queue:
         if not queue.control.ping(destination=[name], timeout=TIMEOUT):
-            raise Unhealthy(f"{name} takes no message from its queue")
+            raise Unhealthy(f"{name} does not consume its queue")
 
 
 def _scheduler(_: list[str]) -> None:
@@ -74,7 +74,7 @@ def _scheduler(_: list[str]) -> None:
 
 
 def _monitored(command: list[str]) -> None:
-    """The parts without a port: the API server knows when each was last heard of."""
+    """Components without a port: the API server knows the last heartbeat of each."""
     part = next(word for word in command if word in MONITORED)
     state = _get_json(f"{os.environ['API_SERVER']}/api/v2/monitor/health")[MONITORED[part]]["status"]
     if state != "healthy":
@@ -82,7 +82,7 @@ def _monitored(command: list[str]) -> None:
 
 
 def _execution_api() -> None:
-    """By the very address that the workers have."""
+    """By the same address as the workers."""
     _get_json(f"{os.environ['AIRFLOW__CORE__EXECUTION_API_SERVER_URL'].rstrip('/')}/health")
 
 
@@ -104,7 +104,7 @@ def _get_json(address: str) -> Any:
     try:
         return json.loads(_get(address))
     except ValueError as error:
-        raise Unhealthy(f"{address} answers with something else than JSON") from error
+        raise Unhealthy(f"{address} does not return JSON") from error
 
 
 def _get(address: str) -> bytes:
@@ -114,7 +114,7 @@ def _get(address: str) -> bytes:
         with direct.open(address, timeout=TIMEOUT) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
-        raise Unhealthy(f"{address} answers {error.code}") from error
+        raise Unhealthy(f"{address} returned status {error.code}") from error
     except urllib.error.URLError as error:
         raise Unhealthy(f"{address}: {error.reason}") from error
 

@@ -1,6 +1,6 @@
 """Writes the digests of the base images into Dockerfile and docker-compose.yaml, beside their tags: a tag can be moved.
 
-`make pin-images` calls this; run again, it renews them. Docker is asked, which pulls the images as a build would, from
+`make pin-images` calls this; run again, it renews them. It uses Docker, which pulls the images as a build would, from
 the registry or the mirror that it is set up for.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Where a file names an image: what comes before it, the image with its tag, and the digest that it had.
+# Where a file names an image: the text before it, the image with its tag, and its present digest.
 PLACES = {
     "Dockerfile": re.compile(r"^(FROM )(\S+?:[^\s@]+)(@sha256:[0-9a-f]{64})?(?=$| AS )", re.MULTILINE),
-    # Not the one that is built here, which has no tag.
+    # Not the image built here, which has no tag.
     "docker-compose.yaml": re.compile(r"^( +image: )(\S+?:[^\s@]+)(@sha256:[0-9a-f]{64})?$", re.MULTILINE),
 }
 
@@ -40,14 +40,14 @@ def main(folder: Path = ROOT) -> int:
 
 
 def digest_of(image: str) -> str:
-    """The digest under which the registry has a tag, for all platforms. Raises ValueError when Docker names none."""
+    """The digest under which the registry has a tag, for all platforms. Raises ValueError when Docker reports none."""
     _docker("pull", "--quiet", image)
     repository = image.rpartition(":")[0]
     for known in _docker("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', image).split():
         name, _, digest = known.partition("@")
         if name == repository and re.fullmatch("sha256:[0-9a-f]{64}", digest):
             return digest
-    raise ValueError(f"Docker knows no digest of {image}")
+    raise ValueError(f"Docker reports no digest of {image}")
 
 
 def _docker(*arguments: str) -> str:

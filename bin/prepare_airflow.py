@@ -1,4 +1,4 @@
-"""Makes or upgrades Airflow's database, and the role of those who read the pages; also the first user, admin.
+"""Creates or upgrades Airflow's database, the role of those who read the pages, and the first user, admin.
 
 Run before any other part of Airflow: by the service `init` of docker-compose.yaml, and by the migration job of
 deploy/helm/values.yaml. It may run again at any time. Where AIRFLOW_ADMIN_PASSWORD is set, it is the password that
@@ -15,7 +15,7 @@ from typing import Any
 ROLE = "Auditor"
 
 # The pages need Plugins, which the roles of FAB below Op lack. The rest is what they link to: DAGs, how runs ended,
-# and why. Nothing is changed by it but the user's own password.
+# and why. The role can change only the user's own password.
 PERMISSIONS = (
     ("can_read", "Website"),
     ("can_read", "Plugins"),
@@ -36,7 +36,7 @@ PERMISSIONS = (
 
 
 def main() -> None:
-    """Do it all; raises what Airflow raises."""
+    """Prepare all three; raises Airflow's errors."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
     from airflow.utils.providers_configuration_loader import providers_configuration_loaded
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def make_role(security: Any) -> None:
-    """Make the role, or bring it up to date: it has these permissions and no others."""
+    """Create or update the role, with exactly these permissions."""
     role = security.add_role(ROLE)
     wanted = {security.create_permission(*each) for each in PERMISSIONS}
     for permission in wanted - set(role.permissions):
@@ -63,12 +63,12 @@ def make_role(security: Any) -> None:
 
 
 def make_admin(security: Any, password: str) -> None:
-    """Make the first user, who makes the others. One that is there stays as it is."""
+    """Create the first user, who creates the others. An existing one is not changed."""
     if security.find_user("admin") is None:
         role = security.find_role("Admin")
         if not security.add_user("admin", "Admin", "Admin", "admin@localhost", role, password=password):
-            raise SystemExit("The user admin could not be made; the lines above say why.")
-        print("User admin made")
+            raise SystemExit("The user admin could not be created; see the lines above.")
+        print("User admin created")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The audit's settings: `ECR_AUDIT_*` variables of the environment, read into one frozen object.
+"""The audit's settings: `ECR_AUDIT_*` environment variables, read into one frozen object.
 
-All faults are reported together, each with the variable, its bad value and what is valid.
+All faults are reported together, each with the variable, its bad value and the valid ones.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ SNS_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1
 
 
 class SettingsError(FinalError):
-    """One or more settings are wrong; the message has a line for each."""
+    """One or more settings are invalid; the message has a line for each."""
 
 
-# What stands between the entries of a list. Names of tags and people hold blanks; account ids and regions do not.
+# Separators of the entries of a list. Names of tags and people contain blanks; account ids and regions do not.
 _SEPARATORS = re.compile(r"[,;]")
 _SEPARATORS_OR_BLANKS = re.compile(r"[,;\s]")
 
@@ -53,7 +53,7 @@ def _all_or_split(value: Any) -> Any:
 
 
 def _each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ...]:
-    """Every entry as `read` returns it. Raises ValueError with all that it raises."""
+    """Every entry as `read` returns it. Raises one ValueError with all its messages."""
     taken, faults = [], []
     for entry in entries:
         try:
@@ -66,7 +66,7 @@ def _each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ..
 
 
 def _if_text(read: Callable[[str], Any]) -> BeforeValidator:
-    """Reads the text of a variable; what is given by a program is taken as it is."""
+    """Parses the text of a variable; values given by a program are not changed."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
@@ -76,7 +76,7 @@ Place = Annotated[str, _if_text(place_of)]
 
 
 def _valid(text: str) -> dict[str, Any]:
-    """What a fault's message tells people to give instead."""
+    """The valid values, for the message of a fault."""
     return {"valid": text}
 
 
@@ -125,7 +125,7 @@ class AlertSettings(BaseSettings):
 
 
 class Settings(AlertSettings):
-    """Settings of a run. Read them with `load_settings`, whose errors are made for people."""
+    """Settings of a run. Read them with `load_settings`, whose errors are written for people."""
 
     # Places are absolute, also the default's.
     data: Annotated[Path, BeforeValidator(lambda value: folder_of(str(value)))] = Field(
@@ -150,7 +150,7 @@ class Settings(AlertSettings):
         pattern=rf"^({S3_ENCRYPTION.pattern})$",
         json_schema_extra=_valid("AES256, aws:kms, or the ARN of a KMS key; unset: the bucket's default encryption"),
     )
-    # With its path in front, as ARNs have both after `role/`.
+    # With its path, as after `role/` in an ARN.
     role_name: Annotated[str, _if_text(written.role_name)] = Field(
         description="Audit role to assume in every account.",
         default="ecr-audit",
@@ -170,7 +170,9 @@ class Settings(AlertSettings):
     regions: NamesOrAll = Field(
         description="Regions to audit. A name that AWS does not have is left out, and reported each night.",
         default=(),
-        json_schema_extra=_valid("'all', or a list such as 'us-east-1,eu-west-1' (unknown to AWS is told at planning)"),
+        json_schema_extra=_valid(
+            "'all', or a list such as 'us-east-1,eu-west-1' (unknown ones are reported at planning)"
+        ),
     )
     accounts: NamesOrAll = Field(
         description="Accounts to audit. One that has left the organization is left out, and reported each night.",
@@ -193,14 +195,14 @@ class Settings(AlertSettings):
         default=100,
         ge=1,
         le=10_000,
-        json_schema_extra=_valid("accounts a batch, 1 to 10000"),
+        json_schema_extra=_valid("accounts per batch, 1 to 10000"),
     )
     concurrency: int = Field(
         description="Calls in flight in each scan task.",
         default=64,
         ge=1,
         le=512,
-        json_schema_extra=_valid("calls in flight a batch, 1 to 512"),
+        json_schema_extra=_valid("calls in flight per batch, 1 to 512"),
     )
     target_seconds: float = Field(
         description="Time limit of a target that AWS throttles.",
@@ -280,7 +282,7 @@ class Settings(AlertSettings):
 
 
 def load_data_folder() -> Path:
-    """The folder of ECR_AUDIT_DATA alone, for what runs whatever the other settings are. Raises SettingsError."""
+    """The folder of ECR_AUDIT_DATA alone, whatever the other settings are. Raises SettingsError."""
     given = os.environ.get(f"{PREFIX}DATA", "").strip() or "data"
     try:
         return folder_of(written.plain(given))
@@ -291,10 +293,10 @@ def load_data_folder() -> Path:
 def load_settings() -> Settings:
     """Read and check the settings of this process's environment.
 
-    Raises SettingsError, which lists every fault: bad values, and `ECR_AUDIT_*` variables that no setting has. Those
-    that Kubernetes makes for the Services of a release called ecr-audit are not the audit's, and not a fault.
+    Raises SettingsError, which lists every fault: bad values, and unknown `ECR_AUDIT_*` variables. Those
+    that Kubernetes sets for the Services of a release called ecr-audit are ignored.
     """
-    # As pydantic-settings reads them: whatever their case.
+    # Case-insensitive, as pydantic-settings reads them.
     given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
     others = [name for name, value in given.items() if not is_service_link(name, value)]
     names = sorted(name.removeprefix(PREFIX).lower() for name in others)
@@ -304,15 +306,15 @@ def load_settings() -> Settings:
     except ValidationError as fault:
         faults += [_describe(error, given) for error in fault.errors()]
     if faults:
-        title = f"{plural(len(faults), 'setting is', 'settings are')} wrong:"
+        title = f"{plural(len(faults), 'setting is', 'settings are')} invalid:"
         raise SettingsError("\n  ".join([title, *faults]))
     return settings
 
 
 def load_alert_settings() -> AlertSettings:
-    """Read what sending an alert takes, also when other settings are wrong. A wrong one of its own counts as unset.
+    """Read the settings for alerts, also when other settings are invalid. An invalid alert setting counts as unset.
 
-    So a fault in one channel's setting does not cost the message over the others.
+    So a fault in one channel's setting does not stop messages over the others.
     """
     try:
         return AlertSettings()
@@ -326,9 +328,9 @@ def _unknown(name: str) -> str:
     hint = (
         f"Did you mean {PREFIX}{near.upper()}?"
         if near
-        else "Known are: " + ", ".join(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)
+        else "Known settings: " + ", ".join(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)
     )
-    return f"{PREFIX}{name.upper()}: no such setting. {hint}"
+    return f"{PREFIX}{name.upper()}: unknown setting. {hint}"
 
 
 def _describe(error: ErrorDetails, given: Mapping[str, str]) -> str:

@@ -1,12 +1,12 @@
-"""Alerts, as Airflow sends them: by its providers' notifiers, over the channels that the settings name.
+"""Sending alerts: by the notifiers of Airflow's providers, over the channels in the settings.
 
 What is sent, and when, is decided in the library (ecr_audit/alerts). The DAGs call these:
 
-    send_night         in the task `announce`: what the published night brought
+    send_night         in the task `announce`: the messages on the published night
     send_failed_run    on_failure_callback of a DAG
     send_missed_night  the same for ecr_freshness
 
-Callbacks of a DAG run in the DAG processor, so that a run is told of also when no worker is left. Light to import: DAG
+Callbacks of a DAG run in the DAG processor, so that failures are reported even without a worker. Light to import: DAG
 files do so at every parse.
 """
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds that Slack may take. A callback has 50 altogether (dag_file_processor_timeout), after which it is killed.
+# Timeout for Slack in seconds. A callback is killed after 50 in total (dag_file_processor_timeout).
 _TIMEOUT = 10
 
 
 class AlertError(Exception):
-    """A message did not go out over some channel; the log says why."""
+    """A message was not sent over some channel; the log has the reason."""
 
 
 def send_night() -> None:
-    """Send what the newest published night brought, but for what was sent already.
+    """Send the messages on the newest published night that were not sent before.
 
-    Raises AlertError at the end when a channel failed: publishing is done by then, and a channel that is broken in
-    silence would be worse than a red task. Trying again sends only what is missing.
+    Raises AlertError at the end when a channel failed: publishing is done by then, and a channel that fails
+    silently would be worse than a failed task. A retry sends only the missing messages.
     """
     from ecr_audit.alerts.night import night_messages
     from ecr_audit.alerts.sent import Sent
@@ -57,11 +57,11 @@ def send_night() -> None:
     messages = night_messages(published.database, settings.min_coverage, pages)
     failed = send(settings, messages, Sent(open_lake(settings), published.snapshot_date))
     if failed:
-        raise AlertError(f"Not sent over {', '.join(failed)}: the log says why.")
+        raise AlertError(f"Not sent over {', '.join(failed)}: see the log.")
 
 
 def send_failed_run(context: Any) -> None:
-    """Send that a run failed. A callback's own failure is only logged."""
+    """Report a failed run. A failure of the callback itself is only logged."""
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import run_failed
@@ -81,7 +81,7 @@ def send_failed_run(context: Any) -> None:
 
 
 def send_missed_night(context: Any) -> None:
-    """Send which nights were missed; what is published is looked at again. A callback's own failure is only logged."""
+    """Report missed nights, after another look at the publication. A failure of the callback itself is only logged."""
     from datetime import UTC, datetime
 
     from ecr_audit.alerts.runs import missed_night
@@ -92,23 +92,23 @@ def send_missed_night(context: Any) -> None:
     use_connection()
     try:
         message = look(load_settings(), datetime.now(UTC))
-    except Exception as error:  # whatever it is, it must not cost the message; its text is for the log
-        log.exception("What is published cannot be looked at")
-        message = f"What is published cannot be looked at ({type(error).__name__}); the log says why."
-    # None: it came since, or the check failed of something else.
+    except Exception as error:  # any error: the message must still be sent; the error's text is for the log
+        log.exception("The publication cannot be read")
+        message = f"The publication cannot be read ({type(error).__name__}); see the log."
+    # None: it has been published since, or the check failed for another reason.
     message = message or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
     send(_settings(), [missed_night(message, _airflow_address())])
 
 
 def check_channels() -> dict[str, str]:
-    """Each channel that the settings name, and what its connection lacks, empty when nothing does. Nothing is sent."""
+    """Each channel of the settings with what its connection lacks, empty if complete. Nothing is sent."""
     from ecr_audit.settings import load_settings
 
     return {channel.name: channel.lacks() for channel in _channels(load_settings())}
 
 
 def _settings() -> AlertSettings:
-    """What sending takes, also when a wrong setting is why a run failed."""
+    """Settings for sending, also when an invalid setting made the run fail."""
     from ecr_audit.settings import SettingsError, load_alert_settings, load_settings
 
     try:
@@ -119,16 +119,16 @@ def _settings() -> AlertSettings:
 
 
 def send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:
-    """Send over every channel, whatever becomes of the others. Returns the names of the channels that failed."""
+    """Send over every channel, even if others fail. Returns the names of the channels that failed."""
     from airflow.sdk.log import redact
 
     failed = []
     for channel, message in product(_channels(settings), messages):
         try:
             if sent and sent.has(channel.name, message):
-                log.info("Sent before over %s: %s", channel.name, message.subject)
+                log.info("Already sent over %s: %s", channel.name, message.subject)
                 continue
-            # Not called, as Airflow calls a notifier: that would render templates, and other people's names with them.
+            # Not called as Airflow calls a notifier: that would render templates, also those in other people's names.
             channel.notifier(message).notify({})
             log.info("Sent over %s: %s", channel.name, message.subject)
             if sent:
@@ -143,7 +143,7 @@ def send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None
 
 @dataclass(frozen=True)
 class _Channel:
-    """A channel: its name, the Airflow connection that it takes, and what makes Airflow's notifier of a message."""
+    """A channel: its name, its Airflow connection, and the factory of Airflow's notifier for a message."""
 
     name: str
     conn_type: str
@@ -151,14 +151,14 @@ class _Channel:
     notifier: Callable[[Message], BaseNotifier]
 
     def lacks(self) -> str:
-        """What the connection lacks; empty when nothing does."""
+        """The missing part of the connection; empty if it is complete."""
         from airflow.sdk import BaseHook
 
         if self.conn_id is None:
             return ""
         try:
             connection = BaseHook.get_connection(self.conn_id)
-        except Exception as error:  # Airflow's, of an unknown connection, or of one that cannot be read
+        except Exception as error:  # Airflow's, for an unknown or unreadable connection
             return f"Airflow has no connection '{self.conn_id}' ({type(error).__name__})"
         if connection.conn_type != self.conn_type:
             return f"connection '{self.conn_id}' is of type {connection.conn_type}, not {self.conn_type}"
@@ -170,7 +170,7 @@ class _Channel:
 
 
 def _channels(settings: AlertSettings) -> Iterator[_Channel]:
-    """The channels that are set. The quickest to give up comes first."""
+    """The channels that are set, shortest timeout first."""
     if conn_id := settings.alert_slack_conn_id:
         yield _Channel(f"Slack connection {conn_id}", "slackwebhook", conn_id, partial(_slack, conn_id))
     if to := settings.alert_email_to:
@@ -180,14 +180,14 @@ def _channels(settings: AlertSettings) -> Iterator[_Channel]:
 
 
 def _smtp_conn_id() -> str:
-    """The connection by which Airflow sends mail: smtp_default, unless it is told otherwise."""
+    """The connection that Airflow sends mail with: smtp_default, unless configured otherwise."""
     from airflow.sdk.configuration import conf
 
     return str(conf.get("email", "email_conn_id", fallback="smtp_default"))
 
 
 def _airflow_address() -> str:
-    """Where people reach Airflow, without a slash at the end; empty when it does not know."""
+    """Airflow's address for people, without a trailing slash; empty if unknown."""
     from airflow.sdk.configuration import conf
 
     return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
@@ -202,10 +202,10 @@ def _slack(conn_id: str, message: Message) -> BaseNotifier:
         unfurl_links=False,
         unfurl_media=False,
         timeout=_TIMEOUT,
-        # Slack's own would log the webhook's address, a secret, when it tries again.
+        # Slack's own retry handler would log the webhook's address, a secret.
         retry_handlers=[],
     )
-    # And with errors, too; what went wrong is in the exception.
+    # Also with errors; the exception has the reason.
     quiet = logging.getLogger(f"{__name__}.slack_sdk")
     quiet.setLevel(logging.CRITICAL)
     notifier.hook.extra_client_args["logger"] = quiet

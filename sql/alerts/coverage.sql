@@ -1,7 +1,7 @@
--- coverage: the one row that says how much of the organization was seen, tonight and in the night published before.
+-- coverage: the one row with the organization's coverage, tonight and in the night published before.
 -- from: publication, compliance_daily, scan_targets.
--- previous_snapshot_date and what is said of it are NULL on the first night. missing_accounts and missing_regions are
--- what the settings name and AWS does not have.
+-- previous_snapshot_date and the columns on it are NULL on the first night. missing_accounts and missing_regions are
+-- those in the settings that AWS does not have.
 WITH previous AS (
     SELECT max(snapshot_date) AS snapshot_date
     FROM compliance_daily

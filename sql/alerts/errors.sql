@@ -1,4 +1,4 @@
--- errors: one row per outcome and error code of what was not read tonight in some accounts, the most frequent first.
+-- errors: one row per outcome and error code of targets not read tonight in some accounts, the most frequent first.
 -- key: outcome, error_code.  from: scan_targets.
 -- $account_ids: those accounts; an empty list is all of them. `error_message` is one of those that came with the code.
 SELECT

@@ -1,8 +1,8 @@
--- lost_accounts: one row per account of which less was read tonight than in the night before, the least read first.
+-- lost_accounts: one row per account with lower coverage than in the night before, the lowest first.
 -- key: account_id.  from: coverage, compliance_daily, scan_targets, publication.
--- Coverage is compared, not what can be told from repositories, so that an account without any is missed as well. One
--- that is not ACTIVE any more has no coverage, and is not lost. `accounts` is how many there are, of which at most
--- $shown are told; `why` has the outcomes with AWS's errors.
+-- Compares coverage, not repositories, so that an account without repositories is reported as well. An account
+-- that is no longer ACTIVE has no coverage, and is not lost. `accounts` is their total number, of which at most
+-- $shown are listed; `why` has the outcomes with AWS's errors.
 WITH previous AS (
     SELECT
         scope_id AS account_id,

@@ -1,10 +1,10 @@
--- new_findings: one row per owner and unit with findings that are new tonight, those with most of them first.
+-- new_findings: one row per owner and unit with findings that are new tonight, most findings first.
 -- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
 -- In the order of sql/pages/policies.sql, the policy that decides most sections first.
--- New is also what was fixed once and is back. Of policies that some framework section has; a finding that somebody has
--- accepted (a waiver in force) is no news. account_id is NULL where tags name the owner; what no tag names an owner of is its
--- account's, and is not counted with that of a namesake. At most $shown rows a policy, each with the names of $examples repositories;
--- all_findings and all_rows count what there is of the policy.
+-- A reopened finding is new, too. Only policies of some framework section; a finding that somebody has
+-- accepted (a waiver in force) is left out. account_id is NULL where tags name the owner; a finding without one is its
+-- account's, not a namesake's. At most $shown rows per policy, each with $examples repository names;
+-- all_findings and all_rows are the policy's totals.
 WITH new_findings AS (
     SELECT
         f.policy_id,

@@ -1,7 +1,7 @@
--- unread_values: one row per account, or none, with values that could be read the night before and not tonight.
+-- unread_values: one row per account, or none, with values that were read the night before but not tonight.
 -- key: account_id.  from: unread_values.
--- Where many were lost, those with the most repositories come first, after what is of no account (the list of regions,
--- the file of waivers). At most $shown; `all_rows` counts them. `why` has what AWS said.
+-- Those with the most repositories come first, after values without an account (the list of regions,
+-- the file of waivers). At most $shown; `all_rows` counts them. `why` has AWS's errors.
 SELECT
     account_id,
     account_name,

@@ -1,7 +1,7 @@
 -- waiver_units: one row per waiver in force whose unit, named by its path, is not the unit of the night before: renamed or
 -- empty, so that the waiver covers nothing there any longer, or another unit that has the path now (ou_id is not NULL).
 -- key: waiver_id.  from: waivers, compliance_daily, publication.
--- It is told in the night in which that is found, and not again. At most $shown; `all_waivers` counts them.
+-- Reported once, in the night in which it is found. At most $shown; `all_waivers` counts them.
 WITH nights AS (
     SELECT
         snapshot_date AS tonight,

@@ -1,8 +1,8 @@
 -- waivers: one row per waiver that came, since the night before, within 30 or 7 days of its end, or to it.
 -- key: waiver_id.  from: waivers, compliance_daily, publication.
--- So each is told three times, and not every night; also when nights were missed, for what passed a threshold
--- meanwhile is told. On the first night all are told that end within 30 days. One that covers nothing is no news: of
--- those that have ended, what counts is the findings that they left uncovered. At most $shown; `all_waivers` counts them.
+-- So each is reported three times, not every night; also when nights were missed, since a threshold passed
+-- meanwhile is reported. The first night reports all that end within 30 days. One that covers nothing is left out: for
+-- expired ones, the findings that they left uncovered count. At most $shown; `all_waivers` counts them.
 WITH nights AS (
     SELECT
         snapshot_date,

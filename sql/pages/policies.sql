@@ -1,7 +1,7 @@
 -- policies: one row per policy, first those that decide most framework sections.
 -- key: policy_id.  from: policies, section_policies.
--- The order in which policies are shown everywhere, also in the terminal. The first one is what is shown where there is room
--- for one, and nobody said which.
+-- The order in which policies are shown everywhere, also in the terminal. The first is the default where there is room
+-- for only one.
 SELECT
     p.policy_id,
     p.name,

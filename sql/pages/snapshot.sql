@@ -1,4 +1,4 @@
--- snapshot: the one row that every page's header shows: which night it is, and how much of the organization was seen.
+-- snapshot: the one row of every page's header: the night and its coverage.
 -- from: publication.
 SELECT
     snapshot_date,

@@ -1,4 +1,4 @@
--- trend: one row per night of the last year: how the organization fared under a policy, and how much of it was seen.
+-- trend: one row per night of the last year: the organization's compliance under a policy, and its coverage.
 -- key: snapshot_date.  from: compliance_daily.
 SELECT
     snapshot_date,

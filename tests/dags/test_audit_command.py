@@ -92,7 +92,7 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         assert told in done.stdout
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
-    [log] = re.findall(r"Log of everything: (\S+)", done.stdout)
+    [log] = re.findall(r"Full log: (\S+)", done.stdout)
     logged = Path(log).read_text(encoding="utf-8")
     assert "lineage" not in logged.lower(), "nobody asked for it"
     lines = [line for line in logged.splitlines() if "[ecr_audit." in line]
@@ -119,7 +119,7 @@ def test_a_night_that_only_postgresql_lacks_is_summed_up_and_red(
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "publish_to_postgres: " in done.stdout
-    assert "untouched" not in done.stdout
+    assert "unchanged" not in done.stdout
     assert "Since the night before" in done.stdout
 
 
@@ -141,5 +141,5 @@ def test_the_log_goes_where_the_setting_of_the_data_means(audit: Audit, tmp_path
     done = audit("aws", ECR_AUDIT_DATA='"data"')
     assert (done.returncode, "ECR_AUDIT_DATA: '\"data\"': is in quotation marks" in done.stdout) == (1, True)
     done = audit("aws", ECR_AUDIT_DATA=" ~/audit", HOME=str(tmp_path), ECR_AUDIT_CONCURRENCY="0")
-    assert f"Log of everything: {tmp_path}/audit/logs/" in done.stdout
+    assert f"Full log: {tmp_path}/audit/logs/" in done.stdout
     assert not Path('"data"').exists() and not Path(" ~").exists()

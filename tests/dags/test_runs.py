@@ -217,7 +217,7 @@ def test_a_postgresql_that_is_away_costs_its_own_task_and_nothing_else(
     coverage, failed = (payload["text"] for payload in slack.slack)
     assert "coverage 93.0 % is under the minimum" in coverage
     assert failed.startswith("ECR audit: ecr_compliance failed\n") and "failed in task publish_to_postgres" in failed
-    assert "What was found is published; only PostgreSQL still has the night before." in failed
+    assert "The night is published; only PostgreSQL still has the night before." in failed
 
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*") if path.is_file()}
     monkeypatch.setenv("AIRFLOW_CONN_BI", postgres.replace("postgresql://", "postgres://"))

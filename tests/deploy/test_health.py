@@ -123,7 +123,7 @@ def test_the_first_page_of_the_ui_is_not_the_execution_api(server: Server) -> No
     """The UI's server answers with it, and 200, whatever the address."""
     server.answers["/execution/health"] = b"<!doctype html>"
     done = server.check("api-server", "--apps", "execution")
-    assert (done.returncode, "/execution/health answers with something else than JSON" in done.stdout) == (1, True)
+    assert (done.returncode, "/execution/health does not return JSON" in done.stdout) == (1, True)
 
 
 def test_nobody_there_is_not_healthy_either(server: Server) -> None:

@@ -292,7 +292,7 @@ def test_service_links_of_kubernetes_are_not_settings(monkeypatch):
 )
 def test_what_only_looks_like_a_service_link_is_named(monkeypatch, name, value):
     monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
-    with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: no such setting"):
+    with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: unknown setting"):
         load_settings()
 
 

@@ -1,7 +1,7 @@
-"""A message, and how it is written so that no name in it does more than be read.
+"""A message, escaped for each channel so that names in it are never interpreted as markup.
 
 Names, units, owner tags and reasons are other people's text: in a message they are `plain` (text.py), and each channel
-then escapes what it would take for markup.
+then escapes its own markup.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PERMISSIONS = (
     Permission((Role.HUB, Role.READER), "sns:Publish", "to send alerts to the topic", ("{topic}",), Option.TOPIC),
 )
 
-# Of a subject: SNS takes no more (Publish, Amazon SNS API Reference).
+# Maximum length of a subject in SNS (Publish, Amazon SNS API Reference).
 _SUBJECT = 100
 
 
@@ -34,12 +34,12 @@ class Message:
 
     @property
     def short_subject(self) -> str:
-        """The subject for headers: one line of at most 100 characters of ASCII, as SNS asks for."""
+        """The subject for headers: one line of at most 100 ASCII characters, as SNS requires."""
         line = " ".join(self.subject.encode("ascii", "replace").decode().split())
         return line if len(line) <= _SUBJECT else f"{line[: _SUBJECT - 3]}..."
 
     def as_slack(self) -> str:
-        """As text for Slack, where `<!channel>` would call everybody.
+        """As text for Slack, where `<!channel>` would notify everybody.
 
         Source: "Formatting text for app surfaces", docs.slack.dev: these three are its control characters.
         """

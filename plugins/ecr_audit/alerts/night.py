@@ -1,4 +1,4 @@
-"""What is worth telling of a published night: lost accounts, unread values, new findings, waivers that end."""
+"""Messages on a published night: lost accounts, unread values, new findings, expiring waivers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.text import percent, plain, plural
 from ecr_audit.warehouse.statements import read_statement
 
-# Rows of a list, and repositories named of each owner. What is left out is counted.
+# Rows shown of a list, and repositories named per owner. The rest is counted.
 SHOWN = 10
 EXAMPLES = 3
 
@@ -27,10 +27,10 @@ Row = dict[str, Any]
 
 
 def night_messages(database: Path, min_coverage: float, pages: str) -> list[Message]:
-    """The messages of the night that a published file shows; the same file always gives the same.
+    """The messages on the night of a published file; deterministic for the same file.
 
-    `min_coverage`: the least share of targets that should have been read. `pages`: where the audit's pages are; empty
-    when not known. Raises duckdb.Error.
+    `min_coverage`: the minimum share of targets that must be read. `pages`: the address of the audit's pages; empty
+    if unknown. Raises duckdb.Error.
     """
     with open_published(database) as published:
         night = _Night(published, pages)
@@ -50,7 +50,7 @@ class _Night:
         [(self._date,)] = published.execute("SELECT snapshot_date FROM publication").fetchall()
 
     def coverage(self, min_coverage: float) -> Iterator[Message]:
-        """One when coverage is under the minimum, accounts were lost, or settings name what is not there."""
+        """One message when coverage is low, accounts were lost, or settings name unknown accounts or regions."""
         [seen] = self._rows("coverage")
         lost = self._rows("lost_accounts", shown=SHOWN)
         is_low = not is_enough(seen["collected"], seen["countable"], min_coverage)
@@ -62,7 +62,7 @@ class _Night:
         if is_low:
             subjects.append(f"coverage {covered} is under the minimum")
         if missing:
-            subjects.append("settings name what is not there")
+            subjects.append("settings name unknown accounts or regions")
         before = (
             f"; in the night of {seen['previous_snapshot_date']} it was {percent(seen['previous_coverage_percent'])}"
             if seen["previous_snapshot_date"]
@@ -73,7 +73,7 @@ class _Night:
             f"The minimum is {percent(100 * min_coverage, seen['coverage_percent'])} (ECR_AUDIT_MIN_COVERAGE).",
         ]
         if lost:
-            lines += ["", "Read before, and now not, or in fewer regions:"]
+            lines += ["", "No longer read, or in fewer regions than the night before:"]
             lines += [
                 f"- {_account(row)}{_unit(row)}: {row['collected']} of {plural(row['countable'], 'region')} read;"
                 f" {plain(row['why'])}"
@@ -87,33 +87,33 @@ class _Night:
             met = [(row["outcome"], row["error_code"], row["error_message"]) for row in errors]
             lines += ["", "What to do:"]
             lines += [f"{plain(about)}: {advice.fix}" for about, advice in distinct_advice(met)[:SHOWN]]
-        lines += ["", "Nothing is claimed of what was not read."]
+        lines += ["", "Repositories that were not read are not evaluated."]
         yield self._message(", ".join(subjects), lines, "coverage")
 
     def unread_values(self) -> Iterator[Message]:
-        """One when something could not be read that could be the night before; with all that could not be."""
+        """One message when values that were read the night before could not be read; lists all unread values."""
         lost = self._rows("unread_values", shown=SHOWN)
         if not lost:
             return
-        lines = [*unread_sentences(self._published), "", "Read the night before, and now not:"]
+        lines = [*unread_sentences(self._published), "", "Read the night before, but not tonight:"]
         for row in lost:
             account = f"{_account(row)}{_unit(row)}: " if row["account_id"] else ""
             why = f"; {plain(row['why'])}" if row["why"] else ""
             lines.append(f"- {account}{', '.join(row['kinds'])}{why}")
         lines += _and_more(lost[0]["all_rows"] - len(lost), "account")
-        lines += ["", "What was last known counts until it is read again."]
+        lines += ["", "The last known values count until they are read again."]
         yield self._message("values that could not be read", lines, "coverage")
 
     def new_findings(self) -> Iterator[Message]:
-        """One for each policy with new findings."""
+        """One message for each policy with new findings."""
         rows = self._rows("new_findings", shown=SHOWN, examples=EXAMPLES)
         by_policy = [(policy_id, list(group)) for policy_id, group in groupby(rows, key=lambda row: row["policy_id"])]
         for policy_id, owners in by_policy:
             findings = owners[0]["all_findings"]
             policy = plain(owners[0]["policy_name"])
-            lines = [f"{policy}. Not waived, and new or back since the night before:"]
+            lines = [f"{policy}. New or reopened since the night before, and not waived:"]
             for row in owners:
-                # What no tag names an owner of is its account's, which has a name as others may.
+                # A repository without an owner tag is its account's; account names are not unique, so the id is shown.
                 owner = " ".join(filter(None, (row["account_id"], plain(row["owner"]))))
                 lines += ["", f"{owner}{_unit(row)}: {row['findings']:,}"]
                 lines += [
@@ -123,12 +123,12 @@ class _Night:
             if hidden := owners[0]["all_rows"] - len(owners):
                 left = findings - sum(row["findings"] for row in owners)
                 lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
-            # Of several messages, each subject says which one it is.
+            # With several messages, each subject names its policy.
             subject = plural(findings, "new finding") + (f": {policy}" if len(by_policy) > 1 else "")
             yield self._message(subject, lines, f"findings?{urlencode({'policy': policy_id})}")
 
     def waivers(self) -> Iterator[Message]:
-        """One when waivers came near their end, or to it."""
+        """One message when waivers are close to their end, or expired."""
         rows = self._rows("waivers", shown=SHOWN)
         if not rows:
             return
@@ -139,7 +139,7 @@ class _Night:
             lines.append(
                 f"- {plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])}): "
                 + (
-                    f"ended on {row['expires']}; {findings} not accepted any more"
+                    f"ended on {row['expires']}; {findings} no longer accepted"
                     if ended
                     else f"ends on {row['expires']}, in {plural(row['days_left'], 'day')}; covers {findings}"
                 )
@@ -148,17 +148,17 @@ class _Night:
         yield self._message(f"{plural(rows[0]['all_waivers'], 'waiver')} ending or ended", lines, "")
 
     def waiver_units(self) -> Iterator[Message]:
-        """One when the unit that waivers name by its path was renamed, emptied, or replaced by another."""
+        """One message when the unit that waivers name by its path was renamed, emptied, or replaced by another."""
         rows = self._rows("waiver_units", shown=SHOWN)
         if not rows:
             return
         lines = [
-            "A waiver that names a unit by its path goes with the path, not with the unit. Its id (ou-…) would hold.",
+            "A waiver with a unit's path does not follow the unit when it is renamed; one with its id (ou-…) does.",
             "",
         ]
         for row in rows:
             waiver = f"{plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])})"
-            now = f"is another unit now, {row['ou_id']}" if row["ou_id"] else "holds no account now"
+            now = f"is another unit now, {row['ou_id']}" if row["ou_id"] else "has no accounts now"
             lines.append(f"- {waiver}: {plain(row['ou_path'])} {now}")
         lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
         yield self._message(f"{plural(rows[0]['all_waivers'], 'waiver')} whose unit changed", lines, "")

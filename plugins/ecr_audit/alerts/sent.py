@@ -1,10 +1,10 @@
-"""Remembers what was sent: a small file in the lake for each message and channel, written after the channel took it.
+"""A record of sent messages: a small file in the lake for each message and channel, written after it was accepted.
 
     <lake>/_alerts/snapshot_date=YYYY-MM-DD/<hash of channel and message>.json
 
-So the same message goes to a channel once, however often a task is retried or a day is evaluated again; it goes twice
-only if the process dies between the channel's answer and the file. A day that was evaluated again and came out
-otherwise makes another message, which is sent.
+So a message is sent to a channel once, however often a task is retried or a day is evaluated again; it is sent twice
+only if the process dies between the channel's answer and the file. A day that was evaluated again with other
+results makes another message, which is sent.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _NIGHTS = 30
 
 
 class Sent:
-    """What was sent of the night of a snapshot."""
+    """The messages sent on the night of a snapshot."""
 
     def __init__(self, lake: Lake, snapshot_date: date) -> None:
         self._lake = lake
         self._folder = f"{_FOLDER}/snapshot_date={snapshot_date}"
 
     def has(self, channel: str, message: Message) -> bool:
-        """Whether the message went to a channel. Raises LakeError."""
+        """Whether the message was sent to a channel. Raises LakeError."""
         return self._lake.storage.exists(self._name(channel, message))
 
     def add(self, channel: str, message: Message) -> None:
-        """Remember that a channel took the message; what was remembered of long ago is forgotten. Raises LakeError."""
+        """Record that a channel accepted the message, and remove old records. Raises LakeError."""
         record = {"channel": channel, "subject": message.subject, "sent_at": datetime.now(UTC).isoformat()}
         with self._lake.storage.scratch("alerts") as folder:
             file = folder / "sent.json"

@@ -1,4 +1,4 @@
-"""The summary in the terminal, read from the published file: what an engineer wants to know the morning after."""
+"""The summary in the terminal, read from the published file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ecr_audit.settings import Settings
 from ecr_audit.text import age, percent, plain, plural
 from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS
 
-# How many rows of a list are shown; the rest is a query away.
+# Rows shown of a list; the rest is in the published tables.
 SHOWN = 12
 
 
@@ -41,7 +41,7 @@ class _Summary:
     def __init__(self, published: duckdb.DuckDBPyConnection, console: Console) -> None:
         self._published = published
         self._console = console
-        # The policy of which sections, changes and accounts are shown.
+        # The policy whose sections, changes and accounts are shown.
         self._first = shown_policies(published)[0]
 
     def print(self) -> None:
@@ -108,7 +108,7 @@ class _Summary:
             """
         )
         if rows:
-            table = _table("Not read, so nothing is claimed of what is there", "Outcome", "Account", "Regions", "Error")
+            table = _table("Not read, so not evaluated", "Outcome", "Account", "Regions", "Error")
             for outcome, account_id, name, regions, code, _ in rows[:SHOWN]:
                 table.add_row(outcome, _account(account_id, name), regions, escape(plain(code)))
             self._show(table, len(rows))
@@ -117,7 +117,7 @@ class _Summary:
         self._outside_coverage()
 
     def _outside_coverage(self) -> None:
-        """Targets in which nothing can be: not collected either, and not counted."""
+        """Targets that cannot have repositories: neither collected nor counted."""
         for outcome, number, regions, accounts in self._rows(
             """
             SELECT
@@ -156,7 +156,7 @@ class _Summary:
 
     def _sections(self) -> None:
         name = escape(plain(self._first.name))
-        self._console.print(f"Under the policy that decides most sections, {name}:", style="dim")
+        self._console.print(f"Policy with most framework sections: {name}", style="dim")
         table = _table(
             "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
         )
@@ -196,7 +196,7 @@ class _Summary:
         if not counts:
             return
         in_words = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
-        # Undetermined ones apart: every other count of what is waived is of incompliant ones.
+        # Undetermined ones apart: every other count of waived findings is of incompliant ones.
         waived = [
             f"{escape(plain(name))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
             for name, incompliant, unseen in self._rows(
@@ -257,7 +257,7 @@ def _table(title: str, first: str, *others: str) -> Table:
     )
     table.add_column(first)
     for name in others:
-        # A header of two words stands on two lines, so that the first column keeps its room.
+        # A header of two words takes two lines, to leave room for the first column.
         table.add_column(name.replace(" ", "\n"), justify="right" if name in NUMERIC else "left")
     return table
 
@@ -269,19 +269,19 @@ NUMERIC = {
 
 
 def _account(account_id: str, name: str | None) -> str:
-    """Id and name; whatever a name holds is shown as text, on one line."""
+    """Id and name, the name as plain text on one line."""
     return f"{account_id} {escape(plain(name))}"
 
 
 def _print_next_steps(settings: Settings, console: Console) -> None:
-    # The shell and the pages open ./data unless told otherwise, which may be the demo's.
+    # The shell and the pages open ./data by default, which may be the demo's.
     here = settings.data.absolute() == Path("data").absolute()
     of_this_data = "" if here else f"ECR_AUDIT_DATA={settings.data} "
     files: Sequence[tuple[str, object]] = (
         ("Published", publication_store(settings).address),
         ("Lake", settings.lake_root),
-        ("Look at it", f"{of_this_data}make pages"),
-        ("Ask it", f"{of_this_data}make sql"),
+        ("Open the pages", f"{of_this_data}make pages"),
+        ("Query it", f"{of_this_data}make sql"),
         ("Scheduler and UI", "make up"),
         ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
     )

@@ -1,6 +1,6 @@
--- account: the account of an id, and how much of it was seen.
+-- account: the account of an id, with its coverage.
 -- key: account_id.  from: coverage, accounts.
--- An account that has left the organization is here as long as something of it is known.
+-- An account that has left the organization is included as long as a table has data on it.
 SELECT
     account_id,
     coverage.account_name,

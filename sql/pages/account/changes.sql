@@ -1,6 +1,6 @@
 -- changes: one row per repository of the account and change of its verdict in a night, the newest first.
 -- key: snapshot_date, repository_arn, change.  from: changes.
--- Not each repository again when the account was moved: account/history says that once.
+-- Without a row per repository when the account was moved: account/history has that once.
 SELECT
     snapshot_date,
     repository_arn,

@@ -1,4 +1,4 @@
--- count: the one row that says how many repositories of the account are evaluated by a policy.
+-- count: the one row with the number of the account's repositories that a policy evaluates.
 -- from: policy_output.
 SELECT count(*) AS repositories
 FROM policy_output

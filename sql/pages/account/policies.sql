@@ -1,4 +1,4 @@
--- policies: one row per policy: how the account fares under it.
+-- policies: one row per policy, with the account's compliance.
 -- key: policy_id.  from: account_compliance, pages/policies.
 SELECT
     policy_id,

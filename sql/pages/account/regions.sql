@@ -1,4 +1,4 @@
--- regions: one row per region of the account: how reading it ended, and how the repositories in it fare.
+-- regions: one row per region of the account: its outcome, and the compliance of its repositories.
 -- key: region.  from: scan_targets, policy_output.
 WITH verdicts AS (
     SELECT

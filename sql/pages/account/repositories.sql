@@ -1,4 +1,4 @@
--- repositories: one row per repository of the account and its verdict under a policy, what is to be done first.
+-- repositories: one row per repository of the account and its verdict under a policy, findings first.
 -- key: repository_arn.  from: policy_output.
 SELECT
     object_id AS repository_arn,

@@ -1,4 +1,4 @@
--- accounts: one row per account that fits, and how it fares under a policy; of what is NULL, any does.
+-- accounts: one row per matching account, with its compliance under a policy; a NULL parameter matches everything.
 -- key: account_id.  from: account_compliance.
 FROM account_compliance
 WHERE policy_id = $policy

@@ -1,4 +1,4 @@
--- compliance: one row per night and scope: how it fared under a policy, the newest night first; a NULL parameter matches
+-- compliance: one row per night and scope under a policy, the newest night first; a NULL parameter matches
 -- everything.
 -- key: snapshot_date, scope_id.  from: compliance_daily, ou_compliance.
 -- A unit that has a path tonight is followed by its id, through nights in which it had another path. One that is not there

@@ -1,4 +1,4 @@
--- coverage: one row per account that fits, and how much of it was seen; of what is NULL, any does.
+-- coverage: one row per matching account, with its coverage; a NULL parameter matches everything.
 -- key: account_id.  from: coverage.
 FROM coverage
 WHERE ($ou IS NULL OR is_in_unit(ou_path, $ou))

@@ -1,4 +1,4 @@
--- owners: one row per owner, and per account with repositories that no tag names an owner of, under a policy.
+-- owners: one row per owner, and per account with repositories without an owner tag, under a policy.
 -- key: scope_type, scope_id.  from: owner_compliance.
 FROM owner_compliance
 WHERE policy_id = $policy

@@ -1,4 +1,4 @@
--- regions: one row per region: how the repositories in it fare under a policy.
+-- regions: one row per region: the compliance of its repositories under a policy.
 -- key: region.  from: region_compliance.
 FROM region_compliance
 WHERE policy_id = $policy

@@ -1,6 +1,6 @@
--- repositories: one row per repository of a page of those that fit, by account, region and name.
+-- repositories: one page of the matching repositories, one row per repository, by account, region and name.
 -- key: repository_arn.  from: repositories, api/repositories_matching.
--- First which, then all of those few: a page far down takes no more memory so.
+-- Selects the keys first, then all columns of those few, so that a page far down takes no more memory.
 SELECT
     * REPLACE (
         created_at AT TIME ZONE 'UTC' AS created_at,

@@ -1,4 +1,4 @@
--- repositories_matching: one row per repository that fits; of what is NULL, any does. `place` is its place in the table.
+-- repositories_matching: one row per matching repository; a NULL parameter matches everything. `place`: in the table.
 -- key: repository_arn.  from: repositories, which is published in the order account, region, name.
 SELECT
     rowid AS place,

@@ -1,4 +1,4 @@
--- sections: one row per section and scope, how it fares tonight, in the order of the frameworks; a NULL parameter matches
+-- sections: one row per section and scope, tonight, in the order of the frameworks; a NULL parameter matches
 -- everything.
 -- key: section_id, scope_id.  from: section_compliance.
 FROM section_compliance

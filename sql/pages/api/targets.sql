@@ -1,4 +1,4 @@
--- targets: one row per account and region that fits, and how reading it ended; of what is NULL, any does.
+-- targets: one row per matching account and region, with its outcome; a NULL parameter matches everything.
 -- key: account_id, region.  from: scan_targets.
 SELECT * REPLACE (started_at AT TIME ZONE 'UTC' AS started_at)
 FROM scan_targets

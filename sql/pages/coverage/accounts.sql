@@ -1,5 +1,5 @@
 -- accounts: one row per account whose name, id or unit contains the search, and that has a target of an outcome ('':
--- of any); what was seen least of comes first.
+-- of any); lowest coverage first.
 -- key: account_id.  from: coverage, scan_targets.
 SELECT
     account_id,

@@ -1,4 +1,4 @@
--- count: the one row that says how many accounts a filter leaves; see accounts.sql.
+-- count: the one row with the number of matching accounts; see accounts.sql.
 -- from: coverage, scan_targets.
 SELECT count(*) AS accounts
 FROM coverage

@@ -1,4 +1,4 @@
--- outcomes: one row per outcome of tonight's scan: how many targets ended so, in how many accounts, with which errors.
+-- outcomes: one row per outcome of tonight's scan: its number of targets and accounts, and its errors.
 -- key: outcome.  from: scan_targets.
 SELECT
     outcome,

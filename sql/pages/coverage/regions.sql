@@ -1,4 +1,4 @@
--- regions: one row per region that was planned, the columns of the matrix.
+-- regions: one row per planned region: the columns of the matrix.
 -- key: region.  from: scan_targets.
 SELECT DISTINCT region
 FROM scan_targets

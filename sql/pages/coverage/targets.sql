@@ -1,4 +1,4 @@
--- targets: one row per target of the given accounts: how reading it ended.
+-- targets: one row per target of the given accounts, with its outcome.
 -- key: account_id, region.  from: scan_targets.
 SELECT
     account_id,

@@ -1,4 +1,4 @@
--- about_tags: the one row that says whether the findings of a policy say which tags can be overwritten; NULL: of any policy.
+-- about_tags: one row: whether a policy's findings have overwritable_tags; NULL: whether any policy's have.
 -- from: findings.
 SELECT EXISTS (
     FROM findings

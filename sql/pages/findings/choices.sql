@@ -1,4 +1,4 @@
--- choices: one row per value that a filter may have, what has most findings first; of accounts and owners the first 200.
+-- choices: one row per value of a filter, most findings first; for accounts and owners the first 200.
 -- key: kind, value.  from: ou_compliance, region_compliance, account_compliance, owner_compliance.
 -- kind: ou, region, account (whose label is its name), owner.
 SELECT

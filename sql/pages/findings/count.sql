@@ -1,4 +1,4 @@
--- count: the one row that says how many findings fit a filter, and how many of them stand out.
+-- count: the one row with the number of matching findings, waived and not evaluated ones apart.
 -- from: findings/matching.
 SELECT
     count(*) AS findings,

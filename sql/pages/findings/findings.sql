@@ -1,7 +1,7 @@
--- findings: one row per finding of a page of those that fit a filter.
+-- findings: one page of the matching findings, one row per finding.
 -- key: policy_id, repository_arn.  from: findings, findings/matching.
 -- sort: age, repository, account, owner, region or status; with `-` before it, the last first. Ties: oldest first.
--- First which, of what they are sorted by alone; then all of those few: a page far down takes no more memory so.
+-- Sorts the keys alone first, then reads all columns of those few, so that a page far down takes no more memory.
 WITH chosen AS (
     SELECT place
     FROM {findings/matching}

@@ -1,4 +1,4 @@
--- matching: one row per finding that fits a filter; of what is NULL, any does. `place` is the row's place in the table.
+-- matching: one row per matching finding; a NULL parameter matches everything. `place` is the row's place in the table.
 -- key: policy_id, repository_arn.  from: findings, which is published in the order policy, oldest first.
 -- Up to five words, each of which has to be in the repository's name, or in its account's.
 SELECT

@@ -1,4 +1,4 @@
--- nearest: one row per value that a filter may have, those first that are most like the given one; at most 5.
+-- nearest: at most 5 values of a filter, the most similar to the given one first.
 -- key: value.  from: policies, ou_compliance, region_compliance, account_compliance, owner_compliance, frameworks.
 -- kind: policy, ou, region, account, owner or framework. A value that is there is the first row.
 SELECT DISTINCT value

@@ -1,4 +1,4 @@
--- list: one row per framework: how many of its sections the audit can tell of, and how the organization fares there.
+-- list: one row per framework: its number of sections with a result, and the organization's compliance.
 -- key: framework_id.  from: frameworks, sections, section_policies, section_compliance, compliance_daily.
 -- A policy counts once in a framework, however many sections hold it.
 WITH counted AS (

@@ -1,4 +1,4 @@
--- accounts: one row per account with repositories that do not comply, most of them first.
+-- accounts: one row per account with incompliant repositories, most first.
 -- key: account_id.  from: account_compliance.
 SELECT
     account_id,

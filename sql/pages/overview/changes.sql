@@ -1,4 +1,4 @@
--- changes: one row per kind of change between the two newest snapshots: how many repositories changed so.
+-- changes: one row per kind of change between the two newest snapshots, with its number of repositories.
 -- key: change.  from: changes.
 SELECT
     change,

@@ -1,4 +1,4 @@
--- outcomes: one row per outcome of tonight's scan: how many targets ended so, and where.
+-- outcomes: one row per outcome of tonight's scan: how many targets have it, and where.
 -- key: outcome.  from: scan_targets.
 SELECT
     outcome,

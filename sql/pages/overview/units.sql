@@ -1,4 +1,4 @@
--- units: one row per organizational unit in which something was evaluated and does not comply, the worst first.
+-- units: one row per organizational unit with incompliant repositories, the lowest compliance first.
 -- key: ou_path.  from: ou_compliance.
 -- The root is left out: it is the whole organization.
 SELECT

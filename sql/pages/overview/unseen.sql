@@ -1,4 +1,4 @@
--- unseen: the one row that says how many accounts and repositories there are, and how many were out of sight tonight.
+-- unseen: the one row with the number of accounts and repositories, and of those out of sight tonight.
 -- from: coverage.
 SELECT
     count(*) AS accounts,

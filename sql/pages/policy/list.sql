@@ -1,4 +1,4 @@
--- list: one row per policy: what it is, and how the organization fares under it.
+-- list: one row per policy, with the organization's compliance under it.
 -- key: policy_id.  from: policies, pages/policies, compliance_daily.
 WITH tonight AS (
     SELECT

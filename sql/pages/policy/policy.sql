@@ -1,4 +1,4 @@
--- policy: the policy of an id, how the organization fares under it, and since when the version of tonight evaluates.
+-- policy: the policy of an id, the organization's compliance, and since when tonight's version is in use.
 -- key: policy_id.  from: policies, compliance_daily, policy_run.
 -- A version holds from the first night after the last one that another version evaluated.
 WITH run AS (

@@ -1,4 +1,4 @@
--- repository: the repository of an ARN, all that is known of it.
+-- repository: the repository of an ARN, with all published columns.
 -- key: repository_arn.  from: repositories.
 -- Account and region are parts of an ARN; the table is sorted by them, so that little of it is read.
 SELECT

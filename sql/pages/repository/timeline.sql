@@ -1,7 +1,7 @@
--- timeline: one row per night that something was found to be different, by policy, the newest first.
+-- timeline: one row per night with a change, by policy, the newest first.
 -- key: policy_id, snapshot_date, change.  from: changes, findings_history.
 -- On the first night there is nothing to compare with, so it has no changes: `found` says what was incompliant then.
--- What ended because its account was closed has no change that says so: `ended`. Of several in a night the last fact is
+-- A stretch ended by closing its account has no published change: `ended`. Of several in a night the last is
 -- first: a repository that was moved was so before it changed, and one that was deleted before it was created again.
 WITH changed AS (
     SELECT

@@ -1,4 +1,4 @@
--- policies: one row per section, this one or one below it, and policy that it holds; with the organization's result.
+-- policies: one row per policy and section (this one or one below it) that holds it, with the organization's result.
 -- key: section_id, policy_id.  from: sections, section_policies, pages/policies,
 -- compliance_daily.
 -- inherited_title is the similar section that handed the policy on; null when it is mapped directly.

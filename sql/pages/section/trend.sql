@@ -1,4 +1,4 @@
--- trend: one row per night of the last year: how the organization fared in a section, and how much of it was seen.
+-- trend: one row per night of the last year: the organization's compliance in a section, and its coverage.
 -- key: snapshot_date.  from: section_compliance.
 SELECT
     snapshot_date,

@@ -1,6 +1,6 @@
--- units: one row per organizational unit, in the order of the tree: how it fares in a section.
+-- units: one row per organizational unit, in the order of the tree, with its compliance in a section.
 -- key: ou_path.  from: section_compliance.
--- Units in which nothing was evaluated are left out: the organization's page tells of them.
+-- Units without evaluated repositories are left out: the organization's page has them.
 SELECT
     scope_id AS ou_path,
     len(string_split(scope_id, '/')) - 1 AS depth,

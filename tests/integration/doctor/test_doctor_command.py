@@ -54,7 +54,7 @@ def test_on_the_demo_it_names_the_account_without_the_role(doctor: Doctor, tmp_p
 def test_a_healthy_organization(aws, doctor: Doctor) -> None:
     done = doctor("aws")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Nothing found that would fail a nightly run." in done.stdout
+    assert "Nothing found that would make a nightly run fail." in done.stdout
     assert "warn" not in done.stdout
 
 

@@ -141,10 +141,10 @@ def test_tags_that_could_be_read_and_cannot_be_any_more(night: Night) -> None:
         "The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and waivers of 1"
         " rest on tags last read on 2026-11-01.",
         "",
-        "Read the night before, and now not:",
+        "Read the night before, but not tonight:",
         "- 000000000001 n1 (Root/A): tags; Tags.AccessDeniedException",
         "",
-        "What was last known counts until it is read again.",
+        "The last known values count until they are read again.",
         "",
         "https://airflow/ecr-audit/coverage",
     )
@@ -169,7 +169,7 @@ def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night,
         "EC2 did not name the regions (ec2:DescribeRegions in the hub account): those that it named on 2026-11-01 were"
         " planned.",
         "",
-        "Read the night before, and now not:",
+        "Read the night before, but not tonight:",
         "- file of waivers, list of regions; UnauthorizedOperation, s3://bucket/waivers.yaml cannot be read",
         "",
     )
@@ -297,7 +297,7 @@ def test_a_waiver_whose_unit_was_renamed_or_replaced_is_told_once(night: Night, 
     [told] = night(SECOND, **changed)
     assert told.subject == "ECR audit, night of 2026-11-02: 2 waivers whose unit changed"
     assert [line for line in told.lines if line.startswith("- ")] == [
-        "- A (RISK-1, o): Root/A holds no account now",
+        "- A (RISK-1, o): Root/A has no accounts now",
         "- B (RISK-1, o): Root/B is another unit now, ou-test-0000000c",
     ]
     assert night(date(2026, 11, 3), **changed) == []

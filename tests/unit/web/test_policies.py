@@ -71,7 +71,7 @@ def test_each_condition_says_of_how_many_it_held(client: TestClient) -> None:
     assert "399 Its account is not active, or has left the organization. Inapplicable 0" in text
     assert "199 The setting is MUTABLE: every tag can be overwritten. Incompliant 1" in text
     assert "299 The setting is IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION. Compliant 2" in text
-    assert "499 The setting is empty, or a value that nobody knows yet. Undetermined 1" in text
+    assert "499 The setting is empty or an unknown value. Undetermined 1" in text
 
 
 @pytest.mark.usefixtures("four_repositories")

@@ -33,7 +33,7 @@ SELECT
             THEN 'Image tag mutability is IMMUTABLE: no tag can be overwritten.'
         WHEN image_tag_mutability = ''
             THEN 'Image tag mutability is empty: ECR returned no value.'
-        ELSE 'Image tag mutability is ''' || image_tag_mutability_raw || ''', which is none of the values this policy'
+        ELSE 'Image tag mutability is ''' || image_tag_mutability_raw || ''', which is not a value that this policy'
             || ' knows: MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION.'
     END AS current_state_message,
     CASE condition_index
