@@ -35,7 +35,7 @@ COMPLIANCE_STEPS, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.
             type=["null", "string"],
             format="date",
             title="Snapshot",
-            description="Empty: the one that was just committed, or else the newest.",
+            description="Empty: the snapshot just committed, else the newest.",
         )
     },
     default_args=DEFAULT_ARGS,

@@ -30,7 +30,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
             True,
             type="boolean",
             title="Dry run",
-            description="Only say in the log which snapshots would be thinned. A scheduled run does thin them.",
+            description="Only log which snapshots would be thinned. A scheduled run thins them.",
         )
     },
     default_args=DEFAULT_ARGS,

@@ -15,9 +15,9 @@ def main() -> None:
     """Print the endpoint as soon as it answers, and serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--night", type=int, choices=(1, 2), default=1, help="which night of the demo organization")
-    parser.add_argument("--accounts", type=int, help="serve a large organization of so many accounts instead")
+    parser.add_argument("--port", type=int, default=0, help="0 selects a free port")
+    parser.add_argument("--night", type=int, choices=(1, 2), default=1, help="the night of the demo organization")
+    parser.add_argument("--accounts", type=int, help="serve a large organization with this number of accounts instead")
     parser.add_argument("--regions", type=int, default=17, help="regions of the large organization")
     options = parser.parse_args()
     world = large_world(options.accounts, options.regions) if options.accounts else demo_world(options.night)

@@ -186,9 +186,7 @@ class EmulatedAws:
         operation = OPERATIONS[call.service].get(call.operation)
         if operation is None:
             known = ", ".join(OPERATIONS[call.service])
-            raise AwsError(
-                "UnknownOperationException", f"{call.operation} is not emulated; {call.service} knows {known}"
-            )
+            raise AwsError("UnknownOperationException", f"{call.operation} is not emulated; {call.service} has {known}")
         return operation(call)
 
     async def _answer(self, call: Call, service: Service, request: web.BaseRequest, request_id: str) -> bytes:

@@ -71,7 +71,7 @@ def _what_ended_it(exit_code: int) -> str:
 
 def in_caller(function: str) -> Any:
     """In a process of its own: the result of a function of the process that waits for it. Raises what that raises."""
-    assert _caller is not None, "Nobody waits for this process"  # noqa: S101
+    assert _caller is not None, "The parent process has ended"  # noqa: S101
     return _caller.ask(function)
 
 

@@ -41,7 +41,7 @@ def place_of(text: str) -> str:
         [unseen, *_] = (character for character in text if not character.isprintable())
         raise ValueError(f"contains an invisible character, {unseen!a}")
     if found := _UNEXPANDED.search(text):
-        raise ValueError(f"contains {found[0]}: a variable that is not expanded, or a gap that is not filled in")
+        raise ValueError(f"contains {found[0]}: a variable that is not expanded, or a placeholder")
     if found := _QUOTES.search(text):
         raise ValueError(f"contains a quotation mark, {found[0]}")
     if "\\" in text:
@@ -52,7 +52,7 @@ def place_of(text: str) -> str:
     try:
         return str(Path(text).expanduser().absolute())
     except RuntimeError as fault:
-        raise ValueError(f"starts with '{text.partition('/')[0]}', whose home folder is not known") from fault
+        raise ValueError(f"starts with '{text.partition('/')[0]}', whose home folder is unknown") from fault
 
 
 def folder_of(text: str) -> Path:
@@ -91,7 +91,7 @@ def _of_scheme(text: str, scheme: str, rest: str) -> str:
     for pattern in _BUCKET_ELSEWHERE:
         if (meant := pattern.fullmatch(text)) and _BUCKET.fullmatch(meant["bucket"]):
             key = (meant["key"] or "").rstrip("/*")
-            raise ValueError(f"is not the s3:// URL of a place; did you mean {SCHEME}{meant['bucket']}{key}?")
+            raise ValueError(f"is not the s3:// URL of a location; did you mean {SCHEME}{meant['bucket']}{key}?")
     if scheme == "file":
         raise ValueError("is not file:/// and an absolute path without percent signs")
     if re.fullmatch("[a-z]", scheme):

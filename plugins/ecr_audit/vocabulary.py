@@ -31,13 +31,13 @@ POLICY_STATUSES: tuple[str, ...] = get_args(PolicyStatus)
 
 # In the order in which people care.
 STATUS_MEANINGS = {
-    Status.INCOMPLIANT: "Fails the policy; it stays a finding while it cannot be seen, until a night shows it fixed or"
-    " gone",
+    Status.INCOMPLIANT: "Fails the policy; it stays a finding while it cannot be seen, until it is found fixed or"
+    " deleted",
     Status.COMPLIANT: "Passes the policy",
-    Status.UNDETERMINED: "Not seen in this night, or of a value that the policy does not know: counted neither way",
-    Status.INAPPLICABLE: "Its account is not active or has left the organization, or a condition of the policy says so:"
-    " counted neither way",
-    Status.DISAPPEARED: "Gone: its account and region were read, and it is not there; reported once",
+    Status.UNDETERMINED: "Not seen in this night, or the policy does not know the value: not counted",
+    Status.INAPPLICABLE: "Its account is not active or has left the organization, or the policy does not apply: not"
+    " counted",
+    Status.DISAPPEARED: "Deleted: its account and region were read, and it no longer exists; reported once",
 }
 
 STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
@@ -55,8 +55,10 @@ class EngineCondition:
 # In the order in which sql/marts/policy_output.sql tries them.
 ENGINE_CONDITIONS = (
     EngineCondition(399, Status.INAPPLICABLE, "Its account is not active, or has left the organization."),
-    EngineCondition(599, Status.UNDETERMINED, "Its account and region could not be read: nothing is claimed."),
-    EngineCondition(99, Status.DISAPPEARED, "Its account and region were read, and it is gone; reported once."),
+    EngineCondition(599, Status.UNDETERMINED, "Its account and region could not be read."),
+    EngineCondition(
+        99, Status.DISAPPEARED, "Its account and region were read, and it no longer exists; reported once."
+    ),
 )
 
 # The outcomes of a scan (aws/outcomes.py) as the titles of what ended so.
@@ -79,7 +81,7 @@ CHANGE_WORDS: dict[Change, str] = {
     "reopened": "reopened",
     "fixed": "fixed",
     "appeared": "new repositories that comply",
-    "disappeared": "gone",
+    "disappeared": "deleted",
     "lost_sight": "lost from sight",
     "seen_again": "seen again",
     "moved": "moved to another unit",
@@ -91,7 +93,7 @@ EVENT_WORDS = {
     "reopened": "Incompliant again",
     "fixed": "Fixed",
     "appeared": "First seen",
-    "disappeared": "Gone",
+    "disappeared": "Deleted",
     "lost_sight": "Lost from sight",
     "seen_again": "Seen again",
     "moved": "Moved with its account",
@@ -102,14 +104,14 @@ EVENT_WORDS = {
 # The statuses of waivers, as they follow a number of them.
 WAIVER_WORDS = {
     "active": "in force",
-    "expires_soon": "in force for 30 days at most",
+    "expires_soon": "in force for at most 30 days",
     "unmatched": "unmatched",
     "expired": "expired",
 }
 
 WAIVER_MEANINGS = {
     "active": "In force",
-    "expires_soon": "In force, for 30 days at most",
+    "expires_soon": "In force, for at most 30 days",
     "unmatched": "In force, with no finding in its scope",
     "expired": "No longer counts; matched_findings are those that it left uncovered",
 }
@@ -120,5 +122,5 @@ OVERWRITABLE_WORDS: dict[OverwritableTags, str] = {
     "all_but_listed": "all but those listed",
     "listed": "only those listed",
     "none": "no tag",
-    "unknown": "not known",
+    "unknown": "unknown",
 }

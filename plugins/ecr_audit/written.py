@@ -69,7 +69,7 @@ def role_name(text: str) -> str:
     """A role's name, with its path in front where it has one, as an ARN has both after `role/`: security/ecr-audit."""
     if arn := re.fullmatch(r"arn:aws[a-z-]*:iam::[0-9]*:role/(.+)", text):
         meant = arn[1] if "/" not in arn[1] else f"/{arn[1]}"
-        raise ValueError(f"is an ARN, which is of one account; did you mean {meant}?")
+        raise ValueError(f"is an ARN, which belongs to one account; did you mean {meant}?")
     if text.startswith("role/"):
         raise ValueError(f"starts with role/, as the end of an ARN does; did you mean {text.removeprefix('role')}?")
     path, _, name = f"/{text.removeprefix('/')}".rpartition("/")
@@ -90,7 +90,7 @@ def share(text: str) -> str:
         return str(Decimal(percent[1]) / 100)
     likely = text.replace(",", ".", 1)
     if re.fullmatch(r"0\.[0-9]+", likely) and likely != text:
-        raise ValueError(f"has a comma for its point; did you mean {likely}?")
+        raise ValueError(f"has a decimal comma; did you mean {likely}?")
     if re.fullmatch(r"[1-9][0-9]?(\.[0-9]+)?|100", text) and float(text) > 1:
         raise ValueError(f"is over 1; did you mean {float(text) / 100:g}, or {text}%?")
     return text

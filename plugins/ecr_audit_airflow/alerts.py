@@ -96,7 +96,7 @@ def send_missed_night(context: Any) -> None:
         log.exception("The publication cannot be read")
         message = f"The publication cannot be read ({type(error).__name__}); see the log."
     # None: it has been published since, or the check failed for another reason.
-    message = message or f"{context['dag'].dag_id} failed, and there is a snapshot of last night now."
+    message = message or f"{context['dag'].dag_id} failed, but there is a snapshot of last night now."
     send(_settings(), [missed_night(message, _airflow_address())])
 
 

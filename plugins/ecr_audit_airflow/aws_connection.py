@@ -77,7 +77,7 @@ def connection_access() -> AwsAccess | None:
     connection = BaseHook.get_connection(conn_id)
     if faults := list(_faults(connection)):
         named = f"ECR_AUDIT_AWS_CONN_ID: connection '{conn_id}'"
-        raise SettingsError("\n  ".join([f"{named} cannot be used as it is:", *faults]))
+        raise SettingsError("\n  ".join([f"{named} cannot be used:", *faults]))
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook, SessionFactory
 
     hook = AwsGenericHook(aws_conn_id=conn_id, client_type="sts")
@@ -134,7 +134,7 @@ def _key_faults(connection: Any, extras: Mapping[str, Any]) -> Iterator[str]:
         lacking = [name for name in _KEYS if not values.get(name)]
         has_token = values.get("aws_session_token") and not connection.login
         if lacking and (has_token or len(lacking) < len(_KEYS)):
-            yield f"{where}{lacking[0]}: missing, though there are others of {', '.join(_SESSION_KWARGS)}"
+            yield f"{where}{lacking[0]}: missing, but there are others of {', '.join(_SESSION_KWARGS)}"
 
 
 def _config_faults(config: Mapping[str, Any]) -> Iterator[str]:

@@ -57,7 +57,7 @@ def report(context: Mapping[str, Any], result: Any = None) -> None:
             _send_gauges(task_report)
             _note_lineage(task_report)
     except Exception:
-        log.warning("The task is done, but its metrics or its lineage could not be told", exc_info=True)
+        log.warning("The task is done, but its metrics or its lineage could not be reported", exc_info=True)
 
 
 def task_reports() -> dict[str, _Report]:

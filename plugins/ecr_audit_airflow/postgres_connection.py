@@ -93,7 +93,7 @@ def _keywords(connection: Connection) -> dict[str, Any]:
     }
     keywords |= {name: value for name, value in extras.items() if name not in PostgresHook.ignored_extra_options}
     if nested := [name for name, value in keywords.items() if isinstance(value, dict | list)]:
-        raise SettingsError(f"{about}: has the extra {nested[0]}, which is not text. Give what libpq takes.")
+        raise SettingsError(f"{about}: has the extra {nested[0]}, which is not text. Give a value that libpq accepts.")
     return keywords
 
 

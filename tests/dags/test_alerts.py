@@ -211,7 +211,7 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
     alerts.send_missed_night({"dag": Dag, "run_id": "r"})
     first, second = (payload["text"] for payload in slack.slack)
     assert "The newest published snapshot is of 2026-11-02: " in first
-    assert "What is published cannot be looked at (PublicationError); the log says why" in second
+    assert "The publication cannot be read (PublicationError); see the log" in second
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyP
     alerts.send_failed_run({"dag": Dag, "run_id": "r", "reason": "task_failure"})
     alerts.send_missed_night({"dag": Dag, "run_id": "r"})
     assert "ecr_inventory failed" in slack.slack[0]["text"]
-    assert "cannot be looked at (SettingsError); the log says why" in slack.slack[1]["text"]
+    assert "cannot be read (SettingsError); see the log" in slack.slack[1]["text"]
 
 
 LACKING = {

@@ -129,7 +129,7 @@ def test_what_cannot_be_told_fails_no_task(
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "lots")
     observability.report(after("commit_snapshot"))
     [record] = caplog.records
-    assert "could not be told" in record.message and "ECR_AUDIT_CONCURRENCY" in caplog.text
+    assert "could not be reported" in record.message and "ECR_AUDIT_CONCURRENCY" in caplog.text
 
 
 def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:

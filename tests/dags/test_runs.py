@@ -231,7 +231,7 @@ def test_a_postgresql_that_is_away_costs_its_own_task_and_nothing_else(
 
 TOTAL_FAILURES = {
     "role": ({"ECR_AUDIT_ROLE_NAME": "no-such-role"}, "commit_snapshot", "No target of a member account was collected"),
-    "keys": ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "discover_organization", "AWS refuses the hub's credentials"),
+    "keys": ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "discover_organization", "AWS rejects the hub's credentials"),
     "no keys": ({"AWS_ACCESS_KEY_ID": None}, "discover_organization", "No AWS credentials"),
     "region": (
         {"ECR_AUDIT_REGIONS": "eu-west-11"},

@@ -129,7 +129,7 @@ def test_the_first_page_of_the_ui_is_not_the_execution_api(server: Server) -> No
 def test_nobody_there_is_not_healthy_either(server: Server) -> None:
     done = server.check("api-server", "--apps", "core", AIRFLOW__API__PORT="1")
     assert (done.returncode, "Connection refused" in done.stdout) == (1, True)
-    assert server.check("frobnicate").stdout.startswith("Unhealthy: no part of Airflow in ['frobnicate']")
+    assert server.check("frobnicate").stdout.startswith("Unhealthy: no component of Airflow in ['frobnicate']")
 
 
 def test_the_image_has_it_and_knows_the_command_of_every_part() -> None:

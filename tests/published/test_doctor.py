@@ -78,7 +78,7 @@ def test_a_table_of_somebody_else_under_a_name_of_ours(postgres: str, settings: 
             cursor.execute("CREATE TABLE reports.findings (a integer)")
             result = check_postgres(settings, lambda: postgres)
             assert result.status is Status.FAIL
-            assert 'the audit did not make them: "reports"."findings"' in result.found
+            assert 'the audit did not create them: "reports"."findings"' in result.found
             cursor.execute("DROP TABLE reports.findings")
             assert check_postgres(settings, lambda: postgres).status is Status.OK
             cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'reports'")

@@ -200,7 +200,7 @@ def test_what_has_a_name_of_ours_and_is_not_ours_is_named_and_stays(
 ) -> None:
     ask(postgres, f"CREATE SCHEMA {schema}")
     ask(postgres, f"CREATE {made.format(f'{schema}.findings')}")
-    with pytest.raises(PostgresError, match=f'did not make them: "{schema}"."findings". Rename or drop it, or name'):
+    with pytest.raises(PostgresError, match=f'did not create them: "{schema}"."findings". Rename or drop it, or name'):
         publish_to_postgres(database, postgres, schema, FEW)
     assert tables_of(postgres, schema) == {"findings"}
 
@@ -218,7 +218,7 @@ def test_tables_of_other_roles_are_never_ours(postgres: str, schema: str, databa
         with pytest.raises(PostgresError, match=f'"{publishing.REGISTER}" is not a table of the publisher'):
             publish_to_postgres(database, postgres, schema, FEW)
         ask(postgres, f"DROP TABLE {schema}.{publishing.REGISTER}")
-        with pytest.raises(PostgresError, match=f'did not make them: "{schema}"."findings"'):
+        with pytest.raises(PostgresError, match=f'did not create them: "{schema}"."findings"'):
             publish_to_postgres(database, postgres, schema, FEW)
         assert ask(postgres, f"SELECT table_name FROM {schema}.findings") == []
     finally:
@@ -336,6 +336,6 @@ def test_a_type_that_nobody_has_thought_of_is_named(
     postgres: str, schema: str, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(publishing.TYPES, "BIGINT")
-    with pytest.raises(PostgresError, match="No PostgreSQL type is chosen for DuckDB's BIGINT"):
+    with pytest.raises(PostgresError, match="There is no PostgreSQL type for DuckDB's BIGINT"):
         publish_to_postgres(database, postgres, schema, DICTIONARY)
     assert ask(postgres, f"SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'") == []

@@ -84,7 +84,7 @@ def test_a_place_is_absolute_or_on_s3(text: str, place: str, tmp_path: Path) -> 
         ("s3://audit-lake//ecr", "has nothing, '.' or '..' between two slashes"),
         ("s3://audit-lake/../ecr", "has nothing, '.' or '..' between two slashes"),
         ("s3://audit-lake/ecr?region=eu-west-1", "contains '?'"),
-        ("~nobody-here/lake", "starts with '~nobody-here', whose home folder is not known"),
+        ("~nobody-here/lake", "starts with '~nobody-here', whose home folder is unknown"),
     ],
 )
 def test_what_is_not_a_place_is_refused_by_name(text: str, fault: str, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def aws_access() -> AwsAccess:
             except Exception:
                 if _current.access is None:
                     raise
-                log.warning("The way to AWS could not be asked for again; the known one is taken", exc_info=True)
+                log.warning("The AWS connection could not be read again; the known one is used", exc_info=True)
                 given = _current.access
             _current.access = given or _own_chain()
             _current.asked_at = time.monotonic() if given else None

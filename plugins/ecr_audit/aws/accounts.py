@@ -24,20 +24,20 @@ AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, Timeout
 
 _AUDIT_ROLE = "arn:{partition}:iam::*:role{role}"
 
-ASSUME_ROLE = Permission((Role.HUB,), "sts:AssumeRole", "to enter the accounts by their audit role", (_AUDIT_ROLE,))
+ASSUME_ROLE = Permission((Role.HUB,), "sts:AssumeRole", "to assume the audit role of the accounts", (_AUDIT_ROLE,))
 
 # The hub's own account is audited with its own role.
 DESCRIBE_REGIONS = Permission(
     (Role.AUDIT, Role.HUB),
     "ec2:DescribeRegions",
     "which opt-in regions the account has enabled",
-    without="opt-in regions are tried one by one, and one of which it stays unknown whether it is enabled is FAILED",
+    without="opt-in regions are tried one by one, and a region whose state stays unknown is FAILED",
 )
 
 PERMISSIONS = (
     ASSUME_ROLE,
     # The tags by which EKS says for which pod it asks go with every AssumeRole.
-    Permission((Role.HUB,), "sts:TagSession", "to hand on the tags of the pod's session", (_AUDIT_ROLE,), Option.PODS),
+    Permission((Role.HUB,), "sts:TagSession", "to pass on the tags of the pod's session", (_AUDIT_ROLE,), Option.PODS),
     DESCRIBE_REGIONS,
 )
 
@@ -111,7 +111,7 @@ class MemberIdentity:
         given = answer.get("Credentials") or {}
         keys = [given.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
         if not all(keys):
-            raise ResponseParserError("assume_role was answered without a key, its secret or its session token")
+            raise ResponseParserError("assume_role returned no key, secret or session token")
         now = datetime.now(UTC).timestamp()
         expiration = given.get("Expiration")
         seconds = expiration.timestamp() - now if expiration else SESSION_SECONDS

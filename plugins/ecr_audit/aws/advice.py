@@ -47,29 +47,29 @@ class Cause:
 OUTCOMES = {
     Outcome.COLLECTED: Advice("Every repository of the account and region was read.", ""),
     Outcome.ASSUME_ROLE_DENIED: Advice(
-        "The audit role is absent from the account, or does not trust the hub: nothing in the account can be seen.",
-        "Create the audit role there, or let it trust the hub (and its external id).",
+        "The audit role is absent from the account, or does not trust the hub: the account cannot be read.",
+        "Create the audit role there, or make it trust the hub (and its external id).",
         "ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit); deploy/ has a StackSet for all accounts. Its trust"
         " policy has to allow sts:AssumeRole to the role that the audit runs as and, where ECR_AUDIT_EXTERNAL_ID is"
         " set, to ask for that external id. The hub's own role needs sts:AssumeRole on it, and no SCP may deny it.",
     ),
     Outcome.ACCESS_DENIED: Advice(
-        "The role was entered, and ecr:DescribeRepositories was denied.",
+        "The role was assumed, but ecr:DescribeRepositories was denied.",
         "Allow ecr:DescribeRepositories to the audit role, also in the SCPs above the account.",
         "AWS's message often names the kind of policy that denies it; a permissions boundary may do so as well.",
     ),
     Outcome.THROTTLED: Advice(
-        "AWS throttled every attempt until the time for this target was used up.",
+        "AWS throttled every attempt until the target's time limit.",
         "Raise ECR_AUDIT_TARGET_SECONDS, or run when the account is quieter.",
         "The next night reads it again.",
     ),
     Outcome.FAILED: Advice(
-        "Something else went wrong; the error says what.",
-        "Read the error, and fix what it names.",
-        "Once its cause is gone, a run of ecr_inventory that is limited to these accounts reads them again.",
+        "Another error, which the message names.",
+        "Fix the cause that the error names.",
+        "Then run ecr_inventory limited to these accounts to read them again.",
     ),
     Outcome.REGION_DISABLED: Advice(
-        "An opt-in region that the account is known not to have enabled: it does not count against coverage.",
+        "An opt-in region that the account has not enabled: it does not count against coverage.",
         "Nothing to do.",
     ),
     Outcome.ACCOUNT_INACTIVE: Advice(
@@ -91,7 +91,7 @@ CAUSES = (
     Cause(
         "Clock skew",
         Advice(
-            "This machine's clock is wrong: AWS refuses signatures that are more than five minutes off.",
+            "This machine's clock is wrong: AWS rejects signatures that are more than five minutes off.",
             "Set this machine's clock (an NTP service such as chrony keeps it).",
         ),
         # S3 has a code of its own; the others say so in the message, under codes that a wrong key has too.
@@ -100,7 +100,7 @@ CAUSES = (
     Cause(
         "Service control policy",
         Advice(
-            "A service control policy (SCP) denies the call: mostly one that closes regions.",
+            "A service control policy (SCP) denies the call: usually one that restricts regions.",
             "Exempt the audit role in the SCP (a condition ArnNotLike on aws:PrincipalArn), or leave the region out by"
             " ECR_AUDIT_REGIONS.",
         ),
@@ -110,7 +110,7 @@ CAUSES = (
         "Policy around the role",
         Advice(
             "A permissions boundary, session policy, resource control policy or VPC endpoint policy denies the call.",
-            "Allow the action that AWS's message names in the policy that it names.",
+            "Allow the action in the policy; AWS's message names both.",
         ),
         words=re.compile("permissions boundary|session policy|resource control policy|VPC endpoint policy"),
     ),
@@ -118,14 +118,14 @@ CAUSES = (
         "No policy allows it",
         Advice(
             "No policy of the caller allows the call.",
-            "Allow the action that AWS's message names to the role that it names (deploy/ has both roles).",
+            "Allow the action to the role; AWS's message names both (deploy/ has both roles).",
         ),
         words=re.compile("no identity-based policy allows"),
     ),
     Cause(
         "Certificate not trusted",
         Advice(
-            "The certificate of the other side is not trusted: often that of a proxy, signed by the company's own CA.",
+            "The server's certificate is not trusted: often that of a proxy, signed by the company's own CA.",
             "Set AWS_CA_BUNDLE to a file that holds the company's CA, wherever the audit runs.",
         ),
         frozenset({"ClientConnectorCertificateError", "ClientConnectorSSLError", "ClientSSLError", "SSLError"}),
@@ -145,17 +145,17 @@ CAUSES = (
         "Proxy",
         Advice(
             "The proxy cannot be reached, or refuses the connection.",
-            "Check HTTPS_PROXY, and NO_PROXY for what must not go through it.",
-            "It has to let the endpoints of sts, organizations, ec2, ecr and tagging pass, in every region audited.",
+            "Check HTTPS_PROXY, and NO_PROXY for hosts that must bypass it.",
+            "It must allow the endpoints of sts, organizations, ec2, ecr and tagging in every audited region.",
         ),
         frozenset({"ProxyConnectionError", "ClientProxyConnectionError", "ClientHttpProxyError"}),
     ),
     Cause(
-        "Endpoint out of reach",
+        "Endpoint unreachable",
         Advice(
-            "The endpoint cannot be reached: its name does not resolve, or nothing answers there.",
-            "Let the audit reach the endpoint that the error names, directly or by HTTPS_PROXY, or leave its region out"
-            " by ECR_AUDIT_REGIONS.",
+            "The endpoint cannot be reached: its name does not resolve, or it does not respond.",
+            "Allow the audit to reach the endpoint that the error names, directly or through HTTPS_PROXY, or exclude its"
+            " region with ECR_AUDIT_REGIONS.",
         ),
         frozenset(
             {
@@ -167,9 +167,9 @@ CAUSES = (
     Cause(
         "Connection broke off",
         Advice(
-            "Connections broke off, or answers did not come whole or in time, however often the call was made.",
-            f"If it happened once, nothing: {_READ_AGAIN}",
-            "If it comes back, look at what is between the audit and AWS (proxy, firewall, NAT).",
+            "Connections broke, or responses were incomplete or timed out, at every attempt.",
+            f"If it happened once, do nothing: {_READ_AGAIN}",
+            "If it happens again, check the network between the audit and AWS (proxy, firewall, NAT).",
         ),
         frozenset(
             {
@@ -182,9 +182,9 @@ CAUSES = (
     Cause(
         "Fault of AWS",
         Advice(
-            "AWS answered with a fault of its own, however often the call was made.",
-            f"If it happened once, nothing: {_READ_AGAIN}",
-            "If it comes back, see AWS's Health Dashboard for the service and region.",
+            "AWS returned a server error at every attempt.",
+            f"If it happened once, do nothing: {_READ_AGAIN}",
+            "If it happens again, see AWS's Health Dashboard for the service and region.",
         ),
         frozenset(
             {
@@ -198,7 +198,7 @@ CAUSES = (
     Cause(
         "STS switched off",
         Advice(
-            "AWS STS is switched off in the region that the hub works in, for the account that the message names.",
+            "AWS STS is not active in the hub's region for the account that the message names.",
             "Set AWS_REGION to a region whose STS is active in every account, or activate it there (IAM console of that"
             " account, Account settings).",
         ),
@@ -209,7 +209,7 @@ CAUSES = (
         Advice(
             "The hub's credentials are no longer valid.",
             "Renew them (aws sso login, or new keys).",
-            "For nightly runs take credentials that renew themselves: an attached role, or a profile or an Airflow"
+            "For nightly runs use credentials that renew themselves: an attached role, or a profile or an Airflow"
             " connection that assumes one.",
         ),
         EXPIRED | {"TokenRetrievalError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "LoginTokenLoadError"},
@@ -232,8 +232,8 @@ CAUSES = (
     Cause(
         "Wrong secret key",
         Advice(
-            "AWS computes another signature than the one that came.",
-            "Check the secret key of the hub's credentials; if it is right, something on the way changes requests.",
+            "AWS computes a different signature.",
+            "Check the secret key of the hub's credentials; if it is right, something on the network changes requests.",
         ),
         frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"}),
     ),
@@ -243,9 +243,9 @@ CAUSES = (
         frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"}),
     ),
     Cause(
-        "Name of a region",
+        "Unknown region",
         Advice(
-            "The name of the region that the hub works in is not one that AWS has.",
+            "AWS does not have the region that the hub uses.",
             "Check AWS_REGION, AWS_DEFAULT_REGION, and the region of the profile or the Airflow connection.",
         ),
         frozenset({"InvalidRegionError", "UnknownRegionError", "NoRegionError", "UnknownEndpointError"}),
@@ -261,15 +261,15 @@ CAUSES = (
     Cause(
         "Invalid request",
         Advice(
-            "AWS refuses the form of the request.",
+            "AWS rejects the request as malformed.",
             "Check ECR_AUDIT_ROLE_NAME and ECR_AUDIT_EXTERNAL_ID; if they are right, report a bug.",
         ),
         frozenset({"ValidationError", "InvalidParameterException"}),
     ),
     Cause(
-        "Batch out of time",
+        "Batch time limit",
         Advice(
-            "The time of the batch was up before this target was read.",
+            "The batch reached its time limit before this target was read.",
             "Raise ECR_AUDIT_BATCH_SECONDS, or lower ECR_AUDIT_BATCH_ACCOUNTS so that more tasks share the work.",
         ),
         frozenset({"BatchTimeUp"}),
@@ -277,7 +277,7 @@ CAUSES = (
     Cause(
         "Batch lost",
         Advice(
-            "The task that read the batch ended without writing what it had.",
+            "The task of the batch ended without writing its results.",
             "Fix what the log of its scan_accounts task says, then clear that task with what follows it"
             " (docs/operations.md).",
         ),
@@ -286,9 +286,9 @@ CAUSES = (
     Cause(
         "Contradictory data",
         Advice(
-            "What was read contradicts itself: a check of sql/checks, which the message names, refuses it.",
-            "Report it as a bug, with the rows that the log of commit_snapshot shows.",
-            "AWS may have answered so only once: the next night reads the target again.",
+            "The data of the target is inconsistent: it fails the check of sql/checks that the message names.",
+            "Report it as a bug, with the rows in the log of commit_snapshot.",
+            "AWS may have returned it only once: the next night reads the target again.",
         ),
         frozenset({"ContradictoryData"}),
     ),
@@ -301,9 +301,9 @@ CAUSES = (
         frozenset({"NeverPlanned"}),
     ),
     Cause(
-        "Fault of the program",
+        "Bug in the audit",
         Advice(
-            "The program met something that it does not expect.",
+            "The audit met an unexpected error.",
             "Report it as a bug, with the log of the scan_accounts task: reading the target again does not help.",
         ),
         frozenset(

@@ -71,4 +71,4 @@ class Unread:
 
     def __str__(self) -> str:
         more = "; …" if self.count > len(self.examples) else ""
-        return f"{plural(self.count, 'value')} of AWS's answer could not be read: {'; '.join(self.examples)}{more}"
+        return f"{plural(self.count, 'value')} of AWS's response could not be read: {'; '.join(self.examples)}{more}"

@@ -220,7 +220,7 @@ class Dispatcher:
                 call.identity.expire(credentials)
             raise
         if answer.get(call.expects) is None:
-            raise ResponseParserError(f"{call.method} was answered without '{call.expects}': the body is not whole")
+            raise ResponseParserError(f"{call.method} returned no '{call.expects}': the body is incomplete")
         return answer
 
     def _pause_before_retry(

@@ -60,7 +60,7 @@ def organization_id(hub: Hub) -> str:
     """The id of the hub's organization, `o-…`. Raises HubError naming the permission when the hub may not ask."""
     its_id = OrganizationsReader(hub).ask("describe_organization", "Organization")["Organization"].get("Id")
     if not its_id:
-        raise HubError("AWS Organizations answered describe_organization without the organization's id")
+        raise HubError("AWS Organizations returned no organization id for describe_organization")
     return str(its_id)
 
 
@@ -132,5 +132,5 @@ def _state(raw: dict[str, Any]) -> str:
     given = raw.get("State") or raw.get("Status") or ACTIVE
     if given in STATES:
         return str(given)
-    log.warning("Account %s: the state %s is not known; it is scanned like an active one", raw["Id"], quoted(given))
+    log.warning("Account %s: unknown state %s; it is scanned like an active one", raw["Id"], quoted(given))
     return ACTIVE

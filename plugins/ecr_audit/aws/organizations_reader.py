@@ -54,7 +54,7 @@ class OrganizationsReader:
                 return
             given[following] += 1
             if given[following] > MOST_REPETITIONS:
-                raise HubError(f"AWS Organizations gave the same NextToken of {operation} {given[following]} times")
+                raise HubError(f"AWS Organizations returned a NextToken of {operation} {given[following]} times")
             token = {"NextToken": following}
 
     def ask(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class OrganizationsReader:
             if error_code(error) in DENIED:
                 fix = " Run the audit from the management account or a delegated administrator whose role allows it."
             raise HubError(
-                f"{action_of('organizations', operation)} is refused to the hub account: {error_code(error)}: "
+                f"{action_of('organizations', operation)} is denied to the hub account: {error_code(error)}: "
                 f"{error_message(error)}.{fix}"
             ) from error
         except BotoCoreError as error:
@@ -77,9 +77,9 @@ class OrganizationsReader:
             raise HubError(f"AWS Organizations cannot be reached: {error}.{fix}") from error
         # botocore's parsers raise anything for a document that is not of the form that they expect.
         except Exception as error:
-            raise HubError(f"AWS Organizations answered {operation} with what cannot be read: {error!r}") from error
+            raise HubError(f"AWS Organizations returned an unreadable response for {operation}: {error!r}") from error
         if key not in answer:
-            raise HubError(f"AWS Organizations answered {operation} without '{key}': the body is not whole")
+            raise HubError(f"AWS Organizations returned no '{key}' for {operation}: the body is incomplete")
         return answer
 
 

@@ -24,13 +24,13 @@ def read_pages(first: Call, token: str) -> Flow:
         answer = yield call
         items, following = answer[call.expects], answer.get(token)
         if not isinstance(items, list):
-            raise ResponseParserError(f"{call.method} was answered with {quoted(items)} for {call.expects}")
+            raise ResponseParserError(f"{call.method} returned {quoted(items)} for {call.expects}")
         found += items
         if following is None or following == "":
             return found
         if not isinstance(following, str):
-            raise ResponseParserError(f"{call.method} was answered with the {token} {quoted(following)}")
+            raise ResponseParserError(f"{call.method} returned the {token} {quoted(following)}")
         if following in given:
-            raise PaginationError(message=f"{call.method} gave the same {token} twice")
+            raise PaginationError(message=f"{call.method} returned the same {token} twice")
         given.add(following)
         call = replace(first, parameters={**first.parameters, token: following})

@@ -61,11 +61,11 @@ def list_regions(hub: Hub) -> OfferedRegions:
             each.get("RegionName"): each.get("OptInStatus")
             for each in hub.client("ec2").describe_regions(AllRegions=True).get("Regions", ())
         }
-        doubt = None if named and all(named) else "the answer has no region, or one without a name"
+        doubt = None if named and all(named) else "the response has no regions, or one without a name"
     except (ClientError, BotoCoreError, ResponseParserError) as error:
         named, doubt = {}, f"{error_code(error)}: {error_message(error)}"
     if doubt:
-        log.warning("ec2:DescribeRegions in the hub account: %s. Going by the list of regions in botocore.", doubt)
+        log.warning("ec2:DescribeRegions in the hub account: %s. Using botocore's list of regions.", doubt)
         names = hub.access.session.get_available_regions("ecr", hub.partition)
         return OfferedRegions(tuple(region_of(name, hub.partition) for name in sorted(names)), doubt)
     regions = [

@@ -95,7 +95,7 @@ def _why_unknown(error: Exception, region: str, source: str) -> str:
     """What to say when AWS did not answer who the hub is."""
     if error_code(error) in ("NoCredentialsError", "PartialCredentialsError"):
         return f"{NO_CREDENTIALS.meaning} {NO_CREDENTIALS.fix}"
-    asked = f"AWS was asked in region {region} ({source})."
+    asked = f"The region is {region} ({source})."
     if knows_no_credentials(error):
         own = next(prefix for prefix in PARTITION_REGIONS if region.startswith(prefix))
         others = [other for prefix, other in PARTITION_REGIONS.items() if prefix != own]
@@ -107,7 +107,7 @@ def _why_unknown(error: Exception, region: str, source: str) -> str:
         advice = advice_on_error(error)
         fix = advice.what_to_do if advice else ""
     if isinstance(error, ClientError):
-        found = f"AWS refuses the hub's credentials: {error_code(error)}: {error_message(error)}"
+        found = f"AWS rejects the hub's credentials: {error_code(error)}: {error_message(error)}"
     else:
-        found = f"AWS cannot be asked who the hub is: {error}"
+        found = f"The hub's identity could not be read from AWS: {error}"
     return f"{found.removesuffix('.')}. {asked} {fix}".rstrip()

@@ -83,12 +83,12 @@ class Transport:
         # botocore's parsers raise anything for documents that are not of the form that they expect.
         except Exception as fault:
             raise ResponseParserError(
-                f"{self._method} was answered (HTTP status {status}) with a body that cannot be read: {fault!r}"
+                f"{self._method} returned (HTTP status {status}) an unreadable body: {fault!r}"
             ) from fault
         if isinstance(answer, ClientError):
             raise answer
         if not isinstance(answer, dict):
-            raise ResponseParserError(f"{self._method} was answered with {quoted(answer)}, which is not a JSON object")
+            raise ResponseParserError(f"{self._method} returned {quoted(answer)}, which is not a JSON object")
         return answer
 
     def signed(self, body: bytes, credentials: ReadOnlyCredentials, now: datetime) -> dict[str, str]:
@@ -158,4 +158,4 @@ def rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPrep
         return caught.request
     finally:
         client.meta.events.unregister("before-send", catch)
-    raise AssertionError(f"{method} was not going to be sent")
+    raise AssertionError(f"{method} was not to be sent")

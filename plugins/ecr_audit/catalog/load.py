@@ -24,7 +24,7 @@ def load_catalog(sql_root: Path) -> Catalog:
     faults = Faults(sql_root.parent)
     framework_files = sorted((sql_root / "frameworks").glob("*.yaml"))
     if not framework_files:
-        faults.add(sql_root / "frameworks", 1, "There is no framework: no file frameworks/*.yaml")
+        faults.add(sql_root / "frameworks", 1, "No frameworks: there are no files frameworks/*.yaml")
     frameworks = [
         located for path in framework_files if (located := read_located(path, FrameworkYaml, faults)) is not None
     ]
@@ -36,7 +36,7 @@ def load_catalog(sql_root: Path) -> Catalog:
 
     folders = sorted(path for path in (sql_root / "policies").glob("*/*") if path.is_dir())
     if not folders:
-        faults.add(sql_root / "policies", 1, "There is no policy: no folder policies/<service>/<policy>")
+        faults.add(sql_root / "policies", 1, "No policies: there are no folders policies/<service>/<policy>")
     policies = [
         (folder, policy) for folder in folders if (policy := _read_policy(folder, sections, faults)) is not None
     ]
@@ -76,7 +76,7 @@ def _read_policy(folder: Path, sections: _Sections, faults: Faults) -> Located[P
     for name in POLICY_FILES:
         path = folder / name
         if not path.is_file():
-            faults.add(path, 1, f"The file is missing. A policy's folder holds {', '.join(POLICY_FILES)}")
+            faults.add(path, 1, f"The file is missing. A policy's folder contains {', '.join(POLICY_FILES)}")
         elif name != "policy.yaml":
             try:
                 if not path.read_text(encoding="utf-8").strip():
@@ -153,7 +153,7 @@ def _check_unique(
     for located, item_id, location in items:
         line = located.line(*location)
         if item_id in first:
-            faults.add(located.path, line, f"{kind} id '{item_id}' is taken already, at {first[item_id]}")
+            faults.add(located.path, line, f"{kind} id '{item_id}' is already used at {first[item_id]}")
         first.setdefault(item_id, faults.at(located.path, line))
 
 

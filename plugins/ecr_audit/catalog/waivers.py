@@ -130,7 +130,7 @@ def _check(located: Located[WaiversYaml], catalog: Catalog, max_days: int, fault
             faults.add(located.path, located.line("waivers", index, field), f"waivers.{index}.{field}: {what}")
 
         if waiver.id in first:
-            add("id", f"'{waiver.id}' is taken already, at {first[waiver.id]}")
+            add("id", f"'{waiver.id}' is already used at {first[waiver.id]}")
         first.setdefault(waiver.id, faults.at(located.path, located.line("waivers", index, "id")))
         if waiver.policy not in policies:
             add("policy", f"Unknown policy '{waiver.policy}'. {nearest(waiver.policy, policies)}")

@@ -127,7 +127,7 @@ def find_verdicts(lake: Lake, snapshot_date: date) -> Verdicts | None:
         evaluation = parse_json(json.dumps(commit.details).encode(), _EVALUATION)
     except ValueError as fault:
         raise LakeError(
-            f"{lake.root}: the compliance commit of {snapshot_date} does not say what it was evaluated on"
+            f"{lake.root}: the compliance commit of {snapshot_date} does not name its inputs"
             f" ({fault}). Restore it, or evaluate that date again"
         ) from fault
     return Verdicts(evaluation, commit.files[POLICY_OUTPUT.name], commit.rows[POLICY_OUTPUT.name])

@@ -149,8 +149,8 @@ def _require_no_files(warehouse: Warehouse, policy: Policy, logic: Statement) ->
         raise PolicyError(f"{policy.id} ({logic.path}): {fault}") from fault
     if foreign := sorted({call["function_name"] for call in calls} - set(FUNCTIONS)):
         raise PolicyError(
-            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy evaluates staging.{policy.input} by what"
-            f" the tables of the session hold; of functions that return tables it may call {', '.join(FUNCTIONS)}"
+            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy evaluates"
+            f" staging.{policy.input} with the tables of the session. Valid table functions: {', '.join(FUNCTIONS)}"
         )
 
 

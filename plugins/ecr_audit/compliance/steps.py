@@ -24,7 +24,7 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
         [wanted] if wanted else sorted(committed) or [day.isoformat() for day in lake.snapshot_dates("inventory")[-1:]]
     )
     if not dates:
-        raise ComplianceError(f"{lake.root} holds no snapshot yet: run ecr_inventory first.")
+        raise ComplianceError(f"{lake.root} has no snapshots yet: run ecr_inventory first.")
     snapshot_date = dates[0]
     catalog = load_catalog(SQL_ROOT)
     # Not needed for the verdicts: a faulty file is reported before all the work, not after it.

@@ -75,11 +75,11 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
     refused = [visit for visit in members if ASSUME_ROLE.action in visit.refusals]
     role = f"role {settings.role_name}"
     if not members:
-        return ok(ROLE, "the hub's is the only account to be audited")
+        return ok(ROLE, "the hub account is the only one to audit")
     if not refused:
-        return ok(ROLE, f"{role} entered in all {len(members)} accounts")
+        return ok(ROLE, f"{role} assumed in all {len(members)} accounts")
     errors = [visit.refusals[ASSUME_ROLE.action] for visit in refused]
-    found = f"{role} entered in {len(members) - len(refused)} of {len(members)} accounts, not in"
+    found = f"{role} assumed in {len(members) - len(refused)} of {len(members)} accounts, not in"
     cases = _cases(refused, ASSUME_ROLE)
     if not all(error_code(error) in DENIED for error in errors):
         met = [(outcome_of_assume_role(error), error_code(error), error_message(error)) for error in errors]
@@ -92,7 +92,7 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
     if len(refused) == len(members):
         return Result(blind, ROLE, f"{role} is refused in all {len(members)} accounts", _fix_of_all(settings), cases)
     fix = (
-        "Since others let the hub in, its own permission and the external id are right: create the role there (a "
+        "Since other accounts trust the hub, its permission and the external id are right: create the role there (a "
         "StackSet reaches neither the management account nor accounts outside its units), or fix its trust."
     )
     return Result(blind, ROLE, f"{found}:", fix, cases)
@@ -101,29 +101,29 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
 def _fix_of_all(settings: Settings) -> str:
     """AWS answers a missing role, a wrong external id and a role that trusts somebody else in one and the same way."""
     external_id = (
-        "ECR_AUDIT_EXTERNAL_ID is not the external id that the role asks for"
+        "ECR_AUDIT_EXTERNAL_ID is not the external id that the role requires"
         if settings.external_id
-        else "ECR_AUDIT_EXTERNAL_ID is not set and the role asks for an external id"
+        else "ECR_AUDIT_EXTERNAL_ID is not set and the role requires an external id"
     )
     role = f"ECR_AUDIT_ROLE_NAME ({settings.role_name})"
     if "role_name" not in settings.model_fields_set:
         role = f"ECR_AUDIT_ROLE_NAME is not set, and its default ({settings.role_name})"
     return (
-        f"AWS does not say why. When all accounts refuse: {external_id}; or the role trusts another hub; or {role}"
-        " names a role that is nowhere (one with a path is given with it: /security/ecr-audit); or the hub may not"
+        f"AWS gives no reason. When all accounts refuse: {external_id}; or the role trusts another hub; or {role}"
+        " names a role that does not exist (a role with a path needs it: /security/ecr-audit); or the hub may not"
         " assume it."
     )
 
 
 def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], blind: Status) -> Result:
     if not entered:
-        return Result(Status.SKIPPED, REPOSITORIES, "not checked: no account could be entered")
+        return Result(Status.SKIPPED, REPOSITORIES, "not checked: no account's role could be assumed")
     countable = [
         (visit.account, target) for visit in entered for target in visit.targets if target.outcome not in NOT_COUNTABLE
     ]
     names = ", ".join(region.name for region in regions)
     if not countable:
-        found = f"none of {len(entered)} accounts has enabled a region that is to be audited ({names})"
+        found = f"none of {len(entered)} accounts has enabled an audited region ({names})"
         return Result(Status.FAIL, REPOSITORIES, found, "Check ECR_AUDIT_REGIONS: 'all' audits every region.")
     unread = [(account, target) for account, target in countable if target.outcome is not Outcome.COLLECTED]
     if not unread:
@@ -137,11 +137,11 @@ def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], bl
 def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -> Result:
     """The result of a call that a night can do without."""
     if not entered:
-        return Result(Status.SKIPPED, title, "not checked: no account could be entered")
+        return Result(Status.SKIPPED, title, "not checked: no account's role could be assumed")
     action = permission.action
     refused = [visit for visit in entered if action in visit.refusals]
     if not refused:
-        return ok(title, f"{action} answered in all {len(entered)} accounts that were entered")
+        return ok(title, f"{action} answered in all {len(entered)} accounts with an assumed role")
     errors = [visit.refusals[action] for visit in refused]
     fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {permission.without}."
     if not all(error_code(error) in DENIED for error in errors):

@@ -48,12 +48,10 @@ def check_clock(answer: Mapping[str, Any] | None, refused: bool) -> Result:
     ahead = skew(answer, datetime.now(UTC)) if answer else None
     if ahead is None:
         if refused:
-            return fail(TITLE, "AWS refuses the time of our signatures", FIX)
-        return skipped(TITLE, "AWS's answer has no date that can be read" if answer else "AWS has not answered")
+            return fail(TITLE, "AWS rejects the time of our signatures", FIX)
+        return skipped(TITLE, "AWS's response has no readable date" if answer else "AWS has not responded")
     seconds = round(abs(ahead.total_seconds()))
     difference = f"{seconds // 60} min {seconds % 60} s {'behind' if ahead > timedelta(0) else 'ahead of'} AWS"
     if refused or abs(ahead) > MOST_SKEW:
-        return fail(
-            TITLE, f"clock skew: this machine is {difference}, which refuses what is off by more than 5 min", FIX
-        )
-    return ok(TITLE, "as AWS's, to the second" if seconds <= 1 else difference)
+        return fail(TITLE, f"clock skew: this machine is {difference}, which rejects more than 5 min", FIX)
+    return ok(TITLE, "equal to AWS's, to the second" if seconds <= 1 else difference)

@@ -24,8 +24,8 @@ _WITHOUT_TLS = {"disable", "allow", "prefer"}
 def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
     """Warnings when AWS's certificates are not checked, or a service is reached by http:// on another machine."""
     if hub.access.verify is False:
-        found = "AWS's certificates are not checked: anybody on the way can answer in its place"
-        fix = 'Take "verify": false from the Airflow connection; a path there names the certificates to trust.'
+        found = "AWS's certificates are not verified: anybody on the network can impersonate AWS"
+        fix = 'Remove "verify": false from the Airflow connection; a path there names the certificates to trust.'
         yield Result(Status.WARN, ENDPOINTS, found, fix)
     options = {Option.TOPIC} if settings.alert_sns_topic_arn else set()
     places = (settings.lake_root, settings.publish_root, settings.waivers)
@@ -39,8 +39,8 @@ def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
         if urlsplit(address).scheme == "http" and not _is_here(urlsplit(address).hostname or "")
     ]
     if plain:
-        found = "not encrypted: anybody on the way reads the answers, and the credentials that AssumeRole gives"
-        fix = "Give https:// endpoints in AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> or AWS's configuration file."
+        found = "not encrypted: anybody on the network can read the responses, including AssumeRole's credentials"
+        fix = "Use https:// endpoints in AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> or AWS's configuration file."
         yield Result(Status.WARN, ENDPOINTS, found, fix, plain)
 
 
@@ -53,7 +53,7 @@ def check_postgres_encryption(uri: str, conn_id: str) -> Iterator[Result]:
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE")
     if (mode or "prefer") not in _WITHOUT_TLS or all(_is_here(host) for host in hosts):
         return
-    found = f"sslmode is {mode or 'unset'}: without TLS on the server's side, password and findings go in plain text"
+    found = f"sslmode is {mode or 'unset'}: if the server has no TLS, password and findings are sent unencrypted"
     fix = f'Give the extra {{"sslmode": "verify-full"}} to the Airflow connection \'{conn_id}\', or require at least.'
     yield Result(Status.WARN, ENCRYPTION, found, fix)
 

@@ -52,10 +52,10 @@ def examine(
     try:
         settings = load_settings()
     except SettingsError as error:
-        yield fail(SETTINGS, str(error), "Fix them first: all else depends on them.")
+        yield fail(SETTINGS, str(error), "Fix them first: all other checks depend on them.")
         return
     given = ", ".join(f"ECR_AUDIT_{name.upper()}" for name in sorted(settings.model_fields_set))
-    yield ok(SETTINGS, given or "none given: the defaults")
+    yield ok(SETTINGS, given or "none set: the defaults")
     organization_id = ""
     hub, results = _safely(CREDENTIALS, lambda: check_credentials(connect, settings), lambda failed: (None, [failed]))
     yield from results
@@ -98,7 +98,7 @@ def _safely(title: str, check: Callable[[], Found], otherwise: Callable[[Result]
         return check()
     except Exception as error:  # whatever it is, the other checks go on
         found = f"the check itself failed: {type(error).__name__}: {error}"
-        return otherwise(fail(title, found, "See what the error names. If that is not at fault, report a bug."))
+        return otherwise(fail(title, found, "Check what the error names. If that is right, report a bug."))
 
 
 def _itself(failed: Result) -> Result:

@@ -40,11 +40,11 @@ def check_credentials(connect: Connect, settings: Settings) -> tuple[Hub | None,
         source = f"Airflow connection '{settings.aws_conn_id}'" if settings.aws_conn_id else "environment's credentials"
         fix = f"Fix the {source} (docs/deploy.md, Settings)."
         if of_time:
-            fix = "The clock is to blame: see there."
+            fix = "The cause is the clock: see that check."
         elif not isinstance(error, HubError) and (advice := advice_on_error(error)):
             fix = advice.what_to_do
         return None, [check_clock(answer, of_time), fail(CREDENTIALS, str(error), fix)]
-    found = f"{answer['Arn']}, partition {hub.partition}, by way of {hub.region} ({hub.region_source})"
+    found = f"{answer['Arn']}, partition {hub.partition}, in region {hub.region} ({hub.region_source})"
     return hub, [check_clock(answer, refused=False), ok(CREDENTIALS, found)]
 
 
@@ -55,7 +55,7 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
         accounts = list_accounts(hub)
     except HubError as error:
         needed = listed({each.action for each in ORGANIZATION_PERMISSIONS})
-        fix = f"Allow {needed} to the hub (hub-role.yaml), in an account that may ask."
+        fix = f"Allow {needed} to the hub (hub-role.yaml), in an account that may call it."
         return [], "", fail(ORGANIZATION, str(error), fix)
     try:
         missing = missing_accounts(settings, [account.account_id for account in accounts])
@@ -70,8 +70,8 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
         sentences = " ".join(Missing(accounts=missing).sentences())
         return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}. {sentences}", "Correct ECR_AUDIT_ACCOUNTS.")
     if not wanted:
-        fix = "Name active accounts in ECR_AUDIT_ACCOUNTS, or 'all': a night would read nothing."
-        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}: no active account to be audited", fix)
+        fix = "Name active accounts in ECR_AUDIT_ACCOUNTS, or 'all': a night would read no accounts."
+        return wanted, its_id, Result(Status.WARN, ORGANIZATION, f"{found}: no active account to audit", fix)
     return wanted, its_id, ok(ORGANIZATION, found)
 
 
@@ -92,7 +92,7 @@ def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
         sentences = " ".join(Missing(regions=missing).sentences())
         return regions, Result(Status.WARN, REGIONS, f"{found}. {sentences}", "Correct ECR_AUDIT_REGIONS.", cases)
     if offered.doubt:
-        found += f", by botocore's list, because {DESCRIBE_REGIONS.action} did not answer the hub: {offered.doubt}"
+        found += f", from botocore's list, because {DESCRIBE_REGIONS.action} failed for the hub: {offered.doubt}"
         fix = f"Allow {DESCRIBE_REGIONS.action} to the hub (hub-role.yaml). Until then, {DESCRIBE_REGIONS.without}."
         return regions, Result(Status.WARN, REGIONS, found, fix)
     return regions, ok(REGIONS, found)

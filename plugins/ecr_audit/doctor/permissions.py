@@ -16,7 +16,7 @@ PERMISSIONS: tuple[Permission, ...] = tuple(
 
 _WHO = {
     Role.HUB: "The hub role: the audit itself, in the hub account",
-    Role.AUDIT: "The audit role: what the hub is in each other account",
+    Role.AUDIT: "The audit role: assumed by the hub in each other account",
     Role.READER: "The reader roles: the pages, and the callbacks of DAGs, which send alerts",
 }
 
@@ -42,20 +42,20 @@ def to_markdown() -> str:
     lines = [
         "# Permissions",
         "",
-        "What AWS has to allow. Made by `make docs` from the modules that make the calls. The roles of `deploy/` allow",
-        "exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
+        "Permissions that AWS must allow. Made by `make docs` from the modules that make the calls. The roles of `deploy/`",
+        "allow exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
         "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
     ]
     for role, who in _WHO.items():
         lines += ["", f"## {who}", ""]
         lines += [f"CloudFormation: `deploy/cloudformation/{role}.yaml`. Terraform: `deploy/terraform/{role}`.", ""]
-        lines += ["| action | on | what for | needed | without it |", "|---|---|---|---|---|"]
+        lines += ["| action | on | purpose | needed | without it |", "|---|---|---|---|---|"]
         lines += [_row(each) for each in permissions_of(role)]
     return "\n".join(lines) + "\n"
 
 
 def _row(permission: Permission) -> str:
     needed = f"with {permission.only_with}" if permission.only_with else "always"
-    without = permission.without or ("that fails" if permission.only_with else "a night fails, or sees nothing there")
+    without = permission.without or ("that fails" if permission.only_with else "a night fails, or reads nothing there")
     on = "<br>".join(f"`{arn.replace('{', '<').replace('}', '>')}`" for arn in permission.on)
     return f"| `{permission.action}` | {on} | {permission.why} | {needed} | {without} |"

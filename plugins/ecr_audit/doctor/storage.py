@@ -60,7 +60,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
             doing = "read back"
             lake.storage.fetch(f"{name}/probe", folder / "back")
             if (folder / "back").read_bytes() != _PROBE:
-                raise LakeError(f"{root}: other bytes come back than were written")
+                raise LakeError(f"{root}: the bytes read differ from those written")
             doing = "deleted from"
             lake.storage.remove_folder(_PROBES)
         if lake.storage.is_local:
@@ -120,7 +120,7 @@ def check_waivers(settings: Settings) -> Result:
     try:
         waivers = load_waivers(settings.waivers, load_catalog(SQL_ROOT), settings.waiver_max_days)
     except Exception as error:  # the file's, or of the Airflow connection to AWS
-        return fail(WAIVERS, str(error), "Mend the file, or ECR_AUDIT_WAIVERS.")
+        return fail(WAIVERS, str(error), "Fix the file, or ECR_AUDIT_WAIVERS.")
     return ok(WAIVERS, f"{settings.waivers}: {waivers.num_rows}")
 
 
@@ -132,7 +132,7 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     from ecr_audit.publish.tables import TABLES, VIEWS
 
     schema = settings.postgres_schema
-    fix = f"Mend the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."
+    fix = f"Fix the Airflow connection '{settings.postgres_conn_id}' (ECR_AUDIT_POSTGRES_CONN_ID), or the server."
     try:
         given = uri() or ""
         with postgresql.connect(given) as connection, connection.cursor() as cursor:

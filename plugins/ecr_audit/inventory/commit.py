@@ -205,7 +205,7 @@ def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.
     for batch in sorted(set(planned["batch"].drop_null().to_pylist())):
         part = read_part(lake, plan, batch)
         if part is None:
-            log.warning("Batch %d left nothing: its targets are FAILED", batch)
+            log.warning("Batch %d wrote no results: its targets are FAILED", batch)
             lost.append(batch)
             continue
         target_tables.append(part[0])
@@ -224,7 +224,7 @@ def _outcome_without_scan(batch: int | None) -> dict[str, object]:
     if batch is None:
         return {"outcome": Outcome.ACCOUNT_INACTIVE.value, "api_calls": 0, "retries": 0, "throttles": 0}
     # What the batch cost before it ended, nobody has counted: that is null, not 0.
-    message = f"Batch {batch} ended without writing what it had; its log in the scan_accounts task says why"
+    message = f"Batch {batch} ended without writing its results; see the log of its scan_accounts task"
     return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message}
 
 
@@ -252,7 +252,7 @@ def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
     outcomes: dict[str, dict[str, str]] = {}
     for account_id, region, outcome in zip(*(targets[name].to_pylist() for name in _OUTCOME), strict=True):
         outcomes.setdefault(account_id, {})[region] = outcome
-    message = "No run of this day has planned it; one that is not limited does"
+    message = "No run of this day planned it; a run without limits does"
     failed = {"outcome": Outcome.FAILED.value, "error_code": "NeverPlanned", "error_message": message}
     rows = [
         {"account_id": account_id, "region": region}
@@ -282,8 +282,8 @@ def _require_something_collected(plan: Plan, tally: _Tally) -> None:
     active = {account for account, outcome in tally.outcomes if outcome != Outcome.ACCOUNT_INACTIVE}
     if active and not countable and not plan.limited:
         raise NothingCollectedError(
-            f"None of {len(active):,} active accounts has enabled a region that was to be audited; nothing is"
-            " committed. Check ECR_AUDIT_REGIONS: 'all' audits every region."
+            f"None of {len(active):,} active accounts has enabled an audited region; nothing is committed."
+            " Check ECR_AUDIT_REGIONS: 'all' audits every region."
         )
     members = {key: number for key, number in countable.items() if key[0] != plan.hub_account_id} or countable
     if members and not any(outcome == Outcome.COLLECTED for _, outcome in members):

@@ -31,7 +31,7 @@ class Missing:
         )
         return [
             f"{setting} names {plural(len(names), kind)} that {owner} does not have:"
-            f" {', '.join(names)}. All else is audited; take {'it' if len(names) == 1 else 'them'} out of the setting."
+            f" {', '.join(names)}. All others are audited; remove {'it' if len(names) == 1 else 'them'} from it."
             for setting, names, kind, owner in found
             if names
         ]

@@ -123,7 +123,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: S
     if listed.units_error:
         if not known_before:
             raise listed.units_error
-        log.warning("%s The units that are known count.", listed.units_error)
+        log.warning("%s The known units count.", listed.units_error)
     collected_at = datetime.now(UTC)
     accounts = [
         {
@@ -209,7 +209,7 @@ def read_plan(lake: Lake, plan_id: str) -> Plan:
         raise PlanError(f"{plan_id[:100]!r} is not the id of a plan.")
     plan = lake.storage.read_document(f"{PARTS}/{plan_id}/plan.json", _PLAN)
     if plan is None:
-        raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run has removed it, or it was never made.")
+        raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run removed it, or it was never written.")
     if plan.plan_id != plan_id:
         raise LakeError(f"{lake.root}: the plan.json of {plan_id} is of another plan, {plan.plan_id[:100]!r}.")
     return plan

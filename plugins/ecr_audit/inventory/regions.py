@@ -39,7 +39,7 @@ def known_regions(lake: Lake, hub: Hub, snapshot_date: date) -> KnownRegions:
     if known and known.details.get("regions_read_at"):
         regions = [Region(name, opt_in) for name, opt_in in known.details["regions"].items()]
         read_at = datetime.fromisoformat(known.details["regions_read_at"])
-        log.warning("Going by the list of regions that EC2 gave at %s instead.", read_at)
+        log.warning("Using the list of regions that EC2 returned at %s instead.", read_at)
         return KnownRegions(regions, read_at, offered.doubt)
     scanned = [region_of(name, hub.partition) for name in _regions_of(lake, known)]
     by_name = {region.name: region for region in (*scanned, *offered.regions)}

@@ -102,7 +102,7 @@ async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: Pa
             if taken:
                 part.add(taken)
             progress.report_now_and_then()
-    message = f"Not finished when the batch's time was up (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
+    message = f"Not finished within the batch's time limit (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
     unread = [
         TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
         for account_id, region in sorted(pending)

@@ -34,7 +34,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     log.info("Lake: %s; publications: %s", settings.lake_root, settings.publish_root)
     snapshot_date = settings.snapshot_date or _day_of(run_after)
     plan = planning.discover(open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, scope=_scope(params))
-    log.info("Snapshot %s: the organization is read, plan %s", snapshot_date, plan.plan_id)
+    log.info("Snapshot %s: organization read, plan %s", snapshot_date, plan.plan_id)
     return plan.plan_id
 
 
@@ -72,7 +72,7 @@ def check_coverage(plan_id: str) -> None:
     seen = coverage(lake, committed)
     if not seen.countable:
         log.warning(
-            "Snapshot %s has nothing to be read: its accounts are inactive, or have not enabled its regions.",
+            "Snapshot %s has no targets to read: its accounts are inactive, or have not enabled its regions.",
             committed.snapshot_date,
         )
         return
@@ -86,7 +86,7 @@ def check_coverage(plan_id: str) -> None:
     if not is_enough(seen.collected, seen.countable, settings.min_coverage):
         raise CoverageError(
             f"{message} That is under ECR_AUDIT_MIN_COVERAGE ({percent(minimum, share)}). The snapshot is committed; "
-            "the table scan_targets says why each target could not be read."
+            "the table scan_targets has the reason for each target that could not be read."
         )
     log.info("%s", message)
 
@@ -96,8 +96,8 @@ def _day_of(run_after: datetime) -> date:
     # A run may begin before midnight, and end or be cleared after it.
     if day < today() - timedelta(days=1):
         raise planning.PlanError(
-            f"The run is of {day}, but AWS shows only what is there now: it would be recorded as found on that day. "
-            "A missed night stays missed: trigger a new run, which is of today."
+            f"The run is for {day}, but AWS returns only the present state, which would be recorded for that day. "
+            "A missed night stays missed: trigger a new run for today."
         )
     return day
 

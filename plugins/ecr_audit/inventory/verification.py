@@ -79,7 +79,7 @@ class Refusals:
         if not findings:
             return [check.name for check in checks]
         for finding in findings:
-            log.warning("What was read contradicts itself: %s", finding)
+            log.warning("Inconsistent data: %s", finding)
         for target, finding in refused.items():
             self._times[target] = self._times.get(target, 0) + 1
             self._checks[target] = finding.check
@@ -98,8 +98,7 @@ class Refusals:
                 "outcome": Outcome.FAILED.value,
                 "repository_count": None,
                 "error_code": ERROR_CODE,
-                "error_message": f"Refused by {self._checks[row['account_id'], row['region']]}: what was read "
-                "contradicts itself",
+                "error_message": f"Rejected by {self._checks[row['account_id'], row['region']]}: inconsistent data",
             }
             for row in targets.filter(is_refused).to_pylist()
         ]

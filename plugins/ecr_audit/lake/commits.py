@@ -60,8 +60,8 @@ class Commit:
         """A detail that the writer noted. Raises LakeError when the commit file lacks it."""
         if name not in self.details:
             raise LakeError(
-                f"_commits/{self.stage}/{self.snapshot_date}.json: not a readable commit file (no {name!r} among its"
-                " details); restore it, or scan that date again"
+                f"_commits/{self.stage}/{self.snapshot_date}.json: not a readable commit file (its details have no"
+                f" {name!r}); restore it, or scan that date again"
             )
         return self.details[name]
 
@@ -138,7 +138,7 @@ def _require_own_files(commit: Commit, stage: str, snapshot_date: date) -> None:
     a file, or with a gap in the numbers of its files, would silently lack rows.
     """
     if (commit.stage, commit.snapshot_date) != (stage, snapshot_date):
-        raise ValueError(f"it is of {commit.stage[:100]!r} and {commit.snapshot_date}")
+        raise ValueError(f"it is for {commit.stage[:100]!r} and {commit.snapshot_date}")
     if not _COMMIT_ID.fullmatch(commit.commit_id):
         raise ValueError(f"commit_id: {commit.commit_id[:100]!r}")
     for table, names in commit.files.items():
@@ -154,9 +154,9 @@ def _require_readable(path: str, version: object) -> None:
     if isinstance(version, int) and OLDEST_READABLE <= version <= SCHEMA_VERSION:
         return
     remedy = (
-        "A newer version of the audit wrote it: bring this one up to date, for an older one cannot read it"
+        "A newer version of the audit wrote it: upgrade this one"
         if isinstance(version, int) and version > SCHEMA_VERSION
-        else "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE to a place for a new one"
+        else "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE to a new location"
     )
     raise LakeVersionError(
         f"{path}: of lake schema version {version!r}; this program reads {OLDEST_READABLE} to {SCHEMA_VERSION}."

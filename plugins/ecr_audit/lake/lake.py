@@ -268,9 +268,7 @@ def _read(path: Path, columns: Sequence[str] | None) -> pa.Table:
 def _rows_to_commit(path: Path, table: LakeTable) -> int:
     with pq.ParquetFile(path) as file:
         if _columns(file.schema_arrow) != _columns(table.schema):
-            raise LakeError(
-                f"{table.name}: to be committed with other columns than its schema has: {file.schema_arrow}"
-            )
+            raise LakeError(f"{table.name}: the columns to commit differ from its schema: {file.schema_arrow}")
         return int(file.metadata.num_rows)
 
 
@@ -282,7 +280,7 @@ def _date_in(name: str, folder: str, prefix: str, suffix: str) -> date:
     except ValueError:
         day = None
     if day is None or name != f"{prefix}{day}{suffix}":
-        raise LakeError(f"{folder}: {name!r} is not a name that the audit gives. Take it out of the lake")
+        raise LakeError(f"{folder}: {name!r} is not a name that the audit uses. Remove it from the lake")
     return day
 
 

@@ -20,7 +20,7 @@ _BUCKET = "arn:{partition}:s3:::{bucket}"
 _WRITTEN = (f"{_BUCKET}/{{lake}}/*", f"{_BUCKET}/{{publish}}/*", f"{_BUCKET}/{{logs}}/*")
 
 PERMISSIONS = (
-    Permission((Role.HUB,), "s3:ListBucket", "which nights and publications there are", (_BUCKET,), Option.BUCKET),
+    Permission((Role.HUB,), "s3:ListBucket", "to list nights and publications", (_BUCKET,), Option.BUCKET),
     # Who runs the audit must not be able to waive what it finds.
     Permission(
         (Role.HUB,),
@@ -32,14 +32,12 @@ PERMISSIONS = (
     Permission(
         (Role.HUB,), "s3:PutObject", "the lake and publications; and Airflow's own task logs", _WRITTEN, Option.BUCKET
     ),
-    Permission(
-        (Role.HUB,), "s3:DeleteObject", "what was replaced, and nights that were thinned", _WRITTEN, Option.BUCKET
-    ),
-    Permission((Role.HUB,), "s3:AbortMultipartUpload", "uploads that broke off", _WRITTEN, Option.BUCKET),
-    Permission((Role.HUB,), "kms:GenerateDataKey", "to write what the key encrypts", ("{key}",), Option.KEY),
-    Permission((Role.HUB,), "kms:Decrypt", "to read what the key encrypts", ("{key}",), Option.KEY),
+    Permission((Role.HUB,), "s3:DeleteObject", "to remove replaced files and thinned nights", _WRITTEN, Option.BUCKET),
+    Permission((Role.HUB,), "s3:AbortMultipartUpload", "to abort incomplete uploads", _WRITTEN, Option.BUCKET),
+    Permission((Role.HUB,), "kms:GenerateDataKey", "to write objects encrypted with the key", ("{key}",), Option.KEY),
+    Permission((Role.HUB,), "kms:Decrypt", "to read objects encrypted with the key", ("{key}",), Option.KEY),
     # Without it S3 refuses what is not there yet, rather than saying so.
-    Permission((Role.READER,), "s3:ListBucket", "whether anything is published", (_BUCKET,), Option.BUCKET),
+    Permission((Role.READER,), "s3:ListBucket", "to check for publications", (_BUCKET,), Option.BUCKET),
     Permission((Role.READER,), "s3:GetObject", "publications", (f"{_BUCKET}/{{publish}}/*",), Option.BUCKET),
     Permission(
         (Role.READER,),
@@ -48,7 +46,7 @@ PERMISSIONS = (
         (f"{_BUCKET}/{{logs}}/*",),
         Option.LOGS,
     ),
-    Permission((Role.READER,), "kms:Decrypt", "to read what the key encrypts", ("{key}",), Option.KEY),
+    Permission((Role.READER,), "kms:Decrypt", "to read objects encrypted with the key", ("{key}",), Option.KEY),
 )
 
 # DeleteObjects takes so many keys a call (Amazon S3 API Reference).

@@ -25,7 +25,7 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
     inventory = lake.read_commit("inventory", snapshot_date)
     if inventory is None:
         dates = ", ".join(map(str, lake.snapshot_dates("inventory")[-5:])) or "none"
-        raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest there are: {dates}")
+        raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest are: {dates}")
     previous = lake.previous_commit("compliance", snapshot_date)
     # It may have been thinned; where it is there, a repository can be told from its namesake.
     before = lake.read_commit("inventory", previous.snapshot_date) if previous else None

@@ -73,7 +73,7 @@ class Storage:
         """
         location = f"{self._base}/{relative}"
         if self.is_local and not is_inside(Path(location), Path(self._base)):
-            raise LakeError(f"{location!r} leads out of the lake, by a link or by its name")
+            raise LakeError(f"{location!r} is outside the lake, by a link or its name")
         return location
 
     # Reading

@@ -79,7 +79,7 @@ def publish(
     inventory = lake.read_commit("inventory", compliance.snapshot_date)
     if inventory is None or inventory.commit_id != compliance.detail("inventory_commit"):
         raise PublishError(
-            f"{compliance.snapshot_date}: its repositories were scanned again after they had been evaluated."
+            f"{compliance.snapshot_date}: its repositories were scanned again after the evaluation."
             " Evaluate that date again"
         )
     published_at = datetime.now(UTC)
@@ -108,8 +108,8 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
         raise PublishError(f"{lake.root}: no snapshot of {as_of} has been evaluated; the one before it is of {before}")
     if as_of and not commits[-1].is_whole:
         raise PublishError(
-            f"{as_of}: this night was thinned (ECR_AUDIT_RETENTION_DAYS): its repositories and verdicts are gone."
-            " The last night of each month is kept whole"
+            f"{as_of}: this night was thinned (ECR_AUDIT_RETENTION_DAYS): its repositories and verdicts were"
+            " deleted. The last night of each month is kept in full"
         )
     history, left_out = [commits[-1]], list[date]()
     for earlier in reversed(commits[:-1]):
@@ -120,7 +120,7 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
         else:
             later = next(commit.snapshot_date for commit in reversed(history) if commit.is_whole)
             raise PublishError(
-                f"{later}: its status history does not continue from {earlier.snapshot_date} as that is now."
+                f"{later}: its status history does not continue the present one of {earlier.snapshot_date}."
                 f" Evaluate {later} and all later dates again, in order"
             )
     if left_out:
@@ -141,7 +141,7 @@ def _within_memory(build: Callable[[Resources], dict[str, int]], repositories: i
         except (WarehouseError, duckdb.OutOfMemoryException) as fault:
             if not isinstance(fault.__cause__ or fault, duckdb.OutOfMemoryException):
                 raise
-            log.info("DuckDB cannot publish this within %s: again with %s", LEAN_MEMORY, resources.memory)
+            log.info("DuckDB cannot publish this within %s: retrying with %s", LEAN_MEMORY, resources.memory)
     return build(resources)
 
 

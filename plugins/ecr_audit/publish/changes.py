@@ -24,6 +24,6 @@ def describe_changes(published: duckdb.DuckDBPyConnection) -> str:
         return ", ".join(f"{counts[change]:,} {words}" for change, words in CHANGE_WORDS.items() if change in counts)
     [(nights,)] = published.execute("SELECT count(*) FROM policy_run WHERE policy_id = ?", [policy_id]).fetchall()
     if nights < 2:
-        return "nothing to compare with, this is the first"
+        return "this is the first night: there is nothing to compare with"
     [(coverage,)] = published.execute("SELECT coverage_percent FROM publication").fetchall()
     return nothing_changed(coverage, unread_sentences(published))

@@ -102,5 +102,5 @@ def verified_rows(
     if wrong := [
         f"{table} has {rows[table]} rows, not {count}" for table, count in expected.items() if rows[table] != count
     ]:
-        raise PublishError(f"{DATABASE} was built wrongly and is not published: {'; '.join(wrong)}")
+        raise PublishError(f"{DATABASE} has errors and is not published: {'; '.join(wrong)}")
     return rows

@@ -36,7 +36,7 @@ def missed_night(settings: Settings, now: datetime) -> str | None:
     if published is None:
         dates = open_lake(settings).snapshot_dates("inventory")
         is_old = bool(dates) and nights_missed(dates[0], now) > 0
-        return f"The lake holds snapshots since {dates[0]}, and none is published." if is_old else None
+        return f"The lake has snapshots since {dates[0]}, but none are published." if is_old else None
     missed = nights_missed(published, now)
     if not missed:
         return None

@@ -22,7 +22,7 @@ from ecr_audit.publish.dictionary import Dictionary, load_dictionary, quoted
 from ecr_audit.warehouse.session import select_list
 
 HEADER = """\
--- One view a table of the lake, over all committed nights. Made at every publication: do not edit.
+-- One view per table of the lake, over all committed nights. Written at every publication: do not edit.
 -- duckdb -init lake.sql                                   the lake alone
 -- duckdb -readonly -init lake.sql compliance.duckdb       beside the published tables
 -- duckdb -cmd "SET VARIABLE lake_root = '/mnt/lake'" …    of a copy of the lake elsewhere, with .read lake.sql

@@ -162,11 +162,11 @@ class _Schema:
                 if name in self._dictionary.tables:
                     self._register(name)
         elif REGISTER not in owned:
-            raise PostgresError(f"{self._table(REGISTER)} is not a table of the publisher's. {_REMEDY}")
+            raise PostgresError(f"{self._table(REGISTER)} is not a table of the publisher. {_REMEDY}")
         self._own = owned & {name for (name,) in self._rows(f"SELECT table_name FROM {self._table(REGISTER)}")}
         if others := sorted((names & self._dictionary.tables.keys()) - self._own):
             listed = ", ".join(map(self._table, others))
-            raise PostgresError(f"These are there already, and the audit did not make them: {listed}. {_REMEDY}")
+            raise PostgresError(f"These already exist, and the audit did not create them: {listed}. {_REMEDY}")
 
     def replace(self, published: duckdb.DuckDBPyConnection, table: str) -> int:
         """Replace the rows of a table; make it when it is not there or has other columns. Returns their number."""
@@ -215,7 +215,7 @@ class _Schema:
         listed = ", ".join(f"{pid} ({user})" for pid, user in holders) or "none any longer"
         return (
             f"PostgreSQL: {self._table(self._locking)} could not be locked within {WAIT_FOR_READERS} s. A table whose"
-            f" columns have changed is made again, for which its readers have to end. Sessions that hold it: {listed}."
+            f" columns have changed is created again, which needs its readers to end. Sessions that hold it: {listed}."
             " Wait for their end, or end them with pg_terminate_backend, then publish again."
         )
 
@@ -284,5 +284,5 @@ def _type(kind: str) -> str:
     if kind.startswith(("MAP(", "STRUCT(")):
         return "jsonb"
     if kind not in TYPES:
-        raise PostgresError(f"No PostgreSQL type is chosen for DuckDB's {kind}: add it to postgres.py")
+        raise PostgresError(f"There is no PostgreSQL type for DuckDB's {kind}: add it to postgres.py")
     return TYPES[kind]

@@ -79,7 +79,7 @@ def open_published(
             if foreign := next(_foreign(connection), None):
                 raise PublishedFileError(
                     f"'{database}' holds {foreign}, which this version of the audit does not publish: another version"
-                    " has written the file, or somebody has changed it. In that case find out who may write its folder;"
+                    " wrote the file, or somebody changed it. In the latter case check who may write its folder;"
                     " then run ecr_compliance again, which replaces it."
                 )
         except BaseException:

@@ -60,7 +60,7 @@ class S3PublicationStore:
         """See `newest`."""
         if (latest := self.latest()) is None:
             raise FileNotFoundError(
-                f"ECR_AUDIT_PUBLISH: '{self.address}' is not there. Run the audit, or name the place it publishes to."
+                f"ECR_AUDIT_PUBLISH: '{self.address}' does not exist. Run the audit, or name the place it publishes to."
             )
         published = Published(latest.version, latest.snapshot_date, self._cache / latest.version)
         if not published.database.exists():

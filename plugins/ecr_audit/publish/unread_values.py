@@ -41,9 +41,11 @@ def _tags(row: Mapping[str, Any]) -> str:
     codes = ", ".join(code.removeprefix("Tags.") for code in row["error_codes"] or ())
     parts = [f"The tags of {where} could not be read ({codes})."]
     if known:
-        parts.append(f"The owners and waivers of {known:,} rest on tags last read {_when(row)}.")
+        parts.append(f"The owners and waivers of {known:,} are based on tags last read {_when(row)}.")
     if unknown:
-        parts.append(f"Of {unknown:,} no tags are known: the account counts as the owner, and no waiver by tag counts.")
+        parts.append(
+            f"For {unknown:,} no tags are known: the account counts as the owner, and waivers by tag do not apply."
+        )
     return " ".join(parts)
 
 
@@ -52,17 +54,17 @@ def _account(row: Mapping[str, Any]) -> str:
     parts = [f"The name or unit of {plural(accounts, 'account')} could not be read."]
     if accounts > never:
         count = plural(row["repositories"], "repository", "repositories")
-        parts.append(f"Of {accounts - never:,}, with {count}, those last read {_when(row)} count.")
+        parts.append(f"For {accounts - never:,}, with {count}, those last read {_when(row)} count.")
     if never:
-        parts.append(f"The unit of {never:,} is not known: no unit counts.")
+        parts.append(f"The unit of {never:,} is unknown.")
     return " ".join(parts)
 
 
 def _regions(row: Mapping[str, Any]) -> str:
-    source = "botocore's list was planned, which may lack a new region"
+    source = "botocore's list was used, which may lack a new region"
     if not row["never_read"]:
-        source = f"those that it named {_when(row)} were planned"
-    return f"EC2 did not name the regions (ec2:DescribeRegions in the hub account): {source}."
+        source = f"those that it returned {_when(row)} were used"
+    return f"EC2 did not return the regions (ec2:DescribeRegions in the hub account): {source}."
 
 
 def _waivers(row: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ class _Writer:
         page = self._book.add_worksheet(sheet.name)
         rows, header = self._published.count(sheet), 0
         if sheet.is_cut(rows):
-            page.write_string(0, 0, f"{sheet.rows_in_words(rows)}. Here are {sheet.order}.", self._cells.cut)
+            page.write_string(0, 0, f"{sheet.rows_in_words(rows)}. Shown: {sheet.order}.", self._cells.cut)
             header = 1
         result = self._published.database.execute(sheet.first_rows, dict(sheet.parameters) or None)
         names = [column[0] for column in result.description or ()]

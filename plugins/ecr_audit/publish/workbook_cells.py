@@ -95,7 +95,7 @@ class Cells:
             case list():
                 page.write_string(row, column, cell_text(", ".join(map(str, value))), text)
             case _:
-                raise TypeError(f"A {type(value).__name__} has no form in a workbook: {value!r}")
+                raise TypeError(f"A {type(value).__name__} cannot be written to a workbook: {value!r}")
 
     def _percent_format(self, value: float) -> Any:
         if 99.9 < value < 100:

@@ -14,12 +14,12 @@ from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
 from ecr_audit.vocabulary import STATUS_MEANINGS, WAIVER_MEANINGS
 
 DEFINITIONS = {
-    "Coverage": "Account-regions read / all that could be: without disabled regions and inactive accounts",
+    "Coverage": "Account-regions read / all account-regions without disabled regions and inactive accounts",
     **STATUS_MEANINGS,
     "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
-    "With waivers, %": "Compliant / (compliant + incompliant - waived): an accepted risk leaves the count",
-    "observed: no": "Its account and region were not read in this night: the row is what was last known",
-    "started_known: no": "There when the audit first looked: it is at least as old as age_days",
+    "With waivers, %": "Compliant / (compliant + incompliant - waived): accepted risks are left out",
+    "observed: no": "Its account and region were not read in this night: the row has the last known values",
+    "started_known: no": "It began before the first scan: it is at least as old as age_days",
     **{f"Waiver: {status}": meaning for status, meaning in WAIVER_MEANINGS.items()},
 }
 
@@ -115,9 +115,9 @@ class Cover:
         yield "Coverage of the organization, % of account-regions read", publication["coverage_percent"]
         missing = Missing(publication["missing_accounts"] or (), publication["missing_regions"] or ())
         for sentence in missing.sentences():
-            yield "Named in the settings, and not there", sentence
+            yield "In the settings, but unknown to AWS", sentence
         for sentence in unread_sentences(self._published.database):
-            yield "Last known, as it could not be read", sentence
+            yield "Last known, since it could not be read", sentence
         yield "Nights missed before this one", seen["nights_missed"]
         yield "Repositories evaluated on (commit)", publication["inventory_commit"]
         yield "Verdicts (commit)", publication["compliance_commit"]
@@ -148,7 +148,7 @@ class Cover:
 
 
 def _described(excerpt: Excerpt) -> Iterator[tuple[str, Any]]:
-    yield "This is a part of the findings", f"{excerpt.findings:,} of {excerpt.all_findings:,} under the policy"
+    yield "Part of the findings", f"{excerpt.findings:,} of {excerpt.all_findings:,} under the policy"
     for name, value in excerpt.filters.items():
         yield f"Filter: {name}", value
     yield "Coverage of the accounts and regions in this part, %", excerpt.coverage_percent

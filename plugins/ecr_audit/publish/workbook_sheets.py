@@ -60,7 +60,7 @@ SHEETS = (
         "Findings",
         "findings",
         FINDINGS_PRINTED,
-        "those that count in a framework first, then by severity, then by age",
+        "policies of a framework first, then by severity, then by age",
         f"""
         SELECT {FINDINGS_COLUMNS}
         FROM findings
@@ -99,7 +99,7 @@ SHEETS = (
         "Coverage",
         "coverage",
         12,
-        "the least seen first",
+        "lowest coverage first",
         """
         SELECT
             account_id, account_name, ou_path, state, coverage_percent, targets, collected, region_disabled,

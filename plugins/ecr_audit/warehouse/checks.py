@@ -50,7 +50,7 @@ class CheckError(FinalError):
     """Checks of severity `fail` found something; nothing is committed."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__("\n".join(["The data contradicts itself:", *map(str, violations)]))
+        super().__init__("\n".join(["Inconsistent data:", *map(str, violations)]))
         self.violations = violations
 
 
@@ -68,7 +68,7 @@ def _load(path: Path, sql_root: Path) -> Check:
     text = path.read_text(encoding="utf-8")
     severity, stage = _SEVERITY.search(text), _STAGE.search(text)
     if severity is None:
-        raise WarehouseError(f"{path}: has no severity. Give it a line '-- severity: fail' or '-- severity: warn'")
+        raise WarehouseError(f"{path}: has no severity. Add a line '-- severity: fail' or '-- severity: warn'")
     statement = read_statement(f"checks/{path.stem}", sql_root)
     return Check(path.stem, severity[1], stage[1] if stage else "compliance", statement)
 

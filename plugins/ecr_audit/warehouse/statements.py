@@ -39,5 +39,5 @@ def parse_statement(path: str, text: str) -> Statement:
     except duckdb.Error as fault:
         raise WarehouseError(f"{path}: {fault}") from fault
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise WarehouseError(f"{path}: must hold one SELECT and nothing else")
+        raise WarehouseError(f"{path}: must contain one SELECT and nothing else")
     return Statement(path, statements[0].query.rstrip().rstrip(";"), frozenset(statements[0].named_parameters))

@@ -54,4 +54,4 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     names = sorted(valid)
     if alike := text.nearest(name, names):
         return f"Nearest: {alike}"
-    return f"Valid: {', '.join(names)}" if names else "There is none to choose from"
+    return f"Valid: {', '.join(names)}" if names else "There are no valid values"

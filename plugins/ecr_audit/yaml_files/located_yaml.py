@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise _Refused(f"The alias *{event.anchor} is not allowed: write out what it stands for", event)
+            raise _Refused(f"The alias *{event.anchor} is not allowed: write its value", event)
         if self._depth == MAX_DEPTH:
             raise _Refused(f"Nested deeper than {MAX_DEPTH} levels", event)
         if self._nodes == MAX_NODES:

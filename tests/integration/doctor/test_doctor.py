@@ -78,7 +78,7 @@ def test_a_relative_place_is_reported_as_the_absolute_one_that_it_means(aws, mon
 
 def test_a_role_with_a_path(aws, findings, monkeypatch):
     aws.world = replace(aws.world, role_name="security/audit/ecr-audit")
-    assert "(one with a path is given with it: /security/ecr-audit)" in only(findings()).fix
+    assert "(a role with a path needs it: /security/ecr-audit)" in only(findings()).fix
     monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", "/security/audit/ecr-audit")
     assert findings() == []
 
@@ -101,7 +101,7 @@ def test_clock_skew(aws, findings, minutes, told):
     # What fails of it is told to be a consequence.
     assert credentials.title == "Credentials"
     assert "Signature" in credentials.found
-    assert "clock is to blame" in credentials.fix
+    assert "cause is the clock" in credentials.fix
 
 
 def test_a_clock_that_is_off_by_less_is_told_and_is_no_fault(aws, findings):
@@ -167,7 +167,7 @@ def test_nothing_but_inactive_accounts(aws, findings, monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", MEMBERS[0])
     result = only(findings())
     assert (result.title, result.status) == ("Organization", Status.WARN)
-    assert "no active account to be audited" in result.found
+    assert "no active account to audit" in result.found
 
 
 @pytest.mark.parametrize(("min_coverage", "status"), [("0.95", Status.FAIL), ("0.66", Status.WARN)])
@@ -188,21 +188,21 @@ def test_a_wrong_external_id(findings, monkeypatch):
     result = only(findings())
     assert (result.title, result.status) == ("Role in the accounts", Status.FAIL)
     assert "refused in all 3 accounts" in result.found
-    assert "ECR_AUDIT_EXTERNAL_ID is not the external id that the role asks for" in result.fix
+    assert "ECR_AUDIT_EXTERNAL_ID is not the external id that the role requires" in result.fix
     # An external id is the organization's own business.
     assert "open-up" not in result.fix + result.found + "".join(result.cases)
 
 
 def test_a_missing_external_id(findings, monkeypatch):
     monkeypatch.delenv("ECR_AUDIT_EXTERNAL_ID")
-    assert "ECR_AUDIT_EXTERNAL_ID is not set and the role asks for an external id" in only(findings()).fix
+    assert "ECR_AUDIT_EXTERNAL_ID is not set and the role requires an external id" in only(findings()).fix
 
 
 def test_a_role_that_is_nowhere(findings, monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", "ecr-auditor")
     result = only(findings())
     assert "refused in all 3 accounts" in result.found
-    assert "ECR_AUDIT_ROLE_NAME (ecr-auditor) names a role that is nowhere" in result.fix
+    assert "ECR_AUDIT_ROLE_NAME (ecr-auditor) names a role that does not exist" in result.fix
 
 
 def test_a_hub_that_may_not_assume_roles(findings, inject):
@@ -245,7 +245,7 @@ def refused(code: str, message: str = "no", **where: str) -> Fault:
         (refused("RegionDisabledException", operation="AssumeRole"), "Role in the accounts", "whose STS is active"),
         (refused("ExpiredTokenException", operation="AssumeRole"), "Role in the accounts", "Renew them"),
         (refused("InvalidClientTokenId", operation="AssumeRole"), "Role in the accounts", "an opt-in region that a"),
-        (Fault(Reset(), service="ecr", account=MEMBERS[0]), "Repositories", "what is between the audit and AWS"),
+        (Fault(Reset(), service="ecr", account=MEMBERS[0]), "Repositories", "the network between the audit and AWS"),
     ],
 )
 def test_the_advice_follows_the_errors(aws, findings, inject, monkeypatch, fault, title, told):
@@ -316,15 +316,15 @@ def test_a_hub_that_may_not_ask_which_regions_there_are(findings, inject, monkey
     inject(refused("UnauthorizedOperation", service="ec2"))
     result = only(findings())
     assert (result.title, result.status) == ("Regions", Status.WARN)
-    assert "by botocore's list" in result.found and "hub-role.yaml" in result.fix
+    assert "from botocore's list" in result.found and "hub-role.yaml" in result.fix
 
 
 @pytest.mark.parametrize(
     ("date", "told"),
     [
-        ("yesterday", "no date that can be read"),
-        ("", "no date that can be read"),
-        ("Mon, 23 Nov 20266 10:00:00 GMT", "no date that can be read"),
+        ("yesterday", "no readable date"),
+        ("", "no readable date"),
+        ("Mon, 23 Nov 20266 10:00:00 GMT", "no readable date"),
     ],
 )
 def test_a_date_that_cannot_be_read_ends_no_examination(aws, date, told):

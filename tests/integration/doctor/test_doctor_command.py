@@ -62,7 +62,7 @@ def test_a_fault_is_told_with_what_to_do_and_fails(aws, doctor: Doctor) -> None:
     done = doctor("aws", ECR_AUDIT_EXTERNAL_ID="open-up")
     assert done.returncode == 1
     assert "refused in all 3 accounts" in done.stdout
-    assert "-> AWS does not say why." in done.stdout
+    assert "-> AWS gives no reason." in done.stdout
     assert "1 to fix" in done.stdout
     assert "open-up" not in done.stdout + done.stderr
 

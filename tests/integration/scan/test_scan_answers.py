@@ -118,7 +118,7 @@ def test_an_assume_role_without_credentials_costs_its_account(audit_of, organiza
     audit.run()
     struck = [target for target in world.targets() if target[0] == FOURTH]
     audit.assert_true(outcomes=dict.fromkeys(struck, "FAILED"))
-    assert "without a key, its secret or its session token" in audit.scan_targets()[STRUCK]["error_message"]
+    assert "no key, secret or session token" in audit.scan_targets()[STRUCK]["error_message"]
 
 
 @pytest.mark.parametrize("name", [b"<regionName>.*?</regionName>", b"<item>.*</item>"])
@@ -139,8 +139,8 @@ def test_the_hub_takes_botocores_regions_for_an_answer_without_their_names(hub_o
     change = Rewrite(lambda body: re.sub(b"<regionName>us-east-1</regionName>", b"", body))
     offered = list_regions(hub_of(organization_of(1), Fault(change, operation="DescribeRegions")))
     assert len(offered.regions) > 10
-    assert offered.doubt == "the answer has no region, or one without a name"
-    assert "Going by the list of regions in botocore" in caplog.text
+    assert offered.doubt == "the response has no regions, or one without a name"
+    assert "Using botocore's list of regions" in caplog.text
 
 
 def accounts_rewritten(change):
@@ -194,24 +194,24 @@ def test_an_account_that_nobody_can_tell_is_said_and_all_others_are_audited(audi
     audit.run()
     audit.assert_true()
     audit.assert_accounts_true()
-    assert "1 value of AWS's answer could not be read: Id None of 'nobody'" in caplog.text
+    assert "1 value of AWS's response could not be read: Id None of 'nobody'" in caplog.text
 
 
 def test_pages_of_accounts_that_go_round_are_told(hub_of, organization_of):
     again = rewritten(lambda answer: answer.update(NextToken=page_token("ListAccounts", 0)))
     hub = hub_of(organization_of(1), Fault(again, operation="ListAccounts"))
-    with pytest.raises(HubError, match="AWS Organizations gave the same NextToken of list_accounts 11 times"):
+    with pytest.raises(HubError, match="AWS Organizations returned a NextToken of list_accounts 11 times"):
         list_accounts(hub)
 
 
 def test_an_answer_of_organizations_that_cannot_be_read_is_told(hub_of, organization_of):
     odd = rewritten(lambda answer: answer["OrganizationalUnits"].append("x"))
     hub = hub_of(organization_of(1, has_paths=False), Fault(odd, operation="ListOrganizationalUnitsForParent"))
-    with pytest.raises(HubError, match="answered list_organizational_units_for_parent with what cannot be read"):
+    with pytest.raises(HubError, match="returned an unreadable response for list_organizational_units_for_parent"):
         list_accounts(hub)
 
 
 def test_an_organization_without_an_id_is_told(hub_of, organization_of):
     hub = hub_of(organization_of(1), Fault(rewritten(lambda a: {"Organization": {}}), operation="DescribeOrganization"))
-    with pytest.raises(HubError, match="without the organization's id"):
+    with pytest.raises(HubError, match="no organization id"):
         organization_id(hub)

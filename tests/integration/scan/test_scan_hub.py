@@ -60,7 +60,7 @@ def test_refused_credentials_are_told_with_the_region_that_was_asked(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(HubError, match=f"refuses the hub's credentials: InvalidClientTokenId: The security .*{told}"):
+    with pytest.raises(HubError, match=f"rejects the hub's credentials: InvalidClientTokenId: The security .*{told}"):
         connect_hub()
 
 
@@ -118,7 +118,7 @@ def test_what_is_wrong_in_the_environment_is_named(audit_of, organization_of, mo
     [
         (Refuse("RegionDisabledException", "STS is not activated in this region"), "region whose STS is active"),
         (Refuse("ExpiredToken", "The security token included in the request is expired", 403), "Renew them"),
-        (TruncatedBody(), "AWS cannot be asked who the hub is: Unable to parse"),
+        (TruncatedBody(), "The hub's identity could not be read from AWS: Unable to parse"),
     ],
 )
 def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_backoff, effect, told):
@@ -131,13 +131,15 @@ def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_b
 def test_a_profile_that_does_not_exist_is_told(audit_of, organization_of, monkeypatch):
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(HubError, match=r"who the hub is: The config profile \(nobody\) could not be found"):
+    with pytest.raises(HubError, match=r"could not be read from AWS: The config profile \(nobody\) could not be found"):
         connect_hub()
 
 
 def test_an_aws_that_does_not_answer_is_told(audit_of, organization_of, no_backoff):
     audit_of(organization_of(1)).aws.stop()
-    with pytest.raises(HubError, match="AWS cannot be asked who the hub is: Could not connect to the endpoint URL"):
+    with pytest.raises(
+        HubError, match="The hub's identity could not be read from AWS: Could not connect to the endpoint URL"
+    ):
         connect_hub()
 
 

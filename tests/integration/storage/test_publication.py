@@ -191,7 +191,7 @@ def test_query_postgresql_and_the_shell_follow_it(
     small_lake.evaluate(DAY)
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
-    assert steps.announce() == "nothing to compare with, this is the first"
+    assert steps.announce() == "this is the first night: there is nothing to compare with"
     version = newest(settings).version
     monkeypatch.setenv("ECR_AUDIT_POSTGRES_SCHEMA", "from_s3")
     # The publisher has the file; a worker of another machine downloads it.

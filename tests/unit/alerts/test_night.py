@@ -101,7 +101,7 @@ def test_settings_that_name_what_is_not_there(night: Night) -> None:
     """Each night until they are corrected: an account that is not audited must not be forgotten."""
     missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
     [told] = night(FIRST, repositories=[{}], details=missing)
-    assert told.subject == "ECR audit, night of 2026-11-01: settings name what is not there"
+    assert told.subject == "ECR audit, night of 2026-11-01: settings name unknown accounts or regions"
     assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have: 999999999999." in told.body
     assert "What to do:" not in told.lines
     assert len(night(SECOND, repositories=[{}], details=missing)) == 1
@@ -139,7 +139,7 @@ def test_tags_that_could_be_read_and_cannot_be_any_more(night: Night) -> None:
     assert told.subject == "ECR audit, night of 2026-11-02: values that could not be read"
     assert told.lines == (
         "The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and waivers of 1"
-        " rest on tags last read on 2026-11-01.",
+        " are based on tags last read on 2026-11-01.",
         "",
         "Read the night before, but not tonight:",
         "- 000000000001 n1 (Root/A): tags; Tags.AccessDeniedException",
@@ -166,8 +166,8 @@ def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night,
     assert told.lines[:6] == (
         "The file of waivers (ECR_AUDIT_WAIVERS) could not be read: the waivers last read on 2026-11-01 count, for 1"
         " repository.",
-        "EC2 did not name the regions (ec2:DescribeRegions in the hub account): those that it named on 2026-11-01 were"
-        " planned.",
+        "EC2 did not return the regions (ec2:DescribeRegions in the hub account): those that it returned on 2026-11-01"
+        " were used.",
         "",
         "Read the night before, but not tonight:",
         "- file of waivers, list of regions; UnauthorizedOperation, s3://bucket/waivers.yaml cannot be read",
@@ -185,8 +185,8 @@ def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
     unread = [account(1, **read(SECOND, FIRST)), account(2, ou_path=None, **read(SECOND, None))]
     [told] = night(SECOND, accounts=unread, repositories=[{"account_id": "000000000001", "image_tag_mutability": ""}])
     assert told.lines[0] == (
-        "The name or unit of 2 accounts could not be read. Of 1, with 1 repository, those last read on 2026-11-01"
-        " count. The unit of 1 is not known: no unit counts."
+        "The name or unit of 2 accounts could not be read. For 1, with 1 repository, those last read on 2026-11-01"
+        " count. The unit of 1 is unknown."
     )
     assert told.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
 
@@ -235,7 +235,7 @@ def test_a_waiver_is_told_three_times(night: Night, small_lake: Any) -> None:
         8: None,
         7: "ends on 2026-11-09, in 7 days; covers 1 finding",
         1: None,
-        0: "ended on 2026-11-02; 1 finding not accepted any more",
+        0: "ended on 2026-11-02; 1 finding no longer accepted",
         -1: None,
     }
     waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}

@@ -252,7 +252,7 @@ def test_an_answer_without_credentials_is_the_accounts_fault_and_said(hub, membe
     _, entry = drive(enter_account(hub, member(), ask_regions=True), {"Credentials": given})
     assert (type(entry.error), str(entry.error)) == (
         ResponseParserError,
-        "assume_role was answered without a key, its secret or its session token",
+        "assume_role returned no key, secret or session token",
     )
 
 

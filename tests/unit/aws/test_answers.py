@@ -77,10 +77,10 @@ def test_a_value_in_a_message_is_short_however_long_or_deep_it_is():
 def test_what_could_not_be_read_is_counted_and_shown_by_the_first():
     unread = Unread()
     unread.note("kmsKey", 5, "team/app")
-    assert str(unread) == "1 value of AWS's answer could not be read: kmsKey 5 of 'team/app'"
+    assert str(unread) == "1 value of AWS's response could not be read: kmsKey 5 of 'team/app'"
     for n in range(9):
         unread.note("tag", n, "arn")
     assert str(unread).startswith(
-        "10 values of AWS's answer could not be read: kmsKey 5 of 'team/app'; tag 0 of 'arn';"
+        "10 values of AWS's response could not be read: kmsKey 5 of 'team/app'; tag 0 of 'arn';"
     )
     assert str(unread).endswith("; …")

@@ -262,7 +262,7 @@ def test_what_is_nice_to_have_costs_nothing_but_itself_and_is_said(scan, field, 
     [repository] = found.repositories
     assert value_of(repository, field) == read
     assert found.error_code == "Repositories.UnreadableValue"
-    assert found.error_message.startswith("1 value of AWS's answer could not be read: ")
+    assert found.error_message.startswith("1 value of AWS's response could not be read: ")
     assert "of 'app'" in found.error_message
 
 
@@ -374,5 +374,5 @@ def test_all_that_could_not_be_read_is_said(scan, aws_error):
     _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
     assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"
     assert found.error_message == (
-        "Repository tags could not be read: no. 1 value of AWS's answer could not be read: repositoryUri 5 of 'app'."
+        "Repository tags could not be read: no. 1 value of AWS's response could not be read: repositoryUri 5 of 'app'."
     )

@@ -151,7 +151,7 @@ def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it():
 )
 def test_an_error_that_cannot_be_read_is_no_answer(ecr, body):
     """Such as may pass when it is asked again, and not a fault of the program's own."""
-    with pytest.raises(ResponseParserError, match=r"describe_repositories was answered \(HTTP status 403\)"):
+    with pytest.raises(ResponseParserError, match=r"describe_repositories returned \(HTTP status 403\)"):
         ecr.answer(403, {}, body)
 
 
@@ -163,7 +163,7 @@ def test_an_error_in_xml_that_cannot_be_read_is_no_answer(body):
     except ClientError as error:
         assert error_code(error) == "Unknown"
     except ResponseParserError as error:
-        assert "assume_role was answered (HTTP status 403)" in str(error)
+        assert "assume_role returned (HTTP status 403)" in str(error)
 
 
 def test_a_refusal_with_broken_letters_is_a_refusal(ecr):
@@ -183,5 +183,5 @@ def test_a_time_in_xml_that_cannot_be_read_is_none(expiration):
 
 @pytest.mark.parametrize("body", [b"", b'{"repositories": [', b"[]", b"null", b"\xff", b"[" * 100_000])
 def test_what_is_no_json_object_is_no_answer(ecr, body):
-    with pytest.raises(ResponseParserError, match="describe_repositories was answered"):
+    with pytest.raises(ResponseParserError, match="describe_repositories returned"):
         ecr.answer(200, {}, body)

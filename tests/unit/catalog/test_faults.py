@@ -105,7 +105,7 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
             IN_LEAF,
             "id: /frameworks/leaf/e",
             "id: /frameworks/leaf/b",
-            f"{IN_LEAF}:16: Section id '/frameworks/leaf/b' is taken already, at {IN_LEAF}:4",
+            f"{IN_LEAF}:16: Section id '/frameworks/leaf/b' is already used at {IN_LEAF}:4",
         ),
         (
             IN_LEAF,
@@ -152,8 +152,8 @@ def test_a_duplicate_id_names_the_first_place(sql: Path) -> None:
     shutil.copy(sql / "frameworks" / "hub.yaml", sql / "frameworks" / "other.yaml")
     replace(sql / "frameworks" / "other.yaml", "  - id: /frameworks/hub/a", "  - id: /frameworks/hub/z")
     assert faults(sql) == [
-        "sql/frameworks/other.yaml:1: Framework id '/frameworks/hub' is taken already, at sql/frameworks/hub.yaml:1",
-        f"sql/policies/test/two/policy.yaml:1: Policy id '/ce/test/one' is taken already, at {IN_POLICY}:1",
+        "sql/frameworks/other.yaml:1: Framework id '/frameworks/hub' is already used at sql/frameworks/hub.yaml:1",
+        f"sql/policies/test/two/policy.yaml:1: Policy id '/ce/test/one' is already used at {IN_POLICY}:1",
     ]
 
 
@@ -179,6 +179,6 @@ def test_a_broken_framework_is_not_held_against_those_who_refer_to_it(sql: Path)
 def test_the_folder_without_frameworks_or_policies_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sql").mkdir()
     assert faults(tmp_path / "sql") == [
-        "sql/frameworks:1: There is no framework: no file frameworks/*.yaml",
-        "sql/policies:1: There is no policy: no folder policies/<service>/<policy>",
+        "sql/frameworks:1: No frameworks: there are no files frameworks/*.yaml",
+        "sql/policies:1: No policies: there are no folders policies/<service>/<policy>",
     ]

@@ -133,7 +133,7 @@ def test_a_unit_is_named_by_its_path_or_its_id(
         ),
         ("created: 2026-01-10", "created: !!timestamp soon", "14: waivers.0.created: The tag !!timestamp is not"),
         ("{key: stage, value: sandbox}", "&tag {key: stage, value: *tag}", "9: The alias *tag is not allowed"),
-        ("owner: payments", "<<: *all", "11: The alias *all is not allowed: write out what it stands for"),
+        ("owner: payments", "<<: *all", "11: The alias *all is not allowed: write its value"),
         ("sandbox}", f"{'[' * 1000}", "9: Nested deeper than 20 levels"),
         ("owner: payments", "owner: pay\x07ments", "11: Not valid YAML: special characters are not allowed"),
         ("eu-west-1", "Europe", "8: waivers.0.scope.region: 'Europe' is not valid."),
@@ -161,7 +161,7 @@ def test_a_fault_is_told_by_line_and_field(path: Path, catalog: Catalog, old: st
 def test_all_faults_are_told_at_once_and_an_id_is_taken_once(path: Path, catalog: Catalog) -> None:
     path.write_text(f"waivers:\n{WAIVER}{WAIVER.replace(POLICY, '/ce/nothing')}")
     assert [fault.partition(". ")[0] for fault in faults(path, catalog)] == [
-        "accepted.yaml:16: waivers.1.id: 'W-1' is taken already, at accepted.yaml:2",
+        "accepted.yaml:16: waivers.1.id: 'W-1' is already used at accepted.yaml:2",
         "accepted.yaml:17: waivers.1.policy: Unknown policy '/ce/nothing'",
     ]
 
@@ -213,8 +213,8 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (BOMB, "2: The alias *a0 is not allowed: write out what it stands for"),
-        ("waivers: &all\n  - *all\n", "2: The alias *all is not allowed: write out what it stands for"),
+        (BOMB, "2: The alias *a0 is not allowed: write its value"),
+        ("waivers: &all\n  - *all\n", "2: The alias *all is not allowed: write its value"),
         ("{" * 100_000, "1: Nested deeper than 20 levels"),
         ("- " * 100_000, "1: Nested deeper than 20 levels"),
         ("# much\n" * 400_000, "1: The file has more than 2,097,152 bytes"),

@@ -79,7 +79,7 @@ def test_the_owner_of_what_no_tag_names_one_of_is_its_account(small_lake: Any, n
         (VERDICT.replace("1::INTEGER", "1.5"), "condition_index DECIMAL"),
         (VERDICT.replace("staging.repositories", "staging.nothing"), "staging.nothing"),
         (VERDICT.replace("'fine'", "error('broken')::VARCHAR"), "broken"),
-        ("DELETE FROM staging.repositories", "must hold one SELECT"),
+        ("DELETE FROM staging.repositories", "must contain one SELECT"),
     ],
 )
 def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_lake: Any, logic: str, told: str) -> None:
@@ -175,7 +175,7 @@ def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any
 
 
 def test_a_date_never_scanned_is_told(small_lake: Any) -> None:
-    with pytest.raises(LakeError, match=r"no inventory of 2026-11-01. The newest there are: none"):
+    with pytest.raises(LakeError, match=r"no inventory of 2026-11-01. The newest are: none"):
         evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
 
 

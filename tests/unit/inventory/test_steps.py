@@ -68,7 +68,7 @@ def test_a_run_of_a_day_that_is_over_is_refused(night, monkeypatch):
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 2))
     steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 3))
-    with pytest.raises(PlanError, match=r"The run is of 2026-03-01, but AWS shows only what is there now"):
+    with pytest.raises(PlanError, match=r"The run is for 2026-03-01, but AWS returns only the present state"):
         steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
 
 
@@ -132,7 +132,7 @@ def test_a_run_of_what_cannot_be_read_at_all_is_committed_like_any(night, monkey
     steps.commit(plan_id)
     steps.check_coverage(plan_id)
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {outcome}
-    assert "has nothing to be read" in caplog.text
+    assert "has no targets to read" in caplog.text
 
 
 def test_a_night_of_inactive_accounts_only_is_committed(night, monkeypatch):

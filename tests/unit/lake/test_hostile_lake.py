@@ -123,7 +123,7 @@ def test_a_commit_names_its_own_files_and_nothing_else(small_lake: Any, damage: 
 def test_a_name_that_is_not_a_date_is_named(small_lake: Any, name: str) -> None:
     small_lake.scan(DAY, repositories=[{}])
     Path(small_lake.lake.root, "_commits/inventory", name).touch()
-    with pytest.raises(LakeError, match="is not a name that the audit gives") as refused:
+    with pytest.raises(LakeError, match="is not a name that the audit uses") as refused:
         small_lake.lake.snapshot_dates("inventory")
     assert str(refused.value).isprintable()
 

@@ -195,7 +195,7 @@ def test_a_table_of_another_shape_is_refused(lake, spoil):
         for table in INVENTORY:
             writer.write(table, rows(table, "2"))
         pq.write_table(spoil(REPOSITORIES.schema).empty_table(), writer.path(REPOSITORIES))
-        with pytest.raises(LakeError, match="repositories: to be committed with other columns"):
+        with pytest.raises(LakeError, match="repositories: the columns to commit differ"):
             writer.commit({})
     assert seen(lake) == [["1"]] * 3
 
@@ -269,7 +269,7 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
 @pytest.mark.parametrize(
     ("version", "remedy"),
     [
-        (SCHEMA_VERSION + 1, "A newer version of the audit wrote it: bring this one up to date"),
+        (SCHEMA_VERSION + 1, "A newer version of the audit wrote it: upgrade this one"),
         (1, "No release of the audit wrote it: restore the lake, or set ECR_AUDIT_LAKE"),
         ("two", "No release of the audit wrote it"),
         (None, "No release of the audit wrote it"),

@@ -58,7 +58,7 @@ def test_before_the_first_night_nothing_is_missed(settings: Settings) -> None:
 def test_a_lake_that_nobody_publishes_is_told(settings: Settings, scanned: Callable[[], None]) -> None:
     scanned()
     assert missed_night(settings, at(2)) is None  # it may be on its way
-    assert "snapshots since 2026-11-02, and none is published" in (missed_night(settings, at(3)) or "")
+    assert "snapshots since 2026-11-02, but none are published" in (missed_night(settings, at(3)) or "")
 
 
 def test_a_published_night_is_fresh_until_the_next_is_due(

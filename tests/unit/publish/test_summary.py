@@ -96,11 +96,11 @@ def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_un
     print_summary(settings, Console(file=told, width=300))
     assert (
         "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
-        " waivers of 1 rest on tags last read on 2026-11-01." in told.getvalue()
+        " waivers of 1 are based on tags last read on 2026-11-01." in told.getvalue()
     )
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
     cover = openpyxl.load_workbook(published.database.with_name("compliance.xlsx"))["Cover"]
-    assert any("rest on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
+    assert any("are based on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
 
 
 def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: Any, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_was_not_read_is_told_with_advice_on_each_error(summary: Any) -> No
     told = summary(scan_targets=targets)
     assert "us-east-1, us-west-2  InvalidURL" in told
     assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in told
-    assert "FAILED (SomethingNew): Read the error, and fix what it names." in told
+    assert "FAILED (SomethingNew): Fix the cause that the error names." in told
 
 
 def test_what_the_settings_name_in_vain_is_told(summary: Any) -> None:

@@ -231,7 +231,7 @@ def test_excel_has_what_csv_has_and_both_say_which_part_they_are(
 
     cover = dict(row[:2] for row in book["Cover"].iter_rows(values_only=True))
     assert "ECR audit: an excerpt of the findings" in cover
-    assert cover["This is a part of the findings"] == "8 of 17 under the policy"
+    assert cover["Part of the findings"] == "8 of 17 under the policy"
     assert (cover["Filter: Policy"], cover["Filter: region"]) == (POLICY, "us-east-1")
     part = cover["Coverage of the accounts and regions in this part, %"]
     assert (part, cover["Coverage of the organization, % of account-regions read"]) == (

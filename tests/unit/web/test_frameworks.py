@@ -78,7 +78,7 @@ def test_a_section_has_its_findings_units_and_sections_below(client: TestClient)
 @pytest.mark.usefixtures("two_repositories")
 def test_a_section_that_nothing_reaches_claims_nothing(client: TestClient) -> None:
     text = text_at(client, "/sections/fedramp-low/cm/08")
-    assert "no data No policy of this audit reaches the section" in text
+    assert "no data No policy of this audit is mapped to this section" in text
     assert "Oldest findings" not in text
 
 

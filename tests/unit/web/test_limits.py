@@ -174,7 +174,7 @@ def test_files_have_bounds_of_number_and_size(spool: Spool, monkeypatch: pytest.
     with pytest.raises(Busy, match="all the space"):
         spool.send(make, "x.csv")
     monkeypatch.setattr(spool_module, "FILES", 1)
-    with pytest.raises(Busy, match="1 files are being sent"):
+    with pytest.raises(Busy, match="1 downloads are already in progress"):
         spool.send(make, "x.csv")
     first.done()
     with pytest.raises(ZeroDivisionError):

@@ -43,7 +43,7 @@ def test_a_night_without_repositories_has_no_data(client: TestClient, published:
     text = text_of(client.get("/"))
     assert "Compliance no data 0 of 0 evaluated repositories comply." in text
     assert "No open findings." in text
-    assert "Since the night before Nothing to compare with: this is the first night." in text
+    assert "Since the night before This is the first night: there is nothing to compare with." in text
     published(date(2026, 11, 3))
     assert "Since the night before Nothing changed." in text_of(client.get("/"))
 

@@ -117,7 +117,7 @@ def test_without_usable_files_it_shows_what_was_published(
     text = text_at(client, MUTABILITY)
     assert "its texts are missing here" in text
     assert "66.7 %" in text
-    assert "A condition that the policy's files do not have any more. Incompliant 1" in text
+    assert "A condition that is no longer in the policy's files. Incompliant 1" in text
     assert client.get(f"{MUTABILITY}/files/logic.sql").status_code == 404
 
 

@@ -32,8 +32,8 @@ SETTINGS = {
     "some": ("IMMUTABLE_WITH_EXCLUSION", ["latest", "dev-*"], "Only tags that match latest or dev-*."),
     "but": ("MUTABLE_WITH_EXCLUSION", ["v*"], "All tags but those that match v*."),
     "in_name": ("IMMUTABLE_WITH_EXCLUSION", ["*"], "Every tag, though the setting says immutable: * matches them all."),
-    "new": ("SOMETIMES", [], "Not known: ECR gave a value that the audit does not know."),
-    "none": ("", [], "Not known: ECR gave no value."),
+    "new": ("SOMETIMES", [], "Unknown: ECR returned a value that the audit does not know."),
+    "none": ("", [], "Unknown: ECR returned no value."),
 }
 
 

@@ -16,8 +16,8 @@ SHOP, LEDGER = "111111111111", "222222222222"
 ARN = f"arn:aws:ecr:eu-west-1:{SHOP}:repository/"
 SENTENCE = (
     "Last known The tags of 2 repositories in 1 account could not be read (AccessDeniedException). The owners and"
-    " waivers of 1 rest on tags last read on 2026-11-01. Of 1 no tags are known: the account counts as the owner, and"
-    " no waiver by tag counts."
+    " waivers of 1 are based on tags last read on 2026-11-01. For 1 no tags are known: the account counts as the owner,"
+    " and waivers by tag do not apply."
 )
 
 

@@ -82,17 +82,17 @@ def read_repositories(described: Sequence[object], account_id: str, region: str,
 
 def _repository(described: object, tail: str, unread: Unread) -> Repository:
     if not isinstance(described, dict):
-        raise ResponseParserError(f"describe_repositories was answered with {quoted(described)} for a repository")
+        raise ResponseParserError(f"describe_repositories returned {quoted(described)} for a repository")
     name = text(described.get("repositoryName"), LONGEST_NAME)
     if not name:
         raise ResponseParserError(
-            f"describe_repositories was answered with {quoted(described.get('repositoryName'))} for a repositoryName"
+            f"describe_repositories returned {quoted(described.get('repositoryName'))} for a repositoryName"
         )
     arn = described.get("repositoryArn")
     path = tail + name
     if not isinstance(arn, str) or not arn.endswith(path) or not _PARTITION.fullmatch(arn, 0, len(arn) - len(path)):
         raise ResponseParserError(
-            f"describe_repositories was answered with {quoted(arn)} for a repositoryArn, which does not end with {path}"
+            f"describe_repositories returned {quoted(arn)} for a repositoryArn, which does not end with {path}"
         )
     created_at = described.get("createdAt")
     if created_at is not None:

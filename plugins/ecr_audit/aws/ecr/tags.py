@@ -16,7 +16,7 @@ GET_RESOURCES = Permission(
     (Role.AUDIT, Role.HUB),
     "tag:GetResources",
     "the tags of repositories: their owners, and the waivers by tag",
-    without="the last known owners and tags count (ECR_AUDIT_COLLECT_TAGS=false: they are not asked for)",
+    without="the last known owners and tags count (not requested with ECR_AUDIT_COLLECT_TAGS=false)",
 )
 PERMISSIONS = (GET_RESOURCES,)
 
