@@ -154,7 +154,7 @@ CAUSES = (
         "Endpoint unreachable",
         Advice(
             "The endpoint cannot be reached: its name does not resolve, or it does not respond.",
-            "Allow the audit to reach the endpoint that the error names, directly or through HTTPS_PROXY, or exclude its"
+            "Allow access to the endpoint that the error names, directly or through HTTPS_PROXY, or exclude its"
             " region with ECR_AUDIT_REGIONS.",
         ),
         frozenset(

@@ -42,7 +42,7 @@ def to_markdown() -> str:
     lines = [
         "# Permissions",
         "",
-        "Permissions that AWS must allow. Made by `make docs` from the modules that make the calls. The roles of `deploy/`",
+        "Permissions that AWS must allow. Made by `make docs` from the calling modules. The roles of `deploy/`",
         "allow exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
         "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
     ]
