@@ -183,14 +183,14 @@ class _Airflow:
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
         """Run a DAG to its end and print each task that fails. Returns the run."""
 
-        def tell(context: Any) -> None:
+        def report(context: Any) -> None:
             self._console.print(f"  [red]{context['task'].task_id}: {escape(str(context['exception']))}[/]")
 
         dag = self._dags.get_dag(dag_id)
         for each in dag.tasks:
             # A person is watching: report a fault at once rather than retry in half a minute.
             each.retries = 0
-            each.on_failure_callback = [tell]
+            each.on_failure_callback = [report]
         return dag.test(run_conf=params, logical_date=None)
 
 

@@ -64,7 +64,7 @@ def ecr_compliance():
 
     @task
     def publish(snapshot_date: str) -> str:
-        """Publish the newest snapshot, all of it at once. Returns where people find it."""
+        """Publish the newest snapshot atomically. Returns its address."""
         from ecr_audit.own_process import in_own_process
 
         return in_own_process(f"{PUBLISHING}:publish", snapshot_date)

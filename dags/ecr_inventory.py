@@ -71,7 +71,7 @@ def ecr_inventory():
     # Runs also when batches failed, so that their targets are recorded as FAILED; but not when all of them did.
     @task(outlets=[INVENTORY], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
     def commit_snapshot(plan_id: str):
-        """Make one snapshot of all batches, visible at once. Returns its date."""
+        """Commit one snapshot of all batches atomically. Returns its date."""
         from ecr_audit.inventory import steps
 
         snapshot_date = steps.commit(plan_id)

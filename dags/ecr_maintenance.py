@@ -2,7 +2,7 @@
 ### Upkeep of the lake
 
 Thins snapshots that are older than `ECR_AUDIT_RETENTION_DAYS`, but for the last of each month, and removes what killed
-runs left. Of a thinned night the inventory and the verdicts go, which have a row for every repository; what was rolled
+runs left. Thinning removes a night's inventory and verdicts, which have a row for every repository; what was rolled
 up of them stays, so that trends, changes and ended findings go back to the first night. The newest snapshot is never
 touched. A night that was thinned cannot be evaluated again.
 

@@ -12,7 +12,7 @@ from demo.organization import demo_world
 
 
 def main() -> None:
-    """Print the endpoint as soon as it answers, and serve until told to stop."""
+    """Print the endpoint once it responds, and serve until stopped."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; 0.0.0.0 in a container")
     parser.add_argument("--port", type=int, default=0, help="0 selects a free port")

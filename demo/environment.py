@@ -15,6 +15,6 @@ def demo_settings(endpoint_url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": HOME,
         "AWS_EC2_METADATA_DISABLED": "true",
         "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
-        # It has accounts that nobody may enter; the gate is set so that its second night passes.
+        # Some of its accounts cannot be entered; the minimum is set so that its second night passes.
         "ECR_AUDIT_MIN_COVERAGE": "0.85",
     }

@@ -39,7 +39,7 @@ RUN_ID = "demo-history"
 Row = dict[str, Any]
 Target = tuple[str, str]
 
-# What AWS says with an outcome: error_code and error_message.
+# AWS's error_code and error_message by outcome.
 _ERRORS = {
     Outcome.ASSUME_ROLE_DENIED: ("AccessDenied", "The hub is not authorized to perform: sts:AssumeRole"),
     Outcome.ACCESS_DENIED: ("AccessDeniedException", "Not authorized to perform: ecr:DescribeRepositories"),

@@ -221,14 +221,14 @@ def _pass_a_day(repositories: dict[tuple[str, str], list[Repository]], created_a
     )
     for index in others:
         payments[index] = replace(payments[index], image_tag_mutability="IMMUTABLE")
-    # storefront-prod opened new ones, MUTABLE as ECR makes them unless told otherwise, and loosened an old one.
+    # storefront-prod opened new ones, MUTABLE, which is ECR's default, and loosened an old one.
     storefront = repositories[_account_id(10), "eu-west-1"]
     storefront += [
         Repository(f"loyalty/{part}", created_at, tags={"team": "team-juniper"}) for part in ("api", "web", "worker")
     ]
     strict = next(i for i, repository in enumerate(storefront) if repository.image_tag_mutability == "IMMUTABLE")
     storefront[strict] = replace(storefront[strict], image_tag_mutability="MUTABLE")
-    # payments-staging deleted some that nobody used.
+    # payments-staging deleted some unused ones.
     del repositories[_account_id(16), HOME][-3:]
     # ci-runners deleted one and created it again under its old name: another repository, with a history of its own.
     runners = repositories[_account_id(5), HOME]

@@ -1,4 +1,4 @@
-"""The risks that the demo organization accepted: one waiver of each kind that an audit tells apart.
+"""The risks that the demo organization accepted: one waiver of each status.
 
 Their dates are relative to the demo's day, so that the one that is about to expire always is.
 """

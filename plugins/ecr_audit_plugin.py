@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @cache
 def settings() -> Settings:
-    """Read at the first request, not before: a wrong one is told on the page, rather than in the log of a plugin."""
+    """Read at the first request, so that the page reports an invalid setting, not the log of a plugin."""
     from ecr_audit.settings import load_settings
 
     return load_settings()
@@ -64,7 +64,7 @@ def _root_middlewares() -> list[dict[str, Any]]:
 
 
 class _WhenAsked:
-    """A class attribute that is made when somebody reads it."""
+    """A class attribute that is computed on first access."""
 
     def __init__(self, make: Callable[[], list[dict[str, Any]]]) -> None:
         self._make = make

@@ -99,7 +99,7 @@ class Fault:
     """One effect, and the calls that it strikes: all those that match every field given.
 
     `service` is the signing name (sts, organizations, ec2, ecr, tagging). `probability` is the share of the matching
-    calls; `times` strikes only the first so many of them in each account and region.
+    calls; `times` limits it to that many first calls in each account and region.
     """
 
     effect: Effect

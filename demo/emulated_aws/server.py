@@ -57,7 +57,7 @@ class Counters:
     """What the emulated AWS has seen since it started.
 
     `operations`: calls by "service:Operation". `targets`: calls of ECR and the tagging API by (account id, region).
-    `connections`: TCP connections accepted. `max_in_flight`: the most calls that were being answered at once.
+    `connections`: TCP connections accepted. `max_in_flight`: the maximum of concurrent calls.
     """
 
     def __init__(self) -> None:

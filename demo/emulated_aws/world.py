@@ -34,7 +34,7 @@ class OrganizationalUnit:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A member of the organization, and what stands in the way of whoever wants to look inside it.
+    """A member of the organization, and the obstacles to reading it.
 
     `state` is one of PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED; `joined_at` is in seconds since
     1970. `assumable` false: the audit role is absent, or does not trust the hub. `denied_regions`: an SCP denies them.

@@ -24,7 +24,7 @@ def query(sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> 
     Raises FileNotFoundError when nothing has been published there, PublishedFileError when the file is not one that
     the audit published, SettingsError, and duckdb.Error for faulty SQL.
     """
-    # Imported here: whoever imports a module of the library should not pay for pandas.
+    # Imported here, so that importing a module of the library does not load pandas.
     from ecr_audit.publish.published_file import open_published
     from ecr_audit.publish.store import newest
     from ecr_audit.settings import load_settings

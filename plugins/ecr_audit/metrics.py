@@ -25,7 +25,7 @@ COSTS = ("api_calls", "retries", "throttles")
 
 @dataclass(frozen=True)
 class Gauge:
-    """A number that stands until it is said again. The unit is in the name, if it is not a count."""
+    """A gauge: keeps its value until next reported. The unit is in the name, if it is not a count."""
 
     name: str
     value: float
@@ -33,7 +33,7 @@ class Gauge:
 
 
 def of_inventory(lake: Lake) -> list[Gauge]:
-    """Of the newest snapshot: targets by outcome, coverage, repositories, and what it cost. Empty without a snapshot.
+    """Metrics of the newest snapshot: targets by outcome, coverage, repositories, calls. Empty without a snapshot.
 
     Also of the outcomes that no target had: an alert on one has to see it go back to 0.
     """
@@ -46,14 +46,14 @@ def of_inventory(lake: Lake) -> list[Gauge]:
         *(Gauge("ecr_audit.targets", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
         Gauge("ecr_audit.coverage_percent", 100 * coverage(lake, commit).share),
         Gauge("ecr_audit.repositories", commit.rows[REPOSITORIES.name]),
-        # Of a version that did not count one of them, nothing is known: that is not 0.
+        # Unknown, not 0, for a version that did not count one of them.
         *(Gauge(f"ecr_audit.{cost}", total) for cost in COSTS if (total := pc.sum(targets[cost]).as_py()) is not None),
         Gauge("ecr_audit.snapshot_committed_at_seconds", commit.committed_at.timestamp()),
     ]
 
 
 def of_compliance(lake: Lake) -> list[Gauge]:
-    """Of the newest evaluated snapshot: verdicts by status, and compliance, of each policy. Empty when none was
+    """Metrics of the newest evaluated snapshot, by policy: verdicts by status, and compliance. Empty when none was
     evaluated.
 
     A policy that evaluated nothing compliant or incompliant has no compliance, rather than one of 0.

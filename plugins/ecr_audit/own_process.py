@@ -111,7 +111,7 @@ class _Caller:
                 self._answers.put(self._pipe.recv())
             except (EOFError, OSError):
                 os._exit(1)
-            except Exception as fault:  # of a class that this process has not
+            except Exception as fault:  # of a class that this process does not have
                 self._answers.put((None, RuntimeError(f"{type(fault).__name__}: {fault}")))
 
 

@@ -34,7 +34,7 @@ def _is_url(value: str) -> bool:
     return url is not None and _is_protocol(url[1]) and _is_address(url[2])
 
 
-# What the name of a variable ends with after the Service's, and what its value has to be.
+# Suffixes of the variables after the Service's name, with the form of their values.
 _FORMS: Mapping[re.Pattern[str], Callable[[str], bool]] = {
     re.compile(r".+_SERVICE_HOST"): _is_address,
     re.compile(r".+_SERVICE_PORT(_[A-Z0-9_]+)?"): _is_port,

@@ -1,4 +1,4 @@
-"""The console that people read: no text on it, whoever wrote it, reaches the terminal as anything but text."""
+"""The console for people: all text on it is printed as plain text, without control characters."""
 
 from __future__ import annotations
 

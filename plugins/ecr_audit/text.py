@@ -1,7 +1,7 @@
 """How text, counts and ages are written for people: the same on a page, in the terminal, in an alert and in a workbook.
 
-Names of accounts, units and repositories, owners, reasons and messages are other people's text. In what people read, it
-must do no more than be read.
+Names of accounts, units and repositories, owners, reasons and messages are other people's text. In what people read,
+it is plain text only.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def plural(count: float, noun: str, many: str | None = None) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that may be meant by one that is not known; None when none is like it."""
+    """The known name most similar to an unknown one; None without a similar one."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
@@ -56,7 +56,7 @@ def moment(value: datetime) -> str:
 def percent(value: float | None, limit: float | None = None) -> str:
     """62.34 -> 62.3 %. Only all is 100.0 %, and only nothing is 0.0 %: 99.96 -> 99.9 %. None: no data.
 
-    `limit`: what the value is compared with. There are then as many digits as tell the two apart: 94.96 -> 94.96 %,
+    `limit`: what the value is compared with. The digits are then as many as distinguish the two: 94.96 -> 94.96 %,
     for a limit of 95.
     """
     if value is None:

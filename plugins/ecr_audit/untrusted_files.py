@@ -1,4 +1,4 @@
-"""Files that somebody else may have written: never waited for, read within bounds, and checked against a model."""
+"""Reading untrusted files: without blocking, up to a maximum size, and validated against a model."""
 
 from __future__ import annotations
 

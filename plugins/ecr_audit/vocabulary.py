@@ -87,7 +87,7 @@ CHANGE_WORDS: dict[Change, str] = {
     "moved": "moved to another unit",
 }
 
-# An event in a repository's history: a change, or what only its incompliant stretches tell.
+# An event in a repository's history: a change, or an event known only from its incompliant stretches.
 EVENT_WORDS = {
     "new": "New finding",
     "reopened": "Incompliant again",

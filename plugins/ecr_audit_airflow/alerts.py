@@ -1,6 +1,6 @@
 """Sending alerts: by the notifiers of Airflow's providers, over the channels in the settings.
 
-What is sent, and when, is decided in the library (ecr_audit/alerts). The DAGs call these:
+The library decides what is sent, and when (ecr_audit/alerts). The DAGs call these:
 
     send_night         in the task `announce`: the messages on the published night
     send_failed_run    on_failure_callback of a DAG

@@ -27,7 +27,7 @@ _OBJECTS = ("session_kwargs", "config_kwargs", "service_config", "assume_role_kw
 _KEYS = ("aws_access_key_id", "aws_secret_access_key")
 _SESSION_KWARGS = (*_KEYS, "aws_session_token")
 
-# What people write and the hook has no use for, and what to write instead.
+# Common extras that the hook does not use, with their replacements.
 _INSTEAD = {
     "host": 'the extra "endpoint_url"',
     "external_id": '"assume_role_kwargs": {"ExternalId": ...}',
@@ -144,7 +144,7 @@ def _config_faults(config: Mapping[str, Any]) -> Iterator[str]:
         Config(**config)
     except Exception as error:  # TypeError for an unknown option, BotoCoreError for a bad value
         yield f"config_kwargs: {error}"
-    # The scan signs and connects by itself (ecr_audit/aws/connections.py).
+    # The scan has its own signing and connections (ecr_audit/aws/connections.py).
     for name in ("signature_version", "proxies_config"):
         if name in config:
             yield f"config_kwargs.{name}: the scan cannot do this; leave it out"

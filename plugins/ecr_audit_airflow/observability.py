@@ -1,7 +1,7 @@
-"""What the tasks tell those who watch Airflow: the run in each log line, metrics, and lineage.
+"""Observability of the tasks: the run in each log line, metrics, and lineage.
 
 Both hooks are among the DAGs' default arguments. Nothing is read or sent unless Airflow is configured to, and nothing
-here fails a task: a night that nobody watched is still a night. docs/observability.md has it from the watchers' side.
+here fails a task: a night without metrics is still a night. docs/observability.md describes their use.
 Light to import: DAG files do so at every parse.
 """
 

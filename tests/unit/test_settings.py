@@ -86,7 +86,7 @@ def test_every_place_is_read_alike(monkeypatch, tmp_path, name):
         assert str(getattr(load_settings(), name.lower())) == taken
     for refused in ('"s3://bucket/key"', "s3:/bucket/key", "$HOME/key", "arn:aws:s3:::bucket/key", "gs://bucket/key"):
         monkeypatch.setenv(f"ECR_AUDIT_{name}", refused)
-        with pytest.raises(SettingsError, match=f"^1 setting is wrong:\n  ECR_AUDIT_{name}: "):
+        with pytest.raises(SettingsError, match=f"^1 setting is invalid:\n  ECR_AUDIT_{name}: "):
             load_settings()
     assert list(tmp_path.iterdir()) == []
 
@@ -222,7 +222,7 @@ def test_what_is_refused_names_the_variable_the_value_and_what_is_valid(monkeypa
     with pytest.raises(SettingsError) as caught:
         load_settings()
     title, line = str(caught.value).split("\n  ")
-    assert title == "1 setting is wrong:"
+    assert title == "1 setting is invalid:"
     assert line.startswith(f"ECR_AUDIT_{name}: '{bad}': ")
     assert valid in line.partition(" Give ")[2]
     assert "pydantic" not in line
@@ -311,19 +311,19 @@ def test_all_faults_are_told_at_once(monkeypatch):
     with pytest.raises(SettingsError) as caught:
         load_settings()
     title, *lines = str(caught.value).split("\n  ")
-    assert title == "4 settings are wrong:"
+    assert title == "4 settings are invalid:"
     assert {line.partition(":")[0] for line in lines} == {f"ECR_AUDIT_{name}" for name in bad}
 
 
 def test_a_misspelled_variable_is_a_fault_that_names_the_nearest(monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_REGION", "us-east-1")
-    with pytest.raises(SettingsError, match=r"ECR_AUDIT_REGION: no such setting\. Did you mean ECR_AUDIT_REGIONS\?"):
+    with pytest.raises(SettingsError, match=r"ECR_AUDIT_REGION: unknown setting\. Did you mean ECR_AUDIT_REGIONS\?"):
         load_settings()
 
 
 def test_a_variable_like_no_other_is_a_fault_that_lists_all(monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_ZZZ", "")
-    with pytest.raises(SettingsError, match="ECR_AUDIT_ZZZ: no such setting") as caught:
+    with pytest.raises(SettingsError, match="ECR_AUDIT_ZZZ: unknown setting") as caught:
         load_settings()
     assert all(name in str(caught.value) for name in ALL_NAMES)
 

@@ -19,7 +19,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "tagging": tagging.OPERATIONS,
 }
 
-# Of each operation that pages: the members that hold its items and its token.
+# For each paged operation: the members with its items and its token.
 LISTINGS: Mapping[str, tuple[str, str]] = {
     "ListAccounts": ("Accounts", "NextToken"),
     "ListAccountsForParent": ("Accounts", "NextToken"),

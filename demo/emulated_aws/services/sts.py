@@ -11,7 +11,7 @@ from demo.emulated_aws.world import ADMINISTRATOR_ROLE
 
 _ROLE_ARN = re.compile(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):role/(?P<role>[\w+=,.@/-]+)")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
-# A role's default maximum, and at once the limit of role chaining.
+# A role's default maximum, and also the limit of role chaining.
 _MAX_SESSION_SECONDS = 3600
 
 

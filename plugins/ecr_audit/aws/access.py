@@ -2,7 +2,7 @@
 
 Hub, scan, lake, publications and waivers share it: credentials, proxies, trusted certificates, region and endpoints are
 those of boto3's own chain, or those of the source that `use_access` names, such as an Airflow connection. Light to
-import, for whoever only names a source.
+import, for callers that only name a source.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A source is asked again after so many seconds: a connection's keys may have been replaced, which a web server that
+# A source is read again after this many seconds: a connection's keys may have been replaced, which a web server that
 # runs for months has to notice.
 SOURCE_SECONDS = 300
 
@@ -30,7 +30,7 @@ SOURCE_SECONDS = 300
 # "Environment variables"). boto3 by itself reads only the second.
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
-# One for each file that is read at once, and for each thread of a transfer.
+# One for each file read concurrently, and for each thread of a transfer.
 _S3_CONNECTIONS = 32
 
 
@@ -92,7 +92,7 @@ class _Current:
 
 _current = _Current()
 
-# Held to ask a source and to make a client, which boto3 cannot do in several threads at once; calling one it can.
+# Held to read a source and to make a client, for which boto3 is not thread-safe; calling a client is.
 _lock = threading.RLock()
 
 

@@ -19,7 +19,7 @@ from ecr_audit.aws.dispatcher import Call, Flow, Pacer
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.aws.session import Hub, HubError
 
-# What a call can raise once it is no longer retried.
+# Errors that a call can raise once it is no longer retried.
 AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, TimeoutError, ResponseParserError)
 
 _AUDIT_ROLE = "arn:{partition}:iam::*:role{role}"
@@ -44,7 +44,7 @@ PERMISSIONS = (
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.
 SESSION_SECONDS = 3600
 
-# AssumeRole is limited to 600/s per calling account and region, which all batches that run at once share.
+# AssumeRole is limited to 600/s per calling account and region, which all concurrent batches share.
 ASSUME_ROLE_PACE = Pacer(rate=100)
 
 
@@ -71,7 +71,7 @@ class HubIdentity:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        # Whether they are known to be valid in each region that is enabled. Nobody knows of which endpoint of STS a
+        # Whether they are known to be valid in each enabled region. It is unknown of which endpoint of STS a
         # token of theirs is; without a token they are a user's keys, which are valid.
         self.valid_in_enabled_regions = False
 
@@ -145,13 +145,13 @@ class Entry:
     regions_error: Exception | None = None
 
     def has_enabled(self, region: str, *, opt_in: bool) -> bool | None:
-        """Whether the account can use a region; None when nobody could say."""
+        """Whether the account can use a region; None if unknown."""
         if not opt_in:
             return True
         return None if self.enabled_regions is None else region in self.enabled_regions
 
     def may_tell(self, region: str, *, opt_in: bool) -> bool:
-        """Whether nobody could say that the region is enabled, and the region's own answers to the credentials can."""
+        """Whether it is unknown if the region is enabled, so that only the region's own responses can show it."""
         return self.has_enabled(region, opt_in=opt_in) is None and self.identity.valid_in_enabled_regions
 
 

@@ -1,7 +1,7 @@
 """The connections to AWS, shared by all accounts: each call is signed with the credentials that it is made with.
 
 A client per account x region costs milliseconds of CPU and a fresh TLS connection each. Here one operation is prepared
-once for a region, and connections are kept for whoever calls there next.
+once for a region, and connections are kept for the next calls.
 
 They go the way that boto3's own client would: by the same proxy, trusting the same certificates, as patiently.
 """
@@ -24,7 +24,7 @@ from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.session import CONNECT_SECONDS, READ_SECONDS
 from ecr_audit.aws.transport import Transport
 
-# A body that trickles is no answer either.
+# A body that trickles in is a timeout as well.
 CALL_SECONDS = 60
 # What aiohttp would add to a request.
 _UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
@@ -47,7 +47,7 @@ class _Way(NamedTuple):
 
 
 class Connections:
-    """Makes single calls, to any service and region, as whoever. An async context manager, of one event loop."""
+    """Makes single calls, to any service and region, with any credentials. An async context manager, one event loop."""
 
     def __init__(self, access: AwsAccess, connections: int) -> None:
         """`connections`: how many may be open to one host, which is the number of calls in flight."""
@@ -119,7 +119,7 @@ class Connections:
 
 
 def _tls_as(theirs: Any) -> ssl.SSLContext:
-    """Trust in whom botocore trusts, as strictly: Python's own default has refused more certificates since 3.13."""
+    """A TLS context as strict as botocore's: Python's own default rejects more certificates since 3.13."""
     context: ssl.SSLContext = create_urllib3_context()
     if theirs._verify:
         context.check_hostname = True  # urllib3 does so itself, once it is connected

@@ -1,4 +1,4 @@
-"""Many sequences of AWS calls at once, in one event loop, each retried in its own time.
+"""Many concurrent sequences of AWS calls in one event loop, each retried on its own.
 
 A *flow* is a generator: it yields the `Call` it wants made, is sent the answer (or has the error thrown in), and
 returns its result. A flow that must wait, because AWS throttles it or a server failed, takes up no place among the
@@ -41,12 +41,12 @@ class Identity(Protocol):
         """Credentials that are valid now, fetched if need be. Raises what AWS answers."""
 
     def expire(self, used: ReadOnlyCredentials) -> None:
-        """AWS says that these are no longer valid."""
+        """AWS reports that these are no longer valid."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call that a flow wants made: as whom, the client's method and its parameters."""
+    """One call of a flow: its credentials, the client's method and its parameters."""
 
     identity: Identity
     service: str
@@ -134,7 +134,7 @@ class _Attempts:
 
 
 class Dispatcher:
-    """Runs flows with so many calls in flight. An async context manager; leaving it ends all flows where they are."""
+    """Runs flows with a limited number of calls in flight. An async context manager; leaving it cancels all flows."""
 
     def __init__(self, connections: Connections, in_flight: int) -> None:
         self._connections = connections
@@ -202,7 +202,7 @@ class Dispatcher:
             await asyncio.sleep(pause)
 
     async def _keep_pace(self, pacer: Pacer, flight: _Flight) -> None:
-        # In turn: who begins first gets the earlier slot.
+        # In order: the first to begin gets the earlier slot.
         async with self._semaphore.slot(flight.priority):
             flight.begin()
             wait = pacer.reserve()

@@ -99,7 +99,7 @@ def list_accounts_and_units(hub: Hub) -> ListedAccounts:
 
 
 def _identified(accounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One of each account id. A listing is no snapshot: of an account that comes on two pages the later one stands."""
+    """One account per id. A listing is not a snapshot: for an account on two pages the later one wins."""
     found: dict[str, dict[str, Any]] = {}
     unnamed = Unread()
     for account in accounts:

@@ -67,7 +67,7 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 # What a region answers to credentials that it does not know. A region that is not enabled knows nobody's; but so does
 # one that gets the token of the global STS endpoint (IAM User Guide, "Manage AWS STS in an AWS Region").
 UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
-# What can mean nothing else, where a region can be disabled: the account has not opted in.
+# Unambiguous where a region can be disabled: the account has not opted in.
 NOT_OPTED_IN = "OptInRequired"
 
 
@@ -132,7 +132,7 @@ def outcome_of_describe(error: BaseException, *, may_be_disabled: bool) -> Outco
     mean nothing else makes it REGION_DISABLED, an outcome that coverage leaves out: unknown credentials do not.
     """
     if isinstance(error, ClientError) and error.operation_name == "assume_role":
-        # The role's credentials had to be renewed, and it is gone or trusts the hub no more.
+        # The role's credentials had to be renewed, but it was deleted or no longer trusts the hub.
         return outcome_of_assume_role(error)
     code = error_code(error)
     if code in DENIED:

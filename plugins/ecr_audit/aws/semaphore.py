@@ -1,4 +1,4 @@
-"""So many calls in flight, and who is next."""
+"""A priority semaphore for calls in flight."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-# A call that has gone unanswered for so long hangs: until it ends, another one may take its place.
+# Seconds without a response after which a call hangs: until it ends, another one may use its slot.
 HANGING_SECONDS = 2.0
 
 
 class PrioritySemaphore:
-    """A number of slots, given to whoever waits with the lowest priority; equal ones in the order they came.
+    """A number of slots, given to the waiter with the lowest priority; equal ones in order of arrival.
 
-    Who holds one for longer than HANGING_SECONDS lends it to another, so that calls which hang hold up nobody. At most
+    A slot held for longer than HANGING_SECONDS is lent to another call, so that hanging calls block nothing. At most
     as many are lent as there are.
     """
 

@@ -1,4 +1,4 @@
-"""Reads and validates the catalog's files. All faults are reported at once, each with file and line."""
+"""Reads and validates the catalog's files. All faults are reported together, each with file and line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Sections:
     def fault(self, section_id: str) -> str | None:
         """What is wrong with a reference to this section, if anything.
 
-        Sections of a framework whose file could not be read are unknown: referring to them is no fault.
+        Sections of a framework whose file could not be read are unknown: a reference to them is not a fault.
         """
         framework_id = "/".join(section_id.split("/")[:3])
         is_read = self._all_read or any(known.startswith(f"{framework_id}/") for known in self._ids)

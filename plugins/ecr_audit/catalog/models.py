@@ -20,7 +20,7 @@ SectionId = Annotated[str, Field(pattern=r"^/frameworks(/[a-z0-9][a-z0-9.-]*){2,
 
 
 def _must_exist(section_id: str, info: ValidationInfo) -> str:
-    """The context, where there is one, tells what is wrong with a reference to a section (see load.py)."""
+    """The context, if any, validates references to sections (see load.py)."""
     if info.context and (fault := info.context(section_id)):
         raise PydanticCustomError("unknown_section", "{fault}", {"fault": fault})
     return section_id
@@ -72,7 +72,7 @@ class Policy(PolicyYaml):
     description_md: str
     remediation_md: str
     policy_yaml: str
-    hash: str  # SHA-256 (hex) of policy.yaml and logic.sql: a changed verdict is told from a changed policy by it
+    hash: str  # SHA-256 (hex) of policy.yaml and logic.sql: it distinguishes a changed verdict from a changed policy
     folder: str  # relative to sql/: policies/<service>/<policy>
 
 

@@ -1,4 +1,4 @@
-"""Waivers: risks that somebody accepted, for a while. They are data, in one YAML file (`ECR_AUDIT_WAIVERS`):
+"""Waivers: risks accepted for a limited time. They are data, in one YAML file (`ECR_AUDIT_WAIVERS`):
 
     waivers:
       - id: W-2026-014
@@ -14,7 +14,7 @@
         ticket: RISK-1234
         approved_by: Chief information security officer
         created: 2026-01-10
-        expires: 2026-04-01         # counts no more from this day on
+        expires: 2026-04-01         # no longer counts from this day on
 
 A unit's path holds until a unit in it is renamed, its id holds always. A slash within a name is `%2F` in a path, see
 `unit_paths`. A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file:

@@ -1,7 +1,7 @@
 """The evaluation of a snapshot: every policy on every repository, then what that means for each framework section.
 
 `evaluate` leaves the verdicts under `_parts/compliance/<date>/` of the lake; `roll_up` commits them together with the
-sections, once all checks have passed. Until then nobody sees them. Either can be repeated, and be killed at any moment.
+sections, once all checks have passed. Until then they are invisible. Either can be repeated, and killed at any time.
 """
 
 from __future__ import annotations

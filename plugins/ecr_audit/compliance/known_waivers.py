@@ -30,7 +30,7 @@ class KnownWaivers:
 
     @classmethod
     def none(cls) -> KnownWaivers:
-        """No waivers: a risk that nobody accepted."""
+        """No waivers: no risk is accepted."""
         return cls(SCHEMA.empty_table(), datetime.now(UTC))
 
 

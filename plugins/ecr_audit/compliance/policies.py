@@ -38,7 +38,7 @@ _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED)}
 
 _EXAMPLES = 3
 
-# Two sets of ids are the same if as many and with the same sum of hashes: much cheaper than comparing them. This tells
+# Two sets of ids are equal if their number and the sum of hashes are: much cheaper than comparing them. This finds
 # only whether something is wrong; what it is, _DIFFERENT_OBJECTS.
 _SAME_OBJECTS = """
 SELECT (count(*), sum(hash(object_id))) = (
@@ -50,7 +50,7 @@ FROM staging.answers
 """
 
 # The answers of logic.sql, each looked at on the way to where it is used: to compute them only for that costs as much
-# again. This, too, tells only whether something is wrong; what it is, _INVALID. A view takes no parameters, so that the
+# again. This also finds only whether something is wrong; _INVALID finds what. A view takes no parameters, so that the
 # constants above are written into it.
 _CHECKED = f"""
 SELECT

@@ -99,7 +99,7 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
 
 
 def _fix_of_all(settings: Settings) -> str:
-    """AWS answers a missing role, a wrong external id and a role that trusts somebody else in one and the same way."""
+    """AWS returns the same error for a missing role, a wrong external id and a role that does not trust the hub."""
     external_id = (
         "ECR_AUDIT_EXTERNAL_ID is not the external id that the role requires"
         if settings.external_id

@@ -26,7 +26,7 @@ from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
 
-# How long a throttled call is repeated: somebody waits for the answer.
+# How long a throttled call is retried: a person waits for the result.
 PROBE_SECONDS = 20
 
 

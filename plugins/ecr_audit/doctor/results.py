@@ -27,7 +27,7 @@ class Result:
     title: str
     found: str
     fix: str = ""
-    # What the finding is about, one a line: accounts, with what AWS answered of them.
+    # Cases of the finding, one per line: accounts, with AWS's error.
     cases: Sequence[str] = ()
 
 

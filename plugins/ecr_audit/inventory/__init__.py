@@ -1,4 +1,4 @@
 """The inventory of a night: plan the targets, scan them in batches, commit one snapshot.
 
-discover -> plan -> scan_batch (many at once) -> commit -> check_coverage
+discover -> plan -> scan_batch (in parallel) -> commit -> check_coverage
 """

@@ -223,7 +223,7 @@ def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.
 def _outcome_without_scan(batch: int | None) -> dict[str, object]:
     if batch is None:
         return {"outcome": Outcome.ACCOUNT_INACTIVE.value, "api_calls": 0, "retries": 0, "throttles": 0}
-    # What the batch cost before it ended, nobody has counted: that is null, not 0.
+    # The calls of the batch before it ended were not counted: null, not 0.
     message = f"Batch {batch} ended without writing its results; see the log of its scan_accounts task"
     return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message}
 
@@ -245,7 +245,7 @@ def _with_last_known_tags(repositories: pa.Table, targets: pa.Table, old: pa.Tab
 def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
     """The targets that no run of the day has planned, though one has planned their account and one their region.
 
-    Limited runs add up to such gaps, and so does an account that joined since. What nobody looked at is FAILED, but for
+    Limited runs add up to such gaps, and so does an account that joined since. Targets not read are FAILED, except
     an inactive account.
     """
     regions = {region for each in planned for region in each["region"].unique().to_pylist()}

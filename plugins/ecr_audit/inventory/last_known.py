@@ -46,7 +46,7 @@ def completed_repositories(rows: pa.Table) -> pa.Table:
 
 
 def keep_last_known(unread: pa.Table, known: pa.Table, value: ReadApart) -> pa.Table:
-    """Repositories whose value could not be read, with the value that is known of each; null where none is.
+    """Repositories whose value could not be read, with their last known values; null where unknown.
 
     A repository that was deleted and created again is another one, and does not inherit its namesake's value.
     """
@@ -81,7 +81,7 @@ def keep_last_known_details(
     """Rows of `accounts`; where AWS gave no name, unit or date of joining tonight, with those that are known.
 
     A unit lacks when the account was moved while the tree of units was read. One that is kept has the path that it has
-    tonight, as far as other accounts in it, or in units above it, tell.
+    tonight, as far as known from other accounts in it, or in units above it.
     """
     rows = [_with_details(row, known.get(row["account_id"], {})) for row in accounts]
     tree = _Tree.of(row for row in rows if row["details_read_at"] == row["collected_at"])
@@ -123,7 +123,7 @@ class _Tree:
 
 
 def _known_ids(row: Mapping[str, Any], id_of: Mapping[str, str]) -> Sequence[str | None]:
-    """The ids along the path of a row that a version before 5 wrote, without them; None where no account tells."""
+    """The ids along the path of a row of a version before 5, which has none; None if no account has them."""
     steps = row["ou_path"].split("/")
     return [*(id_of.get("/".join(steps[:depth])) for depth in range(1, len(steps))), row["ou_id"]]
 

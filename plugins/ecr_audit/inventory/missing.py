@@ -56,6 +56,6 @@ def not_a_region(name: str, known: Iterable[str], partition: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint at the name that may be meant; empty when none is like it."""
+    """A hint at the nearest name; empty without a similar one."""
     near = text.nearest(name, known)
     return f" Nearest: {near}." if near else ""

@@ -29,7 +29,7 @@ ROWS_A_WRITE = 5_000
 # The name, in the metadata of a part's scan_targets, of the file with its repositories. It makes the two one part.
 REPOSITORIES_FILE = b"ecr_audit.repositories_file"
 
-# What a retry of a batch does not scan again.
+# Targets that a retry of a batch does not scan again.
 SETTLED = pa.array([Outcome.COLLECTED.value, Outcome.REGION_DISABLED.value])
 
 

@@ -58,12 +58,12 @@ TARGETS = pa.schema(
 
 
 class PlanError(FinalError):
-    """The scan was told to read something that is not there; the message names it and what is."""
+    """The run's limits or settings name something that does not exist; the message names it and the valid values."""
 
 
 @dataclass(frozen=True)
 class ScanScope:
-    """What one run is limited to; empty is no limit. `ous`: paths (see `unit_paths`) or ids, with all below them."""
+    """The limits of one run; empty: no limit. `ous`: paths (see `unit_paths`) or ids, with all below them."""
 
     accounts: Sequence[str] = ()
     ous: Sequence[str] = ()

@@ -25,7 +25,7 @@ def target_rows(ended: Sequence[tuple[TargetScan, Effort | None]]) -> pa.Table:
         "outcome": [scan.outcome.value for scan, _ in ended],
         "error_code": [scan.error_code for scan, _ in ended],
         "error_message": [scan.error_message for scan, _ in ended],
-        # Null, not 0, where nobody could look.
+        # Null, not 0, where the target could not be read.
         "repository_count": [
             len(scan.repositories) if scan.outcome is Outcome.COLLECTED else None for scan, _ in ended
         ],

@@ -1,4 +1,4 @@
-"""Scan one batch of a plan: all its targets at once, each ending in exactly one outcome, into one part."""
+"""Scan one batch of a plan: all targets concurrently, each with exactly one outcome, into one part."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5
 # How often the outcomes that have come in are taken to the part. Making Arrow of many at a time would keep the calls in
-# flight waiting; a thread of its own would take the interpreter's lock from them at each turn.
+# flight waiting; a separate thread would compete with them for the interpreter's lock.
 LOOK_SECONDS = 0.05
 
 # The scan of a target, and what it cost.
@@ -107,7 +107,7 @@ async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: Pa
         TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
         for account_id, region in sorted(pending)
     ]
-    # What those that were under way have cost, nobody has counted.
+    # The calls of targets in progress were not counted.
     part.add([(scan, None) for scan in unread])
 
 

@@ -1,6 +1,6 @@
 """What keeps an inventory sound: one row a key, and the checks of sql/checks before it is committed.
 
-What a check refuses costs its target only: the target is FAILED, and what was known of it before is carried over. So
+A failed check affects its target only: the target is FAILED, and its last known rows are carried over. So
 nothing that evaluating would refuse becomes visible, or the base of the next night.
 """
 

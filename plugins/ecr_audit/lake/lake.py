@@ -1,4 +1,4 @@
-"""The lake: sorted Parquet files of each table and snapshot, made visible all at once by a small commit file.
+"""The lake: sorted Parquet files of each table and snapshot, made visible atomically by a small commit file.
 
     <lake>/<table>/snapshot_date=YYYY-MM-DD/<commit id>.parquet        with -0001, -0002 … where a table has several
     <lake>/_commits/<stage>/YYYY-MM-DD.json        names the files of the snapshot: what it does not name does not exist
@@ -44,7 +44,7 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 # Rows of a row group, the unit that DuckDB shares out to its threads: its own writer makes as large ones.
 ROW_GROUP_ROWS = 122_880
 
-# Small files that are read at once: each takes a few round trips to S3.
+# Small files read in parallel: each takes a few round trips to S3.
 PARALLEL_READS = 16
 
 # Parts of scans, and verdicts that are not rolled up yet.
@@ -145,7 +145,7 @@ class Lake:
         """How many rows a Parquet file of the lake has, which is at a local path and has the columns of `schema`."""
         location = self.storage.absolute(name)
         if not path.is_file():  # a pipe would be waited for
-            raise LakeError(f"{location}: cannot be read as Parquet (there is no such file)")
+            raise LakeError(f"{location}: cannot be read as Parquet (the file does not exist)")
         try:
             with pq.ParquetFile(path) as file:
                 found, rows = _columns(file.schema_arrow), file.metadata.num_rows
@@ -252,7 +252,7 @@ class SnapshotWriter:
                 for path, name in zip(written[table], names, strict=True):
                     storage.move_in(path, name)
             self.lake.put_commit(commit, self.folder)
-            # What the partition still holds of earlier commits, and of writers that died before theirs.
+            # Files left in the partition by earlier commits, and by writers that died before theirs.
             for table, names in commit.files.items():
                 for name in storage.files(f"{table}/{partition(self.snapshot_date)}"):
                     if name not in names:

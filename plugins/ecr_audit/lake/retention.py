@@ -1,6 +1,6 @@
 """Keeps the lake small: old snapshots are thinned, and what killed runs left is removed.
 
-Of a thinned night the large tables go, which have a row for every repository: its inventory and its verdicts. What was
+Thinning removes a night's large tables, with a row for every repository: its inventory and its verdicts. What was
 rolled up of them stays, so that trends, changes, ended findings and times to fix go back to the first night.
 """
 
@@ -16,12 +16,12 @@ from ecr_audit.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-# A scratch folder that no task has touched for so long belongs to none: their time limit is an hour.
+# A scratch folder unused for this long is abandoned: the time limit of a task is an hour.
 _ABANDONED = timedelta(days=1)
 
 
 def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list[date]:
-    """Thin the snapshots that are older than so many days, but for the last of each month. Returns their dates.
+    """Thin the snapshots that are older than `days`, except the last of each month. Returns their dates.
 
     Both stages of a date are thinned together, and never the newest snapshot of a stage. A run that breaks off leaves
     whole and thinned snapshots; what it left of others goes with the next run. With `dry_run` nothing is removed.

@@ -1,7 +1,7 @@
 """Objects below a place on S3, `s3://bucket/prefix`, read and written by boto3 on the audit's one way to AWS.
 
 A prefix is taken letter by letter: it is no URL, in which a blank would have to be escaped. A bucket in another region
-is found there. boto3 is imported by the first call: whoever reads a folder neither waits for it nor has to have it.
+is found there. boto3 is imported by the first call, so that a local lake does not need it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PERMISSIONS = (
     Permission((Role.READER,), "kms:Decrypt", "to read objects encrypted with the key", ("{key}",), Option.KEY),
 )
 
-# DeleteObjects takes so many keys a call (Amazon S3 API Reference).
+# Maximum number of keys per DeleteObjects call (Amazon S3 API Reference).
 _DELETED_AT_ONCE = 1000
 
 
@@ -84,19 +84,19 @@ def open_place(place: str, encryption: str | None = None) -> S3 | Path:
 
 @contextmanager
 def local_file(place: str, at_most: int) -> Iterator[Path]:
-    """The file at a place: itself, or of one on S3 a copy, `at_most` so many bytes of it, until the block ends.
+    """The file at a location: the local one, or a temporary copy of up to `at_most` bytes from S3, for the block.
 
     Raises FileNotFoundError, also for a pipe, which would be waited for, and S3Error.
     """
     if not is_on_s3(place):
         if not (path := Path(place)).is_file():
-            raise FileNotFoundError("there is no such file")
+            raise FileNotFoundError("the file does not exist")
         yield path
         return
     folder, _, name = place.rpartition("/")
     content = S3(folder).get(name, at_most)
     if content is None:
-        raise FileNotFoundError("there is no such object")
+        raise FileNotFoundError("the object does not exist")
     with tempfile.TemporaryDirectory(prefix="ecr-audit-") as scratch:
         (copy := Path(scratch, name)).write_bytes(content)
         yield copy
@@ -126,7 +126,7 @@ class S3:
             client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
 
     def get(self, name: str, at_most: int | None = None) -> bytes | None:
-        """The content of an object, `at_most` so many bytes of it; None when there is none."""
+        """The content of an object, up to `at_most` bytes; None if it does not exist."""
         try:
             with _s3_client() as client:
                 return bytes(client.get_object(Bucket=self.bucket, Key=self._key(name))["Body"].read(at_most))

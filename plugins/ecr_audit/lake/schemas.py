@@ -96,7 +96,7 @@ POLICY_OUTPUT = LakeTable(
             ("object_id", pa.string()),
             ("account_id", pa.string()),
             ("region", pa.string()),
-            # Of the day: whom the repository's tags name, else its account's name; and which of both: tag or account.
+            # On that day: the owner named by the repository's tags, else its account's name; source: tag or account.
             ("owner", pa.string()),
             ("owner_source", pa.string()),
             ("status", pa.string()),
@@ -263,7 +263,7 @@ COVERAGE = LakeTable(
     added={"ou_id": 5},
 )
 
-# What a waiver is, as its file has it; NULL in a part of the scope means that it is not limited by that.
+# A waiver as its file has it; NULL in a part of the scope means no limit.
 WAIVER_COLUMNS: list[tuple[str, pa.DataType]] = [
     ("waiver_id", pa.string()),
     ("policy_id", pa.string()),
@@ -296,7 +296,7 @@ WAIVED_FINDINGS = LakeTable(
     ("policy_id", "object_id"),
 )
 
-# What is made of the verdicts, in this order: one may read those before it.
+# Tables made from the verdicts, in this order: each may read those before it.
 ROLLED_UP = (
     WAIVED_FINDINGS,
     WAIVERS,

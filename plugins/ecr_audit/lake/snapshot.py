@@ -19,7 +19,7 @@ from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
 def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator[SnapshotFiles]:
     """The inventory of a date and the evaluated snapshot before it, at local paths until the block ends.
 
-    `purpose` names the folder that a session over them spills to; two that are open at once need two.
+    `purpose` names the folder that a session over them spills to; two open sessions need two.
     Raises LakeError when the date has no inventory, or a file of it is damaged.
     """
     inventory = lake.read_commit("inventory", snapshot_date)
@@ -27,7 +27,7 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
         dates = ", ".join(map(str, lake.snapshot_dates("inventory")[-5:])) or "none"
         raise LakeError(f"{lake.root}: no inventory of {snapshot_date}. The newest are: {dates}")
     previous = lake.previous_commit("compliance", snapshot_date)
-    # It may have been thinned; where it is there, a repository can be told from its namesake.
+    # It may have been thinned; with it, a repository can be distinguished from its namesake.
     before = lake.read_commit("inventory", previous.snapshot_date) if previous else None
     with lake.storage.scratch(f"{purpose}-{snapshot_date}") as folder:
         inputs = [
@@ -40,7 +40,7 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
 
 
 def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, prefix: str = "") -> list[Input]:
-    """The tables of a committed stage, called `<prefix><table>`; empty ones when there is no commit."""
+    """The tables of a committed stage, called `<prefix><table>`; empty ones without a commit."""
     return [
         Input(f"{prefix}{table.name}", table, [lake.fetch_table(commit, table, folder)] if commit else [])
         for table in STAGES[stage]

@@ -84,7 +84,7 @@ class Storage:
             return self._s3.exists(relative) if self._s3 else Path(self.absolute(relative)).is_file()
 
     def files(self, relative: str) -> list[str]:
-        """Relative names of the files under a folder of the lake, sorted; empty when there is no such folder."""
+        """Relative names of the files under a folder of the lake, sorted; empty if it does not exist."""
         with self._reporting(relative, "listed"):
             if self._s3:
                 # What ends with a slash stands for a folder, in the consoles of stores.
@@ -93,7 +93,7 @@ class Storage:
             return sorted(str(path.relative_to(self._base)) for path in folder.rglob("*") if path.is_file())
 
     def folders(self, relative: str) -> list[str]:
-        """Names of the folders directly under a folder of the lake, sorted; empty when there is no such folder."""
+        """Names of the folders directly under a folder of the lake, sorted; empty if it does not exist."""
         with self._reporting(relative, "listed"):
             if self._s3:
                 return sorted(self._s3.folders(f"{relative}/"))
@@ -144,7 +144,7 @@ class Storage:
 
     @contextmanager
     def local(self, relative: str) -> Iterator[Path]:
-        """The file of a local lake itself; of one on S3, a copy for as long as the block lasts.
+        """The file of a local lake, or a temporary copy from S3 for the block.
 
         Who opens it in the block may read on after it. Raises MissingFileError.
         """
@@ -253,6 +253,6 @@ class Storage:
         try:
             yield
         except FileNotFoundError as fault:
-            raise MissingFileError(f"{named} (there is no such file)") from fault
+            raise MissingFileError(f"{named} (the file does not exist)") from fault
         except (OSError, S3Error) as fault:
             raise LakeError(f"{named} ({fault})") from fault

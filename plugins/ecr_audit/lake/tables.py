@@ -76,5 +76,5 @@ class SnapshotFiles:
     inputs: Sequence[Input]
     # How many repositories the snapshot has.
     repositories: int
-    # A local folder for what the session writes; whoever made it removes it.
+    # A local folder for the session's files; its creator removes it.
     folder: Path

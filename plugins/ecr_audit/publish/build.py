@@ -96,7 +96,7 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
     """The compliance commits, oldest first. Each must continue the status history of the one before it.
 
     A thinned night cannot be evaluated again. When one after it has been, which then continues from a whole one further
-    back, the thinned ones in between are no part of the history any more: it would count what ended in them twice.
+    back, the thinned ones in between no longer belong to the history: it would count what ended in them twice.
     """
     dates = {*lake.snapshot_dates("compliance"), *([rolled_up] if rolled_up else [])}
     commits = lake.read_commits("compliance", [day for day in dates if as_of is None or day <= as_of])

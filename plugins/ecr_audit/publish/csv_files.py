@@ -24,7 +24,7 @@ def write_csv(
     """Write the rows of a table, or of a query in parentheses with its `parameters` as $name, to a new CSV file."""
     given = dict(parameters or {})
     described = connection.execute(f"FROM {source} LIMIT 0", given or None).description or ()
-    # COPY writes no mark by itself, so the first column's name begins with it.
+    # COPY writes no byte order mark, so the first column's name begins with it.
     marks = [_BYTE_ORDER_MARK] + [""] * len(described)
     cells = [
         f'{_cell(name, str(kind))} AS "{mark}{name}"' for mark, (name, kind, *_) in zip(marks, described, strict=False)

@@ -80,7 +80,7 @@ class Dictionary:
         self.columns = columns
 
     def column(self, table: str, name: str) -> Column:
-        """What a column means: in this table, else anywhere. Empty when nobody has said it, which a test catches."""
+        """The meaning of a column in this table, else in any. Empty if undocumented, which a test catches."""
         return self.columns.get((table, name)) or self.columns.get(("", name)) or Column("", "")
 
 

@@ -89,7 +89,7 @@ class PublicationStore:
             with file.open("rb+") as content:
                 os.fsync(content.fileno())  # content before name: a power cut must not leave an empty file
         published = Published(version, snapshot_date, self._versions / version)
-        # The folder that is built in is for its owner alone; what is published is for whoever may enter above it.
+        # The build folder is for its owner only; a publication is for everyone who may enter the folder above it.
         built.chmod(0o755)
         built.replace(published.folder)
         for file in sorted(published.folder.iterdir(), key=lambda file: file.name == DATABASE):

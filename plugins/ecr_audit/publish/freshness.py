@@ -27,7 +27,7 @@ def nights_missed(snapshot_date: date, now: datetime) -> int:
 
 
 def missed_night(settings: Settings, now: datetime) -> str | None:
-    """What is to be said of nights that were missed; None when there were none.
+    """A message on missed nights; None if there are none.
 
     While the first night is under way, nothing has been missed: there is no publication, and no older snapshot in the
     lake. Raises PublicationError or LakeError when the places cannot be read.

@@ -13,7 +13,7 @@ POLICIES_IN_ORDER = read_statement("pages/policies").text
 
 
 class ShownPolicy(NamedTuple):
-    """A policy, and what it is called where AWS and ECR need not be said."""
+    """A policy with its contextual name."""
 
     policy_id: str
     name: str

@@ -49,7 +49,7 @@ WAIT_FOR_READERS = 10
 WAIT_FOR_PUBLISHER = 60
 _LOCK_NOT_AVAILABLE = "55P03"
 
-# What has a name in the schema; whether it is a table of the publisher's, and has the mark. What belongs to a role that
+# Relations of the schema; whether each is a table of the publisher, and has the mark. Those of a role that
 # the publisher is a member of is the publisher's; a superuser, who counts as a member of all roles, owns only its own.
 _RELATIONS = """
 SELECT
@@ -140,7 +140,7 @@ class _Schema:
         self._name = name
         self._dictionary = dictionary
         self._own: set[str] = set()
-        # What is waited for.
+        # The object of a lock that is waited for.
         self._locking: str | None = None
 
     def prepare(self) -> None:
@@ -157,7 +157,7 @@ class _Schema:
         if REGISTER not in names:
             self._execute(f"CREATE TABLE {self._table(REGISTER)} (table_name text PRIMARY KEY)")
             self._execute(f"COMMENT ON TABLE {self._table(REGISTER)} IS 'The tables that ecr_audit publishes.'")
-            # Of a version without a register.
+            # From a version without a register.
             for name in sorted({name for name, _, is_marked in found if is_marked} & owned):
                 if name in self._dictionary.tables:
                     self._register(name)
@@ -201,7 +201,7 @@ class _Schema:
             self._execute(f"DELETE FROM {self._table(REGISTER)} WHERE table_name = {quoted(table)}")
 
     def commit(self) -> None:
-        """Make all of it visible at once."""
+        """Make all tables visible in one transaction."""
         self._connection.commit()
 
     def who_is_in_the_way(self) -> str:
@@ -220,7 +220,7 @@ class _Schema:
         )
 
     def _columns(self, table: str) -> dict[str, str]:
-        """Names and types of the columns of a table; none when there is no such table."""
+        """Names and types of the columns of a table; empty if it does not exist."""
         return dict(
             self._rows(
                 f"""

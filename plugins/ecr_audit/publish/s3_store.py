@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
 
-# Where nothing shows whether somebody is reading or writing a version, it is kept at least so long.
+# Seconds that a version is kept at least, since its readers and writers are not known.
 _GRACE = timedelta(days=1)
 
 
@@ -92,7 +92,7 @@ class S3PublicationStore:
         self._keep(published, built / DATABASE)
         try:
             self._remove_old({version, previous})
-        except S3Error as fault:  # what is published is there, and what follows needs no more than that
+        except S3Error as fault:  # the publication is complete, and nothing later depends on the removal
             log.warning("ECR_AUDIT_PUBLISH: old versions at '%s' cannot be removed (%s)", self._place.url, fault)
         return published
 
@@ -112,7 +112,7 @@ class S3PublicationStore:
 
     def _keep(self, published: Published, database: Path | None = None) -> None:
         """Put the database of a version into the cache, a copy of the one that is given; and forget older ones."""
-        # Within the version's folder, so that what a killed process leaves goes with it; two may do the same at once.
+        # Within the version's folder, so that what a killed process leaves goes with it; two may run in parallel.
         aside = published.folder / f".{uuid.uuid4().hex}"
         published.folder.mkdir(parents=True, exist_ok=True)
         try:

@@ -30,7 +30,7 @@ def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def nothing_changed(coverage_percent: float | None, unread: Sequence[str]) -> str:
-    """How it is reported that no verdict changed: of what was not read, nobody knows. `unread`: the sentences."""
+    """The words for a night without changes, limited to what was read. `unread`: the sentences."""
     is_all_read = coverage_percent in (None, 100) and not unread
     return "nothing changed" if is_all_read else "nothing changed in what was read"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-# Excel could open ten times as many (1,048,576); nobody reads them, and they take minutes to write.
+# Excel could open ten times as many (1,048,576); too many to read, and they take minutes to write.
 MAX_ROWS = 100_000
 
 
@@ -34,11 +34,11 @@ class Sheet:
 
     @staticmethod
     def is_cut(rows: int) -> bool:
-        """Whether the sheet has not all of so many rows."""
+        """Whether the sheet has fewer than `rows` rows."""
         return rows > MAX_ROWS
 
     def rows_in_words(self, rows: int) -> str:
-        """How many of so many rows the sheet has, and where all are."""
+        """The number of rows in the sheet, out of `rows`, and the file with all of them."""
         return f"{MAX_ROWS:,} of {rows:,} rows; all are in {self.table}.csv" if self.is_cut(rows) else f"{rows:,}"
 
 

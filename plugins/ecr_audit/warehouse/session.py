@@ -21,7 +21,7 @@ from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
-# Few rows, and DuckDB plans its joins by their number: of a view it would guess too many.
+# Few rows, and DuckDB plans its joins by their number: for a view it would guess too many.
 STAGING_TABLES = ("recreated", "young")
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
@@ -170,7 +170,7 @@ class Warehouse:
             "COPY (\n",
             statement,
             parameters,
-            # What has over 1,000 values in a row group has as many as rows, mostly: looking further is lost time.
+            # A column with over 1,000 values in a row group mostly has as many as rows: looking further is wasted time.
             "\n) TO (getvariable('path'))"
             " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1000)",
         )
@@ -188,7 +188,7 @@ class Warehouse:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
 
     def examples(self, statement: Statement, shown: int, **parameters: Any) -> tuple[int, list[dict[str, Any]]]:
-        """How many rows a statement has, and the first of them. However many there are, few are in memory at once.
+        """The number of rows of a statement, and the first of them. Only few rows are in memory at a time.
 
         Counted first: mostly there are none, and to count reads only the columns that decide on a row.
         """

@@ -73,7 +73,7 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
     """The application, to be mounted at `urls.PREFIX`.
 
     `find` names the newest publication (`ecr_audit.publish.store.newest`); it is asked once for each request.
-    `login` are dependencies that refuse whoever may not see the pages. They hold for every route: also for the style
+    `login` are dependencies that reject requests without access. They apply to every route: also to the style
     sheet, and for the OpenAPI document, which FastAPI's own routes would show to anybody.
     """
     spool = Spool()

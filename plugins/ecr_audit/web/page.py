@@ -83,7 +83,7 @@ _DownloadTurn = Annotated[None, Depends(_download_turn, scope="function")]
 
 
 def open_page(request: Request, _: _PageTurn) -> Iterator[Page]:
-    """The dependency of every page: its turn, then the publication, which is open until the answer has been made."""
+    """The dependency of every page: waits in the queue, then opens the publication until the response is complete."""
     with request.app.state.published.reading() as publication:
         yield Page(request, publication)
 

@@ -37,7 +37,7 @@ class Faults:
         self._found.append((self._shown(path), line, what))
 
     def listed(self) -> list[str]:
-        """Every fault as `path:line: what is wrong`, sorted; when there are very many, the first and how many more."""
+        """Every fault as `path:line: message`, sorted; if there are very many, the first and the number of others."""
         first = [f"{path}:{line}: {what}" for path, line, what in sorted(self._found)[:MOST_LISTED]]
         return [*first, f"and {len(self._found) - MOST_LISTED:,} more"] if len(self._found) > MOST_LISTED else first
 

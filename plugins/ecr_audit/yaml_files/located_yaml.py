@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 2 * 1024 * 1024
 MAX_NODES = 200_000
 MAX_DEPTH = 20
-# Of a value that is wrong, so much is shown.
+# Maximum characters shown of an invalid value.
 _SHOWN = 200
 
 # What YAML reads as nothing when it stands without quotation marks.

@@ -40,7 +40,7 @@ def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws, tmp_path):
     ]
     assert {result.status for result in results} == {Status.OK}
     assert "user/ecr-audit-hub, partition aws" in results[2].found
-    assert "entered in all 3 accounts" in results[5].found
+    assert "assumed in all 3 accounts" in results[5].found
     assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
     assert aws.counters.operations["sts:AssumeRole"] == 3
 

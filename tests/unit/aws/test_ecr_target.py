@@ -78,7 +78,7 @@ def test_an_empty_page_with_a_token_is_not_the_last(scan):
 def test_a_token_that_comes_back_ends_in_a_fault_not_in_a_circle(scan):
     _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="1"))
     assert (found.outcome, found.error_code, found.repositories) == (Outcome.FAILED, "PaginationError", [])
-    assert "gave the same nextToken twice" in found.error_message
+    assert "returned the same nextToken twice" in found.error_message
 
 
 def test_a_list_that_breaks_off_is_thrown_away(scan, aws_error):

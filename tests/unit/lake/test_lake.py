@@ -233,7 +233,7 @@ def test_a_parquet_file_that_is_missing_is_named(lake):
     made = commit(lake, "1")
     [location] = lake.locations(made, ACCOUNTS)
     Path(location).unlink()
-    with pytest.raises(LakeError, match=f"{location}: cannot be read as Parquet .there is no such file"):
+    with pytest.raises(LakeError, match=f"{location}: cannot be read as Parquet .the file does not exist"):
         lake.read_table(made, ACCOUNTS)
 
 

@@ -181,7 +181,7 @@ WRONG = {
     "age": ("-1", "greater than or equal to 0"),
     "tags": ("some", "'all_but_listed'"),
     "waived": ("perhaps", "boolean"),
-    "search": ("a b c d e f", "5 are the most"),
+    "search": ("a b c d e f", "the maximum is 5"),
     "sort": ("size", "'-repository'"),
     "colour": ("red", "not permitted"),
 }

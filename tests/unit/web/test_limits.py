@@ -62,7 +62,7 @@ def test_whoever_would_wait_too_long_is_refused_at_once_and_then_not_any_more() 
     async def waits() -> None:
         turns = Turns(1, 0, 60)
         async with turns.turn():
-            with pytest.raises(Busy, match="0 others are waiting"):
+            with pytest.raises(Busy, match="0 requests are already waiting"):
                 async with turns.turn():
                     pass
         async with turns.turn():

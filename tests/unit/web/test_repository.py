@@ -87,7 +87,7 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
     assert -1 not in places
     assert places == sorted(places)
     assert "--repository-name 'app' --image-tag-mutability IMMUTABLE" in text
-    assert "Until the pipeline is gone. Waiver W-7, RISK-1; platform answers for it, CISO approved it;" in text
+    assert "Until the pipeline is gone. Waiver W-7, RISK-1; owner platform, approved by CISO;" in text
     assert "until 2026-11-20, 16 days from this night" in text
     answer = client.get(f"/api/v1/repositories/{ARN}app").json()
     assert [verdict["status"] for verdict in answer["verdicts"]] == ["INCOMPLIANT", "INCOMPLIANT"]

@@ -32,7 +32,7 @@ LONGEST_FILTER = 128
 # A value that AWS chooses from a list of its own.
 LONGEST_CHOICE = 64
 
-# What an ARN begins with: the partition.
+# The start of an ARN, with its partition.
 _PARTITION = re.compile("arn:[a-z0-9-]+")
 
 
@@ -43,7 +43,7 @@ class Repository(NamedTuple):
     arn: str
     uri: str | None
     created_at: datetime | None
-    # As it came, also a value that nobody knows: that is for the policy to evaluate.
+    # Unchanged, even an unknown value: the policy evaluates it.
     image_tag_mutability: str | None
     exclusion_filters: Sequence[dict[str, str | None]]
     scan_on_push: bool | None
@@ -65,12 +65,12 @@ def describe_one(identity: Identity, region: str) -> Flow:
 def read_repositories(described: Sequence[object], account_id: str, region: str, unread: Unread) -> list[Repository]:
     """The repositories of a DescribeRepositories answer, one of each name.
 
-    A listing is no snapshot: what is created or deleted meanwhile shifts the pages, so that one repository may come
+    A listing is not a snapshot: creations and deletions meanwhile shift the pages, so that one repository may come
     twice. The later one stands, which is nearer to the present.
 
     What cannot be read and is nice to have is noted in `unread`. Raises ResponseParserError for what the audit cannot
     do without: an item that is not an object, a name or an ARN that is not one of this account and region, a time of
-    creation that boto3 could not read either. (By it a repository is told from a namesake that was deleted.)
+    creation that boto3 could not read either. (It distinguishes a repository from a deleted namesake.)
     """
     tail = f":ecr:{region}:{account_id}:repository/"
     found: dict[str, Repository] = {}

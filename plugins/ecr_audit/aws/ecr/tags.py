@@ -37,7 +37,7 @@ def tagged_resources(identity: Identity, region: str) -> Flow:
 
 
 def read_tags(resources: Sequence[object], unread: Unread) -> dict[str, dict[str, str] | None]:
-    """Tags by ARN, of the items of a GetResources answer. Of a resource that comes twice the later one stands.
+    """Tags by ARN from the items of a GetResources response. For a repeated resource the later item wins.
 
     A tag without a value is empty. A tag without a key is left out, and so is one with a value that is not text. The
     tags of a resource are None, not known, when they are not a list. All of this is noted in `unread`.

@@ -59,14 +59,14 @@ def _qualities(accept: str) -> dict[str, float]:
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
-    """A whole list takes a download's turn, a page of it a page's."""
+    """A whole list waits in the queue of downloads, a page of it in that of pages."""
     turns = request.app.state.download_turns if is_asked(request) else request.app.state.page_turns
     async with turns.turn():
         yield
 
 
 def open_list(request: Request, _: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Page]:
-    """The dependency of every list: as `page.open_page`, in the turn of its format."""
+    """The dependency of every list: like `page.open_page`, in the queue of its format."""
     with request.app.state.published.reading() as publication:
         yield Page(request, publication)
 
