@@ -1,11 +1,11 @@
 -- Expressions that several files of sql/ share, for the sessions that evaluate and publish (plugins/ecr_audit/warehouse.py).
--- They have those of published_macros.sql, too.
+-- They also have those of published_macros.sql.
 
 -- tagged_owner: the owner that a repository's tags name; NULL when they name none, or were not collected.
 -- variable: owner_tags (VARCHAR[]), the keys of the tags that name an owner, best first. Keys are matched without regard
--- to case, since `Owner` and `owner` are both common; an empty value names nobody.
+-- to case, since `Owner` and `owner` are both common; an empty value is not an owner.
 CREATE MACRO tagged_owner(tags) AS coalesce(
-    -- Most are spelt as in the setting, and the first key is there: much cheaper than looking at all of them.
+    -- Most have the first key, spelt as in the setting: much cheaper than testing all keys.
     nullif(trim(tags[getvariable('owner_tags')[1]]), ''),
     list_filter(
         flatten(list_transform(
@@ -19,19 +19,19 @@ CREATE MACRO tagged_owner(tags) AS coalesce(
     )[1]
 );
 
--- comparable: a word of AWS's, such as a setting, without regard to case and surrounding blanks; '' for NULL.
+-- comparable: a value of AWS, such as a setting, in upper case and trimmed; '' for NULL.
 CREATE MACRO comparable(word) AS upper(trim(coalesce(word, ''), E' \t\r\n'));
 
--- known_reading_of_tags: when a repository's tags were read; NULL when they never were. Lakes before schema version 5 do
--- not say, and have no tags but those of their night.
+-- known_reading_of_tags: when a repository's tags were read; NULL if never. Lakes before schema version 5 do
+-- not have the time, and have only that night's tags.
 CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
     coalesce(tags_read_at, CASE WHEN tags IS NOT NULL THEN collected_at END);
 
--- tags_are_unread: whether a repository was read and its tags were wanted, and could not be read with it.
+-- tags_are_unread: whether a repository was read, but its tags, which were to be collected, were not.
 CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
     observed AND starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at;
 
--- resource_type: what an ARN names, such as a repository: arn:partition:service:region:account:type/name (AWS General
+-- resource_type: the type in an ARN, such as repository: arn:partition:service:region:account:type/name (AWS General
 -- Reference).
 CREATE MACRO resource_type(arn) AS split_part(split_part(arn, ':', 6), '/', 1);
 

@@ -5,17 +5,17 @@
 -- is_collected: whether a target was read, by its outcome.
 CREATE MACRO is_collected(outcome) AS outcome = 'COLLECTED';
 
--- is_countable: whether a target counts in coverage: all but those in which no repository can be.
+-- is_countable: whether a target counts in coverage: all but those that cannot have repositories.
 CREATE MACRO is_countable(outcome) AS outcome NOT IN ('REGION_DISABLED', 'ACCOUNT_INACTIVE');
 
--- is_unread: whether a target should have been read and was not: what it holds is not known.
+-- is_unread: whether a target should have been read but was not: its repositories are unknown.
 CREATE MACRO is_unread(outcome) AS is_countable(outcome) AND NOT is_collected(outcome);
 
--- coverage_percent: the percentage of countable targets that were read; NULL where there are none. An aggregate.
+-- coverage_percent: the percentage of countable targets that were read; NULL without any. An aggregate.
 CREATE MACRO coverage_percent(outcome) AS
     100.0 * count(*) FILTER (WHERE is_collected(outcome)) / nullif(count(*) FILTER (WHERE is_countable(outcome)), 0);
 
--- has_verdict: whether an object was found to comply or not to; the other statuses count neither way.
+-- has_verdict: whether a status is COMPLIANT or INCOMPLIANT; the others are not counted.
 CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT');
 
 -- compliance_percent: the percentage of verdicts that comply; NULL where there are none ("no data").
@@ -26,13 +26,13 @@ CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'
     OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);
 
--- spreadsheet_safe: a text that a spreadsheet would not run as a formula. One that begins like a formula, or with an
+-- spreadsheet_safe: a text that a spreadsheet does not run as a formula. One that begins like a formula, or with an
 -- apostrophe itself, gets an apostrophe before it; to undo that, strip one leading apostrophe from each text.
 -- Source: "CSV Injection", OWASP; the full-width signs are read as formulas by spreadsheets in East Asian settings, and
 -- control and formatting characters before a sign are skipped.
 CREATE MACRO spreadsheet_safe(cell) AS
     CASE WHEN regexp_matches(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]') THEN '''' || cell ELSE cell END;
 
--- is_in_unit: whether a path of organizational units is a unit's, or of one below it. A pattern such as Root/Prod%
+-- is_in_unit: whether a path is that of a unit or of one below it. A pattern such as Root/Prod%
 -- would take Root/Production as well.
 CREATE MACRO is_in_unit(ou_path, unit) AS ou_path = unit OR starts_with(ou_path, unit || '/');

@@ -28,7 +28,7 @@ FROM nights
 JOIN accounts_on AS before ON before.snapshot_date = nights.first_night
 JOIN accounts_on AS today ON today.snapshot_date = nights.last_night AND today.account_id = before.account_id
 LEFT JOIN accounts AS a ON a.account_id = today.account_id
--- NULL on either night is an account of which nothing was read: it neither improved nor slipped.
+-- NULL on either night is an account that was not read: it neither improved nor slipped.
 WHERE before.compliance_percent IS NOT NULL
     AND today.compliance_percent IS NOT NULL
 ORDER BY points DESC, today.account_id;

@@ -1,4 +1,4 @@
--- How old are the open findings? Of those whose start is unknown, that is the least that they can be.
+-- How old are the open findings? For those whose start is unknown, the days are a minimum.
 SELECT
     CASE
         WHEN age_days < 7 THEN '1: under a week'

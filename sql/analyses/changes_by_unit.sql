@@ -1,5 +1,5 @@
--- What made the incompliant repositories of each unit more or fewer over the last 90 days? For accounts directly in it:
--- then + came + seen_again + moved_in - fixed - deleted - lost_sight - moved_out = now.
+-- Why did the number of incompliant repositories of each unit change over the last 90 days? For accounts directly in
+-- it: then + came + seen_again + moved_in - fixed - deleted - lost_sight - moved_out = now.
 WITH nights AS (
     SELECT
         min(snapshot_date) AS first_night,

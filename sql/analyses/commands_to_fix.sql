@@ -1,4 +1,4 @@
--- The commands that would close every finding of today, as a script to review; waived findings are left out.
+-- The commands that would fix all findings of today, as a script to review; waived findings are left out.
 SELECT remediation_command
 FROM findings
 WHERE policy_id = $policy_id

@@ -1,4 +1,4 @@
--- Which repositories were fixed and broke again, and how often? One that was deleted and created again was not fixed.
+-- Which repositories were fixed and became incompliant again, and how often? A recreated one was not fixed.
 WITH stretches AS (
     SELECT
         *,

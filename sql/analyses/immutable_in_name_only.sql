@@ -1,4 +1,4 @@
--- Where is a repository called immutable, although its exclusions match every tag?
+-- Which repositories are immutable in name only, since their exclusion filters match every tag?
 SELECT
     account_name,
     region,

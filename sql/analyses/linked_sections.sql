@@ -1,4 +1,4 @@
--- How does each framework section fare that the policy counts in?
+-- What is the compliance of each framework section of the policy?
 SELECT
     framework_name,
     section_title,

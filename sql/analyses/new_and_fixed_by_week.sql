@@ -1,4 +1,5 @@
--- How many findings came and went each week, and how many were open at its end? What the first night found came with it.
+-- How many findings came and went each week, and how many were open at its end? Findings of the first night count as
+-- its new ones.
 WITH moves AS (
     SELECT
         date_trunc('week', started)::DATE AS week,

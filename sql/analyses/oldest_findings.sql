@@ -1,4 +1,4 @@
--- Which findings have been open for longest, and what would fix them? Without a known start the days are at least so many.
+-- Which findings have been open for longest, and what would fix them? Without a known start the days are a minimum.
 SELECT
     incompliant_start_date,
     age_days,

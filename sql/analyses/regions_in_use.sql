@@ -1,4 +1,4 @@
--- Where are repositories, and how does each region fare?
+-- Which regions have repositories, and what is their compliance?
 SELECT
     c.scope_id AS region,
     c.compliant + c.incompliant + c.undetermined AS repositories,

@@ -1,4 +1,4 @@
--- Which accepted risks run out within 30 days, have run out, or cover nothing?
+-- Which waivers expire within 30 days, have expired, or cover nothing?
 SELECT
     waiver_id,
     status,

@@ -1,6 +1,6 @@
 -- severity: fail
 -- stage: inventory
--- A repository's ARN names the account and the region that it was found in, which verdicts take from it, and its name:
+-- A repository's ARN has the account and the region that it was found in, which verdicts take from it, and its name:
 -- so it is one repository's wherever account, region and name are.
 SELECT
     account_id,

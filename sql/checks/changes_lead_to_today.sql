@@ -79,14 +79,14 @@ summed AS (
     SELECT
         policy_id,
         CASE WHEN has_verdict(status) THEN status ELSE 'no verdict' END AS verdict,
-        -- Without a verdict is also what no unit is known of: the repositories of an account that has left.
+        -- Repositories of an account that has left have no unit, and so no verdict.
         CASE WHEN has_verdict(status) THEN ou_id END AS ou_id,
         sign * objects AS objects,
         sign * fingerprint AS fingerprint
     FROM moves
     SEMI JOIN lake.previous_policy_run USING (policy_id)
     SEMI JOIN catalog.policies USING (policy_id)
-    -- Said once, on the day: it is not a state that anything stays in.
+    -- Reported once, on the day: it is not a lasting state.
     WHERE status <> 'DISAPPEARED'
 )
 

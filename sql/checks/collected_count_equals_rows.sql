@@ -1,6 +1,6 @@
 -- severity: fail
 -- stage: inventory
--- A collected target has as many rows as it said it read: none was lost on the way into the lake.
+-- A collected target has as many rows as its repository_count: none was lost on the way into the lake.
 WITH observed AS (
     SELECT
         account_id,

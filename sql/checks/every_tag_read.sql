@@ -1,5 +1,5 @@
 -- severity: warn
--- Repositories that were read and their tags were not: owners, and waivers by tag, go by what was last known.
+-- Repositories that were read without their tags: owners, and waivers by tag, use the last known ones.
 SELECT
     r.repository_arn,
     r.tags_read_at,

@@ -1,5 +1,5 @@
 -- severity: warn
--- Targets that should have been read and were not: what they hold is not known today.
+-- Targets that should have been read but were not: their repositories are unknown today.
 SELECT
     account_id,
     region,

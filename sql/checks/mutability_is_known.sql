@@ -1,5 +1,5 @@
 -- severity: warn
--- Repositories with a mutability value that nobody here knows: AWS may have introduced a new one.
+-- Repositories with an unknown mutability value: AWS may have introduced a new one.
 SELECT
     repository_arn,
     image_tag_mutability_raw

@@ -1,6 +1,6 @@
 -- severity: fail
 -- stage: inventory
--- The targets are all accounts x all regions, each with exactly one outcome: what is missing here was not looked at.
+-- The targets are all accounts x all regions, each with exactly one outcome: a missing one was not scanned.
 WITH planned AS (
     SELECT
         a.account_id,

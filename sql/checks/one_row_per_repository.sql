@@ -1,7 +1,7 @@
 -- severity: fail
 -- stage: inventory
 -- A repository has one row: verdicts and their history are joined by its ARN. Hashes are counted first, which is much
--- cheaper than ARNs; two of them that are the same by chance are no finding.
+-- cheaper than ARNs; a collision of hashes is not a violation.
 WITH suspects AS (
     SELECT hash(repository_arn) AS arn_hash
     FROM lake.repositories

@@ -1,5 +1,5 @@
 -- severity: fail
--- Every object has exactly one verdict of every policy of its input; what was observed has no other verdict, but
+-- Every object has exactly one verdict of every policy of its input; observed objects have no other verdict, but
 -- DISAPPEARED. Where all was observed, both sides of an account are compared by number and by the sum of their ids'
 -- hashes, which is equal only for equal sets: comparing millions of ids one by one would take longer than evaluating
 -- them did.

@@ -1,5 +1,5 @@
 -- severity: fail
--- The organization's counts of a section are the sum of what the policies it reaches found.
+-- The organization's counts of a section are the sum of those of its policies.
 WITH closure_policies AS (
     SELECT DISTINCT
         c.section_id,

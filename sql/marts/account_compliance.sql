@@ -1,7 +1,7 @@
--- account_compliance: one row per account and policy: how the account's repositories fare.
+-- account_compliance: one row per account and policy: the compliance of its repositories.
 -- key: account_id, policy_id.  from: lake.scope_compliance, lake.accounts.
--- Accounts without repositories are here with zeros, and a compliance_percent of NULL; so are accounts that have left,
--- as long as something of them is known, without a name.
+-- Accounts without repositories have zeros, and a compliance_percent of NULL. Accounts that have left are included
+-- as long as they have verdicts, without a name.
 SELECT
     s.snapshot_date,
     s.scope_id AS account_id,

@@ -2,7 +2,7 @@
 -- key: account_id, from_date.  from: lake.coverage_history, lake.policy_run_history.
 -- A snapshot that does not have the account ends the run: it had left the organization. A unit that was renamed begins
 -- another run with the same ou_id; an account that was moved, one with another. ou_id is NULL where all snapshots of a run
--- are of a version before 5. to_date is the last snapshot of the run, and NULL while it goes on.
+-- are of a version before 5. to_date is the last snapshot of the run, and NULL while it continues.
 WITH nights AS (
     SELECT
         snapshot_date,
@@ -23,7 +23,7 @@ compared AS (
         OR account_name IS DISTINCT FROM lag(account_name) OVER before
         OR state IS DISTINCT FROM lag(state) OVER before
         OR ou_path IS DISTINCT FROM lag(ou_path) OVER before
-        -- NULL is an id that is not known, and no other unit.
+        -- NULL is an unknown id, not another unit.
         OR coalesce(ou_id <> lag(ou_id) OVER before, FALSE) AS begins
     FROM lake.coverage_history
     JOIN nights USING (snapshot_date)

@@ -3,7 +3,7 @@
 -- lake.previous_policy_output, lake.previous_policy_run, lake.accounts, lake.previous_accounts, catalog.policies.
 --   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
---   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days nobody could see
+--   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days were not seen
 --   appeared     seen for the first time, and not INCOMPLIANT
 --   disappeared  deleted
 --   lost_sight   had a verdict (COMPLIANT or INCOMPLIANT) and has none now
@@ -13,8 +13,8 @@
 -- that was deleted and created again under its name has disappeared, and counts as seen for the first time. So changes add
 -- up, for each unit too: each row takes a repository away from previous_status, in the unit that it was moved from, and
 -- adds it to status in ou_path. An account that has left the organization stays in its last unit.
--- Without a previous snapshot, or for a policy that did not exist then, nothing has changed: there is nothing to compare
--- with.
+-- Without a previous snapshot, or for a policy that did not exist then, there are no changes: there is nothing to
+-- compare with.
 WITH compared AS (
     SELECT
         o.policy_id,

@@ -1,8 +1,8 @@
--- coverage: one row per account: how much of it was seen, and since when not all of it.
+-- coverage: one row per account: its coverage, and since when it has been incomplete.
 -- key: account_id.  from: lake.accounts, lake.scan_targets, lake.repositories, lake.previous_coverage.
--- coverage_percent is the macro of that name: NULL where nothing was to be seen.
--- first_day_not_seen begins the present run of snapshots in each of which some target was to be read and was not; NULL
--- when all was read today.
+-- coverage_percent is the macro of that name: NULL without countable targets.
+-- first_day_not_seen begins the current run of snapshots in each of which some target could not be read; NULL
+-- when all targets were read today.
 WITH outcomes AS (
     SELECT
         account_id,

@@ -1,10 +1,10 @@
 -- ended_findings: one row per incompliant stretch that ended on the snapshot's date, as it was the snapshot before.
 -- key: policy_id, object_id.  from: staging.new_verdicts, staging.previous_verdicts, lake.previous_accounts.
 -- ended_by:
---   fixed           it complies now, or the policy does not apply to it any more
+--   fixed           it complies now, or the policy no longer applies to it
 --   disappeared     it was deleted, even if another one has its name today
---   account_closed  its account is not active any more, or has left the organization
--- Account, unit and owner are those of the snapshot before: of whoever had the finding.
+--   account_closed  its account is no longer active, or has left the organization
+-- Account, unit and owner are those of the snapshot before, when the finding was open.
 WITH ended AS (
     SELECT
         p.*,

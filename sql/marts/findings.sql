@@ -3,10 +3,10 @@
 -- catalog.policies.
 -- A repository that cannot be evaluated today stays here while its incompliant stretch is open: lost sight is not
 -- fixed.
--- Its status is then UNDETERMINED, observed says whether it was seen, and what is said of it is what was last known.
--- Sorted by policy, the oldest first: as most who read it want it, and nobody has to sort a million rows.
--- started_known = false: it was there when the audit first looked, and age_days is the least that it can be.
--- A waived finding stays too; waiver_id names the waiver in force, and waived says whether there is one.
+-- Its status is then UNDETERMINED, observed whether it was seen, and its other columns have the last known values.
+-- Sorted by policy, the oldest first, the usual order of queries, so that they need not sort a million rows.
+-- started_known = false: it began before the first scan, and age_days is a minimum.
+-- Waived findings are included; waiver_id is the waiver in force, and waived whether there is one.
 -- overwritable_tags and exclusion_filters are NULL under policies that are not about them (finding_columns in
 -- policy.yaml).
 WITH findings AS MATERIALIZED (

@@ -1,9 +1,9 @@
 -- findings_history: one row per incompliant stretch of a policy and repository, ended or still open.
 -- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, published.findings.
--- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it is not any more;
+-- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it no longer is;
 -- days of UNDETERMINED neither end nor restart it. A repository that was deleted and created again has two.
---   started_known  false when it was there before the audit first looked: it began on that day or earlier, and `days` is the
---                  least that it lasted
+--   started_known  false when it began before the first scan: on that day or earlier, so that `days` is a
+--                  minimum
 --   ended_by  fixed, disappeared (deleted), account_closed (or left the organization); NULL while it is open
 -- Account, unit and owner of an ended stretch are those of its last day; `days` of an open one run to today.
 SELECT

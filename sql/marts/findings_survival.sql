@@ -1,10 +1,11 @@
 -- findings_survival: one row per policy, scope (the organization, an OU with those below it, an owner, or untagged) and
--- period in which findings began: how long they stay open, those that are open today among them.
+-- period in which findings began: how long they stay open, including those that are open today.
 -- key: policy_id, scope_type, scope_id, period.  from: published.findings_history, lake.accounts.
 -- period is the month in which a finding began, or `all`. Half of the findings are fixed within median_days, and nine in
--- ten within p90_days, by the estimator of Kaplan and Meier (1958): what is open, was deleted or left with its account
--- counts as not fixed for as long as it was watched. NULL means that this share has not been reached. Only findings whose
--- start is known are estimated from; started_unknown counts the others. Units and untagged are as in time_to_fix.
+-- ten within p90_days, by the estimator of Kaplan and Meier (1958): findings that are open, were deleted or left with
+-- their account count as not fixed for as long as they were observed. NULL means that this share has not been reached.
+-- Only findings whose start is known are estimated from; started_unknown counts the others. Units and untagged are as
+-- in time_to_fix.
 WITH units AS (
     SELECT
         ou_id,

@@ -1,8 +1,8 @@
--- nights: one row per night from the first evaluated snapshot to the newest, also of those that were missed.
+-- nights: one row per night from the first evaluated snapshot to the newest, including missed ones.
 -- key: snapshot_date.  from: lake.policy_run_history, lake.scope_compliance_history.
 -- A night is due every day. missed = true: there is no evaluated snapshot of it, and the other columns are NULL.
--- policies_changed names the policies whose version differs from that of the evaluated night before, new ones among them:
--- from there on a verdict may have changed because the policy did.
+-- policies_changed: policies whose version differs from that of the evaluated night before, including new ones:
+-- from then on a verdict may have changed because the policy did.
 WITH runs AS (
     SELECT
         snapshot_date,

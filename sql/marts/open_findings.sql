@@ -1,7 +1,7 @@
 -- open_findings: one row per repository that is open under the first policy, the one that decides most framework sections.
 -- key: repository_arn.  from: findings, policies, section_policies.
--- A view of findings, which has every finding once for each policy: here a repository is counted once. What somebody has
--- accepted is here too; waived says so. The order of policies is that of sql/pages/policies.sql.
+-- A view of findings, which has one row per policy; here a repository is counted once. Accepted findings are
+-- included, with waived. The order of policies is that of sql/pages/policies.sql.
 SELECT *
 FROM findings
 WHERE policy_id = (

@@ -1,4 +1,5 @@
--- ou_compliance: one row per organizational unit and policy: how the repositories fare in it and in the units below it.
+-- ou_compliance: one row per organizational unit and policy: the compliance of its repositories and of those in the
+-- units below it.
 -- key: ou_path, ou_id, policy_id.  from: lake.scope_compliance, lake.accounts.
 -- accounts counts those in it and below, whatever their state.
 WITH accounts AS (

@@ -1,6 +1,6 @@
--- owner_compliance: one row per owner and policy: how the owner's repositories fare.
+-- owner_compliance: one row per owner and policy: the compliance of the owner's repositories.
 -- key: scope_type, scope_id, policy_id.  from: lake.scope_compliance, lake.accounts.
--- scope_type is owner for whom tags name, and untagged for an account's repositories that no tag names an owner of: their
+-- scope_type is owner where tags name one, and untagged for an account's repositories without an owner tag: their
 -- owner is the account's name, which another account or a tag may have too. Neither has targets, and so no coverage.
 SELECT
     s.snapshot_date,

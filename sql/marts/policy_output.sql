@@ -1,11 +1,11 @@
--- policy_output: one row per policy and object: the verdict of today, and since when it holds.
+-- policy_output: one row per policy and object: today's verdict, and since when it holds.
 -- key: policy_id, object_id.  from: staging.verdicts ($policy_id's logic.sql), staging.objects, staging.recreated,
 -- staging.young, lake.accounts, lake.scan_targets, lake.previous_policy_output.
--- What holds for any policy is decided here, in this order:
---   399 INAPPLICABLE  the object's account is not active, or not in the organization any more;
---   599 UNDETERMINED  its account x region could not be read: what was last known is said, but is no verdict;
---    99 DISAPPEARED   evaluated in the previous snapshot, its account x region was read today, and it is gone.
--- Otherwise the policy's own verdict stands. DISAPPEARED is said once, on that day.
+-- Conditions of every policy are decided here, in this order:
+--   399 INAPPLICABLE  the object's account is not active, or no longer in the organization;
+--   599 UNDETERMINED  its account x region could not be read: the last known message, but no verdict;
+--    99 DISAPPEARED   evaluated in the previous snapshot, its account x region was read today, and it no longer exists.
+-- Otherwise the policy's own verdict stands. DISAPPEARED is reported once, on that day.
 -- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
 -- started_known: whether the stretch began between the previous evaluated snapshot and its incompliant_start_date,
 -- because the object was read and did not fail then, or was created since. Otherwise it may be much older than the

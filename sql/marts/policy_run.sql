@@ -1,6 +1,6 @@
--- policy_run: one row per policy: how many objects it found in which state.
+-- policy_run: one row per policy: its number of objects by status.
 -- key: policy_id.  from: staging.verdict_counts, catalog.policies.
--- A policy that had nothing to evaluate is here too, with zeros.
+-- A policy without objects is included, with zeros.
 SELECT
     p.policy_id,
     p.policy_hash,

@@ -1,7 +1,7 @@
--- publication: the one row that says which organization and night this file shows, and what it was made from.
+-- publication: the one row with the organization and night of this file, and its inputs.
 -- from: lake.scan_targets, lake.policy_run.
 -- coverage_percent is the organization's (the macro of that name).
--- missing_accounts and missing_regions are what the settings name and AWS does not have: nothing of it is in the file.
+-- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them.
 SELECT
     $organization_id::VARCHAR AS organization_id,
     $snapshot_date AS snapshot_date,

@@ -1,6 +1,6 @@
--- region_compliance: one row per region and policy: how the repositories in it fare.
+-- region_compliance: one row per region and policy: the compliance of its repositories.
 -- key: region, policy_id.  from: lake.scope_compliance.
--- Regions without repositories are here with zeros, and a compliance_percent of NULL.
+-- Regions without repositories have zeros, and a compliance_percent of NULL.
 SELECT
     snapshot_date,
     scope_id AS region,

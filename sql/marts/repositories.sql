@@ -1,6 +1,6 @@
--- repositories: one row per repository of the snapshot, with what is derived of it, for people.
+-- repositories: one row per repository of the snapshot, with derived columns.
 -- key: repository_arn.  from: staging.repositories, lake.accounts.
--- observed = false: its account and region could not be read, and the row is what was last known, of collected_at.
+-- observed = false: its account and region could not be read, and the row has the values last known at collected_at.
 SELECT
     $snapshot_date AS snapshot_date,
     r.account_id,

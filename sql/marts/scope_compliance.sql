@@ -1,10 +1,11 @@
--- scope_compliance: one row per policy and scope: the organization, an OU with those below it, an account, an owner whom
--- tags name, what no tag names an owner of in an account (untagged), a region; how the repositories in it fare.
+-- scope_compliance: one row per policy and scope: the organization, an OU with those below it, an account, an owner
+-- named by tags, an account's repositories without an owner tag (untagged), a region; the compliance of its
+-- repositories.
 -- key: policy_id, scope_type, scope_id, ou_id.  from: staging.verdict_counts, staging.waiver_matches, staging.account_scopes,
 -- lake.scan_targets, catalog.policies.
--- A scope without verdicts is here with zeros. compliance_percent is compliant / (compliant + incompliant), and
--- compliance_percent_with_waivers is compliant / (compliant + incompliant - waived): a risk that was accepted leaves the
--- count, but never becomes evidence of compliance. NULL means "no data". Owners and untagged have no targets, and so no
+-- A scope without verdicts has zeros. compliance_percent is compliant / (compliant + incompliant), and
+-- compliance_percent_with_waivers is compliant / (compliant + incompliant - waived): an accepted risk is not
+-- counted, but never becomes evidence of compliance. NULL means "no data". Owners and untagged have no targets, and so no
 -- coverage.
 WITH waived AS (
     SELECT
@@ -105,7 +106,7 @@ scopes AS (
     FROM counts
     WHERE untagged
     UNION ALL
-    -- Without any account there still is an organization, of which nothing is known.
+    -- Without accounts the organization still has a row, without data.
     SELECT 'organization', 'organization', NULL, NULL
     WHERE NOT EXISTS (FROM staging.account_scopes)
 ),

@@ -1,10 +1,10 @@
--- section_compliance: one row per framework section and scope: how the objects fare that its policies evaluated.
+-- section_compliance: one row per framework section and scope: the compliance of objects under its policies.
 -- key: section_id, scope_type, scope_id, ou_id.  from: marts.scope_compliance, catalog.*.
 -- A section counts distinct (policy, object) pairs of its own and its sub-sections' policies, however many ways lead to
--- them. compliance_percent is compliant / (compliant + incompliant): what is not determined stands beside it. NULL
--- means that there is nothing to tell ("no data"), and is not 0. compliance_percent_with_waivers leaves out what is
+-- them. compliance_percent is compliant / (compliant + incompliant): undetermined ones are a separate column. NULL
+-- means "no data", not 0. compliance_percent_with_waivers leaves out verdicts that are
 -- waived.
--- The organization has a row for every section; OUs and accounts only for sections that some policy reaches.
+-- The organization has a row for every section; OUs and accounts only for sections with a policy, mapped or inherited.
 WITH closure_policies AS (
     SELECT DISTINCT
         c.section_id,

@@ -1,8 +1,8 @@
--- section_compliance: one row per evaluated snapshot, framework section and scope, with the names that people read.
+-- section_compliance: one row per evaluated snapshot, framework section and scope, with its display names.
 -- key: snapshot_date, section_id, scope_type, scope_id, ou_id.  from: lake.section_compliance_history, catalog.sections.
--- Names are today's; a section that the catalog has no more has none. Accounts are here of the newest snapshot only:
--- with all sections of each they would be millions of rows a year. compliance_daily has them of every day, by policy,
--- and lake_section_compliance of lake.sql by section.
+-- Names are today's; a section that the catalog no longer has has none. Accounts are included for the newest snapshot
+-- only: with all sections of each they would be millions of rows a year. compliance_daily has them of every day, by
+-- policy, and lake_section_compliance of lake.sql by section.
 SELECT
     h.snapshot_date,
     h.framework_id,

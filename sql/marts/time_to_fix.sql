@@ -1,10 +1,10 @@
 -- time_to_fix: one row per policy, scope (the organization, an OU with those below it, an owner, or untagged) and month in
 -- which findings were fixed: how long they had been open.
 -- key: policy_id, scope_type, scope_id, month.  from: published.findings_history, lake.accounts.
--- Only what was fixed counts, in the month of the fix, with the units and the owner of its last day: what disappeared was
--- not repaired. The days are those of findings whose start is known; started_unknown counts the others, of which the
--- audit knows only that they are older. What is still open is in findings_survival. A unit that was renamed since has the
--- path of today. untagged is what no tag names an owner of in an account.
+-- Only fixed findings count, in the month of the fix, with the units and the owner of the last day: those that
+-- disappeared were not fixed. The days are those of findings with a known start; started_unknown counts the others,
+-- which are older than the first scan. Open findings are in findings_survival. A unit that was renamed since has
+-- today's path. untagged: an account's repositories without an owner tag.
 WITH units AS (
     SELECT
         ou_id,

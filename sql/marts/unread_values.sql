@@ -1,12 +1,13 @@
--- unread_values: one row per value that is read apart from what it belongs to, and could not be read for the snapshot: what
--- was last known of it counts on.
+-- unread_values: one row per value that is read separately from its object, and could not be read for the snapshot: its
+-- last known value still counts.
 -- key: kind, account_id, region.  from: staging.repositories, lake.scan_targets, lake.accounts, lake.waived_findings, and
 -- what was known the night before: lake.previous_repositories, lake.previous_accounts, lake.previous_policy_run.
 --   tags      the tags of an account's repositories in a region: their owners, and the waivers by tag
 --   account   an account's name, unit or date of joining: compliance by unit, the waivers by unit
 --   regions   the regions of the partition: which ones are planned
 --   waivers   the file of waivers
--- What is not wanted (ECR_AUDIT_COLLECT_TAGS) is not unread, and neither is what belongs to a target that was not read.
+-- Tags that are not collected (ECR_AUDIT_COLLECT_TAGS) are not unread, and neither are values of a target that was not
+-- read.
 WITH unread_tags AS (
     SELECT
         account_id,
@@ -39,7 +40,7 @@ unread_accounts AS (
         p.details_read_at IS DISTINCT FROM p.collected_at AS was_unread_before
     FROM lake.accounts AS a
     LEFT JOIN lake.previous_accounts AS p USING (account_id)
-    -- Lakes before schema version 5 do not say when, and know no other night's.
+    -- Lakes before schema version 5 do not have the time, and have only that night's values.
     WHERE a.collected_at IS NOT NULL
         AND a.details_read_at IS DISTINCT FROM a.collected_at
 ),
@@ -76,7 +77,7 @@ unread AS (
         'regions' AS kind,
         $regions_read_at::TIMESTAMPTZ AS last_read_at,
         $regions_error::VARCHAR AS error_message,
-        -- A night reads them after its accounts. What never was read is not lost.
+        -- A night reads them after its accounts. Values that were never read are not lost.
         last_read_at IS NOT NULL
             AND coalesce(last_read_at >= (SELECT max(collected_at) FROM lake.previous_accounts), TRUE) AS is_new
     WHERE $regions_error IS NOT NULL
@@ -101,7 +102,7 @@ SELECT
     u.last_read_at,
     u.repositories,
     u.repositories_without_value,
-    -- The first night has nothing before it that could have been read.
+    -- The first night has no earlier values.
     u.is_new AND EXISTS (FROM lake.previous_policy_run) AS is_new,
     u.error_code,
     u.error_message

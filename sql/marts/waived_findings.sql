@@ -1,6 +1,6 @@
 -- waived_findings: one row per finding that a waiver in force covers.
 -- key: policy_id, object_id.  from: staging.waiver_matches.
--- Of several waivers the one that lasts longest is named: until it expires the finding stays waived.
+-- With several waivers, waiver_id is the one that expires last, since the finding is waived until then.
 SELECT
     policy_id,
     object_id,

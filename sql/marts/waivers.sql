@@ -1,11 +1,11 @@
--- waivers: one row per waiver that had been made by the snapshot's date, expired ones too, and what it does.
+-- waivers: one row per waiver created by the snapshot's date, including expired ones, with its effect.
 -- key: waiver_id.  from: catalog.waivers, staging.waiver_matches, staging.account_scopes.
 -- A waiver limited to a unit names it by its path, or by its id (ou_id), which holds when the unit is renamed; ou_path is
 -- then the unit's path on the snapshot's date, and NULL when no account is in a unit of that id.
 -- status, the first of these that holds:
---   expired       counts no more, from the day `expires` on; matched_findings are those it left uncovered
---   unmatched     in force, and there is no finding in its scope
---   expires_soon  in force for 30 days at most
+--   expired       no longer counts, from the day `expires` on; matched_findings are those it left uncovered
+--   unmatched     in force, without findings in its scope
+--   expires_soon  in force for at most 30 days
 --   active        in force
 WITH matches AS (
     SELECT

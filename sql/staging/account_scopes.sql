@@ -1,8 +1,8 @@
 -- account_scopes: one row per scope and account in it: the organization, each OU above the account, the account itself.
 -- key: scope_type, scope_id, ou_id, account_id.  from: lake.accounts, lake.policy_output.
--- An OU is told from others by its ou_id, and its scope_id is its path. ou_id is NULL for other scopes, and for OUs of a
+-- An OU is identified by its ou_id, and its scope_id is its path. ou_id is NULL for other scopes, and for OUs of a
 -- night that a version before 5 scanned, which did not keep the ids.
--- An account that has left is in no OU any more, but what was known of it still counts for the organization.
+-- An account that has left is no longer in an OU, but its last known verdicts still count for the organization.
 WITH known_accounts AS (
     SELECT account_id
     FROM lake.accounts

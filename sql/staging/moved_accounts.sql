@@ -1,6 +1,6 @@
 -- moved_accounts: one row per account that is in another organizational unit than in the evaluated snapshot before.
 -- key: account_id.  from: lake.accounts, lake.previous_accounts.
--- A unit is known by its id: to rename it, or one above it, moves nobody.
+-- A unit is identified by its id: renaming it, or one above it, does not move accounts.
 SELECT
     account_id,
     a.ou_id,

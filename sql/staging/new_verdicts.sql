@@ -1,8 +1,8 @@
--- new_verdicts: one row per verdict whose status holds since today, of policies that have evaluated before: whatever
--- changed is among them.
+-- new_verdicts: one row per verdict with a status since today, of policies that have evaluated before: all changes
+-- are among them.
 -- key: policy_id, object_id.  from: lake.policy_output, lake.previous_policy_run.
--- A night of history changes little: what is asked only of changes reads these few rows, and not all verdicts again.
--- Without the texts on remedies, which nothing asks of changes: they are the most to read.
+-- Few verdicts change in a night: queries on changes read these few rows, not all verdicts again.
+-- Without the texts on remediation, the largest columns, which changes do not need.
 SELECT * EXCLUDE (remediation_message, remediation_command)
 FROM lake.policy_output
 SEMI JOIN lake.previous_policy_run USING (policy_id)

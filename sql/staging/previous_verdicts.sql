@@ -1,6 +1,6 @@
--- previous_verdicts: one row per verdict of the evaluated snapshot before that holds no more: what today's new verdicts
--- came from, and those on repositories that are others today (was_another), under the same name. Without their texts,
--- which nothing asks for and which are the most to read.
+-- previous_verdicts: one row per verdict of the evaluated snapshot before that no longer holds: those that today's
+-- new verdicts replace, and those on repositories recreated under the same name (was_another). Without their texts,
+-- the largest columns, which nothing needs.
 -- key: policy_id, object_id.  from: lake.previous_policy_output, staging.new_verdicts, staging.recreated,
 -- lake.previous_policy_run, catalog.policies.
 WITH wanted AS (

@@ -2,7 +2,7 @@
 -- key: object_id.  from: lake.repositories, lake.previous_repositories.
 -- It is another repository under an old name: the status history of its namesake is not its own.
 WITH young AS (
-    -- What was created again is younger than the last look at its namesake, give or take a day of clock skew: that
+    -- A recreated repository is younger than the last scan of its namesake, give or take a day of clock skew: that
     -- spares comparing the many that are older.
     SELECT
         repository_arn,

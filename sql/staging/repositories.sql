@@ -1,9 +1,9 @@
 -- repositories: one row per ECR repository of the snapshot; with observed = false, one carried over from an earlier
 -- snapshot because its target could not be read.
 -- key: repository_arn.  from: lake.repositories.
--- variable: owner_tags, see tagged_owner in sql/macros.sql. `owner` is whom the tags name, and NULL if they name nobody:
+-- variable: owner_tags, see tagged_owner in sql/macros.sql. `owner` is the owner named by the tags, or NULL:
 -- sql/marts then take the account's name for it.
--- The one place where a repository's raw values are made comparable, so that no policy has to do it again.
+-- The only place where a repository's raw values are normalized, so that policies need not do it.
 WITH repositories AS (
     SELECT
         * REPLACE (comparable(image_tag_mutability) AS image_tag_mutability),
@@ -34,7 +34,7 @@ SELECT
         WHEN image_tag_mutability = 'MUTABLE' THEN 'all'
         WHEN image_tag_mutability = 'IMMUTABLE' THEN 'none'
         WHEN image_tag_mutability = 'MUTABLE_WITH_EXCLUSION' THEN 'all_but_listed'
-        -- A filter of nothing but `*` matches every tag: immutable in name only.
+        -- A filter of only `*` matches every tag: immutable in name only.
         WHEN image_tag_mutability = 'IMMUTABLE_WITH_EXCLUSION'
             AND len(list_filter(exclusion_filters, lambda filter: regexp_full_match(filter, '\*+'))) > 0 THEN 'all'
         WHEN image_tag_mutability = 'IMMUTABLE_WITH_EXCLUSION' THEN 'listed'

@@ -21,7 +21,7 @@ WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
     AND w.created <= $snapshot_date
     AND (w.repository IS NULL OR o.object_id GLOB w.repository)
     AND (w.account_id IS NULL OR o.account_id = w.account_id)
-    -- Of a unit that is named by its id, the path is what it was called on some night.
+    -- The path of a unit named by its id is one that it had on some night.
     AND (w.ou_path IS NULL OR w.ou_id IS NOT NULL OR list_contains(units_of(a.ou_path), w.ou_path))
     AND (w.ou_id IS NULL OR list_contains(coalesce(a.unit_ids, [a.ou_id]), w.ou_id))
     AND (w.region IS NULL OR o.region = w.region)

@@ -81,7 +81,7 @@ def test_every_published_macro_says_what_it_is_and_depends_on_nothing() -> None:
 def test_a_macro_is_found_by_its_name() -> None:
     assert macro("is_finding").parameters == ("status", "incompliant_start_date", "incompliant_end_date")
     assert macro("condition_gone").statement == "CREATE MACRO condition_gone() AS 99"
-    assert macro("comparable").meaning.startswith("a word of AWS's")
+    assert macro("comparable").meaning.startswith("a value of AWS")
 
 
 def test_each_word_has_its_words() -> None:
