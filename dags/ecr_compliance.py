@@ -19,7 +19,7 @@ from ecr_audit_airflow.alerts import send_failed_run, send_night
 from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
 from ecr_audit_airflow.postgres_connection import postgres_uri
 
-# What takes memory runs in a process of its own, which does not have Airflow in it as well.
+# Steps that need much memory run in a separate process, without Airflow's own.
 COMPLIANCE_STEPS, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
 
 

@@ -1,4 +1,4 @@
-"""What happened in the demo organization in the nights before `make audit` looks at it.
+"""The history of the demo organization in the nights before `make audit`.
 
 Told backwards from what `demo_world(1)` is: a repository that is immutable there may have been MUTABLE until some
 night. Everything is drawn from fixed seeds, so that the same night is always the same.
@@ -92,7 +92,7 @@ def _account_on(night: int, account: Account, end: World) -> Account:
 def _repository_on(night: int, repository: Repository, target: tuple[str, str], end: World) -> Repository:
     dice = random.Random("/".join((*target, repository.name)))  # noqa: S311 -- an invented history, no secret
     is_mutable_at_the_end = repository.image_tag_mutability == "MUTABLE"
-    # Of what is in order at the end, a third was set right in these nights; of the rest, a quarter went wrong in them.
+    # A third of the repositories that comply at the end were fixed in these nights; a quarter of the others broke.
     share, turned = (0.25 if is_mutable_at_the_end else 0.35), dice.randrange(3, NIGHTS)
     if end.ou_path(target[0]) == FIXED_UNIT and not is_mutable_at_the_end:
         share, turned = 0.9, dice.choice(FIX_WEEK)

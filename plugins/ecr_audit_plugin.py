@@ -1,4 +1,4 @@
-"""What Airflow loads as a plugin: the compliance pages, and the links of Airflow's own pages to them.
+"""The Airflow plugin: the compliance pages, and the links of Airflow's own pages to them.
 
 Every process of Airflow loads plugins, also one that runs a task and never shows a page. So the application is made
 when the web server asks for it.

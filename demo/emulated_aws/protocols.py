@@ -21,7 +21,7 @@ JSON, QUERY, EC2_QUERY = "json", "query", "ec2"
 
 
 class AwsError(Exception):
-    """What AWS answers instead of a result: an error code, a message and an HTTP status."""
+    """AWS's response instead of a result: an error code, a message and an HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")

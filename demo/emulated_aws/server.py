@@ -54,7 +54,7 @@ _REGIONAL = ("ec2", "ecr", "tagging")
 
 
 class Counters:
-    """What the emulated AWS has seen since it started.
+    """Counters of the emulated AWS since its start.
 
     `operations`: calls by "service:Operation". `targets`: calls of ECR and the tagging API by (account id, region).
     `connections`: TCP connections accepted. `max_in_flight`: the maximum of concurrent calls.

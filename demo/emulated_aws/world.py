@@ -1,4 +1,4 @@
-"""What exists on the emulated AWS: an organization, its accounts and regions, and their ECR repositories.
+"""The state of the emulated AWS: an organization, its accounts and regions, and their ECR repositories.
 
 The world also knows the truth about itself (`outcome`, `repositories`), so that a test can compare what an audit
 saw with what was there.

@@ -95,7 +95,7 @@ def _macros(file: str) -> dict[str, Macro]:
 
 @cache
 def _expected() -> frozenset[tuple[str, ...]]:
-    """What is published, as the DuckDB of this process writes it."""
+    """The published macros, as the DuckDB of this process writes them."""
     with duckdb.connect() as connection:
         connection.execute(_text(_PUBLISHED))
         return _described(connection)

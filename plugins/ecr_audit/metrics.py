@@ -1,4 +1,4 @@
-"""What the newest night comes to in numbers, for whatever watches the audit.
+"""Metrics of the newest night, for monitoring.
 
 All are gauges: the numbers of a snapshot as it is committed, so that a task that is run again says the same again. The
 values that a tag can have are few and fixed, or as many as there are policies: never an account, a repository or an
@@ -53,8 +53,7 @@ def of_inventory(lake: Lake) -> list[Gauge]:
 
 
 def of_compliance(lake: Lake) -> list[Gauge]:
-    """Metrics of the newest evaluated snapshot, by policy: verdicts by status, and compliance. Empty when none was
-    evaluated.
+    """Metrics of the newest evaluated snapshot, by policy: verdicts by status, and compliance. Empty without one.
 
     A policy that evaluated nothing compliant or incompliant has no compliance, rather than one of 0.
     """

@@ -1,6 +1,6 @@
 """Runs a step in a process of its own, which holds nothing of its caller's: not the 170 MB of an Airflow task.
 
-`multiprocessing` does not serve: of a program that it is told to spawn it first imports the main module, which in a
+`multiprocessing` does not fit: a spawned process first imports the main module, which in a
 task is all of Airflow.
 """
 
@@ -77,7 +77,7 @@ def in_caller(function: str) -> Any:
 
 @dataclass(frozen=True)
 class _Question:
-    """What a process wants to be called in its caller."""
+    """A call that a process requests from its caller."""
 
     function: str
 
@@ -111,7 +111,7 @@ class _Caller:
                 self._answers.put(self._pipe.recv())
             except (EOFError, OSError):
                 os._exit(1)
-            except Exception as fault:  # of a class that this process does not have
+            except Exception as fault:  # its class may not exist in this process
                 self._answers.put((None, RuntimeError(f"{type(fault).__name__}: {fault}")))
 
 

@@ -1,4 +1,4 @@
-"""What the words of the published tables are, and how people read them: statuses, conditions, changes, outcomes.
+"""The vocabulary of the published tables, and its words for people: statuses, conditions, changes, outcomes.
 
 Pages, the terminal, alerts, the workbook and the API take them from here. What outcomes of the scan mean is in
 aws/advice.py; how numbers and dates are written, in text.py.
@@ -61,7 +61,7 @@ ENGINE_CONDITIONS = (
     ),
 )
 
-# The outcomes of a scan (aws/outcomes.py) as the titles of what ended so.
+# The outcomes of a scan (aws/outcomes.py) as titles.
 OUTCOME_WORDS = {
     "COLLECTED": "Read",
     "ASSUME_ROLE_DENIED": "Role cannot be assumed",

@@ -95,7 +95,7 @@ def connection_access() -> AwsAccess | None:
 
 
 def _faults(connection: Any) -> Iterator[str]:
-    """What of a connection would be dropped, or cannot be done; a line for each."""
+    """Parts of a connection that would be ignored or are not supported; a line for each."""
     extras: Any = connection.extra_dejson
     if connection.conn_type != "aws":
         yield f"it is of type {connection.conn_type}, not aws"

@@ -1,4 +1,4 @@
-"""What the DAGs share of Airflow: the asset between them, and how their tasks behave.
+"""Shared Airflow code of the DAGs: the asset between them, and the defaults of their tasks.
 
 Light to import: DAG files do so at every parse.
 """
@@ -15,7 +15,7 @@ from ecr_audit_airflow.observability import name_the_run, report
 
 
 def begin_task(context: Any) -> None:
-    """What every task begins with: the run in its log lines, and the way to AWS."""
+    """The start of every task: the run in its log lines, and the connection to AWS."""
     name_the_run(context)
     use_connection()
 

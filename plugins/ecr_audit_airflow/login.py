@@ -18,7 +18,7 @@ from ecr_audit.web.api import ndjson
 
 log = logging.getLogger(__name__)
 
-# What takes findings along, out of reach of any login; so does a whole list as NDJSON.
+# Downloads, which leave the reach of any login; so does a whole list as NDJSON.
 DOWNLOADS = (".csv", ".xlsx")
 
 _may_see_plugins = requires_access_view(AccessView.PLUGINS)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Report:
-    """What a task reports when it is done: its gauges, and the names of the datasets that it read and wrote."""
+    """The report of a finished task: its gauges, and the names of the datasets that it read and wrote."""
 
     gauges: Callable[[Lake], Iterable[Gauge]] = lambda lake: ()
     reads: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ def name_the_run(context: Mapping[str, Any]) -> None:
 
 
 def report(context: Mapping[str, Any], result: Any = None) -> None:
-    """Say what a task that succeeded has to say. Never raises."""
+    """Say the results of a task that succeeded. Never raises."""
     try:
         task_report = task_reports().get(context["ti"].task_id)
         if task_report is not None:

@@ -44,7 +44,7 @@ def postgres_uri() -> str | None:
 def table_addresses(schema: str, tables: Iterable[str]) -> list[str]:
     """Each table as Airflow and OpenLineage name it: postgres://host:port/database/schema/table, without a login.
 
-    Of several hosts the first names them; a server that is reached by a socket is on this machine. Empty without a
+    With several hosts the first names them; a server that is reached by a socket is on this machine. Empty without a
     connection; raises what `postgres_uri` does.
     """
     connection = _connection()

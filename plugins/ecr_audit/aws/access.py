@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 # runs for months has to notice.
 SOURCE_SECONDS = 300
 
-# What names the region, before the profile's, in the order in which the AWS CLI takes it (AWS CLI User Guide,
+# Variables of the region, which precede the profile's, in the order of the AWS CLI (AWS CLI User Guide,
 # "Environment variables"). boto3 by itself reads only the second.
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
@@ -82,7 +82,7 @@ Source = Callable[[], AwsAccess | None]
 
 @dataclass
 class _Current:
-    """What this process goes by."""
+    """The AWS access of this process."""
 
     source: Source | None = None
     access: AwsAccess | None = None

@@ -134,7 +134,7 @@ class MemberIdentity:
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of entering an account."""
+    """The result of entering an account."""
 
     identity: HubIdentity | MemberIdentity
     # The regions that the account can use; None when it was not asked, or would not say, so that each must be tried.

@@ -1,4 +1,4 @@
-"""What each outcome and each common error means, and what to do about it: the one table that all advice is read from.
+"""Meaning and remedy of each outcome and each common error: the one table that all advice is read from.
 
 The terminal's summary, the pages, alerts, the doctor, the errors of the program and docs/errors.md take it from here.
 """
@@ -16,7 +16,7 @@ from ecr_audit.aws.outcomes import error_message as message_of
 
 @dataclass(frozen=True)
 class Advice:
-    """What something means, and what to do about it, for the person who runs the audit."""
+    """A meaning, and what to do about it, for the person who runs the audit."""
 
     meaning: str
     # One sentence, for lists.

@@ -26,7 +26,7 @@ from ecr_audit.aws.transport import Transport
 
 # A body that trickles in is a timeout as well.
 CALL_SECONDS = 60
-# What aiohttp would add to a request.
+# Headers that aiohttp would add to a request.
 _UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
 # Requests are learned from clients with these; what they sign is never sent.
@@ -40,7 +40,7 @@ class _Way(NamedTuple):
     url: URL
     # None: directly.
     proxy: URL | None
-    # What logs in there: they go with the request itself when the proxy forwards it, which it does without TLS.
+    # The proxy's credentials: they go with the request itself when the proxy forwards it, which it does without TLS.
     proxy_headers: dict[str, str]
     tls: ssl.SSLContext | bool
     timeout: aiohttp.ClientTimeout
@@ -106,7 +106,7 @@ class Connections:
         transport = Transport(client, method, parameters)
         client.close()
         url = URL(transport.url, encoded=True)
-        # What the client itself would send the request by. It is not in botocore's public API; to find out by other
+        # The client's own request sender. It is not in botocore's public API; to find out by other
         # means what it is made with would be a second opinion, which could be another.
         theirs = client._endpoint.http_session
         if url.scheme == "https" and self._tls is None:

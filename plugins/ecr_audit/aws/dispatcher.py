@@ -63,7 +63,7 @@ Flow = Generator[Call, Any, Any]
 
 @dataclass
 class Effort:
-    """What a flow has cost so far."""
+    """The calls of a flow so far."""
 
     started_at: float = field(default_factory=time.time)  # seconds since 1970
     started: float = field(default_factory=time.monotonic)
@@ -126,7 +126,7 @@ class _Flight:
 
 @dataclass
 class _Attempts:
-    """What the attempts at one call have met."""
+    """The faults of the attempts at one call."""
 
     made: int = 0
     faults: int = 0

@@ -64,7 +64,7 @@ THROTTLES = frozenset(
     }
 )
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-# What a region answers to credentials that it does not know. A region that is not enabled knows nobody's; but so does
+# A region's errors for credentials that it does not know. A region that is not enabled knows nobody's; but so does
 # one that gets the token of the global STS endpoint (IAM User Guide, "Manage AWS STS in an AWS Region").
 UNKNOWN_CREDENTIALS = frozenset({"UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
 # Unambiguous where a region can be disabled: the account has not opted in.

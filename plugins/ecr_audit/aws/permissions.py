@@ -1,4 +1,4 @@
-"""What AWS has to allow for the audit's calls: declared beside the calls, and gathered in doctor/permissions.py.
+"""Permissions that the audit's calls need: declared beside the calls, and gathered in doctor/permissions.py.
 
 The doctor's advice and the table in docs/security.md are made from these declarations, and tests hold the roles of
 deploy/ and the calls of a night to exactly them.
@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class Option(StrEnum):
-    """What has to be set up for a call to be made at all, in words that follow "with"."""
+    """A feature that needs an optional call, in words that follow "with"."""
 
     PODS = "EKS Pod Identity"
     BUCKET = "a lake or publications on S3"
@@ -54,7 +54,7 @@ class Permission:
         return next((service for service, its_prefix in _PREFIXES.items() if its_prefix == prefix), prefix)
 
 
-# What STS answers everybody: it needs no permission, and no policy can deny it (AWS STS API Reference).
+# Open to everybody: it needs no permission, and no policy can deny it (AWS STS API Reference).
 NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})
 
 # The prefixes of IAM's actions, where they are not the service's name in botocore (Service Authorization Reference).

@@ -32,7 +32,7 @@ class Hub:
     account_id: str
     partition: str
     region: str
-    # What named the region, for people.
+    # The source of the region, for people.
     region_source: str = ""
     # By which CloudTrail of the accounts knows who came (`accounts.session_name`).
     session_name: str = "ecr-audit"
@@ -92,7 +92,7 @@ def _home_region(access: AwsAccess) -> tuple[str, str]:
 
 
 def _why_unknown(error: Exception, region: str, source: str) -> str:
-    """What to say when AWS did not answer who the hub is."""
+    """The message when the hub's identity could not be read."""
     if error_code(error) in ("NoCredentialsError", "PartialCredentialsError"):
         return f"{NO_CREDENTIALS.meaning} {NO_CREDENTIALS.fix}"
     asked = f"The region is {region} ({source})."

@@ -1,4 +1,4 @@
-"""What goes over the wire: requests signed and answers read, by the hundred thousand.
+"""The transport: signs requests and reads responses, by the hundred thousand.
 
 botocore works out again at each call what is the same at all of them: endpoint, headers, the shape of the answer. That
 is three quarters of a call's CPU time. Here botocore prepares one call, and every other is a copy of it with a body and
@@ -26,7 +26,7 @@ from ecr_audit.aws.answers import quoted, timestamp
 
 # The parser wants the shape of a result, which an error does not have.
 _NO_SHAPE = Shape("Error", {"type": "structure"})
-# What signing and the connection add at each call.
+# Headers that signing and the connection add at each call.
 PER_CALL_HEADERS = frozenset({"authorization", "x-amz-date", "x-amz-security-token", "content-length", "connection"})
 
 
@@ -66,8 +66,8 @@ class Transport:
         return body, self.signed(body, credentials, datetime.now(UTC))
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-        """What AWS answers. For a JSON service it is the JSON as it came; else as botocore reads it, times that it
-        cannot read being None.
+        """AWS's response. For a JSON service it is the JSON unchanged; else as botocore parses it, times that it
+        cannot parse being None.
 
         Raises ClientError for an error of AWS, and ResponseParserError for whatever cannot be read.
         """

@@ -49,7 +49,7 @@ def load_catalog(sql_root: Path) -> Catalog:
 
 
 def input_names(sql_root: Path) -> list[str]:
-    """What policies can evaluate, sorted: each is a file of sql/staging/objects."""
+    """The inputs of policies, sorted: each is a file of sql/staging/objects."""
     return sorted(path.stem for path in (sql_root / "staging" / "objects").glob("*.sql"))
 
 
@@ -61,7 +61,7 @@ class _Sections:
         self._all_read = all_read
 
     def fault(self, section_id: str) -> str | None:
-        """What is wrong with a reference to this section, if anything.
+        """The fault of a reference to this section, if any.
 
         Sections of a framework whose file could not be read are unknown: a reference to them is not a fault.
         """

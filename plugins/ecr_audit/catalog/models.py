@@ -1,4 +1,4 @@
-"""What a policy, a framework and a section are: the keys of their YAML files, and what loading adds to them."""
+"""Models of policies, frameworks and sections: the keys of their YAML files, and fields added by loading."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Evaluation:
     def of(
         cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime, owner_tags: tuple[str, ...]
     ) -> Evaluation:
-        """What an evaluation of a date would depend on now."""
+        """The inputs of an evaluation of a date now."""
         inventory = lake.read_commit("inventory", snapshot_date)
         previous = lake.previous_commit("compliance", snapshot_date)
         return cls(
@@ -81,7 +81,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class _Note:
-    """What lies beside the parts: it vouches for them."""
+    """The note beside the parts: the inputs that they were evaluated on."""
 
     evaluation: Evaluation
     parts: Annotated[int, Field(ge=1, le=9_999)]

@@ -1,4 +1,4 @@
-"""What the visits to the accounts show: where a night would not see, how much of it, and what is the likely cause."""
+"""Checks of the accounts: where a night could not read, how much that is, and the likely cause."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_accounts(
 ) -> list[Result]:
     """Visit the accounts in all regions; a result for each kind of call, with where it fails.
 
-    What would be too little for a night (ECR_AUDIT_MIN_COVERAGE) fails, and less is a warning.
+    Coverage under the minimum of a night (ECR_AUDIT_MIN_COVERAGE) fails, other gaps are a warning.
     """
     visits = visit_accounts(hub, accounts, regions, settings)
     members = [visit for visit in visits if visit.account.account_id != hub.account_id]

@@ -1,4 +1,4 @@
-"""What others on the network could read: AWS by http:// or unchecked certificates, PostgreSQL that need not use TLS."""
+"""Checks of encryption: AWS by http:// or with unverified certificates, PostgreSQL without mandatory TLS."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def examine(
 
 
 def _safely(title: str, check: Callable[[], Found], otherwise: Callable[[Result], Found]) -> Found:
-    """What a check finds; when it fails itself, what `otherwise` makes of a result that says so."""
+    """The results of a check; if the check itself fails, one result made by `otherwise`."""
     try:
         return check()
     except Exception as error:  # whatever it is, the other checks go on

@@ -32,7 +32,7 @@ PROBE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Visit:
-    """What one account answered."""
+    """The responses of one account."""
 
     account: Account
     # The error of each call that failed, by the action that allows it; how listing repositories ended is in `targets`.

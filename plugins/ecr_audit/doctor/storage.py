@@ -43,7 +43,7 @@ def check_lake(settings: Settings, organization_id: str) -> Result:
 
     In a folder also what a night does to the folders in it, see disk.py.
 
-    `organization_id`: of the hub's organization, empty when not known. A run rejects a lake of another organization.
+    `organization_id`: the id of the hub's organization, empty if unknown. A run rejects a lake of another organization.
     """
     root = settings.lake_root
     fix = f"{_LET}, or name another place in ECR_AUDIT_LAKE."

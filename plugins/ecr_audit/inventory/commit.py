@@ -35,7 +35,7 @@ _OUTCOME = ("account_id", "region", "outcome")
 
 
 class NothingCollectedError(FinalError):
-    """No account but the hub's own could be read, or none has a region to read: a fault of the audit's set-up."""
+    """No account but the hub's own could be read, or no account has a region to read: a fault of the audit's set-up."""
 
 
 def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
@@ -100,7 +100,7 @@ def _remove_older_plans(lake: Lake, plan_id: str) -> None:
 
 @dataclass(frozen=True)
 class _Base:
-    """What is known already: the snapshot that unseen repositories are carried over from."""
+    """The earlier snapshot that unseen repositories are carried over from."""
 
     repositories: ds.Dataset | None
     targets: pa.Table
@@ -133,7 +133,7 @@ class _Base:
 
 @dataclass
 class _Tally:
-    """What the planned targets came to."""
+    """The outcomes of the planned targets."""
 
     # How many targets each (account, outcome) has.
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -1,4 +1,4 @@
-"""What could not be read tonight is not gone: the value that was last read counts, with the time of its reading.
+"""Last known values: a value that could not be read tonight is carried over, with the time when it was read.
 
 Some values are read apart from their row: a repository's tags by a call of their own, an account's unit from the tree
 of units. Each has a column that says when it was read. Where the row could be read and the value could not, both are

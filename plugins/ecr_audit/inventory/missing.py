@@ -1,4 +1,4 @@
-"""What the settings name and AWS does not have: left out of the night, which goes on without it, and reported.
+"""Accounts and regions in the settings that AWS does not have: reported, and the night goes on without them.
 
 An account leaves the organization and a region may be misspelt: neither must cost the rest of the night. The names are
 kept with the commit of the inventory, and published in the table `publication`.

@@ -1,4 +1,4 @@
-"""What a scan is going to read: the organization's accounts, every account x region, and the batches they are cut into.
+"""The plan of a scan: the organization's accounts, every account x region, and the batches they are cut into.
 
 A plan lives in the lake under `_parts/<plan id>/`, with the parts of its batches beside it:
 
@@ -199,7 +199,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
 
 
 def read_missing(targets: pa.Table) -> Missing:
-    """What the settings named and AWS did not have when these targets were planned."""
+    """Accounts and regions in the settings that AWS did not have when these targets were planned."""
     return Missing(**json.loads((targets.schema.metadata or {}).get(MISSING, b"{}")))
 
 
@@ -273,7 +273,7 @@ def wanted_regions(
 
 
 def missing_accounts(settings: Settings, known: Iterable[str]) -> list[str]:
-    """What ECR_AUDIT_ACCOUNTS names that is not among the organization's accounts. Raises PlanError if that is all."""
+    """Accounts in ECR_AUDIT_ACCOUNTS that are not in the organization. Raises PlanError if none of them is."""
     known = set(known)
     missing = named_in_vain(settings.accounts, known)
     if settings.accounts and len(missing) == len(set(settings.accounts)):
@@ -313,7 +313,7 @@ def _is_within(account: dict[str, Any], unit: str) -> bool:
 
 
 def _last_scan(lake: Lake, snapshot_date: date) -> pa.Table:
-    """What each target cost the last time that it was scanned."""
+    """The cost of each target when it was last scanned."""
     commit = lake.previous_commit("inventory", snapshot_date)
     if commit is None:
         return SCAN_TARGETS.schema.empty_table()

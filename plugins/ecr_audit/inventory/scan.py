@@ -39,7 +39,7 @@ _Ended = tuple[TargetScan, Effort]
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a batch came to."""
+    """The results of a batch."""
 
     targets: int
     repositories: int
@@ -49,7 +49,7 @@ class BatchSummary:
 def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Settings) -> BatchSummary:
     """Scan the targets of a batch and write its part, replacing an earlier one of the same batch.
 
-    Of an earlier part, what was collected is kept and only the rest is scanned again. Raises only when the part cannot
+    Collected targets of an earlier part are kept and only the rest is scanned again. Raises only when the part cannot
     be written: whatever AWS answers, or fails to, is some target's outcome.
     """
     plan = read_plan(lake, plan_id)

@@ -1,4 +1,4 @@
-"""What keeps an inventory sound: one row a key, and the checks of sql/checks before it is committed.
+"""Verification of an inventory before it is committed: one row per key, and the checks of sql/checks.
 
 A failed check affects its target only: the target is FAILED, and its last known rows are carried over. So
 nothing that evaluating would refuse becomes visible, or the base of the next night.
@@ -88,7 +88,7 @@ class Refusals:
         return None
 
     def without_scanned(self, targets: pa.Table, repositories: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """What was scanned, but for refused targets, which are FAILED and have no rows."""
+        """The scanned rows, except those of rejected targets, which are FAILED and have no rows."""
         if not self._times:
             return targets, repositories
         is_refused = pc.and_(_is_among(targets, self._times), pc.equal(targets["outcome"], Outcome.COLLECTED.value))
@@ -107,7 +107,7 @@ class Refusals:
         return targets, repositories.filter(pc.invert(_is_among(repositories, self._times)))
 
     def without_known(self, repositories: pa.Table) -> pa.Table:
-        """What was known before, but for targets of which that was refused, too."""
+        """The last known rows, except those of targets whose known rows were rejected, too."""
         refused = [target for target, times in self._times.items() if times >= _MOST_REFUSALS]
         return repositories.filter(pc.invert(_is_among(repositories, refused))) if refused else repositories
 

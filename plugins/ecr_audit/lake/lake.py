@@ -66,7 +66,7 @@ class Lake:
     def __init__(self, root: str, encryption: str | None = None) -> None:
         """`encryption`: see `S3`; a folder knows nothing of it."""
         self.storage = Storage(root, encryption)
-        # What this process committed, which a store may be late to list.
+        # Commits of this process, which a store may be late to list.
         self._committed: set[tuple[str, date]] = set()
 
     @property
@@ -224,7 +224,7 @@ class SnapshotWriter:
             link_or_copy(part, self.folder / f"{table.name}-{number:04d}.parquet")
 
     def files(self, table: LakeTable) -> list[Path]:
-        """What is written of a table so far."""
+        """The files of a table written so far."""
         return [self.path(table)] if self.path(table).exists() else sorted(self.folder.glob(f"{table.name}-*.parquet"))
 
     def commit(self, details: Mapping[str, Any]) -> Commit:

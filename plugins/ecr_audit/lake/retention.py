@@ -43,7 +43,7 @@ def _last_of_each_month(days: Iterable[date]) -> set[date]:
 
 
 def maintain(*, dry_run: bool) -> list[str]:
-    """What the DAG does: thin the lake as the settings say, and clean up. Returns the dates (to be) thinned."""
+    """Thin the lake by the settings, and clean up. Returns the dates (to be) thinned."""
     settings = load_settings()
     lake = open_lake(settings)
     now = datetime.now(UTC)

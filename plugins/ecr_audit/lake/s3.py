@@ -1,6 +1,6 @@
 """Objects below a place on S3, `s3://bucket/prefix`, read and written by boto3 on the audit's one way to AWS.
 
-A prefix is taken letter by letter: it is no URL, in which a blank would have to be escaped. A bucket in another region
+A prefix is taken literally: it is not a URL, in which a blank would have to be escaped. A bucket in another region
 is found there. boto3 is imported by the first call, so that a local lake does not need it.
 """
 
@@ -78,7 +78,7 @@ def _s3_client() -> Iterator[Any]:
 
 
 def open_place(place: str, encryption: str | None = None) -> S3 | Path:
-    """What files are read and written by at a place: an S3, or the path of a folder. `encryption`: see `S3`."""
+    """The file system of a location: an S3, or the path of a folder. `encryption`: see `S3`."""
     return S3(place, encryption) if is_on_s3(place) else Path(place)
 
 

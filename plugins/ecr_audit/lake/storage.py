@@ -87,7 +87,7 @@ class Storage:
         """Relative names of the files under a folder of the lake, sorted; empty if it does not exist."""
         with self._reporting(relative, "listed"):
             if self._s3:
-                # What ends with a slash stands for a folder, in the consoles of stores.
+                # A name that ends with a slash stands for a folder, in the consoles of stores.
                 return sorted(name for name in self._s3.names(f"{relative}/") if not name.endswith("/"))
             folder = Path(self.absolute(relative))
             return sorted(str(path.relative_to(self._base)) for path in folder.rglob("*") if path.is_file())

@@ -69,7 +69,7 @@ class Input:
 
 @dataclass(frozen=True)
 class SnapshotFiles:
-    """What a session over one snapshot is opened over."""
+    """The inputs of a session over one snapshot."""
 
     snapshot_date: date
     # The first one may be needed by those after it.

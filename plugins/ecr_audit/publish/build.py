@@ -40,7 +40,7 @@ LEAN_MEMORY = "200MB"
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What was published: where programs open it, where people find it, and the rows of each table."""
+    """The result of publishing: its path for programs, its address for people, and the rows of each table."""
 
     published: Published
     address: str

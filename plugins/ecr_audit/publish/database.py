@@ -79,7 +79,7 @@ def build_database(
 
 
 def readings(inventory: Commit, compliance: Commit) -> dict[str, str | None]:
-    """What commits note of the readings that no table has: when, and why they failed. An older version noted none."""
+    """Details of readings in commits that no table has: their time, and why they failed. Older versions have none."""
     noted = {**inventory.details, **compliance.details}
     return {name: noted.get(name) for name in READINGS}
 

@@ -54,7 +54,7 @@ nights, by `snapshot_date`. A column means what the published column of that nam
 
 @dataclass(frozen=True)
 class Column:
-    """What a column means, and its unit; `unit` is empty where there is none."""
+    """The meaning of a column, and its unit, empty without one."""
 
     meaning: str
     unit: str
@@ -65,7 +65,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """What a row of a table is, the columns that name one row, and what else there is to know (Markdown)."""
+    """The meaning of a table's row, its key, and notes (Markdown)."""
 
     row: str
     key: tuple[str, ...]

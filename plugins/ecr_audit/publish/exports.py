@@ -26,7 +26,7 @@ CHECKSUMS = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Source:
-    """What a format is written from: the published database, and the lake that it was made of.
+    """The inputs of an export: the published database, and the lake that it was made from.
 
     The database is open read-only, and may write files into the folder of the publication only.
     """

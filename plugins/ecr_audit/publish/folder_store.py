@@ -63,7 +63,7 @@ class PublicationStore:
     def building(self) -> Iterator[Path]:
         """A folder to build a publication in. One publisher at a time.
 
-        What killed runs left is removed: with the lock held, no other run can be building.
+        Files of killed runs are removed: with the lock held, no other run can be building.
         """
         with ExitStack() as held:
             try:

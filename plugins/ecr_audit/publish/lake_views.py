@@ -56,7 +56,7 @@ def write_lake_views(lake: Lake, path: Path) -> None:
 
 
 def view_dictionary() -> Dictionary:
-    """What each view and column means, by the name of the lake's table."""
+    """The meaning of each view and column, by the name of the lake's table."""
     tables = {table.name: f"FROM lake.{table.name}" for tables in STAGES.values() for table in tables}
     dictionary = load_dictionary(tables)
     described = {
@@ -67,7 +67,7 @@ def view_dictionary() -> Dictionary:
 
 
 def _without_night(row: str) -> str:
-    return row.replace(", of the newest snapshot", "").replace(" of the newest snapshot", "")
+    return row.replace(", in the newest snapshot", "").replace(" in the newest snapshot", "")
 
 
 def _key(table: str, key: tuple[str, ...]) -> tuple[str, ...]:

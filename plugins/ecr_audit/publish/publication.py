@@ -80,7 +80,7 @@ def version_of(published_at: datetime, commit_id: str) -> str:
 
 
 def parse_latest(content: bytes, address: str) -> Latest:
-    """What latest.json names. `address` is where it was read. Raises DamagedLatestError when it names no version."""
+    """The version in latest.json. `address` is where it was read. Raises DamagedLatestError without a valid version."""
     try:
         return parse_json(content, _LATEST)
     except ValueError as fault:

@@ -24,7 +24,7 @@ from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, syntax_nodes
 _MAGIC = b"DUCK"
 _MAGIC_AT = 8
 
-# What publishing never makes. Functions and tables are named in full: the file could hold some of the same name.
+# Objects that publishing never makes. Functions and tables have full names: the file could have some of the same name.
 _FOREIGN = """
 SELECT 'type' AS kind, type_name AS name FROM system.main.duckdb_types() WHERE NOT internal
 UNION ALL
@@ -98,7 +98,7 @@ def _require_duckdb_file(database: Path) -> None:
 
 
 def _foreign(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """What the file holds that publishing does not make. Each query relies on what those before it have not found."""
+    """Contents of the file that publishing does not make. Each query relies on the earlier ones finding nothing."""
     for name in foreign_macros(connection):
         yield f"the macro {name!r}"
     for kind, name in connection.execute(_FOREIGN).fetchall():

@@ -1,4 +1,4 @@
-"""What could not be read tonight, in sentences: those of the terminal, the pages, the alerts and the workbook alike.
+"""Sentences on values that could not be read tonight, for the terminal, the pages, the alerts and the workbook.
 
 All of it is the published table `unread_values` (sql/marts/unread_values.sql).
 """

@@ -72,7 +72,7 @@ _POLICIES = f"""
 
 @dataclass(frozen=True)
 class Excerpt:
-    """What a workbook of some findings is a part of: the filter in words, and how much it leaves of what.
+    """The scope of a workbook with part of the findings: the filter in words, and the numbers of findings.
 
     `findings` of `all_findings` under the policy; `coverage_percent` of the accounts and regions that the filter is
     limited to, None where nothing was to be seen.

@@ -131,7 +131,7 @@ SHEETS = (
 
 
 class PublishedRows:
-    """What a workbook reads of a published database; `publication` is the row of the table of that name."""
+    """The contents of a workbook from a published database; `publication` is the row of the table of that name."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self.database = database

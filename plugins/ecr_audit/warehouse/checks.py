@@ -87,6 +87,6 @@ def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Colle
 
 
 def examine(warehouse: Warehouse, check: Check) -> Violation | None:
-    """What a check finds in the session; None: nothing."""
+    """The violation of a check in the session; None if it passes."""
     count, examples = warehouse.examples(check.statement, _EXAMPLES, snapshot_date=warehouse.snapshot_date)
     return Violation(check.statement.path, check.severity, count, examples) if count else None

@@ -1,4 +1,4 @@
-"""What a DuckDB session may reach on this machine: the files that it was given, and nothing else.
+"""A sandbox for DuckDB sessions: they can read only the files that they were given.
 
 Whatever SQL a session runs, a view or a function in it may read any file that the process may read, write some, and
 fetch an extension from the internet. Neither a published file nor a policy's logic.sql has a reason to. A confined

@@ -70,7 +70,7 @@ class Warehouse:
     def register_input(self, given: Input) -> None:
         """Show a table as `lake.<name>`; one without snapshots is empty, and typed.
 
-        What files of an older version lack is NULL. Rows that have the key of another one of their snapshot are left
+        Columns that older files lack are NULL. Rows that have the key of another one of their snapshot are left
         out, see `repeated_keys`.
         """
         if not given.snapshots:

@@ -24,7 +24,7 @@ class Statement:
 
 
 def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:
-    """Read a file of sql/, named without its ending (`marts/findings`). Raises WarehouseError if it is no SELECT."""
+    """Read a file of sql/, named without its ending (`marts/findings`). Raises WarehouseError if it is not a SELECT."""
     path = sql_root / f"{relative}.sql"
     try:
         return parse_statement(f"sql/{relative}.sql", path.read_text(encoding="utf-8"))
@@ -33,7 +33,7 @@ def read_statement(relative: str, sql_root: Path = SQL_ROOT) -> Statement:
 
 
 def parse_statement(path: str, text: str) -> Statement:
-    """Take SQL text for a statement; `path` is what errors call it. Raises WarehouseError if it is no SELECT."""
+    """Take SQL text for a statement; `path` is what errors call it. Raises WarehouseError if it is not a SELECT."""
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as fault:

@@ -1,4 +1,4 @@
-"""What is wrong with YAML files, such as the catalog's, gathered so that one look shows all of it."""
+"""Faults of YAML files, such as the catalog's, collected so that all are reported together."""
 
 from __future__ import annotations
 

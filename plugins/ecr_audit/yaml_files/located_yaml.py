@@ -27,7 +27,7 @@ MAX_DEPTH = 20
 # Maximum characters shown of an invalid value.
 _SHOWN = 200
 
-# What YAML reads as nothing when it stands without quotation marks.
+# Values that YAML reads as null without quotation marks.
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _TAG = "tag:yaml.org,2002:"  # which is written !!
 

@@ -1,7 +1,7 @@
 -- timeline: one row per night with a change, by policy, the newest first.
 -- key: policy_id, snapshot_date, change.  from: changes, findings_history.
 -- On the first night there is nothing to compare with, so it has no changes: `found` says what was incompliant then.
--- A stretch ended by closing its account has no published change: `ended`. Of several in a night the last is
+-- A stretch ended by closing its account has no published change: `ended`. If a night has several, the last is
 -- first: a repository that was moved was so before it changed, and one that was deleted before it was created again.
 WITH changed AS (
     SELECT

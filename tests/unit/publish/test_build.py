@@ -265,7 +265,7 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     assert files(folder) == before
 
 
-@pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: again with 2GB"]), (0, [])])
+@pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])])
 def test_what_takes_more_memory_is_given_more(
     published: Callable[..., PublishResult],
     monkeypatch: pytest.MonkeyPatch,

@@ -68,7 +68,7 @@ def read_repositories(described: Sequence[object], account_id: str, region: str,
     A listing is not a snapshot: creations and deletions meanwhile shift the pages, so that one repository may come
     twice. The later one stands, which is nearer to the present.
 
-    What cannot be read and is nice to have is noted in `unread`. Raises ResponseParserError for what the audit cannot
+    Optional values that cannot be read are noted in `unread`. Raises ResponseParserError for what the audit cannot
     do without: an item that is not an object, a name or an ARN that is not one of this account and region, a time of
     creation that boto3 could not read either. (It distinguishes a repository from a deleted namesake.)
     """

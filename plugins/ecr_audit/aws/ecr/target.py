@@ -17,7 +17,7 @@ TAGS_NOT_READ = "Tags."
 
 @dataclass
 class TargetScan:
-    """What the scan of one account x region brought."""
+    """The result of the scan of one account x region."""
 
     account_id: str
     region: str
