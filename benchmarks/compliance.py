@@ -161,7 +161,7 @@ def make(folder: str, repositories: int) -> None:
 
 @contextmanager
 def organization(folder: str, *, accounts: int, per_region: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A session that has the tables of ORGANIZATION: accounts of 10 regions of so many repositories each."""
+    """A session that has the tables of ORGANIZATION: accounts of 10 regions with a number of repositories each."""
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'; SET preserve_insertion_order = FALSE")
         database.execute("SET temp_directory = $folder", {"folder": f"{folder}/making"})

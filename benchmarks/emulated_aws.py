@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "plugins"), str(ROOT)]
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID  # noqa: E402
 
 CALLS = 10_000
-# Of the large world, us-east-1 of the hub is empty, as most targets are.
+# us-east-1 of the hub is empty in the large world, as most targets are.
 REQUESTS = {
     "DescribeRepositories, no repository": ("ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"),
     "GetResources, nothing tagged": ("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources"),

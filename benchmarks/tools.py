@@ -3,7 +3,7 @@
 In which repositories can an image tag be overwritten? 19 accounts x 4 regions of an emulated AWS hold 760 repositories,
 as many of each of ECR's four settings. Each tool comes from PyPI into a virtual environment of its own, and is told the
 accounts, their role and the regions. A verdict is wrong if it says that no tag can be overwritten where one can, or
-the other way about; a repository without a verdict is one that the tool did not tell of.
+the other way about; a repository without a verdict is one that the tool did not report.
 
 Prowler evaluates an account a run, and c7n-org has no check of its own: its policy is `benchmarks/c7n.yaml`.
 """

@@ -1,4 +1,4 @@
-"""What Superset is told beyond its defaults. `serve.py` points to it and sets SUPERSET_HOME."""
+"""Superset's settings beyond its defaults. `serve.py` points to it and sets SUPERSET_HOME."""
 
 import os
 from pathlib import Path

@@ -206,7 +206,7 @@ def test_the_commands_of_the_document_ask_the_api(site: str) -> None:
     assert "401" in refused.stderr
 
 
-def test_the_command_that_mends_is_copied(open_browser: Callable[..., Page]) -> None:
+def test_the_command_that_fixes_is_copied(open_browser: Callable[..., Page]) -> None:
     page = open_browser()
     page.goto(f"{PREFIX}/findings?status=INCOMPLIANT")
     page.get_by_role("button", name="Copy the command").first.click()

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 # Its tags can be overwritten, and for some nights nobody could see it.
 REPOSITORY = "arn:aws:ecr:ap-southeast-1:210000000013:repository/billing/scheduler"
 
-# Of each route that shows a page, an address that has something to show.
+# An address with data for each route of a page.
 PAGES = {
     "/": "/",
     "/findings": "/findings",

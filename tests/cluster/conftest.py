@@ -43,7 +43,7 @@ WORKERS = ("worker-1", "worker-2")
 # Tasks that a worker runs at once.
 SLOTS = 2
 
-# As in docker-compose.yaml, only the parts of the control plane are told these.
+# As in docker-compose.yaml, only the parts of the control plane have these.
 KEYS = {
     "AIRFLOW__CORE__FERNET_KEY": "b2YtdGhpcy10ZXN0LW9ubHktMDEyMzQ1Njc4OWFiY2Q=",
     "AIRFLOW__API__SECRET_KEY": "of-this-test-only-0123456789",

@@ -126,7 +126,7 @@ def send_night() -> None:
     alerts.send_night()
 
 
-def test_a_night_is_told_once_however_often_it_is_evaluated(
+def test_a_night_is_reported_once_however_often_it_is_evaluated(
     slack: Http, mail: Smtp, sns: Http, a_finding: None, nights: Callable[..., None]
 ) -> None:
     send_night()
@@ -158,7 +158,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ftp://127.0.0.1/"])
-def test_an_error_does_not_tell_the_webhook(
+def test_an_error_does_not_reveal_the_webhook(
     address: str, a_finding: None, monkeypatch: pytest.MonkeyPatch, capfd: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from ecr_audit_airflow.alerts import AlertError
@@ -187,7 +187,7 @@ class Task:
     task_id = "check_coverage"
 
 
-def test_a_failed_run_is_told_with_its_task(slack: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_reported_with_its_task(slack: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     from ecr_audit_airflow import alerts
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/")
@@ -199,7 +199,7 @@ def test_a_failed_run_is_told_with_its_task(slack: Http, monkeypatch: pytest.Mon
     assert "Run scheduled__2 failed (all_tasks_deadlocked)" in second
 
 
-def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
+def test_a_missed_night_is_reported_also_when_nothing_can_be_looked_at(
     slack: Http, a_finding: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ecr_audit_airflow import alerts
@@ -217,7 +217,9 @@ def test_a_missed_night_is_told_also_when_nothing_can_be_looked_at(
 @pytest.mark.parametrize(
     ("setting", "value"), [("CONCURRENCY", "lots"), ("ALERT_SNS_TOPIC_ARN", "alarms"), ("ALERT_EMAIL_TO", "nobody")]
 )
-def test_a_wrong_setting_is_told_of_too(slack: Http, monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
+def test_an_invalid_setting_is_reported_too(
+    slack: Http, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
     """Also when it is one of another channel's."""
     from ecr_audit_airflow import alerts
 

@@ -130,7 +130,7 @@ def test_aws_says_what_is_wrong_and_publishes_nothing(audit: Audit, tmp_path: Pa
     assert not (tmp_path / "publish").exists()
 
 
-def test_all_faults_of_the_settings_are_told_before_anything_starts(audit: Audit) -> None:
+def test_all_faults_of_the_settings_are_reported_before_anything_starts(audit: Audit) -> None:
     done = audit("aws", ECR_AUDIT_CONCURRENCY="0", ECR_AUDIT_REGION="x")
     assert done.returncode == 1
     assert "ECR_AUDIT_CONCURRENCY: '0'" in done.stdout

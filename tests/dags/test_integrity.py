@@ -74,13 +74,13 @@ def test_freshness_is_looked_at_when_the_night_is_due(dags: Any) -> None:
     assert dags.get_dag("ecr_freshness").schedule == f"{DUE.minute} {DUE.hour} * * *"
 
 
-def test_a_run_that_fails_is_told_of(dags: Any) -> None:
+def test_a_run_that_fails_is_reported(dags: Any) -> None:
     for dag_id in DAG_IDS:
         told = dags.get_dag(dag_id).on_failure_callback.__name__
         assert told == ("send_missed_night" if dag_id == "ecr_freshness" else "send_failed_run")
 
 
-def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:
+def test_a_fault_that_a_retry_cannot_fix_is_not_retried(dags: Any) -> None:
     """The rule names its class by a string, which nothing else would check."""
     for dag_id in DAG_IDS:
         for task in dags.get_dag(dag_id).tasks:
@@ -90,7 +90,7 @@ def test_a_fault_that_no_retry_mends_is_not_retried(dags: Any) -> None:
             assert rule.action.value == "fail"
 
 
-def test_the_forms_refuse_what_is_no_account_or_date(dags: Any) -> None:
+def test_the_forms_refuse_invalid_accounts_and_dates(dags: Any) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     inventory, compliance = (dags.get_dag(dag_id).params for dag_id in ("ecr_inventory", "ecr_compliance"))
@@ -101,7 +101,7 @@ def test_the_forms_refuse_what_is_no_account_or_date(dags: Any) -> None:
         compliance["snapshot_date"] = "yesterday"
 
 
-def test_upkeep_started_by_hand_removes_nothing_unless_told_to(dags: Any) -> None:
+def test_upkeep_started_by_hand_removes_only_on_request(dags: Any) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     params = dags.get_dag("ecr_maintenance").params

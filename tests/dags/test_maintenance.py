@@ -27,7 +27,7 @@ def lake(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 
 @pytest.mark.parametrize(("params", "left"), [({}, OLD), ({"dry_run": False}, OLD[1:])])
-def test_by_hand_it_removes_only_when_told_to(
+def test_by_hand_it_removes_only_on_request(
     lake: Lake, airflow_database: None, params: dict[str, bool], left: list[date]
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag

@@ -85,7 +85,7 @@ def test_a_night_seen_from_outside(
         verdicts = published.sql("FROM policy_output SELECT policy_id, status, count(*) GROUP BY ALL").fetchall()
     targets = {name.rpartition(".")[2]: value for name, value in scanned.items() if ".targets." in name}
     assert {outcome: number for outcome, number in targets.items() if number} == outcomes
-    assert targets["THROTTLED"] == 0, "what did not happen is said as well"
+    assert targets["THROTTLED"] == 0, "zeros are reported as well"
     assert tuple(scanned[f"ecr_audit.{cost}"] for cost in ("api_calls", "retries", "throttles")) == costs
     assert scanned["ecr_audit.repositories"] == repositories > 100
     countable = sum(outcomes.values()) - outcomes["ACCOUNT_INACTIVE"]
@@ -112,7 +112,7 @@ def test_a_server_that_knows_tags_gets_tags(snapshot: None, monkeypatch: pytest.
         assert received(server)["ecr_audit.targets,outcome=COLLECTED"] == 1
 
 
-def test_a_server_that_is_away_is_no_fault(
+def test_a_server_that_is_away_is_not_a_fault(
     snapshot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
@@ -123,7 +123,7 @@ def test_a_server_that_is_away_is_no_fault(
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
-def test_what_cannot_be_told_fails_no_task(
+def test_a_failed_report_does_not_fail_the_task(
     snapshot: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "lots")

@@ -80,7 +80,7 @@ def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database:
     assert leaked(secrets, written) == []
 
 
-def test_a_run_that_fails_tells_its_error_without_a_password(
+def test_a_run_that_fails_reports_its_error_without_a_password(
     secrets: dict[str, str],
     run_dag: Any,
     log: Callable[[], bytes],
@@ -94,14 +94,14 @@ def test_a_run_that_fails_tells_its_error_without_a_password(
     assert state == "failed" and list(faults) == ["publish_to_postgres"]
     assert "127.0.0.1" in faults["publish_to_postgres"]
     logged = log()
-    # Lines of the library, by Python's logging, and what Airflow itself tells of the task that failed.
+    # Lines of the library, by Python's logging, and Airflow's own on the task that failed.
     assert b"[ecr_audit.inventory.steps]" in logged and b"Task failed with exception" in logged
     assert b"127.0.0.1" in logged
     written = [logged, *(each.encode() for each in faults.values()), *files(tmp_path)]
     assert leaked(secrets, written) == []
 
 
-def test_a_night_that_is_told_over_every_channel_writes_no_secret(
+def test_a_night_that_is_reported_over_every_channel_writes_no_secret(
     secrets: dict[str, str],
     run_dag: Any,
     log: Callable[[], bytes],

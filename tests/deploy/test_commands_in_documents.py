@@ -75,7 +75,7 @@ def blocks(text: str) -> Iterator[str]:
     for block in re.findall(r"(?<=\n\n)(?: {4}.*\n)+", prose):
         shown = textwrap.dedent(block)
         if shown.startswith("$ "):
-            # Of what a terminal showed, what was typed.
+            # The typed part of a terminal session.
             yield "\n".join(line[2:] for line in re.findall(r"^\$ (?:.*\\\n)*.*$", shown, flags=re.MULTILINE))
         elif Path(shown.split()[0]).name in CHECKS or shown.startswith("export "):
             yield shown

@@ -190,7 +190,7 @@ def test_workers_ask_the_execution_api_where_it_answers() -> None:
 
 
 @pytest.mark.parametrize(("port", "url"), [("8080", "http://localhost:8080"), ("9090", "http://localhost:9090")])
-def test_the_port_of_the_ui_is_said_once(folder: Path, port: str, url: str) -> None:
+def test_the_port_of_the_ui_is_set_once(folder: Path, port: str, url: str) -> None:
     env = folder / ".env"
     env.write_text(env.read_text("utf-8").replace("UI_PORT=8080", f"UI_PORT={port}"), encoding="utf-8")
     done = config(folder)
@@ -285,7 +285,7 @@ NOT_HANDED_ON = {
 }
 
 
-def test_what_reaches_aws_is_handed_on_or_can_be_said_in_the_file() -> None:
+def test_extras_reach_aws_or_can_be_set_in_the_file() -> None:
     """Everything that botocore reads of the environment, by its own list and by its code."""
     variables = botocore.configprovider.BOTOCORE_DEFAUT_SESSION_VARIABLES.values()
     in_the_file = {

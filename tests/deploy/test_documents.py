@@ -112,7 +112,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
 
 
-# Of the organization's policy, which moto does not know.
+# From the organization's policy, which moto does not know.
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS.*(Organizations|BucketPolicy)")
 def test_the_commands_of_deploy_md_make_the_roles(shell: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand, one after the other, in one shell and one account, with a stand-in for the AWS CLI."""

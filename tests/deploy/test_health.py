@@ -126,14 +126,14 @@ def test_the_first_page_of_the_ui_is_not_the_execution_api(server: Server) -> No
     assert (done.returncode, "/execution/health does not return JSON" in done.stdout) == (1, True)
 
 
-def test_nobody_there_is_not_healthy_either(server: Server) -> None:
+def test_a_refused_connection_is_not_healthy(server: Server) -> None:
     done = server.check("api-server", "--apps", "core", AIRFLOW__API__PORT="1")
     assert (done.returncode, "Connection refused" in done.stdout) == (1, True)
     assert server.check("frobnicate").stdout.startswith("Unhealthy: no component of Airflow in ['frobnicate']")
 
 
 def test_the_image_has_it_and_knows_the_command_of_every_part() -> None:
-    """Of the container's first process, dumb-init, the command of docker-compose.yaml is the last arguments."""
+    """The last arguments of the container's first process, dumb-init, are the command of docker-compose.yaml."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     [path] = re.findall(r'^ +CMD \["python", "/opt/airflow/([^"]+)"\]$', dockerfile, flags=re.MULTILINE)
     assert (ROOT / path).is_file()

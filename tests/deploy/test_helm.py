@@ -17,7 +17,7 @@ EXECUTION_API = ROOT / "deploy/helm/execution-api.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
 
 
-def test_the_chart_is_told_the_airflow_that_is_locked() -> None:
+def test_the_chart_gets_the_locked_airflow() -> None:
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert [VALUES["airflowVersion"]] == re.findall(r"^apache-airflow==(\S+)", lock, flags=re.MULTILINE)
 
@@ -136,7 +136,7 @@ def test_the_database_is_prepared_as_in_compose() -> None:
     assert (ROOT / program).is_file()
 
 
-def test_airflow_is_told_what_compose_tells_it() -> None:
+def test_airflow_gets_the_settings_of_compose() -> None:
     told = {f"AIRFLOW__{section}__{key}".upper() for section, keys in VALUES["config"].items() for key in keys}
     told |= {each["name"] for each in VALUES["env"]}
     by_compose = COMPOSE["x-airflow-settings"].keys() | {

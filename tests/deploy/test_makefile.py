@@ -91,7 +91,7 @@ def test_the_pages_ask_for_a_login_and_answer_this_machine(checkout: Checkout) -
 
 
 def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> None:
-    """With DuckDB's own shell, and something that somebody was told to paste into it."""
+    """With DuckDB's own shell, and a malicious statement pasted into it."""
     published, other = checkout.folder / "compliance.duckdb", checkout.folder / "secret.csv"
     with duckdb.connect(str(published)) as database:
         database.execute("CREATE TABLE findings AS SELECT 42 AS answer, 'a' AS policy_id")

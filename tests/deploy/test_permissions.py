@@ -117,7 +117,7 @@ def test_every_call_in_the_text_is_declared() -> None:
     assert {action for *_, action in found} == of_aws | NEEDS_NONE
 
 
-def test_who_may_do_what_is_told_apart() -> None:
+def test_callers_have_different_permissions() -> None:
     assert actions_of(Role.AUDIT) == {"ecr:DescribeRepositories", "tag:GetResources", "ec2:DescribeRegions"}
     assert not any("*" in each.action for each in PERMISSIONS)
     reading = ("Get", "List", "Describe", "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")

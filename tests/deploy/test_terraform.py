@@ -101,7 +101,7 @@ def test_patterns_are_those_of_the_templates() -> None:
         _without_length(each)
         for name in NAMES
         for variable, each in _patterns(Module(name))
-        if variable not in ("region", "organizational_unit_ids")  # of the StackSet, which is no template
+        if variable not in ("region", "organizational_unit_ids")  # of the StackSet, which is not a template
     }
     assert ours == theirs
 

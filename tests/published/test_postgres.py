@@ -308,7 +308,7 @@ def test_a_publication_that_breaks_off_changes_nothing(
     assert ask(postgres, f"SELECT count(*) FROM {schema}.left_off") == [(0,)]
 
 
-def test_the_publishing_step_goes_where_it_is_told(
+def test_the_publishing_step_publishes_to_the_set_place(
     postgres: str, schema: str, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(demo / "lake", tmp_path / "lake")

@@ -79,8 +79,8 @@ def nights_ago(data: Path) -> Any:
     latest.write_text(json.dumps(before))
 
 
-def test_a_missed_night_is_told(airflow: Any, slack: Http, data: Path, nights_ago: str) -> None:
-    """By the DAG processor, which runs the callbacks of DAGs. Nothing has been told so far: no run failed."""
+def test_a_missed_night_is_reported(airflow: Any, slack: Http, data: Path, nights_ago: str) -> None:
+    """By the DAG processor, which runs the callbacks of DAGs. Nothing has been sent so far: no run failed."""
     [(first, state)] = airflow.runs("ecr_freshness").items()
     assert first.startswith("scheduled__") and state == "success"
     assert slack.bodies == []

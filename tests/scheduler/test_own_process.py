@@ -53,7 +53,7 @@ def test_one_that_is_killed_is_tried_again(evaluated: Any, aws: EmulatedAws, dat
     assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
 
 
-def test_what_no_retry_mends_is_not_tried_again(evaluated: Any) -> None:
+def test_a_fault_that_no_retry_fixes_is_not_tried_again(evaluated: Any) -> None:
     evaluated.processes.kill("scheduler")
     evaluated.start_part("scheduler", ECR_AUDIT_WAIVERS="/nowhere/waivers.yaml")
     try:

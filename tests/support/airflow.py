@@ -80,7 +80,7 @@ class Airflow:
         self.processes.wait_for(what, condition, every=1)
 
     def environment(self, part: str) -> dict[str, str]:
-        """What a part is told."""
+        """The environment of a part."""
         return clean_environment() | self._settings | {"AIRFLOW_HOME": str(self.home)}
 
     def command(self, part: str) -> list[str]:

@@ -77,7 +77,7 @@ class Smtp(_Receiver):
     """Takes mail as a mail server does (RFC 5321, 4954), without TLS, which a connection has to switch off."""
 
     def __init__(self) -> None:
-        # Of those who logged in, by AUTH PLAIN: name and password.
+        # Name and password of each login by AUTH PLAIN.
         self.logins: list[tuple[str, str]] = []
         self.mails: list[EmailMessage] = []
         self.recipients: list[list[str]] = []

@@ -19,7 +19,7 @@ def test_before_the_first_night_there_is_nothing_to_say(small_lake: Any) -> None
     assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
 
 
-def test_an_older_night_that_is_evaluated_anew_does_not_pass_for_the_newest(small_lake: Any) -> None:
+def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(small_lake: Any) -> None:
     for day, value in ((OLD, "MUTABLE"), (NEW, "IMMUTABLE"), (OLD, "MUTABLE")):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
         small_lake.evaluate(day)
@@ -56,7 +56,7 @@ def test_costs_and_coverage_are_of_all_targets(small_lake: Any) -> None:
     }
 
 
-def test_what_an_older_version_did_not_count_is_not_said_to_be_none(older: Any) -> None:
+def test_numbers_that_an_older_version_did_not_count_are_unknown(older: Any) -> None:
     told = {name for (name, *_) in values(metrics.of_inventory(older.lake))}
     version = older.lake.read_commit("inventory", older.lake.snapshot_dates("inventory")[-1]).schema_version
     assert set(metrics.COSTS) - told == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))

@@ -88,13 +88,13 @@ def test_its_fault_is_the_callers_and_says_where_it_comes_from():
     assert "ValueError: the cause" in note
 
 
-def test_a_fault_that_cannot_be_sent_is_told():
+def test_a_fault_that_cannot_be_sent_is_reported():
     with pytest.raises(RuntimeError) as raised:
         in_own_process(f"{__name__}:fail_as_a_driver")
     assert str(raised.value) == "DriverError: refused"
 
 
-def test_one_that_is_killed_is_told():
+def test_one_that_is_killed_is_reported():
     with pytest.raises(ProcessEndedError, match=r":be_killed was ended by signal 9$"):
         in_own_process(f"{__name__}:be_killed")
 

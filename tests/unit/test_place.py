@@ -106,7 +106,7 @@ def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
     assert open_place(str(tmp_path)) == tmp_path
 
 
-def test_a_folder_and_s3_are_told_apart_in_one_place() -> None:
+def test_a_folder_and_s3_are_distinguished_in_one_place() -> None:
     """The text of settings is read by place.py, and what opens a place is chosen by lake/s3.py."""
     files = (ROOT / "plugins" / "ecr_audit").rglob("*.py")
     used = {path.name for path in files if re.search(r"\bis_on_s3\(|[^.]\bS3\((?!\))", path.read_text("utf-8"))}

@@ -1,4 +1,4 @@
-"""The settings: what each defaults to, takes and refuses, and how a fault is told."""
+"""The settings: defaults, valid and invalid values, and the messages of faults."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_what_is_refused_names_the_variable_the_value_and_what_is_valid(monkeypa
         ("LAKE", "/srv/lake # the lake", "did you mean /srv/lake?"),
     ],
 )
-def test_what_was_meant_is_told_where_it_can_be_known(monkeypatch, name, given, told):
+def test_a_likely_meaning_is_suggested(monkeypatch, name, given, told):
     monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -297,14 +297,14 @@ def test_what_only_looks_like_a_service_link_is_named(monkeypatch, name, value):
 
 
 def test_no_service_link_hides_a_setting_and_none_passes_for_one(monkeypatch):
-    """Whatever a Service is called, its links end in other words than a setting; and their values are no setting's."""
+    """Links of a Service never end like a setting, whatever its name, nor have values of one."""
     assert not [name for name in ALL_NAMES for value in SERVICE_LINKS.values() if is_service_link(name, value)]
     monkeypatch.setenv("ECR_AUDIT_LAKE", "tcp://10.96.0.17:8080")
     with pytest.raises(SettingsError, match=r"ECR_AUDIT_LAKE: 'tcp://10.96.0.17:8080': starts with 'tcp:'"):
         load_settings()
 
 
-def test_all_faults_are_told_at_once(monkeypatch):
+def test_all_faults_are_reported_together(monkeypatch):
     bad = {"CONCURRENCY": "none", "REGIONS": "moon-1", "MIN_COVERAGE": "2", "CONCURENCY": "8"}
     for name, value in bad.items():
         monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
@@ -355,5 +355,5 @@ def test_settings_cannot_be_changed():
         load_settings().concurrency = 1
 
 
-def test_no_retry_mends_a_wrong_setting():
+def test_a_retry_cannot_fix_an_invalid_setting():
     assert issubclass(SettingsError, FinalError)

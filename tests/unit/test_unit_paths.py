@@ -44,5 +44,5 @@ def test_only_what_would_be_taken_for_something_else_is_written_otherwise(names:
         ("Root/ou-abcd-12345678", False),
     ],
 )
-def test_ids_are_told_from_paths(text: str, is_id: bool) -> None:
+def test_ids_are_distinguished_from_paths(text: str, is_id: bool) -> None:
     assert bool(UNIT_ID.fullmatch(text)) is is_id

@@ -45,7 +45,7 @@ def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws, tmp_path):
     assert aws.counters.operations["sts:AssumeRole"] == 3
 
 
-def test_wrong_settings_are_all_told_and_nothing_is_called(aws, findings, monkeypatch):
+def test_wrong_settings_are_all_reported_and_nothing_is_called(aws, findings, monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "none")
     monkeypatch.setenv("ECR_AUDIT_REGION", "us-east-1")
     result = only(findings())
@@ -98,13 +98,13 @@ def test_clock_skew(aws, findings, minutes, told):
     # The Date header has whole seconds.
     assert re.match(rf"clock skew: this machine is (9 min 5\d s|10 min \d s) {told}", clock.found)
     assert "NTP" in clock.fix
-    # What fails of it is told to be a consequence.
+    # Failures due to it are reported as consequences.
     assert credentials.title == "Credentials"
     assert "Signature" in credentials.found
     assert "cause is the clock" in credentials.fix
 
 
-def test_a_clock_that_is_off_by_less_is_told_and_is_no_fault(aws, findings):
+def test_a_clock_that_is_off_by_less_is_reported_but_is_not_a_fault(aws, findings):
     aws.ahead = timedelta(minutes=3)
     clock = next(result for result in examine(connect_hub, lambda: None) if result.title == "Clock")
     assert clock.status is Status.OK

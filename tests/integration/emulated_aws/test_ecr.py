@@ -182,7 +182,7 @@ class TestPutImageTagMutability:
         (described,) = ecr.describe_repositories(repositoryNames=["app/web"])["repositories"]
         assert described["imageTagMutability"] == "IMMUTABLE"
 
-    def test_a_missing_filter_is_told_as_aws_tells_it(self, client, error_of):
+    def test_a_missing_filter_is_reported_in_the_words_of_aws(self, client, error_of):
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         call = {"repositoryName": "app/web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
         assert error_of(ecr.put_image_tag_mutability, **call)[1] == (

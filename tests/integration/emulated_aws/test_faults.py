@@ -65,7 +65,7 @@ def test_each_service_fails_in_its_own_words(aws, client, error_of, service, cod
     assert (got, got_status) == (code, 503)
 
 
-def test_a_burst_ends_after_so_many_calls_of_each_account_and_region(aws, client, error_of):
+def test_a_burst_ends_after_its_number_of_calls_in_each_account_and_region(aws, client, error_of):
     aws.faults = Faults([Fault(ServerError(), operation="DescribeRepositories", times=2)])
     for region in ("us-east-1", "eu-west-1"):
         ecr = client("ecr", region)
@@ -75,7 +75,7 @@ def test_a_burst_ends_after_so_many_calls_of_each_account_and_region(aws, client
 
 
 @pytest.mark.parametrize("where", [{"account": FENCED}, {"region": "eu-west-1"}, {"service": "sts"}])
-def test_a_fault_strikes_only_where_it_was_told_to(aws, client, where):
+def test_a_fault_strikes_only_where_it_is_set(aws, client, where):
     ecr = client("ecr", account=OPEN)
     aws.faults = Faults([Fault(Throttle(), **where)])
     assert len(ecr.describe_repositories()["repositories"]) == 5

@@ -16,7 +16,7 @@ ROLE = "arn:aws:iam::{}:role/ecr-audit"
     ("partition", "region"), [("aws", "us-east-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1")]
 )
 def test_the_callers_arn_is_in_the_partition(world, partition, region, request):
-    # Of the regions that an account can disable, STS knows only sessions of those that enabled it.
+    # In a region that can be disabled, STS knows only sessions of accounts that enabled it.
     world.partition, world.opt_in_regions = partition, {region: False}
     client = request.getfixturevalue("client")
     hub = client("sts", region).get_caller_identity()

@@ -161,7 +161,7 @@ def test_a_refusal_has_the_same_code_and_status(ours, moto, name):
 
 
 def test_a_session_has_the_same_members_and_types(moto, ours):
-    # moto adds PackedPolicySize, which AWS only tells of a session that was given a policy.
+    # moto adds PackedPolicySize, which AWS returns only for a session with a policy.
     def assumed(client: Clients) -> set[tuple[str, str]]:
         answer = client("sts").assume_role(RoleArn=f"arn:aws:iam::{HUB}:role/ecr-audit", RoleSessionName="test")
         return members({key: answer[key] for key in ("Credentials", "AssumedRoleUser")})

@@ -31,7 +31,7 @@ class TestPaging:
         assert error_of(organizations.list_accounts, NextToken="made up")[0] == "InvalidInputException"
 
 
-def test_an_account_is_told_with_state_and_paths(client):
+def test_an_account_is_reported_with_state_and_paths(client):
     accounts = {account["Id"]: account for account in client("organizations").list_accounts()["Accounts"]}
     assert accounts[SUSPENDED]["State"] == "SUSPENDED"
     assert "Status" not in accounts[SUSPENDED]
@@ -94,7 +94,7 @@ def test_what_does_not_exist(client, error_of, operation, arguments, code):
     assert error_of(getattr(client("organizations"), operation), **arguments)[0] == code
 
 
-def test_regions_are_told_as_the_callers_account_sees_them(client):
+def test_regions_are_reported_as_the_callers_account_sees_them(client):
     def statuses(account: str = "", **arguments):
         regions = client("ec2", account=account).describe_regions(**arguments)["Regions"]
         return {region["RegionName"]: region["OptInStatus"] for region in regions}

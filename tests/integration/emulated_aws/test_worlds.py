@@ -170,7 +170,7 @@ class TestLarge:
             large_world(10, 18)
 
 
-def test_it_serves_from_a_process_of_its_own_and_ends_when_told(boto_session, request):
+def test_it_serves_from_its_own_process_and_ends_on_request(boto_session, request):
     command = with_the_run(sys.executable, "-m", "demo", "--night", "2")
     environment = {
         **os.environ,

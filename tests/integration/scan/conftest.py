@@ -135,7 +135,7 @@ def _row(world: World, target: Target, repository: Repository, tags: bool) -> di
 
 @pytest.fixture
 def organization_of() -> Callable[..., World]:
-    """Makes an organization of so many members beside the hub, in two default regions and an opt-in one.
+    """Makes an organization with a number of members beside the hub, in two default regions and an opt-in one.
 
     Every third member has enabled the opt-in region; two of three targets hold a few repositories. `changed`: fields of
     accounts, by account id.

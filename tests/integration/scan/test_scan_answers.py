@@ -85,7 +85,7 @@ def test_an_answer_that_cannot_be_read_is_its_targets_outcome(
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_is_nice_to_have_loses_no_repository(audit_of, organization_of, operation, effect, code):
+def test_an_optional_value_loses_no_repository(audit_of, organization_of, operation, effect, code):
     world = organization_of(4)
     audit = audit_of(world, Fault(effect, operation=operation, account=FOURTH, region=STRUCK[1]))
     audit.run()
@@ -188,7 +188,7 @@ def test_an_account_with_an_odd_field_is_listed_and_costs_no_other(hub_of, organ
     assert found == sound | {FOURTH: replace(sound[FOURTH], **as_listed)}
 
 
-def test_an_account_that_nobody_can_tell_is_said_and_all_others_are_audited(audit_of, organization_of, caplog):
+def test_an_account_without_an_id_is_reported_and_all_others_are_audited(audit_of, organization_of, caplog):
     odd = accounts_rewritten(lambda accounts: accounts.append({"Name": "nobody"}))
     audit = audit_of(organization_of(4), odd)
     audit.run()
@@ -197,21 +197,21 @@ def test_an_account_that_nobody_can_tell_is_said_and_all_others_are_audited(audi
     assert "1 value of AWS's response could not be read: Id None of 'nobody'" in caplog.text
 
 
-def test_pages_of_accounts_that_go_round_are_told(hub_of, organization_of):
+def test_pages_of_accounts_that_go_round_are_reported(hub_of, organization_of):
     again = rewritten(lambda answer: answer.update(NextToken=page_token("ListAccounts", 0)))
     hub = hub_of(organization_of(1), Fault(again, operation="ListAccounts"))
     with pytest.raises(HubError, match="AWS Organizations returned a NextToken of list_accounts 11 times"):
         list_accounts(hub)
 
 
-def test_an_answer_of_organizations_that_cannot_be_read_is_told(hub_of, organization_of):
+def test_an_answer_of_organizations_that_cannot_be_read_is_reported(hub_of, organization_of):
     odd = rewritten(lambda answer: answer["OrganizationalUnits"].append("x"))
     hub = hub_of(organization_of(1, has_paths=False), Fault(odd, operation="ListOrganizationalUnitsForParent"))
     with pytest.raises(HubError, match="returned an unreadable response for list_organizational_units_for_parent"):
         list_accounts(hub)
 
 
-def test_an_organization_without_an_id_is_told(hub_of, organization_of):
+def test_an_organization_without_an_id_is_reported(hub_of, organization_of):
     hub = hub_of(organization_of(1), Fault(rewritten(lambda a: {"Organization": {}}), operation="DescribeOrganization"))
     with pytest.raises(HubError, match="no organization id"):
         organization_id(hub)

@@ -98,7 +98,7 @@ def test_regions_are_found_even_when_nobody_may_be_asked(audit_of, organization_
     assert {outcome for (account, _), outcome in opt_in.items() if account == HUB} == {"FAILED"}
 
 
-def test_of_the_hubs_own_token_nobody_knows_in_which_regions_it_is_valid(audit_of, organization_of, monkeypatch):
+def test_the_regions_in_which_the_hubs_own_token_is_valid_are_unknown(audit_of, organization_of, monkeypatch):
     """One of the global STS endpoint is answered as one of an account that has not enabled the region."""
     audit = audit_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2", account=HUB))
     plan_id, (batch,) = audit.plan(scope=ScanScope(accounts=[HUB], regions=[OPT_IN]))

@@ -53,7 +53,7 @@ def test_without_credentials_it_says_how_to_give_them(audit_of, organization_of,
         ),
     ],
 )
-def test_refused_credentials_are_told_with_the_region_that_was_asked(
+def test_refused_credentials_are_reported_with_the_region_that_was_asked(
     audit_of, organization_of, monkeypatch, variables, told
 ):
     audit_of(organization_of(1))
@@ -128,14 +128,14 @@ def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_b
     assert "in region us-east-1" in str(caught.value)
 
 
-def test_a_profile_that_does_not_exist_is_told(audit_of, organization_of, monkeypatch):
+def test_a_profile_that_does_not_exist_is_reported(audit_of, organization_of, monkeypatch):
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(HubError, match=r"could not be read from AWS: The config profile \(nobody\) could not be found"):
         connect_hub()
 
 
-def test_an_aws_that_does_not_answer_is_told(audit_of, organization_of, no_backoff):
+def test_an_aws_that_does_not_answer_is_reported(audit_of, organization_of, no_backoff):
     audit_of(organization_of(1)).aws.stop()
     with pytest.raises(
         HubError, match="The hub's identity could not be read from AWS: Could not connect to the endpoint URL"
@@ -190,8 +190,8 @@ def test_an_account_in_a_state_that_nobody_knows_is_audited(hub_of, organization
 
 
 @pytest.mark.parametrize("has_paths", [True, False])
-def test_units_are_told_apart_whatever_their_names_hold(hub_of, organization_of, has_paths):
-    """`CI/CD` is one unit under the root, CD in CI another; `Sandbox/evil` is not in Sandbox; `%2F` is no slash."""
+def test_units_are_distinguished_whatever_their_names_hold(hub_of, organization_of, has_paths):
+    """`CI/CD` is one unit under the root, CD in CI another; `Sandbox/evil` is not in Sandbox; `%2F` is not a slash."""
     tree = [("CI/CD", None), ("CI", None), ("CD", 1), ("Sandbox", None), ("Sandbox/evil", None), ("%2F", 3)]
     # AWS tells these two siblings apart; what the audit can store of them is the same.
     tree += [("odd\0", None), ("odd\N{REPLACEMENT CHARACTER}", None)]
@@ -249,14 +249,14 @@ def test_a_denied_call_names_its_permission(hub_of, organization_of, operation, 
     assert "management account or a delegated administrator" in str(caught.value)
 
 
-def test_a_throttle_that_never_ends_is_told_as_one(hub_of, organization_of, no_backoff):
+def test_a_throttle_that_never_ends_is_reported_as_one(hub_of, organization_of, no_backoff):
     hub = hub_of(organization_of(3), Fault(Throttle(), service="organizations"))
     with pytest.raises(HubError, match=r"organizations:ListAccounts .* TooManyRequestsException") as caught:
         list_accounts(hub)
     assert "delegated administrator" not in str(caught.value)
 
 
-def test_a_body_that_breaks_off_is_no_empty_organization(hub_of, organization_of):
+def test_a_body_that_breaks_off_is_not_an_empty_organization(hub_of, organization_of):
     hub = hub_of(organization_of(3), Fault(TruncatedBody(), service="organizations"))
     for ask in (list_accounts, organization_id):
         with pytest.raises(HubError, match="is not whole"):

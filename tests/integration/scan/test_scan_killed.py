@@ -117,7 +117,7 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
     prepared, yesterday = Path(audit.lake.root), rows(audit.lake, DAY)
 
     def end_the_night(changes: int) -> tuple[bool, list[list[dict[str, Any]]]]:
-        """On a copy of what is prepared; with the step killed after so many changes, or not at all (0)."""
+        """On a copy of the prepared lake; with the step killed after `changes` changes, or not at all (0)."""
         root = tmp_path / str(changes)
         shutil.copytree(prepared, root)
         audit.lake = Lake(str(root))

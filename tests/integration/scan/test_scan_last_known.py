@@ -20,7 +20,7 @@ from ecr_audit.publish.tables import TABLES
 NIGHTS = [date(2026, 3, day) for day in (1, 2, 3)]
 HUB = "100000000000"
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-# Of the tags of a repository one is moved, another taken away, by night.
+# One tag of a repository is moved, another removed, by night.
 TAGS = [{"owner": "team", "stage": "prod"}, {"owner": "team", "stage": "prod"}, {"owner": "other"}]
 
 REFUSED = [
@@ -38,7 +38,7 @@ WAIVERS = [
 TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time", "committed_at"}
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
 
-# What is said of accounts, repositories and their verdicts; the other tables tell what was read, and how.
+# Tables on accounts, repositories and their verdicts; the others have what was read, and how.
 EVALUATED = ("findings", "policy_output", "compliance_daily", "owner_compliance", "ou_compliance", "section_compliance")
 EVALUATED += ("waivers", "changes", "accounts", "repositories")
 

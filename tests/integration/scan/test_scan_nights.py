@@ -244,7 +244,7 @@ def test_odd_data_come_through_unchanged(audit_of, organization_of):
     audit.assert_accounts_true()
 
 
-def test_tags_that_are_denied_lose_no_repository_and_are_told(audit_of, organization_of):
+def test_tags_that_are_denied_lose_no_repository_and_are_reported(audit_of, organization_of):
     denied = Fault(Refuse("AccessDeniedException", "tag:GetResources is not allowed"), service="tagging")
     audit = audit_of(organization_of(), denied)
     audit.run()
@@ -267,7 +267,7 @@ def test_tags_that_are_not_wanted_are_not_asked_for(audit_of, organization_of):
     assert audit.aws.counters.operations["tagging:GetResources"] == 0
 
 
-def test_an_error_is_told_in_aws_words(audit_of, organization_of):
+def test_an_error_is_reported_in_aws_words(audit_of, organization_of):
     world = organization_of(2)
     closed = replace(world.accounts[FIRST_MEMBER], denied_regions=frozenset({"eu-west-1"}))
     dark = replace(world.accounts["100000000002"], assumable=False)

@@ -78,7 +78,7 @@ class Killed(BaseException):
 
 
 class DyingPuts:
-    """S3's puts, of which only so many as are `left` take place: at the next one the program dies."""
+    """S3's puts, of which only `left` take place: at the next one the program dies."""
 
     left = 0
 

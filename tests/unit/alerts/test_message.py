@@ -22,7 +22,7 @@ def test_other_peoples_text_stands_on_one_line(text: str | None, shown: str) -> 
     assert plain(text) == shown
 
 
-def test_slack_calls_nobody() -> None:
+def test_slack_notifies_nobody() -> None:
     text = Message("<!here>", ("a <@U1> & <https://evil.example|b>",)).as_slack()
     assert text == "&lt;!here&gt;\na &lt;@U1&gt; &amp; &lt;https://evil.example|b&gt;"
 

@@ -48,7 +48,7 @@ def test_a_query_says_what_its_rows_are(path: Path) -> None:
     assert any("from: " in line for line in lines if line.startswith("--"))
 
 
-def test_a_quiet_night_is_not_told(night: Night) -> None:
+def test_a_quiet_night_is_not_reported(night: Night) -> None:
     """Nor the first one, which has nothing to be compared with."""
     assert night(FIRST, repositories=[{}]) == []
     assert night(SECOND, repositories=[{}]) == []
@@ -62,7 +62,7 @@ def target(number: int, region: str, outcome: str, **more: Any) -> dict[str, Any
     return {"account_id": f"{number:012}", "region": region, "outcome": outcome, "repository_count": None} | more
 
 
-def test_accounts_that_were_read_and_are_not_any_more(night: Night) -> None:
+def test_accounts_that_are_no_longer_read(night: Night) -> None:
     """Of five: 1 never could be entered, 2 is lost in one of two regions, 3 altogether, 4 is closed, 5 is new."""
     regions = [target(1, region, "ACCESS_DENIED") for region in ("eu-west-1", "us-east-1")]
     assert night(FIRST, accounts=[account(n) for n in (1, 2, 3, 4)], scan_targets=regions) == []
@@ -131,7 +131,7 @@ def tagged(day: date, read_on: date | None = None) -> dict[str, Any]:
     }
 
 
-def test_tags_that_could_be_read_and_cannot_be_any_more(night: Night) -> None:
+def test_tags_that_can_no_longer_be_read(night: Night) -> None:
     """Reported when it begins, and not every night."""
     third, fourth, fifth = (SECOND + timedelta(days=n) for n in (1, 2, 3))
     assert night(FIRST, **tagged(FIRST)) == []
@@ -192,7 +192,7 @@ def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
 
 
 def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Night) -> None:
-    """Owner 0 has five, the others one each: 12 owners, of whom 10 are told."""
+    """Owner 0 has five, the others one each: 12 owners, of which 10 are listed."""
 
     def repository(name: str, owner: int) -> dict[str, Any]:
         return {"repository_name": name, "tags": [("owner", f"team-{owner:02}")]}
@@ -226,7 +226,7 @@ def test_what_came_back_is_new_and_what_is_waived_is_not(night: Night, small_lak
     assert [line for line in told.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
 
 
-def test_a_waiver_is_told_three_times(night: Night, small_lake: Any) -> None:
+def test_a_waiver_is_reported_three_times(night: Night, small_lake: Any) -> None:
     """30 and 7 days before its end, and after it; one that covers nothing never. By the days that are left of it."""
     told = {
         31: None,
@@ -255,7 +255,7 @@ def test_a_waiver_is_told_three_times(night: Night, small_lake: Any) -> None:
     )
 
 
-def test_owners_of_one_name_are_told_apart(night: Night) -> None:
+def test_owners_of_one_name_are_distinguished(night: Night) -> None:
     """A team that tags name, and two accounts in one unit, all called n1."""
     accounts = [account(1), account(2, account_name="n1")]
     night(FIRST, accounts=accounts)
@@ -272,7 +272,7 @@ def test_owners_of_one_name_are_told_apart(night: Night) -> None:
     assert sorted(headings) == ["000000000001 n1 (Root/A): 1", "000000000002 n1 (Root/A): 1", "n1 (Root/A): 1"]
 
 
-def test_a_waiver_whose_unit_was_renamed_or_replaced_is_told_once(night: Night, small_lake: Any) -> None:
+def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Night, small_lake: Any) -> None:
     """A is renamed, B's path goes to another unit, C's waiver names it by its id, D is as it was, E's ended."""
     waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
     waiver |= {"created": date(2026, 1, 1), "expires": date(2027, 1, 1)}

@@ -112,7 +112,7 @@ def test_the_hubs_own_account_is_entered_with_its_own_credentials(hub):
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling", "InternalFailure"])
-def test_a_role_that_cannot_be_assumed_is_told(hub, member, aws_error, code):
+def test_a_role_that_cannot_be_assumed_is_reported(hub, member, aws_error, code):
     error = aws_error(code)
     calls, entry = drive(enter_account(hub, member(), ask_regions=True), error)
     assert len(calls) == 1
@@ -200,7 +200,7 @@ def test_a_renewal_that_is_refused_is_tried_again_at_the_next_call(member, clien
 
 
 @pytest.mark.parametrize(("token", "valid"), [(None, True), ("", True), ("of-some-endpoint", False)])
-def test_the_hubs_credentials_can_tell_of_regions_only_without_a_token(token, valid):
+def test_the_hubs_credentials_show_regions_only_without_a_token(token, valid):
     found = SimpleNamespace(get_frozen_credentials=lambda: SimpleNamespace(token=token))
     access = AwsAccess(SimpleNamespace(get_credentials=lambda: found))
     identity = HubIdentity(Hub(access, "111111111111", "aws", "us-east-1"))
@@ -246,7 +246,7 @@ def test_credentials_without_an_expiration_in_time_count_as_given_for_the_time_t
 
 
 @pytest.mark.parametrize("missing", ["AccessKeyId", "SecretAccessKey", "SessionToken", "all"])
-def test_an_answer_without_credentials_is_the_accounts_fault_and_said(hub, member, clock, missing):
+def test_an_answer_without_credentials_is_the_accounts_fault_and_reported(hub, member, clock, missing):
     given = answer()["Credentials"]
     given = {} if missing == "all" else given | {missing: ""}
     _, entry = drive(enter_account(hub, member(), ask_regions=True), {"Credentials": given})

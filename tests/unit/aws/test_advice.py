@@ -93,11 +93,11 @@ def test_the_advice_follows_the_error(outcome, code, message, told):
     ("code", "again"),
     [("ServerException", True), ("SocketTimeoutError", True), ("InvalidURL", False), ("KeyError", False)],
 )
-def test_only_what_passes_by_itself_is_told_to_be_repeated(code, again):
+def test_a_repeat_is_advised_only_for_passing_faults(code, again):
     assert ("the next night" in advice_on("FAILED", code, "").what_to_do) is again
 
 
-def test_several_errors_with_one_remedy_are_told_once():
+def test_several_errors_with_one_remedy_are_reported_once():
     met = [
         ("FAILED", "ReadTimeoutError", ""),
         ("ASSUME_ROLE_DENIED", "AccessDenied", ""),

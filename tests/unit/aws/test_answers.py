@@ -41,7 +41,7 @@ def test_a_time_without_a_zone_is_utc():
     ],
     ids=quoted,
 )
-def test_what_is_not_a_time_is_said(value):
+def test_an_invalid_time_is_reported(value):
     with pytest.raises(ValueError, match=r"is not a time$") as caught:
         timestamp(value)
     assert len(str(caught.value)) < 250

@@ -139,7 +139,7 @@ def test_where_nobody_listens_is_a_fault_of_the_way(serve):
         describe()
 
 
-def test_a_proxy_of_the_environment_is_told_the_whole_address(serve, monkeypatch):
+def test_a_proxy_of_the_environment_gets_the_whole_address(serve, monkeypatch):
     server = serve()
     monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.test")
@@ -190,7 +190,7 @@ def test_a_proxy_is_the_one_that_botocore_reads(front, monkeypatch, written):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_a_fault_that_tells_no_password(serve, front, monkeypatch, scheme):
+def test_a_proxy_that_refuses_is_a_fault_without_its_password(serve, front, monkeypatch, scheme):
     with front() as authority, Proxy(("another", "login")) as proxy:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
         if scheme == "http":

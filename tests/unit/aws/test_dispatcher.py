@@ -220,7 +220,7 @@ def test_a_fault_of_a_flows_own_comes_back_as_its_result_and_stops_no_other(clie
 
 
 def run_named(clients, results, flows, *, wait_for, in_flight=1):
-    """Run `flows`: (name, flow, priority, seconds), until so many have come back."""
+    """Run `flows`: (name, flow, priority, seconds), until `count` have returned."""
 
     async def main():
         async with Dispatcher(clients, in_flight) as dispatcher:

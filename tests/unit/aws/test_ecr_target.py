@@ -105,7 +105,7 @@ def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault
         ("AccessDenied", Outcome.FAILED),
     ],
 )
-def test_of_a_region_that_may_be_disabled_a_second_service_has_to_say_the_same(scan, aws_error, second, outcome):
+def test_a_region_that_may_be_disabled_is_confirmed_by_a_second_service(scan, aws_error, second, outcome):
     unknown = aws_error("UnrecognizedClientException", message="The security token is invalid")
     answer = {"Account": ACCOUNT} if second is None else aws_error(second)
     calls, found = drive(scan(may_be_disabled=True), unknown, answer)
@@ -138,7 +138,7 @@ def test_tags_are_not_asked_for_when_they_are_not_wanted(scan):
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_tags_that_cannot_be_read_lose_no_repository_and_are_told(scan, aws_error, after):
+def test_tags_that_cannot_be_read_lose_no_repository_and_are_reported(scan, aws_error, after):
     error = aws_error("AccessDeniedException", message="tag:GetResources is denied")
     _, found = drive(scan(), page("a"), *[tagged("t1", a={"owner": "x"})] * after, error)
     assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
@@ -217,7 +217,7 @@ def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_what_the_audit_cannot_do_without_costs_its_target_and_is_said(scan, answer, reason):
+def test_a_required_value_costs_its_target_and_is_reported(scan, answer, reason):
     _, found = drive(scan(), answer)
     assert (found.outcome, found.error_code) == (Outcome.FAILED, "ResponseParserError")
     assert found.repositories == []
@@ -256,7 +256,7 @@ def value_of(repository, field):
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_what_is_nice_to_have_costs_nothing_but_itself_and_is_said(scan, field, changes, read):
+def test_an_optional_value_costs_only_itself_and_is_reported(scan, field, changes, read):
     _, found = drive(scan(collect_tags=False), described(**changes))
     assert found.outcome is Outcome.COLLECTED
     [repository] = found.repositories
@@ -302,7 +302,7 @@ def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(scan, value,
 
 
 def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan):
-    """A listing is no snapshot: one that is created meanwhile shifts all that follow to the next page."""
+    """A listing is not a snapshot: a repository created meanwhile shifts all that follow to the next page."""
     first, again, other = (
         described(imageTagMutability=value, repositoryName=name, repositoryArn=arn(name))["repositories"][0]
         for value, name in (("MUTABLE", "app"), ("IMMUTABLE", "app"), ("MUTABLE", "web"))
@@ -338,7 +338,7 @@ def test_tokens_that_go_round_end_in_a_fault(scan):
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_an_odd_tag_costs_nothing_but_itself_and_is_said(scan, tags, read):
+def test_an_odd_tag_costs_only_itself_and_is_reported(scan, tags, read):
     answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
     _, found = drive(scan(), page("a"), answer)
     assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
@@ -348,7 +348,7 @@ def test_an_odd_tag_costs_nothing_but_itself_and_is_said(scan, tags, read):
 
 
 @pytest.mark.parametrize("resource", [None, "arn", 5, [], {}, {"Tags": []}, {"ResourceARN": 5, "Tags": []}])
-def test_a_tagged_resource_without_an_arn_is_said(scan, resource):
+def test_a_tagged_resource_without_an_arn_is_reported(scan, resource):
     [tagged_a] = tagged(a={"owner": "x"})["ResourceTagMappingList"]
     _, found = drive(scan(), page("a"), {"ResourceTagMappingList": [resource, tagged_a]})
     assert (found.tags, found.error_code) == ({arn("a"): {"owner": "x"}}, "Tags.UnreadableValue")
@@ -369,7 +369,7 @@ def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan, answer):
     assert found.error_code == "Tags.ResponseParserError"
 
 
-def test_all_that_could_not_be_read_is_said(scan, aws_error):
+def test_all_that_could_not_be_read_is_reported(scan, aws_error):
     odd = described(repositoryUri=5)
     _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
     assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"

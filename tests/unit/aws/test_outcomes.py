@@ -25,7 +25,7 @@ from ecr_audit.aws.outcomes import (
     [
         ("AccessDenied", "ASSUME_ROLE_DENIED"),
         ("Throttling", "THROTTLED"),
-        # Of the hub's own making, or of the wiring: must not pass for a refusal by the account.
+        # A fault of the hub or the network: must not pass for a refusal by the account.
         ("InvalidClientTokenId", "FAILED"),
         ("ExpiredToken", "FAILED"),
         ("ValidationError", "FAILED"),
@@ -66,7 +66,7 @@ def test_a_fault_of_the_network_or_the_program_is_failed(may_be_disabled):
 
 
 @pytest.mark.parametrize(("code", "outcome"), [("AccessDenied", "ASSUME_ROLE_DENIED"), ("Throttling", "THROTTLED")])
-def test_a_role_that_vanishes_between_two_calls_is_told_as_one_that_is_absent(code, outcome):
+def test_a_role_that_vanishes_between_two_calls_is_reported_as_absent(code, outcome):
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "assume_role")
     assert outcome_of_describe(error, may_be_disabled=False) == outcome
 
@@ -84,7 +84,7 @@ def test_what_is_worth_another_attempt(aws_error):
     assert not is_transient(aiohttp.InvalidURL("proxy.corp:3128"))
 
 
-def test_how_an_error_is_told(aws_error):
+def test_messages_of_errors(aws_error):
     error = aws_error("AccessDenied", message="User: arn:… is not authorized")
     assert (error_code(error), error_message(error)) == ("AccessDenied", "User: arn:… is not authorized")
     assert (error_code(KeyError("x")), error_message(ValueError("no"))) == ("KeyError", "no")

@@ -149,14 +149,14 @@ def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it():
     ],
     ids=lambda body: body[:20].decode(),
 )
-def test_an_error_that_cannot_be_read_is_no_answer(ecr, body):
+def test_an_error_that_cannot_be_read_is_not_an_answer(ecr, body):
     """Such as may pass when it is asked again, and not a fault of the program's own."""
     with pytest.raises(ResponseParserError, match=r"describe_repositories returned \(HTTP status 403\)"):
         ecr.answer(403, {}, body)
 
 
 @pytest.mark.parametrize("body", [b"<a", b"<Errors/>", b"<R><Errors>no</Errors></R>", b"<R><Error>no</Error></R>"])
-def test_an_error_in_xml_that_cannot_be_read_is_no_answer(body):
+def test_an_error_in_xml_that_cannot_be_read_is_not_an_answer(body):
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     try:
         sts.answer(403, {}, body)
@@ -182,6 +182,6 @@ def test_a_time_in_xml_that_cannot_be_read_is_none(expiration):
 
 
 @pytest.mark.parametrize("body", [b"", b'{"repositories": [', b"[]", b"null", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_object_is_no_answer(ecr, body):
+def test_an_answer_that_is_not_a_json_object(ecr, body):
     with pytest.raises(ResponseParserError, match="describe_repositories returned"):
         ecr.answer(200, {}, body)

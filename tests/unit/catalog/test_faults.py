@@ -1,4 +1,4 @@
-"""What is wrong with the catalog is told all at once, with file, line and the nearest valid name."""
+"""Faults of the catalog are reported together, with file, line and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
         (
             IN_LEAF,
             "parent: /frameworks/leaf/b",
-            "parent: /frameworks/hub/a",  # a section of another framework is no parent
+            "parent: /frameworks/hub/a",  # a section of another framework is not a valid parent
             f"{IN_LEAF}:14: Unknown parent '/frameworks/hub/a'. Nearest: /frameworks/leaf/",
         ),
         (
@@ -121,7 +121,7 @@ def test_a_fault_names_file_line_and_remedy(sql: Path, file: str, old: str | Non
 
 
 def test_models_make_of_text_what_they_want(sql: Path) -> None:
-    """Of YAML's types none is left: a number is a number and true is true because a model says so."""
+    """YAML's types do not matter: a number is a number and true is true because a model says so."""
     replace(sql.parent / IN_POLICY, "name: One\ncon", "name: 007\ncon")
     replace(sql.parent / IN_LEAF, "withdrawn: true", "withdrawn: Yes")
     replace(sql.parent / IN_LEAF, "title: D", "title: 12:30")
@@ -157,7 +157,7 @@ def test_a_duplicate_id_names_the_first_place(sql: Path) -> None:
     ]
 
 
-def test_all_faults_are_told_at_once_in_order_of_file_and_line(sql: Path) -> None:
+def test_all_faults_are_reported_together_in_order_of_file_and_line(sql: Path) -> None:
     replace(sql.parent / IN_POLICY, "severity: LOW", "severty: LOW")
     replace(sql.parent / IN_POLICY, "  - /frameworks/hub/a", "  - /frameworks/hub/x")
     replace(sql.parent / IN_LEAF, "parent: /frameworks/leaf/b", "parent: /frameworks/leaf/x")

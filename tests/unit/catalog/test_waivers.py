@@ -1,4 +1,4 @@
-"""The file of waivers: what is wrong with it is told all at once, by line and field; a bad one publishes nothing."""
+"""The file of waivers: its faults are reported together, by line and field; an invalid file publishes nothing."""
 
 from __future__ import annotations
 
@@ -151,14 +151,14 @@ def test_a_unit_is_named_by_its_path_or_its_id(
         ),
     ],
 )
-def test_a_fault_is_told_by_line_and_field(path: Path, catalog: Catalog, old: str, new: str, told: str) -> None:
+def test_a_fault_is_reported_by_line_and_field(path: Path, catalog: Catalog, old: str, new: str, told: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
     assert any(fault.startswith(f"accepted.yaml:{told}") for fault in faults(path, catalog)), faults(path, catalog)
 
 
-def test_all_faults_are_told_at_once_and_an_id_is_taken_once(path: Path, catalog: Catalog) -> None:
+def test_all_faults_are_reported_together_and_an_id_is_used_once(path: Path, catalog: Catalog) -> None:
     path.write_text(f"waivers:\n{WAIVER}{WAIVER.replace(POLICY, '/ce/nothing')}")
     assert [fault.partition(". ")[0] for fault in faults(path, catalog)] == [
         "accepted.yaml:16: waivers.1.id: 'W-1' is already used at accepted.yaml:2",
@@ -231,7 +231,7 @@ def test_a_hostile_file_is_refused_at_once(
     assert f"accepted.yaml:{fault}" in faults(path, catalog)
 
 
-def test_of_very_many_faults_and_of_a_long_value_the_beginning_is_told(path: Path, catalog: Catalog) -> None:
+def test_very_many_faults_and_a_long_value_are_cut(path: Path, catalog: Catalog) -> None:
     path.write_text("waivers: []\n" + "".join(f"key{number}:\n" for number in range(150)))
     with pytest.raises(WaiverError) as caught:
         load_waivers(str(path), catalog, 365)
@@ -249,12 +249,12 @@ def test_a_file_in_another_encoding_is_named(path: Path, catalog: Catalog) -> No
 
 
 @pytest.mark.parametrize("text", ["", "waivers: }", "- W-1", "accepted: []"])
-def test_what_is_no_file_of_waivers_is_told(path: Path, catalog: Catalog, text: str) -> None:
+def test_an_invalid_file_of_waivers_is_reported(path: Path, catalog: Catalog, text: str) -> None:
     path.write_text(text)
     assert faults(path, catalog)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path, catalog: Catalog) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path, catalog: Catalog) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     for name in ("none.yaml", "pipe.yaml", "."):
         with pytest.raises(WaiverError, match=r"ECR_AUDIT_WAIVERS: '.*' cannot be read .* or s3://bucket/key"):

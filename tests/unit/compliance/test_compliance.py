@@ -174,7 +174,7 @@ def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any
     assert {row["policy_id"] for row in [*changes, *small_lake.rows("ended_findings", DAY_2)]} == {POLICY}
 
 
-def test_a_date_never_scanned_is_told(small_lake: Any) -> None:
+def test_a_date_never_scanned_is_reported(small_lake: Any) -> None:
     with pytest.raises(LakeError, match=r"no inventory of 2026-11-01. The newest are: none"):
         evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
 
@@ -247,7 +247,7 @@ def test_a_day_evaluated_late_becomes_part_of_the_history(small_lake: Any) -> No
     assert history(small_lake, DAY_3) == ("INCOMPLIANT", DAY_3, DAY_3, None)
 
 
-def test_verdicts_whose_history_was_evaluated_anew_are_refused(small_lake: Any) -> None:
+def test_verdicts_whose_history_was_evaluated_again_are_refused(small_lake: Any) -> None:
     evaluated(small_lake, DAY_1, repositories=[{}])
     small_lake.scan(DAY_2, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY_2, owner_tags=())

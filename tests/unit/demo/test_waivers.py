@@ -17,7 +17,7 @@ from ecr_audit.lake.schemas import SCOPE_COMPLIANCE, WAIVERS
 
 
 @pytest.mark.parametrize("today", [date(2026, 11, 23), date(2028, 2, 29)])
-def test_an_audit_of_that_day_tells_every_kind_apart(tmp_path: Path, catalog: Catalog, today: date) -> None:
+def test_an_audit_of_that_day_distinguishes_every_kind(tmp_path: Path, catalog: Catalog, today: date) -> None:
     lake = Lake(str(tmp_path / "lake"))
     write_history(lake, catalog, today, owner_tags=("owner",), nights=[0, NIGHTS - 1])
     commit = lake.read_commit("compliance", today - timedelta(days=2))

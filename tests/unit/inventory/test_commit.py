@@ -294,7 +294,7 @@ def test_when_no_member_could_be_read_nothing_is_committed(night, scope, limited
 
 
 def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(night, scope):
-    """ECR_AUDIT_REGIONS names only regions that nobody has enabled: yesterday's state stays, and somebody is told."""
+    """ECR_AUDIT_REGIONS names only regions that nobody has enabled: the run fails, and yesterday's state stays."""
     run(night, FIRST)
     night.outcomes = {(each, region): Outcome.REGION_DISABLED for each in (HUB, A, B, C) for region in (EU, US)}
     with pytest.raises(NothingCollectedError, match=r"None of 4 active accounts has enabled .* ECR_AUDIT_REGIONS"):
@@ -306,7 +306,7 @@ def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_erro
     assert night.outcomes_of(FIRST)[A, EU] == "COLLECTED"
 
 
-def test_what_the_settings_named_in_vain_is_kept_with_the_commit(night):
+def test_missing_accounts_and_regions_are_kept_with_the_commit(night):
     commit = run(night, FIRST, accounts=(A, "999999999999"), regions=(EU, "eu-west-9"))
     assert commit.details["missing_accounts"] == ["999999999999"]
     assert commit.details["missing_regions"] == ["eu-west-9"]

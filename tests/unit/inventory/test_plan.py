@@ -153,7 +153,7 @@ def test_several_limits_narrow_each_other_and_several_values_add_up(company, sco
         ({"accounts": [SHOP], "ous": ["Root/Dev"]}, {}, "no account in common"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(company, scope, limited, configured, message):
+def test_an_unknown_name_is_reported_with_the_known_ones(company, scope, limited, configured, message):
     with pytest.raises(PlanError, match=message):
         company.plan(DAY, scope(**limited), **configured)
 
@@ -166,7 +166,7 @@ def test_what_is_not_there_is_told_with_what_is(company, scope, limited, configu
         ({"accounts": (SHOP, OLD), "regions": ("eu-west-1",)}, Missing([], [])),
     ],
 )
-def test_what_the_settings_name_and_is_not_there_is_left_out_and_reported(company, caplog, configured, missing):
+def test_missing_accounts_and_regions_are_left_out_and_reported(company, caplog, configured, missing):
     """An account that has left the organization must not cost the others their nights."""
     plan, _ = company.plan(DAY, **configured)
     planned = read_plan_table(company.lake, plan, "targets.parquet")
@@ -252,7 +252,7 @@ def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes)
     batch_accounts=st.integers(1, 50),
     regions=st.integers(1, 40),
 )
-def test_every_account_is_in_one_batch_in_order_and_none_is_overloaded(calls, batch_accounts, regions):
+def test_every_account_is_in_one_batch_in_order_and_no_batch_is_overloaded(calls, batch_accounts, regions):
     accounts = [f"{n:012}" for n in range(len(calls))]
     expected = dict(zip(accounts, calls, strict=True))
     batch_of = assign_batches(accounts, expected, batch_accounts, regions)

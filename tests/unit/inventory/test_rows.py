@@ -75,7 +75,7 @@ def test_an_unknown_mutability_is_kept_as_it_is(value):
     assert row({**WHOLE, "imageTagMutability": value})["image_tag_mutability"] == value
 
 
-def test_tags_that_were_not_read_are_told_from_none_at_all():
+def test_tags_that_were_not_read_are_distinguished_from_no_tags():
     unread, unreadable, none_at_all = row(WHOLE, None), row(WHOLE, {ARN: None}), row(WHOLE, {})
     assert (unread["tags"], unread["tags_read_at"]) == (None, None)
     assert (unreadable["tags"], unreadable["tags_read_at"]) == (None, None)
@@ -116,7 +116,7 @@ def test_targets_do_not_mix():
     assert found["tags"].to_pylist() == [[("owner", "a")], None]
 
 
-def test_no_targets_are_no_rows_of_the_same_shape():
+def test_without_targets_the_rows_have_the_same_shape():
     assert repository_rows([], COLLECTED_AT).schema.equals(REPOSITORIES.schema)
 
 
@@ -125,11 +125,11 @@ def target_row(scan, effort):
     return found
 
 
-def test_no_scans_are_no_target_rows_of_the_same_shape():
+def test_without_scans_the_target_rows_have_the_same_shape():
     assert target_rows([]).schema.equals(SCAN_TARGETS.schema)
 
 
-def test_a_target_tells_its_outcome_and_what_it_cost():
+def test_a_target_has_its_outcome_and_its_calls():
     effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=4, retries=2, throttles=1)
     other = {**WHOLE, "repositoryName": "web", "repositoryArn": ARN.replace("app", "web")}
     found = target_row(scan(WHOLE, other), effort)

@@ -62,7 +62,7 @@ def test_the_account_with_the_longest_target_is_entered_first_but_after_open_tar
     assert max(priorities(dispatcher, [None, 5], entered=True)) < one_long
 
 
-def test_a_plan_tells_how_long_each_target_took_the_last_time(organization, monkeypatch):
+def test_a_plan_has_the_last_duration_of_each_target(organization, monkeypatch):
     organization.run(date(2026, 3, 1))
     organization.add(SHOP)
     plan, _ = organization.plan(date(2026, 3, 2))

@@ -106,7 +106,7 @@ def test_wrong_settings_end_every_step(night, monkeypatch):
 
 
 @pytest.mark.parametrize(("minimum", "passes"), [("0.75", True), ("0.76", False), ("0", True), ("1", False)])
-def test_coverage_under_the_minimum_is_told_after_the_commit(night, monkeypatch, minimum, passes):
+def test_coverage_under_the_minimum_is_reported_after_the_commit(night, monkeypatch, minimum, passes):
     """Three of four targets are collected."""
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", minimum)
     night.outcomes = {(MEMBER, "us-east-1"): Outcome.ACCESS_DENIED}
@@ -144,6 +144,6 @@ def test_a_night_of_inactive_accounts_only_is_committed(night, monkeypatch):
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"ACCOUNT_INACTIVE"}
 
 
-def test_coverage_of_a_plan_that_was_not_committed_is_told(night):
+def test_coverage_of_a_plan_that_was_not_committed_is_reported(night):
     with pytest.raises(steps.CoverageError, match="has committed no snapshot"):
         steps.check_coverage(run(night))

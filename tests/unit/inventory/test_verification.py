@@ -157,7 +157,7 @@ def test_known_rows_that_contradict_themselves_are_not_carried_over(night):
     assert night.observed(SECOND) == {(A, US, "a3"): True, (B, EU, "b1"): True}
 
 
-def test_of_a_target_whose_known_rows_contradict_themselves_too_nothing_is_left(night):
+def test_a_target_whose_known_rows_are_inconsistent_too_keeps_no_rows(night):
     bad = set_to("repository_arn", "arn:aws:ecr:x:y:repository/a1", where="a1")
     night.run(FIRST)
     change_committed(night, FIRST, REPOSITORIES, bad)

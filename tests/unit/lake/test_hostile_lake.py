@@ -204,7 +204,7 @@ def test_a_plan_is_checked(small_lake: Any, plan: Plan, damage: str) -> None:
 
 
 @pytest.mark.parametrize("plan_id", ["../../etc", "x", f"{PLAN_ID}/../x", f"{PLAN_ID}\n", ""])
-def test_the_id_of_a_plan_is_no_path(small_lake: Any, plan_id: str) -> None:
+def test_the_id_of_a_plan_is_not_a_path(small_lake: Any, plan_id: str) -> None:
     with pytest.raises(PlanError, match="is not the id of a plan"):
         read_plan(small_lake.lake, plan_id)
 

@@ -205,7 +205,7 @@ def test_rows_that_do_not_fit_a_table_are_refused(lake):
         writer.write(ACCOUNTS, pa.table({"account_id": ["1"]}))
 
 
-def test_how_a_writer_names_the_elements_of_lists_and_maps_is_no_other_shape(lake):
+def test_element_names_of_lists_and_maps_do_not_change_the_shape(lake):
     made = commit(lake)
     columns = [
         pa.field("tags", pa.map_(pa.field("k", pa.string(), nullable=False), pa.field("v", pa.string())))
@@ -251,7 +251,7 @@ def test_a_commit_file_that_is_damaged_is_named(lake, content):
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(LakeError, match=rf"{path}: not a readable commit file .*scan that date again"):
         lake.read_commit("inventory", DAY)
-    # And scanning that date again does mend it.
+    # And scanning that date again fixes it.
     commit(lake, "2")
     assert seen(lake) == [["2"]] * 3
 
@@ -275,12 +275,12 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
         (None, "No release of the audit wrote it"),
     ],
 )
-def test_a_version_of_the_schema_that_cannot_be_read_is_told_with_what_to_do(lake, version, remedy):
+def test_a_version_of_the_schema_that_cannot_be_read_is_reported_with_what_to_do(lake, version, remedy):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
     told = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
-    # Final, too: trying again would not mend it.
+    # Final, too: a retry would not fix it.
     with pytest.raises(FinalError, match=re.escape(told)):
         lake.read_commit("inventory", DAY)
 
@@ -313,7 +313,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_is_told_and_costs_no_earlier_snapshot(small_disk):
+def test_a_full_disk_is_reported_and_costs_no_earlier_snapshot(small_disk):
     lake = Lake(str(small_disk / "lake"))
     commit(lake, "1")
     noise = [os.urandom(20_000).hex() for _ in range(100)]
@@ -325,7 +325,7 @@ def test_a_full_disk_is_told_and_costs_no_earlier_snapshot(small_disk):
     assert seen(lake, NEXT_DAY) == [["2"]] * 3
 
 
-def test_a_disk_that_is_full_to_the_last_byte_is_told(small_disk):
+def test_a_disk_that_is_full_to_the_last_byte_is_reported(small_disk):
     lake = Lake(str(small_disk / "lake"))
     commit(lake, "1")
     with pytest.raises(OSError, match="No space left"), (small_disk / "hog").open("wb") as hog:

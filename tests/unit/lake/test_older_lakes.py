@@ -24,7 +24,7 @@ from ecr_audit.publish.build import publish
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAKES = sorted(FIXTURES.glob("lake-v*"))
-# Of its three nights the first was thinned.
+# The first of its three nights was thinned.
 THINNED, FIRST, LAST = (date(2026, 10, day) for day in (29, 30, 31))
 NEXT = date(2026, 11, 1)
 SHOP, LEDGER, LAB = "111111111111", "222222222222", "333333333333"

@@ -73,7 +73,7 @@ def test_the_last_of_each_month_and_all_recent_ones_stay(nights: Any) -> None:
     assert retention.thin(nights.lake, TODAY, DAYS, dry_run=False) == []
 
 
-def test_a_dry_run_tells_the_same_and_removes_nothing(nights: Any) -> None:
+def test_a_dry_run_reports_the_same_and_removes_nothing(nights: Any) -> None:
     before = files(nights.lake)
     assert retention.thin(nights.lake, TODAY, DAYS, dry_run=True) == THINNED
     assert files(nights.lake) == before
@@ -138,10 +138,10 @@ def test_a_night_that_was_thinned_cannot_be_evaluated_again(nights: Any) -> None
         nights.evaluate(THINNED[-1])
 
 
-def test_a_whole_night_that_is_evaluated_anew_takes_the_place_of_the_thinned_ones_before_it(
+def test_a_whole_night_that_is_evaluated_again_replaces_the_thinned_ones_before_it(
     nights: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """2026-02-28 then continues from 2026-01-31, and 2026-02-03 between them is no part of the history any more."""
+    """2026-02-28 then continues from 2026-01-31, and 2026-02-03 between them no longer belongs to the history."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.evaluate(date(2026, 2, 28))
     with pytest.raises(PublishError, match=r"Evaluate 2026-03-09 and all later dates again"):
@@ -152,8 +152,8 @@ def test_a_whole_night_that_is_evaluated_anew_takes_the_place_of_the_thinned_one
     assert "1 thinned nights from 2026-02-03 on are left out" in caplog.text
 
 
-def test_what_follows_a_whole_night_that_was_evaluated_anew_is_asked_for(nights: Any, tmp_path: Path) -> None:
-    """Not the thinned one that follows it at once, which nobody can evaluate any more."""
+def test_the_nights_after_one_that_was_evaluated_again_have_to_be_evaluated(nights: Any, tmp_path: Path) -> None:
+    """Not the thinned one that follows it at once, which can no longer be evaluated."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.evaluate(date(2026, 1, 31))
     with pytest.raises(PublishError, match=r"Evaluate 2026-02-28 and all later dates again"):

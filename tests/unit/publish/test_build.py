@@ -178,7 +178,7 @@ def test_a_copy_of_a_version_can_be_checked(published: Callable[..., PublishResu
         ({}, (None, None)),
     ],
 )
-def test_the_publication_says_what_the_settings_name_in_vain(
+def test_the_publication_has_missing_accounts_and_regions(
     published: Callable[..., PublishResult], details: Any, row: Any
 ) -> None:
     path = published(DAY_1, repositories=[{}], details=details).database
@@ -236,7 +236,9 @@ def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: C
     assert query(path, "SELECT count(*) FROM repositories") == [(1,)]
 
 
-def test_a_history_that_was_evaluated_anew_is_refused(small_lake: Any, published: Callable[..., PublishResult]) -> None:
+def test_a_history_that_was_evaluated_again_is_refused(
+    small_lake: Any, published: Callable[..., PublishResult]
+) -> None:
     published(DAY_1)
     published(DAY_2)
     small_lake.evaluate(DAY_1)

@@ -75,7 +75,7 @@ def test_every_view_of_the_lake_carries_its_sentences_and_has_a_key(
 
 
 def every_column(published: duckdb.DuckDBPyConnection, lake_views: Path) -> Iterator[tuple[str, str, str, Column]]:
-    """Where it is, its name and type and what is said of it: tables, views of them, and views of the lake."""
+    """Its schema, name, type and description: tables, views of them, and views of the lake."""
     published.execute(lake_views.read_text("utf-8"))
     for dictionary, prefix in ((load_dictionary(TABLES | VIEWS), ""), (view_dictionary(), "lake_")):
         for table in dictionary.tables:
@@ -83,7 +83,7 @@ def every_column(published: duckdb.DuckDBPyConnection, lake_views: Path) -> Iter
                 yield f"{prefix}{table}", name, kind, dictionary.column(table, name)
 
 
-def test_what_is_said_of_a_column_fits_it(published: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_description_of_a_column_fits_it(published: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """One that is taken from the column of that name elsewhere may be about something else."""
     for table, name, kind, column in every_column(published, tmp_path / "publish" / LAKE_VIEWS):
         counts = kind in ("BIGINT", "INTEGER", "DOUBLE") or kind.startswith("TIMESTAMP")

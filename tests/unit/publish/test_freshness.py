@@ -1,4 +1,4 @@
-"""When a night counts as missed, and what is said of it."""
+"""When a night counts as missed, and the message on it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_before_the_first_night_nothing_is_missed(settings: Settings) -> None:
     assert missed_night(settings, at(9)) is None
 
 
-def test_a_lake_that_nobody_publishes_is_told(settings: Settings, scanned: Callable[[], None]) -> None:
+def test_a_lake_that_nobody_publishes_is_reported(settings: Settings, scanned: Callable[[], None]) -> None:
     scanned()
     assert missed_night(settings, at(2)) is None  # it may be on its way
     assert "snapshots since 2026-11-02, but none are published" in (missed_night(settings, at(3)) or "")

@@ -54,7 +54,7 @@ def test_where_files_cannot_be_linked_they_are_copied(tmp_path: Path, monkeypatc
     assert (tmp_path / DATABASE).read_text() == ONE
 
 
-def test_what_is_published_no_more_is_no_more_among_the_names_that_stay(tmp_path: Path) -> None:
+def test_a_name_that_is_no_longer_published_is_not_among_the_names_that_stay(tmp_path: Path) -> None:
     first = publish(tmp_path, ONE)
     (first.folder / "of_old.csv").touch()
     (tmp_path / "of_old.csv").touch()

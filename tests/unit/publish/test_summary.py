@@ -1,4 +1,4 @@
-"""The summary in the terminal tells of the newest night, and of waivers when there are any."""
+"""The summary in the terminal shows the newest night, and waivers if there are any."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires"
 
 @pytest.fixture
 def summary(small_lake: Any, tmp_path: Path) -> Any:
-    """What is told of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
+    """The summaries of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
 
     def tell(**rows: Any) -> str:
         for day, mutability in zip(DAYS, ("MUTABLE", "IMMUTABLE", "IMMUTABLE"), strict=True):
@@ -46,13 +46,13 @@ def summary(small_lake: Any, tmp_path: Path) -> Any:
     return tell
 
 
-def test_only_the_newest_nights_changes_are_told(summary: Any) -> None:
+def test_only_the_newest_nights_changes_are_reported(summary: Any) -> None:
     told = summary()
     assert "Since the night before  nothing changed" in told
     assert "Waivers" not in told
 
 
-def test_waivers_are_told(small_lake: Any, summary: Any) -> None:
+def test_waivers_are_reported(small_lake: Any, summary: Any) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
     assert "Waivers  1 in force, 1 unmatched; findings waived: Repository Image Tag Mutability" in summary()
@@ -79,9 +79,7 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: A
     assert f"findings waived: {counted}" in told.getvalue()
 
 
-def test_what_rests_on_older_values_is_told_and_then_nothing_is_claimed_to_be_unchanged(
-    small_lake: Any, tmp_path: Path
-) -> None:
+def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(small_lake: Any, tmp_path: Path) -> None:
     denied = {"account_id": "111111111111", "region": "eu-west-1", "error_code": "Tags.AccessDeniedException"}
     first = {"repository_name": "a", "tags": {"owner": "team"}}
     for day in DAYS[:2]:
@@ -115,7 +113,7 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
 
 
-def test_what_was_not_read_is_told_with_advice_on_each_error(summary: Any) -> None:
+def test_what_was_not_read_is_reported_with_advice_on_each_error(summary: Any) -> None:
     errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
     targets = [
         {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
@@ -127,7 +125,7 @@ def test_what_was_not_read_is_told_with_advice_on_each_error(summary: Any) -> No
     assert "FAILED (SomethingNew): Fix the cause that the error names." in told
 
 
-def test_what_the_settings_name_in_vain_is_told(summary: Any) -> None:
+def test_missing_accounts_and_regions_are_in_the_metrics(summary: Any) -> None:
     assert "Missing" not in summary()
     missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
     told = summary(details=missing)

@@ -85,7 +85,7 @@ def test_a_truncated_file_is_named(small_lake: Any) -> None:
         pass
 
 
-def test_a_date_without_inventory_tells_which_there_are(small_lake: Any) -> None:
+def test_a_date_without_inventory_lists_the_others(small_lake: Any) -> None:
     small_lake.scan(DAY_1)
     with pytest.raises(LakeError, match=r"no inventory of 2026-11-02. The newest are: 2026-11-01"):
         opened(small_lake, DAY_2).__enter__()

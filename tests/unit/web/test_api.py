@@ -187,7 +187,7 @@ def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list
         ("waivers?colour=red", "colour", "not permitted"),
     ],
 )
-def test_a_wrong_parameter_is_told(
+def test_a_wrong_parameter_is_reported(
     client: TestClient, nights: Callable[[str], list[dict[str, Any]]], address: str, parameter: str, valid: str
 ) -> None:
     answer = client.get(f"/api/v1/{address}")
@@ -197,14 +197,14 @@ def test_a_wrong_parameter_is_told(
     assert valid in answer.json()["detail"]
 
 
-def test_what_is_not_there_and_nothing_published_are_told_as_json(client: TestClient) -> None:
+def test_not_found_and_nothing_published_are_reported_as_json(client: TestClient) -> None:
     assert client.get("/api/v1/findings").json()["title"] == "Nothing has been published yet"
     missing = client.get("/api/v1/nothing/here")
     assert missing.status_code == 404
     assert "openapi.json" in missing.json()["detail"]
 
 
-def test_the_document_tells_of_every_parameter_and_field(client: TestClient, published: Callable[..., None]) -> None:
+def test_the_document_describes_every_parameter_and_field(client: TestClient, published: Callable[..., None]) -> None:
     document = client.get("/api/v1/openapi.json").json()
     assert document["servers"] == [{"url": "/ecr-audit"}]
     assert {path.removeprefix("/api/v1/") for path in document["paths"]} > set(LISTS)

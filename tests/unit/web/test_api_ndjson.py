@@ -124,7 +124,7 @@ def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch
 
 
 @pytest.mark.usefixtures("nights")
-def test_filters_hold_and_nothing_found_is_no_line(client: TestClient) -> None:
+def test_filters_hold_and_nothing_found_is_not_a_line(client: TestClient) -> None:
     query = "/api/v1/repositories?tags=none"
     assert [item["repository_name"] for item in lines(client, query)] == ["app/0"]
     assert len(lines(client, "/api/v1/findings?policy=all")) > len(lines(client, "/api/v1/findings")) == 3
@@ -211,7 +211,7 @@ def test_head_has_the_headers_and_no_body(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        # After so many lines that some are in the file already.
+        # After enough lines that some are already in the file.
         "SELECT '/x' AS framework_id, if(number < 5000, '', error(number)) AS name FROM range(10_000) AS rows(number)",
         "SELECT '/x' AS framework_id FROM range(3) AS of_another_version",
     ],

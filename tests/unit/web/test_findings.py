@@ -52,7 +52,7 @@ def pages_read_the_database_alone() -> None:
 
 
 def repositories(day: int) -> Iterator[dict[str, Any]]:
-    """Of each account, region and kind one; `new` ones on the second day only."""
+    """One of each account, region and kind; `new` ones on the second day only."""
     for account, region, kind in itertools.product(
         ACCOUNTS, ("eu-west-1", "us-east-1"), ("web", "api", "filtered", "new")
     ):
@@ -170,7 +170,7 @@ def test_pages_at_the_edges(client: TestClient, night: duckdb.DuckDBPyConnection
     assert client.get("/findings", params={"page": ""}).status_code == 200
 
 
-# Of each parameter a value that is none, and something that is.
+# For each parameter an invalid value, and part of the message.
 WRONG = {
     "policy": ("/ce/ca/aws/ecr/repository-image-tag-mutabilty", POLICY),
     "status": ("FIXED", "'INCOMPLIANT' or 'UNDETERMINED'"),
@@ -187,7 +187,7 @@ WRONG = {
 }
 
 
-def test_a_wrong_value_is_told_with_its_parameter_and_what_is_valid(
+def test_a_wrong_value_is_reported_with_its_parameter_and_what_is_valid(
     client: TestClient, night: duckdb.DuckDBPyConnection
 ) -> None:
     for name, (value, told) in WRONG.items():

@@ -1,4 +1,4 @@
-"""What a browser is told with every answer, also with those that tell of a fault."""
+"""Headers of every response, also of errors."""
 
 from __future__ import annotations
 

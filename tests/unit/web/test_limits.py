@@ -58,7 +58,7 @@ def test_turns_are_taken_in_order_by_no_more_than_may() -> None:
     assert seen == list(range(12))
 
 
-def test_whoever_would_wait_too_long_is_refused_at_once_and_then_not_any_more() -> None:
+def test_a_request_that_would_wait_too_long_is_refused_and_a_later_one_is_not() -> None:
     async def waits() -> None:
         turns = Turns(1, 0, 60)
         async with turns.turn():
@@ -128,7 +128,7 @@ def spool() -> Iterator[Spool]:
 
 
 def send(file: SpooledFile, taken: Callable[[dict[str, Any]], Any]) -> None:
-    """Send a file to a receiver that never disconnects and takes each message as it is told to."""
+    """Send a file to a receiver that never disconnects and takes each message as set."""
 
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()

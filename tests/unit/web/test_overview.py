@@ -29,7 +29,7 @@ def test_it_says_how_much_complies_and_what_changed(client: TestClient, publishe
     assert "open eu-west-1 shop 111111111111 shop at least 1 day" in text, "it was open on the first night"
 
 
-def test_the_trend_is_drawn_and_told(client: TestClient, published: Callable[..., None]) -> None:
+def test_the_trend_is_drawn_and_described(client: TestClient, published: Callable[..., None]) -> None:
     for day, setting in ((1, "MUTABLE"), (2, "IMMUTABLE")):
         published(date(2026, 11, day), repositories=[{"image_tag_mutability": setting}])
     page = client.get("/").text
@@ -48,7 +48,7 @@ def test_a_night_without_repositories_has_no_data(client: TestClient, published:
     assert "Since the night before Nothing changed." in text_of(client.get("/"))
 
 
-def test_what_was_not_seen_is_said_with_its_reason(client: TestClient, published: Callable[..., None]) -> None:
+def test_what_was_not_seen_is_reported_with_its_reason(client: TestClient, published: Callable[..., None]) -> None:
     denied = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
     published(
         repositories=[{}, {"repository_name": "lost", "region": "us-east-1", "observed": False}], scan_targets=[denied]
@@ -93,5 +93,5 @@ def test_links_stay_below_where_the_pages_are_mounted(client: TestClient, publis
     page = client.get("/").text
     assert {address.split("/")[1] for address in re.findall(r'(?:href|src|action)="(/[^"]*)"', page)} == {
         "ecr-audit",
-        "dags",  # Airflow's own, where it is told that nights were missed
+        "dags",  # Airflow's own, on pages that report missed nights
     }

@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_a_clear_answer_without_any_path(
     assert str(folder) in caplog.text
 
 
-def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, folder: Path) -> None:
+def test_a_file_of_another_version_of_the_audit_is_reported(client: TestClient, folder: Path) -> None:
     """It opens, but has not the tables that the page asks for."""
     make(folder, ONE)
     page = client.get("/coverage")
@@ -118,7 +118,7 @@ def test_a_file_of_another_version_of_the_audit_is_told_of(client: TestClient, f
     assert "Running ecr_compliance again" in page.text
 
 
-def test_a_wrong_setting_is_told_of() -> None:
+def test_an_invalid_setting_is_reported() -> None:
     def find() -> Published:
         raise SettingsError("ECR_AUDIT_REGIONS: 'x'")
 

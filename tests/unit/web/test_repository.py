@@ -1,4 +1,4 @@
-"""A repository's page says which of its tags can be overwritten, what was found, when, and what mends it."""
+"""A repository's page shows its overwritable tags, the findings with their dates, and the fix."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SETTINGS = {
 }
 
 
-def test_which_tags_can_be_overwritten_is_said_in_words(client: TestClient, published: Callable[..., None]) -> None:
+def test_overwritable_tags_in_words(client: TestClient, published: Callable[..., None]) -> None:
     published(
         repositories=[
             {
