@@ -28,7 +28,7 @@ WHERE NOT internal
 
 @dataclass(frozen=True)
 class Macro:
-    """A macro as its file has it: what the comment says that it is, and the statement that creates it."""
+    """A macro as its file has it: the meaning in its comment, and the statement that creates it."""
 
     name: str
     parameters: tuple[str, ...]

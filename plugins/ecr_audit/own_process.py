@@ -145,7 +145,7 @@ def _access_of_caller() -> Any:
 
 
 def _outcome(function: str, *arguments: Any) -> tuple[Any, Exception | None]:
-    """The result of a named function, or what it raised."""
+    """The result of a named function, or its exception."""
     try:
         return resolve_name(function)(*arguments), None
     except Exception as fault:

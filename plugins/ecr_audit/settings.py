@@ -216,7 +216,7 @@ class Settings(AlertSettings):
         default=2400,
         ge=10,
         le=3300,
-        json_schema_extra=_valid("seconds after which a batch writes what it has, 10 to 3300"),
+        json_schema_extra=_valid("seconds after which a batch writes its results, 10 to 3300"),
     )
     min_coverage: Annotated[float, _if_text(written.share)] = Field(
         description="Lowest share of targets read. Below it the nightly run fails, after publishing what was seen.",

@@ -16,7 +16,7 @@ _WIDTH = 110
 
 
 class PlainConsole(Console):
-    """Prints names, messages and errors, which are other people's text, without what a terminal would act on."""
+    """Prints names, messages and errors, which are other people's text, without control characters."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """As rich does it. Its own controls, such as those of a progress display, are segments apart."""

@@ -44,7 +44,7 @@ def parse_json(content: bytes, model: TypeAdapter[T]) -> T:
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path is below a folder, once links are followed; what is not there yet counts by its name."""
+    """Whether a path is below a folder, once links are followed; a missing file counts by its name."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError):  # a loop of links; a NUL in the name

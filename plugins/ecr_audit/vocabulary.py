@@ -16,9 +16,9 @@ class Status(StrEnum):
 
     COMPLIANT = "COMPLIANT"
     INCOMPLIANT = "INCOMPLIANT"
-    # Not seen, or of a value that the policy does not know: counted neither way.
+    # Not seen, or a value that the policy does not know: not counted.
     UNDETERMINED = "UNDETERMINED"
-    # Not what the policy is about, or in an account that is not active.
+    # Outside the scope of the policy, or in an account that is not active.
     INAPPLICABLE = "INAPPLICABLE"
     # Deleted since the night before; given once, and by the engine alone.
     DISAPPEARED = "DISAPPEARED"

@@ -1,6 +1,6 @@
 """The Airflow connection to AWS (`ECR_AUDIT_AWS_CONN_ID`), as the library's way to AWS.
 
-It is taken whole, by the provider's own hook. What that would drop in silence, or what the scan cannot do, is an error
+The provider's own hook reads all of it. Extras that the hook would ignore, or the scan does not support, are an error
 that names it. Light to import: DAG files and every process of Airflow do so.
 """
 
@@ -100,7 +100,7 @@ def _faults(connection: Any) -> Iterator[str]:
     if connection.conn_type != "aws":
         yield f"it is of type {connection.conn_type}, not aws"
         return
-    # Airflow takes what it cannot read for no extras at all.
+    # Airflow treats unreadable extras as none at all.
     if not isinstance(extras, Mapping) or (not extras and str(connection.extra or "{}").strip() != "{}"):
         yield "extra: is not a JSON object"
         return

@@ -29,7 +29,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "retry_policy": ExceptionRetryPolicy([RetryRule("ecr_audit.errors.FinalError", RetryAction.FAIL)]),
-    # Longer than ECR_AUDIT_BATCH_SECONDS may be, so that a batch always gets to write what it has.
+    # Longer than the maximum of ECR_AUDIT_BATCH_SECONDS, so that a batch can always write its results.
     "execution_timeout": timedelta(hours=1),
     "pre_execute": begin_task,
     "post_execute": report,

@@ -69,7 +69,7 @@ def texts_of_lines(text: str) -> Iterator[tuple[int, str]]:
     begins = 1
     for number, line in enumerate([*text.splitlines(), ""], 1):
         plain = re.sub(r"^\s*(?:--|//|#+|[-*] |\{#)\s*|<[^>]+>", "", line).strip()
-        if not plain or re.match(r"\s*[-*|] ", line):
+        if not plain or re.match(r"\s*[-*|] |##", line):
             yield begins, " ".join(block)
             block = []
         if plain:

@@ -86,7 +86,7 @@ data "aws_iam_policy_document" "audit" {
 }
 
 data "aws_iam_policy_document" "pods" {
-  # The tags by which EKS says for which pod it asks go with every AssumeRole.
+  # The tags by which EKS identifies the pod go with every AssumeRole.
   statement {
     sid       = "TakeTheTagsAlong"
     effect    = "Allow"
@@ -114,7 +114,7 @@ data "aws_iam_policy_document" "lake" {
     ]
   }
 
-  # Who runs the audit must not be able to waive what it finds.
+  # The audit itself must not be able to waive its findings.
   statement {
     sid       = "ReadTheWaivers"
     effect    = "Allow"

@@ -76,7 +76,7 @@ class AwsAccess:
         return self.client("s3", config=Config(max_pool_connections=_S3_CONNECTIONS))
 
 
-# Gives the way to AWS; None stands for boto3's own chain. May raise what it likes.
+# Returns the AWS connection; None for boto3's own chain. May raise any error.
 Source = Callable[[], AwsAccess | None]
 
 

@@ -36,7 +36,7 @@ DESCRIBE_REGIONS = Permission(
 
 PERMISSIONS = (
     ASSUME_ROLE,
-    # The tags by which EKS says for which pod it asks go with every AssumeRole.
+    # The tags by which EKS identifies the pod go with every AssumeRole.
     Permission((Role.HUB,), "sts:TagSession", "to pass on the tags of the pod's session", (_AUDIT_ROLE,), Option.PODS),
     DESCRIBE_REGIONS,
 )
@@ -82,7 +82,7 @@ class HubIdentity:
         return found
 
     def expire(self, used: ReadOnlyCredentials) -> None:
-        """Nothing to do: what the source gives at the next call is all that there is."""
+        """Nothing to do: the source returns the current credentials at each call."""
 
 
 class MemberIdentity:

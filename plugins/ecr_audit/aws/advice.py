@@ -326,7 +326,7 @@ def advice_on_error(error: BaseException) -> Advice | None:
 
 
 def distinct_advice(met: Iterable[tuple[str, str | None, str | None]]) -> list[tuple[str, Advice]]:
-    """The advice on several targets, each once with what it is about, in the order in which they come.
+    """The advice on several targets, each once with its subject, in the given order.
 
     `met`: outcome, error code and message of each. What it is about: `FAILED (InvalidURL)`, or the outcome alone.
     """

@@ -1,7 +1,7 @@
 """Values out of answers of AWS, whatever these hold: text that every format can carry, times as boto3 reads them.
 
 JSON carries more than its documentation promises: a number where text belongs, NaN, half a surrogate pair. What the
-audit cannot do without raises; what is nice to have is left out, and `Unread` reports it.
+audit needs raises; optional values are left out, and `Unread` reports them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Unread:
     examples: list[str] = field(default_factory=list)
 
     def note(self, name: str, value: object, owner: object) -> None:
-        """Count a value. `owner`: what it is a value of."""
+        """Count a value. `owner`: the object that has it."""
         self.count += 1
         if len(self.examples) < 3:
             self.examples.append(f"{name} {quoted(value)} of {quoted(owner)}")

@@ -107,7 +107,7 @@ class Connections:
         client.close()
         url = URL(transport.url, encoded=True)
         # The client's own request sender. It is not in botocore's public API; to find out by other
-        # means what it is made with would be a second opinion, which could be another.
+        # means how it is configured could give a different result.
         theirs = client._endpoint.http_session
         if url.scheme == "https" and self._tls is None:
             self._tls = _tls_as(theirs)

@@ -38,7 +38,7 @@ class Identity(Protocol):
     """Whose credentials a call is signed with."""
 
     async def credentials(self) -> ReadOnlyCredentials:
-        """Credentials that are valid now, fetched if need be. Raises what AWS answers."""
+        """Credentials that are valid now, fetched if need be. Raises AWS's errors."""
 
     def expire(self, used: ReadOnlyCredentials) -> None:
         """AWS reports that these are no longer valid."""
@@ -155,7 +155,7 @@ class Dispatcher:
     ) -> None:
         """Queue a flow. `seconds`: how long it may go on retrying, from its first call. Lower priorities start first.
 
-        `on_done` gets the flow's result and what it cost. A fault of the flow's own code comes as its exception.
+        `on_done` gets the flow's result and its calls. A fault of the flow's own code comes as its exception.
         """
         task = asyncio.create_task(self._run(_Flight(flow, seconds, priority), on_done))
         self._tasks.add(task)
@@ -185,7 +185,7 @@ class Dispatcher:
             return end.value
 
     async def _answer(self, call: Call, flight: _Flight) -> Mapping[str, Any]:
-        """The answer to a call, which is made again for as long as that may help. Raises what the last attempt met."""
+        """The response to a call, which is retried as long as that may help. Raises the error of the last attempt."""
         attempts = _Attempts()
         while True:
             if call.pacer:

@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 # Outcomes of targets in which no repository can be: they stand outside coverage.
 NOT_COUNTABLE = frozenset({Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE})
 
-# Outcomes of targets that should have been read and were not: what they hold is not known.
+# Outcomes of targets that should have been read but were not: their repositories are unknown.
 UNREAD = frozenset(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
 
 

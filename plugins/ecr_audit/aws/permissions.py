@@ -37,7 +37,7 @@ class Permission:
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs) stand for what a deployment chooses;
-    "*" for actions that know no resources. `without` is what the audit lacks without it; empty: a night fails.
+    "*" for actions that know no resources. `without`: the consequence without it; empty: a night fails.
     """
 
     roles: tuple[Role, ...]

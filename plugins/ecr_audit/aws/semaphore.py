@@ -62,7 +62,7 @@ class PrioritySemaphore:
         self._give_soon()
 
     def _give_soon(self) -> None:
-        # Whoever comes in the meantime is in the queue by then, so that the lowest priority of all is next.
+        # Calls that arrive in the meantime are in the queue by then, so that the lowest priority of all is next.
         asyncio.get_running_loop().call_soon(self._give)
 
     def _give(self) -> None:

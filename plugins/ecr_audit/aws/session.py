@@ -63,7 +63,7 @@ def connect_hub() -> Hub:
 
     The partition comes from the caller's ARN; where to ask for it, from the region (`_home_region`), which has to be of
     the same partition. Raises HubError, which names that region and what named it, when there are no credentials, or
-    they are refused, or AWS cannot be reached; and what the source of `use_access` raises.
+    they are refused, or AWS cannot be reached; and errors of the source of `use_access`.
     """
     # At DEBUG it logs requests and answers in whole: session tokens, and the secret keys that AssumeRole gives.
     logging.getLogger("botocore").setLevel(logging.INFO)

@@ -1,6 +1,6 @@
 """The transport: signs requests and reads responses, by the hundred thousand.
 
-botocore works out again at each call what is the same at all of them: endpoint, headers, the shape of the answer. That
+botocore computes at each call what is the same for all of them: endpoint, headers, the shape of the response. That
 is three quarters of a call's CPU time. Here botocore prepares one call, and every other is a copy of it with a body and
 a signature of its own. So partitions, FIPS and `AWS_ENDPOINT_URL` are as botocore has them.
 """

@@ -34,7 +34,7 @@ def inner_units(accounts: list[dict[str, Any]]) -> set[str] | None:
 
 
 def list_units(reader: OrganizationsReader, inner: set[str] | None) -> Iterator[Unit]:
-    """The root and the organizational units, parents first: all of them, or only what is right under `inner` ones."""
+    """The root and the organizational units, parents first: all of them, or only those directly under `inner` ones."""
     open_units = [Unit((name_of(root) or root["Id"],), (root["Id"],)) for root in reader.items("list_roots", "Roots")]
     seen: set[str] = set()
     taken: set[tuple[str, ...]] = set()
@@ -49,7 +49,7 @@ def list_units(reader: OrganizationsReader, inner: set[str] | None) -> Iterator[
         children = reader.items("list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.ids[-1])
         for child in children:
             names = (*unit.names, name_of(child) or child["Id"])
-            # Siblings have different names, but for what is cleaned of them, or while they are being renamed.
+            # Siblings have different names, except after cleaning, or while they are being renamed.
             while names in taken:
                 names = (*unit.names, f"{names[-1]} ({child['Id']})")
             taken.add(names)

@@ -55,7 +55,7 @@ class PolicyYaml(_Model):
     ]
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
-    input: Text = "repositories"  # what it evaluates: a file of sql/staging/objects, whose rows are the objects
+    input: Text = "repositories"  # its objects: a file of sql/staging/objects, with a row per object
     # Columns that describe its findings; in the findings of other policies they are NULL.
     finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []
     conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them

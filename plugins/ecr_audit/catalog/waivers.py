@@ -48,7 +48,7 @@ class WaiverError(FinalError):
 
 
 class WaiversUnreadError(WaiverError):
-    """The file of waivers could not be read at all, which says nothing of what is in it."""
+    """The file of waivers could not be read at all, so its content is unknown."""
 
 
 Text = Annotated[str, Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""The hand-over from `evaluate` to `roll_up`: verdicts, and a note of what they depend on."""
+"""The hand-over from `evaluate` to `roll_up`: verdicts, and a note of their inputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTE_FILE = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation, and what it depends on: if one of these changes, the verdicts have to be reached again."""
+    """An evaluation, and its inputs: if one of these changes, the date has to be evaluated again."""
 
     snapshot_date: str
     # When the verdicts say they were reached; the one value here that nothing depends on.
@@ -66,7 +66,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Verdicts of a date that can be rolled up: what they depend on, and their files, relative to the lake."""
+    """Verdicts of a date that can be rolled up: their inputs, and their files, relative to the lake."""
 
     evaluation: Evaluation
     files: tuple[str, ...]

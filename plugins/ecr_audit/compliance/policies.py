@@ -18,7 +18,7 @@ COLUMNS = {
     "remediation_command": "VARCHAR",
 }
 
-# A policy may pass on the owner of what it evaluates, which spares looking it up for every object.
+# A policy may pass on the owner of its objects, which saves a lookup for every object.
 OWNER = {"owner": "VARCHAR"}
 
 _OWNER_LOOKED_UP = """

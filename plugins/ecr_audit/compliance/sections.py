@@ -40,11 +40,11 @@ def roll_up(
     *,
     waivers: KnownWaivers | None = None,
 ) -> tuple[Commit, list[Violation]]:
-    """Commit the verdicts of a date together with what they mean for each section; returns what checks warn of.
+    """Commit the verdicts of a date together with the compliance of each section; returns the warnings of checks.
 
     Of `waivers`, see `known_waivers`, those in force on that date count (default: there are none).
     Takes the verdicts that `evaluate` kept, or else those that are committed already, so that it can be repeated.
-    Raises ComplianceError when there are none or when what they depend on has changed, CheckError when a check fails.
+    Raises ComplianceError when there are none or when their inputs have changed, CheckError when a check fails.
     """
     waivers = waivers or KnownWaivers.none()
     verdicts = find_verdicts(lake, snapshot_date)

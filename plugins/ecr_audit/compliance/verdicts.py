@@ -32,7 +32,7 @@ def evaluate(
     Raises PolicyError for a policy whose logic.sql breaks its contract, LakeError for a missing or damaged snapshot.
     """
     run_time = run_time or datetime.now(UTC)
-    # Before anything is read: what is committed from here on makes the verdicts outdated.
+    # Before anything is read: a commit from here on makes the verdicts outdated.
     evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags)
     with (
         fetch_snapshot(lake, snapshot_date, purpose="evaluate") as snapshot,

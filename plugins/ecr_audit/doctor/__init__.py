@@ -1,6 +1,6 @@
 """Checks, with the credentials and settings of the environment, all that a nightly run needs, and says what to fix.
 
-Reads what a run reads, and leaves nothing behind where it writes. `examine` goes from what everything depends on to
+Makes the same calls as a run, and removes what it writes. `examine` goes from what everything depends on to
 what depends on it: what cannot be checked because of an earlier fault is SKIPPED, and says of which.
 """
 

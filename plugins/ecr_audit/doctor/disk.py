@@ -41,7 +41,7 @@ def check_folders(title: str, folders: Iterable[Path], lock: Path, fix: str) -> 
 
 
 def _try(folder: Path, doing: list[str]) -> None:
-    """Do to a folder what a night does. `doing` takes what is being done, for the message."""
+    """Perform a night's operations on a folder. `doing` collects them for the message."""
     doing.append("written")
     aside = Path(tempfile.mkdtemp(prefix=".doctor-", dir=folder))
     moved = aside.with_name(f"{aside.name}-moved")

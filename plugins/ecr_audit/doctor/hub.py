@@ -76,7 +76,7 @@ def check_organization(hub: Hub, settings: Settings) -> tuple[list[Account], str
 
 
 def check_regions(hub: Hub, settings: Settings) -> tuple[list[Region], Result]:
-    """Compare ECR_AUDIT_REGIONS with what the partition offers. Returns the wanted regions; none when it failed."""
+    """Compare ECR_AUDIT_REGIONS with the partition's regions. Returns the wanted regions; none when it failed."""
     offered = list_regions(hub)
     try:
         is_certain = offered.doubt is None

@@ -1,4 +1,4 @@
-"""Entering every account, and asking in each of its regions what a scan asks, by the ways and the rules of a scan."""
+"""Probes every account and region with the calls of a scan, by the code of a scan."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One check: what was looked at, what was found, and what to do about it."""
+    """One check: its title, its finding, and the fix."""
 
     status: Status
     title: str

@@ -41,7 +41,7 @@ _PROBE = b"A probe of the doctor's. It may be deleted.\n"
 def check_lake(settings: Settings, organization_id: str) -> Result:
     """Write a probe into the lake, read it back and remove it; then read its newest snapshot's commit.
 
-    In a folder also what a night does to the folders in it, see disk.py.
+    In a folder also a night's operations on its subfolders, see disk.py.
 
     `organization_id`: the id of the hub's organization, empty if unknown. A run rejects a lake of another organization.
     """
@@ -126,7 +126,7 @@ def check_waivers(settings: Settings) -> Result:
 
 def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
     """Connect as publishing does, ask whether the schema is there or may be created, and begin a publication."""
-    import adbc_driver_postgresql.dbapi as postgresql  # heavy, as what follows, and few need it
+    import adbc_driver_postgresql.dbapi as postgresql  # heavy, like the next import, and rarely needed
 
     from ecr_audit.publish.postgres import check_schema
     from ecr_audit.publish.tables import TABLES, VIEWS
@@ -163,6 +163,6 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
 
 
 def check_alerts(channels: Mapping[str, str]) -> Iterator[Result]:
-    """One result a channel, of what it lacks: its name, and nothing when it has all. Nothing is sent."""
+    """One result per channel: its name, with what its connection lacks, if anything. Nothing is sent."""
     for channel, lacks in channels.items():
         yield fail(ALERTS, f"{channel}: {lacks}", "docs/alerts.md has the set-up.") if lacks else ok(ALERTS, channel)

@@ -154,7 +154,7 @@ class _Tally:
 def _write_targets_and_repositories(
     lake: Lake, plan: Plan, all_planned: pa.Table, base: _Base, refusals: Refusals, writer: SnapshotWriter
 ) -> tuple[list[int], _Tally]:
-    """Write both tables; returns the lost batches, and what the planned targets came to."""
+    """Write both tables; returns the lost batches, and the outcomes of the planned targets."""
     lost: list[int] = []
     tally = _Tally()
     with (
@@ -264,7 +264,7 @@ def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
 
 
 def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:
-    """Known repositories that this run did not read: unseen ones, and what a limited run leaves as it is."""
+    """Known repositories that this run did not read: unseen ones, and those outside the limits of the run."""
     collected = targets.filter(pc.field("outcome") == Outcome.COLLECTED.value)
     if not base.keeps_unplanned:
         return [_unobserved(_without(old, collected))]

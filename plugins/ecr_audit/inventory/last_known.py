@@ -32,7 +32,7 @@ TAGS = ReadApart(("tags",), "tags_read_at")
 
 
 def last_known_commit(lake: Lake, snapshot_date: date) -> Commit | None:
-    """The newest inventory up to and including a date: what is known before tonight's reading is committed."""
+    """The newest inventory up to and including a date: the last known values before tonight's commit."""
     return lake.read_commit("inventory", snapshot_date) or lake.previous_commit("inventory", snapshot_date)
 
 
@@ -114,7 +114,7 @@ class _Tree:
         return {path: unit_id for unit_id, (path, _) in self.places.items()}
 
     def placed(self, ou_path: str, unit_ids: Sequence[str | None]) -> dict[str, Any]:
-        """A path of before with its ids, as far as the tree knows the units along it, by what they are called now."""
+        """An earlier path with its ids, as far as the tree has units with those names now."""
         for depth in range(len(unit_ids), 0, -1):
             if (unit_id := unit_ids[depth - 1]) and (place := self.places.get(unit_id)):
                 path = "/".join([place[0], *ou_path.split("/")[depth:]])

@@ -24,7 +24,7 @@ class Missing:
         return bool(self.accounts or self.regions)
 
     def sentences(self) -> list[str]:
-        """A sentence for each setting that names what is not there."""
+        """A sentence for each setting with unknown names."""
         found = (
             ("ECR_AUDIT_ACCOUNTS", self.accounts, "account", "the organization"),
             ("ECR_AUDIT_REGIONS", self.regions, "region", "ECR in this partition"),
@@ -48,7 +48,7 @@ def not_an_account(account_id: str, known: Iterable[str]) -> str:
 
 
 def not_a_region(name: str, known: Iterable[str], partition: str) -> str:
-    """How it is reported that ECR is not offered in a region, with what is valid."""
+    """The message for a region without ECR, with the valid ones."""
     return (
         f"'{name}' is not a region of ECR in partition {partition}.{nearest(name, known)} "
         "Give a list such as 'us-east-1,eu-west-1', or 'all'."

@@ -42,10 +42,10 @@ MOST_BATCHES = 64
 
 TARGET_KEY = ["account_id", "region"]
 
-# The name, in the metadata of the plan's targets, of what the settings name and AWS does not have (JSON).
+# The key, in the metadata of the plan's targets, of accounts and regions in the settings that AWS does not have (JSON).
 MISSING = b"ecr_audit.missing"
 
-# Written with one more column, `last_duration_ms`: what the target took the last time, null when that is not known.
+# Written with one more column, `last_duration_ms`: the target's last duration, null if unknown.
 TARGETS = pa.schema(
     [
         ("account_id", pa.string()),
@@ -83,7 +83,7 @@ class Plan:
     organization_id: str
     hub_account_id: str
     partition: str
-    # The run reads a part of the organization: what it does not read stays as that day's snapshot has it.
+    # The run reads part of the organization: the rest stays as in that day's snapshot.
     limited: bool
     # The regions in which ECR is offered, and whether each is opt-in; see KnownRegions.
     regions: Mapping[str, bool] = field(default_factory=dict)

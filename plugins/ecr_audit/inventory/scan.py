@@ -33,7 +33,7 @@ PROGRESS_SECONDS = 5
 # flight waiting; a separate thread would compete with them for the interpreter's lock.
 LOOK_SECONDS = 0.05
 
-# The scan of a target, and what it cost.
+# The scan of a target, and its calls.
 _Ended = tuple[TargetScan, Effort]
 
 

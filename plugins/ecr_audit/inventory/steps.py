@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class CoverageError(FinalError):
-    """Too little of the organization was seen; what was seen is committed all the same."""
+    """Coverage is under the minimum; what was read is committed all the same."""
 
 
 def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime, run_id: str) -> str:
     """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id.
 
-    Raises PlanError for a run of a day that is over: AWS shows only what is there now.
+    Raises PlanError for a run of a past day: AWS returns only the present state.
     """
     settings = load_settings()
     log.info("Lake: %s; publications: %s", settings.lake_root, settings.publish_root)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 ERROR_CODE = "ContradictoryData"
 
-# Which of several rows of a key is kept: what was seen last.
+# Which of several rows of a key is kept: the last one seen.
 _PREFERRED = {REPOSITORIES.name: [(column, "descending") for column in ("observed", "collected_at", "created_at")]}
 
 # How often the rows of a target are left out before nothing is committed: those of the scan, then those of before.
@@ -50,7 +50,7 @@ def _repeats(rows: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
 
 
 class Refusals:
-    """The targets that checks have refused, and what is left out because of that."""
+    """The targets that failed checks, and the rows left out because of that."""
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, str], int] = {}

@@ -1,1 +1,1 @@
-"""The lake: what it holds, how a snapshot becomes visible in it, and the folder or place on S3 that it is kept in."""
+"""The lake: its tables, the commit of a snapshot, and its storage, a folder or a place on S3."""

@@ -132,7 +132,7 @@ def file_names(table: str, snapshot_date: date, commit_id: str, files: int) -> t
 
 
 def _require_own_files(commit: Commit, stage: str, snapshot_date: date) -> None:
-    """Raise ValueError unless the commit is of that stage and date, and names files that it can have written.
+    """Raise ValueError unless the commit is for that stage and date, and names files that it can have written.
 
     A name becomes part of a path: one with `..` in it would be read, and on S3 downloaded, to anywhere. A table without
     a file, or with a gap in the numbers of its files, would silently lack rows.

@@ -172,7 +172,7 @@ class Lake:
         self._committed.add((commit.stage, commit.snapshot_date))
 
     def unthinned_dates(self) -> list[date]:
-        """Dates of which the lake holds more than a thinned commit, oldest first; also what was never committed."""
+        """Dates with more than a thinned commit in the lake, oldest first; also uncommitted ones."""
         found = set(self.snapshot_dates("inventory"))
         thinned = {partition(day) for day in self.snapshot_dates("compliance")}
         for table in _TABLES:
@@ -181,13 +181,13 @@ class Lake:
         return sorted(found)
 
     def thin_snapshot(self, snapshot_date: date) -> None:
-        """Remove what is large of a date: its inventory and its verdicts. What was rolled up of these stays.
+        """Remove the large tables of a date: its inventory and its verdicts. Rolled-up tables stay.
 
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
         evaluated goes altogether.
         """
         with self.storage.locked(COMMIT_LOCK):
-            # The later stage first: what was evaluated must not outlive what it was evaluated on.
+            # The later stage first: verdicts must not outlive the inventory that they were evaluated on.
             if compliance := self.read_commit("compliance", snapshot_date):
                 files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
                 with self.storage.scratch(f"thin-{snapshot_date}") as folder:

@@ -21,7 +21,7 @@ _WRITTEN = (f"{_BUCKET}/{{lake}}/*", f"{_BUCKET}/{{publish}}/*", f"{_BUCKET}/{{l
 
 PERMISSIONS = (
     Permission((Role.HUB,), "s3:ListBucket", "to list nights and publications", (_BUCKET,), Option.BUCKET),
-    # Who runs the audit must not be able to waive what it finds.
+    # The audit itself must not be able to waive its findings.
     Permission(
         (Role.HUB,),
         "s3:GetObject",
@@ -36,7 +36,7 @@ PERMISSIONS = (
     Permission((Role.HUB,), "s3:AbortMultipartUpload", "to abort incomplete uploads", _WRITTEN, Option.BUCKET),
     Permission((Role.HUB,), "kms:GenerateDataKey", "to write objects encrypted with the key", ("{key}",), Option.KEY),
     Permission((Role.HUB,), "kms:Decrypt", "to read objects encrypted with the key", ("{key}",), Option.KEY),
-    # Without it S3 refuses what is not there yet, rather than saying so.
+    # Without it S3 denies access to a missing object, instead of reporting it as missing.
     Permission((Role.READER,), "s3:ListBucket", "to check for publications", (_BUCKET,), Option.BUCKET),
     Permission((Role.READER,), "s3:GetObject", "publications", (f"{_BUCKET}/{{publish}}/*",), Option.BUCKET),
     Permission(
@@ -121,7 +121,7 @@ class S3:
         return True
 
     def put(self, local: Path, name: str) -> None:
-        """Write an object, whole or not at all, in place of what has its name."""
+        """Write an object atomically, replacing one of the same name."""
         with _s3_client() as client:
             client.upload_file(str(local), self.bucket, self._key(name), ExtraArgs=self._how_encrypted())
 
@@ -142,7 +142,7 @@ class S3:
             raise FileNotFoundError(f"{self.url}/{name}") from missing
 
     def names(self, prefix: str) -> list[str]:
-        """Names of the objects that begin so. A store may be late to list what is new: nothing may depend on it."""
+        """Names of the objects with a prefix. A store may be late to list new ones: nothing may depend on it."""
         keys = [item["Key"] for page in self._pages(prefix) for item in page.get("Contents", ())]
         return [key.removeprefix(self._key("")) for key in keys]
 

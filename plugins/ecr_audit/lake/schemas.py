@@ -1,4 +1,4 @@
-"""Arrow schemas of the lake's tables: what a row is, and the sort order of its files of a snapshot.
+"""Arrow schemas of the lake's tables: the meaning of a row, and the sort order of the files of a snapshot.
 
 `snapshot_date` is in no schema: it is the partition (`snapshot_date=YYYY-MM-DD`), which every reader of Parquet adds.
 All timestamps are UTC. No table holds an e-mail address.
@@ -122,7 +122,7 @@ POLICY_OUTPUT = LakeTable(
 # compliant, incompliant, undetermined, inapplicable, disappeared.
 STATUS_COUNTS: list[tuple[str, pa.DataType]] = [(status.lower(), pa.int64()) for status in Status]
 
-# compliance_percent leaves waivers out of account; with waivers, what is waived leaves the count.
+# compliance_percent ignores waivers; with waivers, waived verdicts are not counted.
 WAIVED_COUNTS: list[tuple[str, pa.DataType]] = [
     ("waived", pa.int64()),
     ("compliance_percent", pa.float64()),

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class LakeError(RuntimeError):
-    """The lake cannot be read or written; the message names the file and what is wrong with it."""
+    """The lake cannot be read or written; the message names the file and the fault."""
 
 
 class MissingFileError(LakeError):
@@ -188,7 +188,7 @@ class Storage:
             shutil.rmtree(folder, ignore_errors=True)
 
     def move_in(self, local: Path, relative: str) -> None:
-        """Put a finished local file at a place in the lake, replacing what is there, in one atomic step."""
+        """Put a finished local file at a place in the lake atomically, replacing an existing one."""
         with self._reporting(relative, "written"):
             if self._s3:
                 self._s3.put(local, relative)

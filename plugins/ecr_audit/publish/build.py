@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _SPILL = ".spill"
 
-# Tried first, if there are few repositories. DuckDB fills what it may: with 2 GB, the process would reach one.
+# Tried first, if there are few repositories. DuckDB uses all that it is given: with 2 GB, the process would reach 1 GB.
 LEAN_MEMORY = "200MB"
 
 
@@ -133,7 +133,7 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
 
 
 def _within_memory(build: Callable[[Resources], dict[str, int]], repositories: int) -> dict[str, int]:
-    """Build with little memory if that may do. How wide rows are, and so what it takes, only shows on the way."""
+    """Build with little memory if that may suffice: the memory that the rows need shows only while building."""
     resources = resources_for(repositories)
     if repositories <= FEW_REPOSITORIES:
         try:

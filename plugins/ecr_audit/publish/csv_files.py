@@ -1,4 +1,4 @@
-"""CSV for people and spreadsheets: one writer for the published files and for what is downloaded from a page.
+"""CSV for people and spreadsheets: one writer for the published files and for downloads from a page.
 
 UTF-8 with a byte-order mark, lines that end with a line feed, an empty cell for NULL and `""` for an empty text; lists
 joined with commas, maps as JSON, times in UTC as `2026-11-23 02:13:04`, which spreadsheets take for a time.

@@ -1,4 +1,4 @@
-"""Builds the published database of what a session has registered, and verifies what the file holds."""
+"""Builds the published database from the tables of a session, and verifies its content."""
 
 from __future__ import annotations
 

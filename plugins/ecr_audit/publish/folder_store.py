@@ -81,7 +81,7 @@ class PublicationStore:
                 shutil.rmtree(aside, ignore_errors=True)
 
     def add(self, built: Path, version: str, snapshot_date: date) -> Published:
-        """Make what was built the newest publication. Call it while `building`.
+        """Make the build the newest publication. Call it while `building`.
 
         All others are removed but the one before, which a reader may be about to open.
         """

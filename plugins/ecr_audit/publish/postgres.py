@@ -146,7 +146,7 @@ class _Schema:
     def prepare(self) -> None:
         """Keep other publishers out until the transaction ends, and find the audit's own tables."""
         self._wait_at_most(WAIT_FOR_PUBLISHER)
-        # The driver reports what goes wrong with a question when its rows are fetched.
+        # The driver reports errors of a query when its rows are fetched.
         self._rows(f"SELECT pg_advisory_xact_lock(hashtext({quoted(self._name)}))::text")
         self._wait_at_most(WAIT_FOR_READERS)
         if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {quoted(self._name)}"):
@@ -188,7 +188,7 @@ class _Schema:
         self._execute(f"DELETE FROM {self._table(table)}")
         self._execute(f"INSERT INTO {self._table(table)} ({names}) SELECT {cast} FROM pg_temp.{_identifier(incoming)}")
         self._execute(f"DROP TABLE pg_temp.{_identifier(incoming)}")
-        # Else the planner goes by the rows of another night. An autovacuum that is at the table does it as well.
+        # Else the planner uses the statistics of another night. A running autovacuum updates them as well.
         self._execute(f"ANALYZE (SKIP_LOCKED) {self._table(table)}")
         [(count,)] = self._rows(f"SELECT count(*) FROM {self._table(table)}")
         return int(count)

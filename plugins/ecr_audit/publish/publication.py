@@ -31,7 +31,7 @@ PUBLISH_AGAIN = "Run ecr_compliance again, which replaces it."
 
 
 class PublishError(FinalError):
-    """The lake cannot be published as it is, or what was built from it does not hold what it should."""
+    """The lake cannot be published as it is, or the build from it has errors."""
 
 
 class PublicationError(FinalError):
@@ -75,7 +75,7 @@ class Published:
 
 
 def version_of(published_at: datetime, commit_id: str) -> str:
-    """The version of what is published at a time (UTC), of a compliance commit."""
+    """The version of a publication, from its time (UTC) and its compliance commit."""
     return f"{published_at:{TIME_FORMAT}}-{commit_id}"
 
 

@@ -55,7 +55,7 @@ _opening = threading.Lock()
 
 
 class PublishedFileError(FinalError):
-    """The file is not one that the audit publishes; the message names it and what it holds."""
+    """The file is not one that the audit publishes; the message names it and its foreign content."""
 
 
 def open_published(

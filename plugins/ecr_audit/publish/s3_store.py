@@ -78,7 +78,7 @@ class S3PublicationStore:
             yield Path(folder)
 
     def add(self, built: Path, version: str, snapshot_date: date) -> Published:
-        """Make what was built the newest publication; old ones are removed, or a warning says why they are not."""
+        """Make the build the newest publication; old ones are removed, or a warning has the reason why not."""
         published = Published(version, snapshot_date, self._cache / version)
         try:
             previous = previous_version(self.latest, version)

@@ -25,7 +25,7 @@ def newest(settings: Settings) -> Published:
 
     Cheap enough to ask before each page: it reads one small file, and downloads a version from S3 once. Its files stay
     until two more publications have been made; to go on after that, ask again. Raises FileNotFoundError when nothing
-    has been published, PublicationError when what is there cannot be read, or is not a publication.
+    has been published, PublicationError when the publication cannot be read or is invalid.
     """
     return publication_store(settings).newest()
 
@@ -33,7 +33,7 @@ def newest(settings: Settings) -> Published:
 def newest_date(settings: Settings) -> date | None:
     """The date of the newest publication's snapshot, which downloads nothing; None when nothing has been published.
 
-    Raises PublicationError when what is there cannot be read.
+    Raises PublicationError when the publication cannot be read.
     """
     latest = publication_store(settings).latest()
     return None if latest is None else latest.snapshot_date

@@ -1,4 +1,4 @@
-"""The auditors' workbook: what was found, in which controls, how much was seen, and by which policies it was evaluated.
+"""The auditors' workbook: findings, controls, coverage, and the policies in use.
 
 Every text is written as text: a spreadsheet runs none of it, whatever an account is named.
 

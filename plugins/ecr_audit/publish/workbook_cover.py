@@ -1,4 +1,4 @@
-"""The cover of the workbook: what it was made of, how much was seen, the compliance of each policy, the definitions."""
+"""The cover of the workbook: its inputs, the coverage, the compliance of each policy, the definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session: what it shows, and how it runs SQL. See the package."""
+"""The session: its tables and variables, and how it runs SQL. See the package."""
 
 from __future__ import annotations
 

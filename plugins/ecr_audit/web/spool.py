@@ -84,7 +84,7 @@ class SpooledFile(FileResponse):
         self.done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Raises TimeoutError, at which the server closes the connection: what has come is seen to be cut."""
+        """ASGI. Raises TimeoutError, at which the server closes the connection: the receiver notices the cut."""
 
         async def send_in_time(message: Message) -> None:
             async with asyncio.timeout(IDLE_SECONDS):

@@ -102,7 +102,7 @@ def _repository(described: object, tail: str, unread: Unread) -> Repository:
             raise ResponseParserError(f"describe_repositories: createdAt of {name}: {fault}") from fault
     mutability = described.get("imageTagMutability")
     if mutability is not None:
-        # Also what is not text: it reaches the policy as a value that is unknown, and is reported as such.
+        # Also a value that is not text: it reaches the policy as an unknown value, and is reported as such.
         mutability = cleaned(mutability if isinstance(mutability, str) else quoted(mutability), LONGEST_CHOICE)
     scanning = _structure(described, "imageScanningConfiguration", name, unread)
     encryption = _structure(described, "encryptionConfiguration", name, unread)

@@ -105,7 +105,7 @@ def _choices(page: Page, policy_id: str) -> dict[str, list[Row]]:
 
 
 def _file_name(page: Page, query: FindingsFilter, excerpt: Excerpt, kind: str) -> str:
-    """The name says what the file is not: findings-2026-11-23-by-ou-age-391-of-610.csv."""
+    """The name shows that the file is a part: findings-2026-11-23-by-ou-age-391-of-610.csv."""
     filters = [name for name in query.in_query() if name in type(query).model_fields]
     by = "-".join(("by", *filters, "")) if filters else ""
     night = f"{page.publication.snapshot_date:%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""Records of what was read: the publication, its nights, repositories and coverage."""
+"""Records of the inventory: the publication, its nights, repositories and coverage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PublicationRecord(Record):
 
 
 class CurrentPublication(PublicationRecord):
-    """The publication as it is at the time of the request."""
+    """The publication at the time of the request."""
 
     nights_missed: NightsMissed
 
