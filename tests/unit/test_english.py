@@ -36,9 +36,9 @@ RULES = {
 # Right English, with the phrase in its usual sense.
 EXCEPTIONS = ("any more than",)
 
-# Files with texts for people.
+# Files with texts for people. Not CHANGELOG.md, which is history, nor CONTRIBUTING.md, which lists the phrases.
 TEXTS = ("*.md", "*.html", "*.js", "*.sql", "*.yaml", "*.py", "Makefile")
-PLACES = ("plugins", "dags", "bin", "demo", "sql", "Makefile")
+PLACES = ("README.md", "SECURITY.md", "docs", "plugins", "dags", "bin", "demo", "sql", "Makefile")
 # Texts of others, word by word: the frameworks, and AWS's own errors in the emulation.
 NOT_OURS = ("sql/frameworks/", "demo/emulated_aws/services/")
 
