@@ -85,7 +85,7 @@ PARTS = [
 def test_a_part_is_asked_for_its_work(server: Server, command: list[str], path: str, answer: Any) -> None:
     refused = server.check(*command)
     assert refused.returncode == 1
-    assert f"{path} answers 404" in refused.stdout
+    assert f"{path} returned status 404" in refused.stdout
     server.answers[path] = answer
     done = server.check(*command)
     assert (done.returncode, done.stdout) == (0, "")
@@ -96,7 +96,7 @@ def test_a_whole_api_server_is_asked_for_both(server: Server) -> None:
     server.answers["/airflow/api/v2/version"] = {}
     refused = server.check("api-server")
     assert refused.returncode == 1
-    assert "/execution/health answers 404" in refused.stdout
+    assert "/execution/health returned status 404" in refused.stdout
 
 
 @pytest.mark.parametrize(("command", "path", "answer"), PARTS[3:])
@@ -109,14 +109,14 @@ def test_one_that_was_not_heard_of_is_not_healthy(server: Server, command: list[
 def test_a_scheduler_whose_heartbeat_is_old_is_not_healthy(server: Server) -> None:
     server.answers["/health"], server.statuses["/health"] = None, 503
     done = server.check("scheduler")
-    assert (done.returncode, "/health answers 503" in done.stdout) == (1, True)
+    assert (done.returncode, "/health returned status 503" in done.stdout) == (1, True)
 
 
 def test_a_worker_needs_the_execution_api_before_it_needs_its_queue(server: Server) -> None:
     """tests/cluster has the rest, with a queue."""
     done = server.check("celery", "worker", AIRFLOW__CELERY__BROKER_URL="redis://127.0.0.1:1/0")
     assert done.returncode == 1
-    assert f"http://127.0.0.1:{server.port}/execution/health answers 404" in done.stdout
+    assert f"http://127.0.0.1:{server.port}/execution/health returned status 404" in done.stdout
 
 
 def test_the_first_page_of_the_ui_is_not_the_execution_api(server: Server) -> None:

@@ -138,7 +138,7 @@ def test_no_access_to_organizations(findings, inject, operation):
     inject(Fault(DENIED, service="organizations", operation=operation))
     result = only(findings())
     assert (result.title, result.status) == ("Organization", Status.FAIL)
-    assert f"organizations:{operation} is refused" in result.found
+    assert f"organizations:{operation} is denied" in result.found
     assert "hub-role.yaml" in result.fix
 
 
@@ -177,7 +177,7 @@ def test_the_role_missing_in_one_account(aws, findings, monkeypatch, min_coverag
     close(aws, MEMBERS[1])
     result = only(findings())
     assert (result.title, result.status) == ("Role in the accounts", status)
-    assert "entered in 2 of 3 accounts" in result.found
+    assert "assumed in 2 of 3 accounts" in result.found
     [case] = result.cases
     assert case.startswith("100000000002 member-2: AccessDenied: ")
     assert "create the role there" in result.fix
