@@ -34,7 +34,7 @@ class Turns:
             async with asyncio.timeout(self._seconds):
                 await self.free.acquire()
         except TimeoutError:
-            raise Busy(f"The request waited {self._seconds:g} seconds.") from None
+            raise Busy(f"The request waited for {self._seconds:g} seconds.") from None
         finally:
             self.waiting -= 1
         try:

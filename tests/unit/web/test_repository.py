@@ -51,7 +51,7 @@ def test_overwritable_tags_in_words(client: TestClient, published: Callable[...,
         ]
     )
     for name, (_, _, said) in SETTINGS.items():
-        assert f"Which tags can be overwritten {said}" in words(client, name), name
+        assert f"Overwritable tags {said}" in words(client, name), name
 
 
 def test_history_command_and_waiver(client: TestClient, published: Callable[..., None], small_lake: Any) -> None:
@@ -101,7 +101,7 @@ def test_one_that_is_gone_still_has_its_history(client: TestClient, published: C
     published(date(2026, 11, 3), repositories=[{"repository_name": "stays"}])
     text = words(client, "app")
     assert "The repository has been deleted." in text
-    assert "2026-11-02 Gone" in text
+    assert "2026-11-02 Deleted" in text
     assert client.get(f"/api/v1/repositories/{ARN}app").json()["repository"] is None
 
 
