@@ -224,7 +224,7 @@ def test_from_a_policy_to_a_section_to_a_repository(open_browser: Callable[..., 
     page.get_by_role("link", name="CM-2 Baseline Configuration", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("CM-2 Baseline Configuration")
     page.locator("section[aria-labelledby=findings] tbody th a").first.click()
-    expect(page.get_by_role("heading", name="Which tags can be overwritten")).to_be_visible()
+    expect(page.get_by_role("heading", name="Overwritable tags")).to_be_visible()
 
 
 def _count(page: Page) -> int:
