@@ -87,7 +87,7 @@ class _Night:
             met = [(row["outcome"], row["error_code"], row["error_message"]) for row in errors]
             lines += ["", "What to do:"]
             lines += [f"{plain(about)}: {advice.fix}" for about, advice in distinct_advice(met)[:SHOWN]]
-        lines += ["", "Repositories that were not read are not evaluated."]
+        lines += ["", "Repositories that were not read are UNDETERMINED."]
         yield self._message(", ".join(subjects), lines, "coverage")
 
     def unread_values(self) -> Iterator[Message]:
