@@ -89,7 +89,7 @@ def test_secrets_are_fresh_private_and_never_overwritten(folder: Path) -> None:
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
     again = subprocess.run([sys.executable, "bin/new_secrets.py"], cwd=folder, capture_output=True, text=True)
     assert again.returncode == 1
-    assert f"{env} is there" in again.stdout
+    assert f"{env} already exists" in again.stdout
     assert settings_of(folder) == made
 
 

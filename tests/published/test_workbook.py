@@ -165,7 +165,7 @@ def test_a_sheet_that_has_not_all_rows_says_so_in_its_first_line(
     note, header, *cells = page.iter_rows(values_only=True)
     assert note[0] == (
         f"100 of {findings:,} rows; all are in findings.csv."
-        " Here are policies of a framework first, then by severity, then by age."
+        " Shown: policies of a framework first, then by severity, then by age."
     )
     assert len(cells) == 100
     assert (page.freeze_panes, page.auto_filter.ref) == ("A3", page.dimensions.replace("A1", "A2"))

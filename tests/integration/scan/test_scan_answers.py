@@ -51,7 +51,7 @@ def tag_all(tag):
         ("DescribeRepositories", rewritten(lambda _: {"repositories": ["app"]}), "ResponseParserError", "'app' for a"),
         ("DescribeRepositories", rewritten(lambda _: {"repositories": {}}), "ResponseParserError", "{} for repos"),
         ("DescribeRepositories", rewritten(lambda _: [1]), "ResponseParserError", "[1], which is not a JSON object"),
-        ("DescribeRepositories", Rewrite(lambda _: b"[" * 100_000), "ResponseParserError", "cannot be read"),
+        ("DescribeRepositories", Rewrite(lambda _: b"[" * 100_000), "ResponseParserError", "unreadable"),
         ("DescribeRepositories", Refuse("Odd", {"text": "\ud800" * 9}), "Odd", "{'text': "),
         ("DescribeRepositories", Refuse("Odd", "\ud800\x00" + "x" * 3_000_000), "Odd", "\ufffd\ufffdxxx"),
         ("DescribeRepositories", Refuse(5, "no"), "ResponseParserError", "HTTP status 400"),

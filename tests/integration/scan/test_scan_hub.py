@@ -43,10 +43,10 @@ def test_without_credentials_it_says_how_to_give_them(audit_of, organization_of,
         # Keys of GovCloud without a region are the likely cause of the default's answer.
         (
             {},
-            r"region us-east-1 \(the default, because neither AWS_REGION nor AWS_DEFAULT_REGION nor the profile"
+            r"region is us-east-1 \(the default, because neither AWS_REGION nor AWS_DEFAULT_REGION nor the profile"
             r" names one\).* set AWS_REGION to us-gov-west-1 or cn-north-1",
         ),
-        ({"AWS_REGION": "cn-north-1"}, r"region cn-north-1 \(by AWS_REGION\).* to us-gov-west-1 or us-east-1"),
+        ({"AWS_REGION": "cn-north-1"}, r"region is cn-north-1 \(by AWS_REGION\).* to us-gov-west-1 or us-east-1"),
         (
             {"AWS_DEFAULT_REGION": "us-gov-east-1"},
             r"us-gov-east-1 \(by AWS_DEFAULT_REGION\).* to cn-north-1 or us-east",
@@ -125,7 +125,7 @@ def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_b
     audit_of(organization_of(1), Fault(effect, operation="GetCallerIdentity"))
     with pytest.raises(HubError, match=told) as caught:
         connect_hub()
-    assert "in region us-east-1" in str(caught.value)
+    assert "The region is us-east-1" in str(caught.value)
 
 
 def test_a_profile_that_does_not_exist_is_reported(audit_of, organization_of, monkeypatch):
@@ -244,7 +244,7 @@ def test_a_stumbling_organizations_service_is_asked_again(hub_of, organization_o
 )
 def test_a_denied_call_names_its_permission(hub_of, organization_of, operation, ask):
     hub = hub_of(organization_of(3), Fault(DENIED, operation=operation))
-    with pytest.raises(HubError, match=rf"organizations:{operation} is refused .* AccessDeniedException") as caught:
+    with pytest.raises(HubError, match=rf"organizations:{operation} is denied .* AccessDeniedException") as caught:
         ask(hub)
     assert "management account or a delegated administrator" in str(caught.value)
 
@@ -259,7 +259,7 @@ def test_a_throttle_that_never_ends_is_reported_as_one(hub_of, organization_of, 
 def test_a_body_that_breaks_off_is_not_an_empty_organization(hub_of, organization_of):
     hub = hub_of(organization_of(3), Fault(TruncatedBody(), service="organizations"))
     for ask in (list_accounts, organization_id):
-        with pytest.raises(HubError, match="is not whole"):
+        with pytest.raises(HubError, match="is incomplete"):
             ask(hub)
 
 

@@ -97,7 +97,7 @@ def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next
     assert not odd[0]["unread_values"] and not odd[2]["unread_values"]
     accounts = [row for row in odd[1]["unread_values"] if row["kind"] == "account"]
     assert len(accounts) == 7
-    assert "organizations:ListRoots is refused" in accounts[0]["error_message"]
+    assert "organizations:ListRoots is denied" in accounts[0]["error_message"]
     stale = [row for row in odd[1]["repositories"] if row["tags_read_at"] != row["collected_at"]]
     assert len(stale) == len(odd[1]["repositories"]) > 0
     assert all(row["tags_read_at"] < row["collected_at"] for row in stale)

@@ -168,7 +168,7 @@ def test_every_object_is_encrypted_as_set(
 
 
 def test_without_a_publication_the_error_names_the_setting(settings: Settings) -> None:
-    with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_PUBLISH: 's3://.*/latest.json' is not there"):
+    with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_PUBLISH: 's3://.*/latest.json' does not exist"):
         newest(settings)
 
 

@@ -25,6 +25,6 @@ def test_it_is_read(s3: EmulatedS3, catalog: Catalog, tmp_path: Path, folder: st
 @pytest.mark.parametrize("place", [f"{BUCKET}/nothing.yaml", "no-such-bucket/waivers.yaml"])
 def test_one_that_is_not_there_is_named(s3: EmulatedS3, catalog: Catalog, place: str) -> None:
     with pytest.raises(
-        WaiverError, match=rf"ECR_AUDIT_WAIVERS: 's3://{place}' cannot be read .*(no such|NoSuchBucket)"
+        WaiverError, match=rf"ECR_AUDIT_WAIVERS: 's3://{place}' cannot be read .*(does not exist|NoSuchBucket)"
     ):
         load_waivers(f"s3://{place}", catalog, 365)

@@ -57,7 +57,7 @@ def test_certificates_that_are_not_checked(hub: Hub) -> None:
     unchecked = replace(hub, access=replace(hub.access, verify=False))
     [result] = check_endpoints(unchecked, Settings())
     assert result.status is Status.WARN
-    assert result.found.startswith("AWS's certificates are not checked")
+    assert result.found.startswith("AWS's certificates are not verified")
 
 
 def test_without_an_endpoint_there_is_nothing_to_warn_of(hub: Hub) -> None:

@@ -246,7 +246,7 @@ def test_excel_says_when_it_is_cut(
     monkeypatch.setattr("ecr_audit.publish.workbook_sheets.MAX_ROWS", 3)
     book = openpyxl.load_workbook(io.BytesIO(client.get("/findings.xlsx").content))
     rows = [[cell.value for cell in row] for row in book["Findings"].iter_rows()]
-    assert rows[0][0] == "3 of 17 rows; all are in findings.csv. Here are by policy, the oldest first."
+    assert rows[0][0] == "3 of 17 rows; all are in findings.csv. Shown: by policy, the oldest first."
     assert len(rows) == 2 + 3
 
 
