@@ -7,6 +7,7 @@ it is plain text only.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
@@ -54,18 +55,24 @@ def moment(value: datetime) -> str:
 
 
 def percent(value: float | None, limit: float | None = None) -> str:
-    """62.34 -> 62.3 %. Only all is 100.0 %, and only nothing is 0.0 %: 99.96 -> 99.9 %. None: no data.
+    """62.34 -> 62.3 %. A whole percentage is never rounded up to, so that only all is 100.0 %, and 94.96 is not 95.0 %.
 
-    `limit`: what the value is compared with. The digits are then as many as distinguish the two: 94.96 -> 94.96 %,
-    for a limit of 95.
+    99.96 -> 99.9 %; only nothing is 0.0 %. None: no data. `limit`: the value's limit, if it has one; there are then as
+    many digits as distinguish the two.
     """
     if value is None:
         return "no data"
-    apart = (n for n in range(1, _MOST_DIGITS + 1) if limit is not None and round(value, n) != round(limit, n))
-    # Not apart: equal but for how a computer counts (100 * 0.57).
-    digits = next(apart, 1)
-    shown = min(max(value, 10.0**-digits), 100 - 10.0**-digits) if 0 < value < 100 else value
-    return f"{shown:.{digits}f} %"
+    apart = (n for n in range(1, _MOST_DIGITS + 1) if limit is not None and _shown(value, n) != _shown(limit, n))
+    # Not apart: equal but for floating-point error (100 * 0.57).
+    return f"{_shown(value, next(apart, 1))} %"
+
+
+def _shown(value: float, digits: int) -> str:
+    value, step = round(value, _MOST_DIGITS), 10.0**-digits
+    shown = round(value, digits)
+    if shown > value and shown == math.ceil(value):
+        shown -= step
+    return f"{step if shown <= 0 < value else shown:.{digits}f}"
 
 
 def age(days: int, started_known: bool = True) -> str:

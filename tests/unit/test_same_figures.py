@@ -42,8 +42,10 @@ from ecr_audit.web.urls import PREFIX
 
 DAY = date(2026, 11, 2)
 MINIMUM = 0.95
-COMPARED = {"94.96", "95.00"}
-ALONE = {"95.0", "99.9"}
+# Coverage, and the minimum that it is compared with.
+COMPARED = {"94.9", "95.0"}
+# Coverage and compliance.
+ALONE = {"94.9", "99.9"}
 
 ACCOUNTS, REGIONS = 125, 20
 FAILED = 126
@@ -158,11 +160,11 @@ def test_six_channels_show_the_same_figures(small_lake: Any, folder: Path, monke
     }
     told = {name: tell() for name, tell in (compared | alone).items()}
     assert {name: figures(told[name]) for name in compared} == dict.fromkeys(compared, COMPARED)
-    assert {name: figures(told[name]) & (ALONE | COMPARED | {"100.0", "99.96"}) for name in alone} == dict.fromkeys(
-        alone, ALONE
-    )
-    assert "coverage 94.96 % is under the minimum" in told["alert"]
-    assert "FAIL a night would read 94.96 % (ECR_AUDIT_MIN_COVERAGE: 95.00 %)" in told["doctor"]
+    assert {
+        name: figures(told[name]) & (ALONE | COMPARED | {"100.0", "94.96", "99.96"}) for name in alone
+    } == dict.fromkeys(alone, ALONE)
+    assert "coverage 94.9 % is under the minimum" in told["alert"]
+    assert "FAIL a night would read 94.9 % (ECR_AUDIT_MIN_COVERAGE: 95.0 %)" in told["doctor"]
     # No sentence has a figure that is under itself.
     for name, text in told.items():
         assert not re.search(r"(\d+\.\d+ %)[^.\n]* under [^.\n]*\1", text), name
