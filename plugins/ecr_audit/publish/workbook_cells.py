@@ -8,6 +8,8 @@ from typing import Any
 
 import xlsxwriter
 
+from ecr_audit.text import percent
+
 # Excel's limit of a cell (Microsoft, "Excel specifications and limits").
 MAX_CHARACTERS = 32_767
 
@@ -68,10 +70,9 @@ class Cells:
         self.line = book.add_format(_TOP_LEFT)
         self._day = book.add_format({"num_format": "yyyy-mm-dd", **_TOP_LEFT})
         self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss", **_TOP_LEFT})
-        # As ecr_audit.text shows them: only all is 100.0, only nothing is 0.0. The cell holds the value itself.
-        self._percent, self._nearly_all, self._nearly_nothing = (
-            book.add_format({"num_format": shown, **_TOP_LEFT}) for shown in ("0.0", '"99.9"', '"0.1"')
-        )
+        # By the text that is shown in place of the number, if it is another: see `_percent_format`.
+        self._book = book
+        self._percents = {"": book.add_format({"num_format": "0.0", **_TOP_LEFT})}
 
     def write(self, page: Any, row: int, column: int, value: Any, text: Any = None) -> None:
         """Write a value in the form of its type; `text` is the format of a text, on one line unless given."""
@@ -98,9 +99,12 @@ class Cells:
                 raise TypeError(f"A {type(value).__name__} cannot be written to a workbook: {value!r}")
 
     def _percent_format(self, value: float) -> Any:
-        if 99.9 < value < 100:
-            return self._nearly_all
-        return self._nearly_nothing if 0 < value < 0.1 else self._percent
+        """The format that shows a percentage as `ecr_audit.text.percent` does; the cell holds the value itself."""
+        shown = percent(value).removesuffix(" %")
+        literal = "" if shown == f"{value:.1f}" else f'"{shown}"'
+        if literal not in self._percents:
+            self._percents[literal] = self._book.add_format({"num_format": literal, **_TOP_LEFT})
+        return self._percents[literal]
 
 
 def column_width(name: str) -> int:
