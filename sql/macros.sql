@@ -1,4 +1,4 @@
--- Expressions that several files of sql/ share, for the sessions that evaluate and publish (plugins/ecr_audit/warehouse.py).
+-- Expressions that several files of sql/ share, for the sessions that evaluate and publish (plugins/ecr_audit/warehouse/).
 -- They also have those of published_macros.sql.
 
 -- tagged_owner: the owner that a repository's tags name; NULL when they name none, or were not collected.
