@@ -1,6 +1,6 @@
 """Permissions that the audit's calls need: declared beside the calls, and gathered in doctor/permissions.py.
 
-The doctor's advice and the table in docs/security.md are made from these declarations, and tests hold the roles of
+The doctor's advice and docs/permissions.md are made from these declarations, and tests hold the roles of
 deploy/ and the calls of a night to exactly them.
 """
 
