@@ -1,4 +1,4 @@
-# make audit   the whole audit, on an emulated demo organization          make test   every check
+# make audit   the whole audit, on an emulated demo organization          make test   the quick tests
 # make help    all commands
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -25,7 +25,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-cluster secrets pin-images lint format types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-slow test-all test-cluster secrets pin-images lint format types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -115,8 +115,17 @@ bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, wi
 	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
-# Twice the cores of a small machine, since many tests wait for servers.
-test: $(VENV)/.dev $(SUPERSET)/.installed ## All tests, including test-cluster
+test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some four minutes
+	@$(BIN)/python -m pytest -n 3 -m "not slow" tests/unit tests/sql tests/published tests/dags
+	@echo "Left out: the slow tests, which go through whole nights with the scheduler, PostgreSQL, Redis, Superset and a" \
+		"browser (tests/integration, deploy, browser, scheduler, cluster and bi, and what is marked slow in the" \
+		"other folders). They run with: make test-slow; all tests with: make test-all"
+
+# Twice the cores of a small machine, since many of these wait for servers.
+test-slow: $(VENV)/.dev $(SUPERSET)/.installed ## The tests that make test leaves out, including test-cluster
+	@$(BIN)/python -m pytest -n 4 -m slow
+
+test-all: $(VENV)/.dev $(SUPERSET)/.installed ## All tests
 	@$(BIN)/python -m pytest -n 4
 
 test-cluster: $(VENV)/.dev ## One of them: a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing

@@ -108,7 +108,7 @@ class Superset:
 def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     """Superset, from an empty folder, with the export imported."""
     if not PYTHON.exists():
-        pytest.skip("Superset is not installed: `make test` does it")
+        pytest.skip("Superset is not installed: `make test-slow` installs it")
     home = tmp_path_factory.mktemp("superset") / "home"
     port = free_port()
     command = with_the_run(PYTHON, ROOT / "bi" / "superset" / "serve.py", published, "--port", str(port))

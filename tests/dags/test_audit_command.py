@@ -62,6 +62,7 @@ def forbidden_endpoint() -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     audit: Audit, forbidden_endpoint: tuple[str, list[str]], tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_night_that_only_postgresql_lacks_is_summed_up_and_red(
     assert "Since the night before" in done.stdout
 
 
+@pytest.mark.slow
 def test_aws_says_what_is_wrong_and_publishes_nothing(audit: Audit, tmp_path: Path) -> None:
     done = audit("aws")
     assert done.returncode == 1

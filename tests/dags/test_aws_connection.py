@@ -219,6 +219,7 @@ def _keys(name: str) -> dict[str, str]:
     return {"aws_access_key_id": name, "aws_secret_access_key": name}
 
 
+@pytest.mark.slow
 def test_a_night_for_which_it_has_the_only_keys(
     demo: EmulatedAws,
     s3: tuple[RecordingS3, str],

@@ -20,7 +20,7 @@ from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
 from support.receivers import WEBHOOK, Http, Smtp
 
-pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 
 PASSWORD = "pa55-w0rd-of-the-reports"

@@ -8,6 +8,8 @@ import pytest
 
 from support.light_install import listed, pins, query
 
+pytestmark = pytest.mark.slow
+
 # For a publication on S3.
 S3_PACKAGES = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "urllib3"})
 

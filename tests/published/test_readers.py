@@ -15,12 +15,15 @@ from threading import Event
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as postgresql
+import pytest
 
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
 from support.processes import with_the_run
+
+pytestmark = pytest.mark.slow
 
 DAYS = range(1, 6)
 

@@ -12,9 +12,20 @@ from pathlib import Path, PurePosixPath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+TESTS = Path(__file__).resolve().parents[1]
+
+# `make test` runs these, but for what is marked as slow there; all others are slow: they start servers or go through
+# whole nights.
+QUICK = ("unit", "sql", "published", "dags")
+
 # In the order in which they begin: those that take longest first.
 WITH_A_SERVER = ("cluster", "scheduler", "browser", "bi")
 FIRST = (*WITH_A_SERVER, "dags")
+
+
+def is_quick(path: Path) -> bool:
+    """Whether a test file is in a folder of quick tests."""
+    return path.relative_to(TESTS).parts[0] in QUICK
 
 
 def place(path: Path) -> int:

@@ -17,6 +17,8 @@ import pytest
 from support import keeper
 from support.processes import PATIENCE, Processes, with_the_run
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).resolve().parents[1]
 
 # A server with a child, one that has left its session, and one that has left its parent, too.

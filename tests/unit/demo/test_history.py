@@ -21,7 +21,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.publish.build import publish
 
-pytestmark = pytest.mark.usefixtures("database_alone")
+pytestmark = [pytest.mark.usefixtures("database_alone"), pytest.mark.slow]
 
 TODAY = date(2026, 11, 23)
 OWNER_TAGS = ("owner",)

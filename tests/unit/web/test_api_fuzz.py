@@ -13,6 +13,8 @@ from schemathesis.checks import load_all_checks
 
 from ecr_audit.web.urls import PREFIX
 
+pytestmark = pytest.mark.slow
+
 load_all_checks()
 
 # That an answer is one that the document promises: its status, its type, each of its fields.

@@ -12,12 +12,15 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pytest
 from fastapi import FastAPI
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from ecr_audit.web.urls import PREFIX
+
+pytestmark = pytest.mark.slow
 
 HARM = {
     "script": "<script>alert(1)</script>",
