@@ -46,6 +46,8 @@ ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIV
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OLDER_LAKES = sorted((Path(__file__).parent / "fixtures").glob("lake-v*"))
+# Tests that start a server, and those over each older version of the lake.
+SLOW_FIXTURES = {"postgres", "older"}
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
@@ -59,7 +61,7 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests. Those that take longest begin, so that processes that share the tests end together."""
     for item in items:
-        if not distribution.is_quick(item.path) or "postgres" in getattr(item, "fixturenames", ()):
+        if not distribution.is_quick(item.path) or not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     items.sort(key=lambda item: distribution.place(item.path))
 
@@ -141,14 +143,16 @@ class SmallLake:
         if mart in COMMITTED:
             return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())
         with self.opened(day, owner_tags=self.owner_tags, evaluated=commit) as warehouse:
+            statement = read_statement(f"marts/{mart}")
             # One mart reads another, as published before it.
-            warehouse.connection.execute("ATTACH ':memory:' AS published")
-            for published in ("findings", "findings_history"):
-                warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
+            if "published." in statement.text:
+                warehouse.connection.execute("ATTACH ':memory:' AS published")
+                for published in ("findings", "findings_history"):
+                    warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
             inventory = self.lake.read_commit("inventory", day)
             assert inventory is not None
             noted = readings(inventory, commit)
-            return list(warehouse.query(read_statement(f"marts/{mart}"), snapshot_date=day, **noted).to_pylist())
+            return list(warehouse.query(statement, snapshot_date=day, **noted).to_pylist())
 
 
 def _account(row: dict[str, Any]) -> dict[str, Any]:
@@ -197,6 +201,14 @@ def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[s
 def fresh_access() -> None:
     """A process keeps the session that it once made, and so the environment of that time; a test has one of its own."""
     use_access(None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """No test cuts the power, and a folder of the tests is not worth keeping."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

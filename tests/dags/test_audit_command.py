@@ -103,6 +103,7 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     assert len({(run["dag_id"], run["run_id"]) for run in runs}) == 4
 
 
+@pytest.mark.slow
 def test_a_night_that_only_postgresql_lacks_is_summed_up_and_red(
     audit: Audit, demo: EmulatedAws, tmp_path: Path
 ) -> None:

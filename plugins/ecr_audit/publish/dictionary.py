@@ -108,11 +108,15 @@ def _document(path: Path) -> dict[str, Any]:
 
 def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: Dictionary, kind: str = "TABLE") -> None:
     """Write the meanings into the tables (or, as `kind` says, views) of a schema, where DuckDB's tools show them."""
+    statements = []
     for table, described in dictionary.tables.items():
-        connection.execute(f"COMMENT ON {kind} {schema}.{table} IS {quoted(described.row)}")
-        for name, _ in columns_of(connection, f"{schema}.{table}"):
-            meaning = quoted(str(dictionary.column(table, name)))
-            connection.execute(f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {meaning}')
+        statements.append(f"COMMENT ON {kind} {schema}.{table} IS {quoted(described.row)}")
+        statements += [
+            f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {quoted(str(dictionary.column(table, name)))}'
+            for name, _ in columns_of(connection, f"{schema}.{table}")
+        ]
+    # In one transaction: each of its own would be written to the disk before the next.
+    connection.execute("; ".join(["BEGIN", *statements, "COMMIT"]))
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:

@@ -30,6 +30,10 @@ COLUMNS = json.loads((Path(__file__).parents[2] / "fixtures" / "published_column
 TABLES = COLUMNS.keys() - VIEWS.keys()
 
 
+# Not about the files beside the database.
+alone = pytest.mark.usefixtures("database_alone")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "publish"
@@ -119,6 +123,7 @@ def test_the_newest_snapshot_is_published_and_the_history_of_sections(published:
     ]
 
 
+@alone
 def test_the_publication_says_what_it_was_made_of(small_lake: Any, published: Callable[..., PublishResult]) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     path = published(DAY_1, repositories=[{}], scan_targets=[target]).database
@@ -131,6 +136,7 @@ def test_the_publication_says_what_it_was_made_of(small_lake: Any, published: Ca
     assert row == (DAY_1, *commits, 50.0, hashes)
 
 
+@alone
 def test_a_past_night_is_published_as_it_was(
     small_lake: Any, published: Callable[..., PublishResult], tmp_path: Path
 ) -> None:
@@ -144,6 +150,7 @@ def test_a_past_night_is_published_as_it_was(
     assert contents(publish(lake, catalog, tmp_path / "as-of", owner_tags=("owner",), as_of=DAY_1).database) == then
 
 
+@alone
 def test_a_past_night_that_is_not_there_is_refused_by_name(
     small_lake: Any, published: Callable[..., PublishResult], tmp_path: Path
 ) -> None:
@@ -178,6 +185,7 @@ def test_a_copy_of_a_version_can_be_checked(published: Callable[..., PublishResu
         ({}, (None, None)),
     ],
 )
+@alone
 def test_the_publication_has_missing_accounts_and_regions(
     published: Callable[..., PublishResult], details: Any, row: Any
 ) -> None:
@@ -185,6 +193,7 @@ def test_the_publication_has_missing_accounts_and_regions(
     assert query(path, "SELECT missing_accounts, missing_regions FROM publication") == [row]
 
 
+@alone
 def test_the_file_opens_with_older_drivers(published: Callable[..., PublishResult]) -> None:
     path = published(DAY_1).database
     with duckdb.connect(path, read_only=True) as database:
@@ -194,6 +203,7 @@ def test_the_file_opens_with_older_drivers(published: Callable[..., PublishResul
     assert tags["storage_version"].startswith("v1.2.0")
 
 
+@alone
 def test_a_reader_keeps_the_file_it_opened(published: Callable[..., PublishResult], folder: Path) -> None:
     published(DAY_1, repositories=[{}])
     path = folder / "compliance.duckdb"
@@ -226,6 +236,7 @@ def test_without_a_evaluated_snapshot_there_is_nothing_to_publish(
         published()
 
 
+@alone
 def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: Callable[..., PublishResult]) -> None:
     path = published(DAY_1, repositories=[{}]).database
     small_lake.scan(DAY_1)
@@ -236,6 +247,7 @@ def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: C
     assert query(path, "SELECT count(*) FROM repositories") == [(1,)]
 
 
+@alone
 def test_a_history_that_was_evaluated_again_is_refused(
     small_lake: Any, published: Callable[..., PublishResult]
 ) -> None:
@@ -248,23 +260,29 @@ def test_a_history_that_was_evaluated_again_is_refused(
     assert published().snapshot_date == DAY_2
 
 
-@pytest.mark.parametrize("step", ["build_database", "verified_rows", *EXPORTS, "write_checksums"])
 def test_a_run_that_breaks_off_leaves_the_old_files_whole(
-    published: Callable[..., PublishResult], folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    small_lake: Any,
+    published: Callable[..., PublishResult],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     published(DAY_1, repositories=[{}])
     before = files(folder)
+    small_lake.scan(DAY_2)
+    small_lake.evaluate(DAY_2)
 
     def break_off(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    if step in EXPORTS:
-        monkeypatch.setitem(EXPORTS, step, break_off)
-    else:
-        monkeypatch.setattr(publishing, step, break_off)
-    with pytest.raises(KeyboardInterrupt):
-        published(DAY_2)
-    assert files(folder) == before
+    for step in ("build_database", "verified_rows", *EXPORTS, "write_checksums"):
+        with monkeypatch.context() as patch:
+            if step in EXPORTS:
+                patch.setitem(EXPORTS, step, break_off)
+            else:
+                patch.setattr(publishing, step, break_off)
+            with pytest.raises(KeyboardInterrupt):
+                published()
+        assert files(folder) == before, step
 
 
 @pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])])
@@ -287,6 +305,7 @@ def test_what_takes_more_memory_is_given_more(
     assert [record.getMessage() for record in caplog.records] == told
 
 
+@alone
 def test_another_fault_is_not_met_twice(
     published: Callable[..., PublishResult], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -297,6 +316,7 @@ def test_another_fault_is_not_met_twice(
     assert not caplog.records
 
 
+@alone
 def test_what_a_killed_run_left_is_removed(published: Callable[..., PublishResult], folder: Path) -> None:
     leftover = folder / ".publishing-killed"
     leftover.mkdir(parents=True)
@@ -306,6 +326,7 @@ def test_what_a_killed_run_left_is_removed(published: Callable[..., PublishResul
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [".lock"]
 
 
+@alone
 def test_a_file_with_other_rows_than_the_lake_is_not_published(
     published: Callable[..., PublishResult], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
