@@ -25,7 +25,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-slow test-all test-cluster secrets pin-images lint format types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -137,11 +137,14 @@ secrets: ## Write .env with fresh secrets, for docker-compose.yaml
 pin-images: ## Write the digests of the base images beside their tags, or renew them; asks Docker
 	@$(PYTHON) bin/pin_images.py
 
-lint: $(VENV)/.dev ## Style and Airflow rules
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/.dev ## Style of Python and SQL, Airflow rules, spelling
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/sqlfluff lint --quiet sql tests && $(BIN)/codespell
 
 format: $(VENV)/.dev ## Rewrite in the project's style
-	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/sqlfluff fix --quiet sql tests
+
+hooks: $(VENV)/.dev ## Check style and types on each commit, by pre-commit
+	@$(BIN)/pre-commit install
 
 types: $(VENV)/.dev ## mypy, strict, on the library
 	@$(BIN)/mypy

@@ -19,12 +19,14 @@ compared AS (
         ou_path,
         snapshot_date,
         night,
-        night IS DISTINCT FROM 1 + lag(night) OVER before
-        OR account_name IS DISTINCT FROM lag(account_name) OVER before
-        OR state IS DISTINCT FROM lag(state) OVER before
-        OR ou_path IS DISTINCT FROM lag(ou_path) OVER before
-        -- NULL is an unknown id, not another unit.
-        OR coalesce(ou_id <> lag(ou_id) OVER before, FALSE) AS begins
+        (
+            night IS DISTINCT FROM 1 + lag(night) OVER before
+            OR account_name IS DISTINCT FROM lag(account_name) OVER before
+            OR state IS DISTINCT FROM lag(state) OVER before
+            OR ou_path IS DISTINCT FROM lag(ou_path) OVER before
+            -- NULL is an unknown id, not another unit.
+            OR coalesce(ou_id <> lag(ou_id) OVER before, FALSE)
+        ) AS begins
     FROM lake.coverage_history
     JOIN nights USING (snapshot_date)
     WINDOW before AS (PARTITION BY account_id ORDER BY night)

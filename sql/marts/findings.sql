@@ -29,9 +29,11 @@ WITH findings AS MATERIALIZED (
         o.incompliant_start_date,
         date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,
         coalesce(o.started_known, FALSE) AS started_known,
-        CASE WHEN list_contains(p.finding_columns, 'overwritable_tags') THEN r.overwritable_tags END AS
-        overwritable_tags, CASE WHEN list_contains(p.finding_columns, 'exclusion_filters') THEN r.exclusion_filters END
-        AS exclusion_filters, o.current_state_message,
+        CASE WHEN list_contains(p.finding_columns, 'overwritable_tags') THEN r.overwritable_tags END
+            AS overwritable_tags,
+        CASE WHEN list_contains(p.finding_columns, 'exclusion_filters') THEN r.exclusion_filters END
+            AS exclusion_filters,
+        o.current_state_message,
         o.remediation_command,
         w.waiver_id IS NOT NULL AS waived,
         w.waiver_id
@@ -43,5 +45,6 @@ WITH findings AS MATERIALIZED (
     WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
 )
 
+SELECT *
 FROM findings
 ORDER BY policy_id, incompliant_start_date, repository_arn

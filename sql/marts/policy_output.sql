@@ -72,8 +72,8 @@ evaluated AS (
         coalesce(a.state, 'no longer in the organization') AS account_state,
         y.object_id IS NOT NULL AS is_young,
         CASE
-            WHEN a.state IS DISTINCT FROM 'ACTIVE' THEN condition_account_inactive()
-            WHEN is_collected(t.outcome) IS DISTINCT FROM TRUE THEN condition_not_seen()
+            WHEN (a.state IS DISTINCT FROM 'ACTIVE') THEN condition_account_inactive()
+            WHEN (is_collected(t.outcome) IS DISTINCT FROM TRUE) THEN condition_not_seen()
             WHEN o.is_gone THEN condition_gone()
         END AS engine_condition
     FROM objects AS o

@@ -37,7 +37,7 @@ unread_accounts AS (
     SELECT
         a.account_id,
         a.details_read_at AS last_read_at,
-        p.details_read_at IS DISTINCT FROM p.collected_at AS was_unread_before
+        (p.details_read_at IS DISTINCT FROM p.collected_at) AS was_unread_before
     FROM lake.accounts AS a
     LEFT JOIN lake.previous_accounts AS p USING (account_id)
     -- Lakes before schema version 5 do not have the time, and have only that night's values.

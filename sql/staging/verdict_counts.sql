@@ -8,7 +8,7 @@
 WITH verdicts AS (
     SELECT
         * REPLACE (CASE WHEN owner_source IS DISTINCT FROM 'account' THEN owner END AS owner),
-        owner_source IS NOT DISTINCT FROM 'account' AS untagged
+        (owner_source IS NOT DISTINCT FROM 'account') AS untagged
     FROM lake.policy_output
 )
 

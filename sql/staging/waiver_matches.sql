@@ -10,8 +10,8 @@ SELECT
     o.object_id,
     o.account_id,
     o.region,
-    CASE WHEN o.owner_source IS DISTINCT FROM 'account' THEN o.owner END AS owner,
-    o.owner_source IS NOT DISTINCT FROM 'account' AS untagged,
+    CASE WHEN (o.owner_source IS DISTINCT FROM 'account') THEN o.owner END AS owner,
+    (o.owner_source IS NOT DISTINCT FROM 'account') AS untagged,
     o.status
 FROM catalog.waivers AS w
 JOIN lake.policy_output AS o USING (policy_id)

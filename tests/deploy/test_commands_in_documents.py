@@ -40,6 +40,7 @@ HOW = {
     r"promtool test rules": "tests/deploy/test_metrics.py",
     r"make docs": "the gate holds what it would write: tests/deploy/test_documents.py",
     r"make format": "the gate holds what it would rewrite: make lint",
+    r"make hooks": "tests/deploy/test_hooks.py",
     r"make sbom": "tests/deploy/test_sbom.py",
     r"make pin-images": "tests/deploy/test_pin_images.py",
     r"make advisories": "needs the advisories of PyPI; tests/deploy/test_makefile.py looks at its command",

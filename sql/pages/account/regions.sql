@@ -11,6 +11,7 @@ WITH verdicts AS (
         AND account_id = $account_id
     GROUP BY region
 )
+
 SELECT
     region,
     outcome,

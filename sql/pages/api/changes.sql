@@ -1,5 +1,6 @@
 -- changes: one row per repository and change on a night, the newest night first; a NULL parameter matches everything.
 -- key: snapshot_date, repository_arn, change.  from: changes.
+SELECT *
 FROM changes
 WHERE policy_id = $policy
     AND ($since IS NULL OR snapshot_date >= $since)

@@ -1,6 +1,7 @@
 -- history: one row per incompliant stretch of a repository under a policy, the last to begin first; a NULL parameter matches
 -- everything.
 -- key: repository_arn, started.  from: findings_history.
+SELECT *
 FROM findings_history
 WHERE policy_id = $policy
     AND ($account IS NULL OR account_id = $account)

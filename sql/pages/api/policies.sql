@@ -1,4 +1,5 @@
 -- policies: one row per policy.
 -- key: policy_id.  from: policies.
+SELECT *
 FROM policies
 ORDER BY policy_id

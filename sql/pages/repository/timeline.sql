@@ -54,5 +54,6 @@ events AS (
     WHERE ended IS NOT NULL
 )
 
+SELECT *
 FROM events
 ORDER BY policy_id, snapshot_date DESC, change = 'moved', change = 'disappeared', change

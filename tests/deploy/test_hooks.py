@@ -1,0 +1,54 @@
+"""The hooks of .pre-commit-config.yaml, each run by pre-commit on a commit with a fault that it is for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.paths import ROOT
+
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+
+
+def test_make_runs_the_programs_of_the_hooks() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = "".join(re.findall(r"^(?:lint|types):.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE))
+    of_make = re.findall(r"\$\(BIN\)/([\w-]+(?: check| format| lint)?)", commands)
+    of_hooks = [re.match(r"\.venv/bin/([\w-]+(?: check| format| lint)?)", hook["entry"]) for hook in HOOKS]
+    assert sorted(of_make) == sorted(program[1] for program in of_hooks if program)
+
+
+@pytest.mark.parametrize(
+    ("hook", "name", "text", "message"),
+    [
+        ("ruff-check", "fault.py", "print(undefined)\n", "F821"),
+        ("ruff-format", "fault.py", "x = {  }\n", "1 file reformatted"),
+        ("sqlfluff", "fault.sql", "SELECT 1  AS one\n", "LT01"),
+        ("sqlfluff", "fault.sql", "SELECT\n    1 AS one\n    , 2 AS two\n", "LT04"),
+        ("sqlfluff", "fault.sql", "WITH one AS (SELECT 1)\nSELECT *\nFROM one\n", "LT08"),
+        ("sqlfluff", "fault.sql", "SELECT FROM FROM\n", "PRS"),
+        ("codespell", "fault.md", "They rec" + "ieve it.\n", "receive"),
+    ],
+)
+def test_a_fault_is_found(hook: str, name: str, text: str, message: str, tmp_path: Path) -> None:
+    for setup in (".pre-commit-config.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / setup, tmp_path)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    for arguments in (["init", "--quiet"], ["add", name, ".pre-commit-config.yaml"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    done = subprocess.run(
+        [ROOT / ".venv/bin/pre-commit", "run", hook],
+        cwd=tmp_path,
+        env=os.environ | {"PRE_COMMIT_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert message in done.stdout
