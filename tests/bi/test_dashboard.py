@@ -102,7 +102,7 @@ def scope_of_filter(name: str) -> set[str]:
     return scope_of(native_filters()[name]["scope"]["excluded"])
 
 
-def test_each_chart_shows_what_is_published(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+def test_each_chart_shows_the_published_figures(dashboard: Dashboard, shows: Callable[..., None]) -> None:
     shows(View(), CHARTS)
     assert len(dashboard.rows(UNITS)) > 50
     for name, order in ORDERS.items():

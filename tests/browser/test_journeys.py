@@ -92,7 +92,7 @@ def test_every_link_out_of_the_pages_leads_the_page_around_the_frame(open_browse
     assert outside >= {"dags", "ecr"}
 
 
-def test_without_a_login_the_pages_say_what_to_do(open_browser: Callable[..., Page]) -> None:
+def test_without_a_login_the_pages_show_how_to_log_in(open_browser: Callable[..., Page]) -> None:
     page = open_browser(user=None)
     answer = page.goto(f"{PREFIX}/findings")
     assert answer is not None
@@ -130,7 +130,7 @@ def test_the_theme_follows_that_of_airflow(open_browser: Callable[..., Page]) ->
     expect(inner).to_have_attribute("data-theme", "dark")
 
 
-def test_findings_are_filtered_and_the_address_says_so(open_browser: Callable[..., Page]) -> None:
+def test_filters_of_findings_are_in_the_address(open_browser: Callable[..., Page]) -> None:
     page = open_browser()
     page.goto(f"{PREFIX}/findings")
     everything = _count(page)
@@ -166,7 +166,7 @@ def test_findings_are_sorted_and_paged(open_browser: Callable[..., Page]) -> Non
     assert names.all_inner_texts() == first
 
 
-def test_what_is_filtered_is_downloaded(open_browser: Callable[..., Page], tmp_path: Path) -> None:
+def test_filtered_findings_are_downloaded(open_browser: Callable[..., Page], tmp_path: Path) -> None:
     page = open_browser()
     page.goto(f"{PREFIX}/findings?region=eu-west-1")
     count = _count(page)

@@ -240,7 +240,7 @@ LACKING = {
 
 
 @pytest.mark.parametrize("case", LACKING)
-def test_the_doctor_names_what_a_connection_lacks(
+def test_the_doctor_names_missing_fields_of_a_connection(
     case: str,
     slack: Http,
     mail: Smtp,

@@ -126,7 +126,7 @@ def test_a_night_that_only_postgresql_lacks_is_summed_up_and_red(
 
 
 @pytest.mark.slow
-def test_aws_says_what_is_wrong_and_publishes_nothing(audit: Audit, tmp_path: Path) -> None:
+def test_faults_of_aws_are_reported_and_nothing_is_published(audit: Audit, tmp_path: Path) -> None:
     done = audit("aws")
     assert done.returncode == 1
     assert "No AWS credentials for the hub account" in done.stdout

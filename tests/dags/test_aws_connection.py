@@ -110,7 +110,7 @@ def test_an_unknown_connection_is_an_error(monkeypatch: pytest.MonkeyPatch, airf
         ({}, {"service_config": {"s3": "http://minio"}}, "service_config: give an object for each service"),
     ],
 )
-def test_what_would_be_dropped_is_named(connect: Connect, fields: Any, extra: Any, told: str) -> None:
+def test_ignored_fields_are_named(connect: Connect, fields: Any, extra: Any, told: str) -> None:
     connect(extra, **fields)
     with pytest.raises(
         SettingsError, match=f"ECR_AUDIT_AWS_CONN_ID: connection 'aws_hub' cannot be used.*\n  .*{told}"
@@ -147,7 +147,7 @@ def test_all_of_it_is_taken(connect: Connect) -> None:
     assert access.session.get_credentials().access_key == HUB_ACCESS_KEY_ID
 
 
-def test_its_role_is_assumed_where_it_says_and_again_when_the_time_is_up(
+def test_its_role_is_assumed_at_its_endpoint_and_renewed(
     connect: Connect, demo: EmulatedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sessions of a quarter of an hour, which botocore renews at each use."""
@@ -265,7 +265,7 @@ def test_a_night_for_which_it_has_the_only_keys(
     assert store.signed_by and all(key.startswith("ASIA") for key in store.signed_by)
 
 
-def test_pages_find_what_is_published_by_it(
+def test_pages_find_publications_by_it(
     s3: tuple[RecordingS3, str],
     connect: Connect,
     monkeypatch: pytest.MonkeyPatch,

@@ -25,7 +25,7 @@ def test_each_file_is_one_dag_of_its_name(dags: Any) -> None:
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_a_dag_says_what_it_does_and_how_it_behaves(dags: Any, dag_id: str) -> None:
+def test_a_dag_has_documentation_and_explicit_defaults(dags: Any, dag_id: str) -> None:
     dag = dags.get_dag(dag_id)
     assert dag.doc_md.strip().startswith("### ")
     assert "ecr" in dag.tags

@@ -151,7 +151,7 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
     assert (written.namespace, written.name) == ("s3://audit-publish", "compliance.duckdb")
 
 
-def test_postgresql_is_written_from_what_was_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_postgresql_is_written_from_the_publication(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from airflow.providers.openlineage.utils.utils import translate_airflow_asset
     from airflow.sdk import lineage
 

@@ -116,7 +116,7 @@ def test_a_download_is_logged_with_who_asked(
     assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
 
 
-def test_who_has_no_valid_token_is_asked_to_log_in(api_server: Any) -> None:
+def test_a_reader_without_a_valid_token_is_asked_to_log_in(api_server: Any) -> None:
     """Airflow itself answers 403 to a token that it did not give, or that it took back."""
     from airflow.api_fastapi.app import get_auth_manager
 
@@ -129,7 +129,7 @@ def test_who_has_no_valid_token_is_asked_to_log_in(api_server: Any) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}])
-def test_no_address_leads_to_where_the_host_header_says(api_server: Any, headers: dict[str, str]) -> None:
+def test_no_address_follows_the_host_header(api_server: Any, headers: dict[str, str]) -> None:
     """Neither with a slash too many nor with one too few. Behind a proxy with TLS it would be an address of http://."""
     answers = {
         path: api_server.get(path, headers=headers | token("viewer"), follow_redirects=False)

@@ -115,7 +115,7 @@ READERS = {"LakeBucket": "the-lake"}
         ("reader-role", READERS | {"RoleName": "ecr-audit-callbacks"}, "ecr-audit-callbacks"),
     ],
 )
-def test_a_role_trusts_the_service_that_has_it_as_far_as_that_says_for_whom(
+def test_a_role_trusts_its_service_for_the_account_and_pods_that_it_names(
     deploy: Deploy, template: str, given: dict[str, str], service_account: str, service: str
 ) -> None:
     trust = deploy(template, TrustedService=service, **given).trust
@@ -141,7 +141,7 @@ def test_a_role_may_trust_a_role_instead(deploy: Deploy, template: str, given: d
     }
 
 
-def test_without_a_bucket_and_a_key_there_is_no_leave_to_use_any(deploy: Deploy) -> None:
+def test_without_a_bucket_and_a_key_none_may_be_used(deploy: Deploy) -> None:
     role = deploy("hub-role", TrustedService="ec2.amazonaws.com")
     assert not any(action.startswith(("s3:", "kms:")) for action in role.actions)
 
@@ -158,7 +158,7 @@ def test_the_hub_reads_the_waivers_and_cannot_write_them(hub_role: Any) -> None:
             assert hub_role.may(action, f"{bucket}/{key}")
 
 
-def test_a_reader_reads_what_is_published_and_no_more(deploy: Deploy) -> None:
+def test_a_reader_reads_publications_and_nothing_else(deploy: Deploy) -> None:
     topic = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
     pages = deploy("reader-role", TrustedService="ecs-tasks.amazonaws.com", LogsPrefix="logs", **READERS)
     assert pages.actions == {"s3:ListBucket", "s3:GetObject"}
@@ -236,7 +236,7 @@ def _actions(statement: dict[str, Any]) -> list[str]:
     return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
 
 
-def test_parameters_take_what_the_settings_take() -> None:
+def test_parameters_take_the_values_of_the_settings() -> None:
     """An external id or a role's name that the template takes must not be refused by the audit, or the other way."""
     given = cfn_yaml.load(str(TEMPLATES / "audit-role.yaml"))["Parameters"]
     valid = Settings.model_fields

@@ -281,7 +281,7 @@ def airflow_words(words: list[str]) -> tuple[str, ...] | None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_each_command_is_run_by_a_test_or_says_why_not(document: Path) -> None:
+def test_each_command_is_run_by_a_test_or_has_a_reason(document: Path) -> None:
     unknown = [" ".join(words) for words in simple(document) if _how(words) is None]
     assert unknown == [], "name in HOW the test that runs it, or the reason why none does"
 
@@ -297,7 +297,7 @@ def test_every_reason_has_a_command_and_every_test_is_there() -> None:
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
-def test_commands_name_what_there_is() -> None:
+def test_commands_name_things_that_exist() -> None:
     """All of Airflow's at once: its parser takes seconds to load."""
     every = [words for document in DOCUMENTS for words in simple(document)]
     assert len(every) > 80
@@ -334,7 +334,7 @@ def test_a_command_that_is_made_up_is_found(line: str) -> None:
     assert any(fault_of(words) for words in commands(block))
 
 
-def test_what_is_made_up_of_airflow_is_found() -> None:
+def test_made_up_names_of_airflow_are_found() -> None:
     asked = (("dags", "trigger", "ecr_compliance"), ("dags", "triger", "ecr_compliance"))
     faults = _airflow_faults(asked, ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__CORE__NOTHING"))
     assert [bool(fault) for fault in faults] == [False, True, False, True]

@@ -166,7 +166,7 @@ def test_networks_are_apart() -> None:
     assert (option, value) == ("com.docker.network.bridge.enable_ip_masquerade", "${UI_OUTBOUND:-false}")
 
 
-def test_whom_a_service_depends_on_it_reaches() -> None:
+def test_a_service_reaches_the_services_that_it_depends_on() -> None:
     for name, service in SERVICES.items():
         for other in service.get("depends_on", {}):
             if other != "init":
@@ -206,7 +206,7 @@ def test_workers_get_no_key_of_the_control_plane() -> None:
     assert {name for name in WORKERS if control & SERVICES[name]["environment"].keys()} == set()
 
 
-def test_only_who_uses_the_queue_has_its_password() -> None:
+def test_only_users_of_the_queue_have_its_password() -> None:
     holders = {name for name in AIRFLOW if "AIRFLOW__CELERY__BROKER_URL" in SERVICES[name]["environment"]}
     assert holders == {"scheduler", *WORKERS}
 
@@ -318,7 +318,7 @@ def test_proxies_and_trust_reach_all_that_leave_and_no_proxy_is_asked_for_a_serv
         assert spared[0] == "${NO_PROXY:-localhost}"
 
 
-def test_files_reach_who_needs_them_and_can_only_be_read() -> None:
+def test_files_are_mounted_read_only_where_they_are_needed() -> None:
     mounts = {
         name: [volume for volume in service["volumes"] if "/files" in volume]
         for name, service in SERVICES.items()
@@ -346,7 +346,7 @@ def test_the_image_is_of_the_airflow_that_is_locked() -> None:
     assert tag == f"{version}-python3.11"
 
 
-def test_every_part_but_the_demos_is_watched_where_the_environment_says() -> None:
+def test_every_part_except_the_demo_has_the_settings_of_metrics_and_lineage() -> None:
     """And waits for no watcher that is away, see docs/observability.md."""
     watched = {"api-server", "execution-api", "scheduler", "dag-processor", "triggerer", "worker"}
     for name in AIRFLOW:
@@ -367,7 +367,7 @@ def test_parallelism_is_the_number_of_batches_that_a_night_is_cut_into() -> None
     assert f"A night is cut into {plan.MOST_BATCHES} batches at the most" in values
 
 
-def test_the_image_holds_what_is_copied_and_the_folders_that_are_mounted() -> None:
+def test_the_image_has_the_copied_files_and_the_mounted_folders() -> None:
     dockerfile, ignored = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", ".dockerignore"))
     copied = {
         source for line in re.findall(r"^COPY (.*)$", dockerfile, flags=re.MULTILINE) for source in line.split()[:-1]

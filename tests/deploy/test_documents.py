@@ -61,7 +61,7 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}, target
 
 
-def test_the_generated_pages_are_what_is_generated() -> None:
+def test_the_generated_pages_are_up_to_date() -> None:
     """Those that no test beside their source holds."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page(), "run make docs"
     written, heading, generated = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8").partition(ALL_POLICIES)

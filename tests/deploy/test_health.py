@@ -100,7 +100,7 @@ def test_a_whole_api_server_is_asked_for_both(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("command", "path", "answer"), PARTS[3:])
-def test_one_that_was_not_heard_of_is_not_healthy(server: Server, command: list[str], path: str, answer: Any) -> None:
+def test_one_without_a_heartbeat_is_not_healthy(server: Server, command: list[str], path: str, answer: Any) -> None:
     server.answers[path] = {name: {"status": "unhealthy"} for name in answer}
     done = server.check(*command)
     assert (done.returncode, "is unhealthy" in done.stdout) == (1, True)

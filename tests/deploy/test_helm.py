@@ -50,7 +50,7 @@ def test_pods_share_the_lake_the_publications_and_the_logs_in_one_bucket() -> No
     ]
 
 
-def test_settings_are_known_and_each_part_has_what_it_needs() -> None:
+def test_settings_are_known_and_each_part_has_its_own() -> None:
     ours = [name.removeprefix("ECR_AUDIT_").lower() for part in (TASKS, PAGES, CALLBACKS) for name in settings(part)]
     assert {*ours} <= Settings.model_fields.keys()
     assert settings(PAGES).keys() == {"ECR_AUDIT_PUBLISH", "ECR_AUDIT_DATA"}

@@ -81,7 +81,7 @@ def scan(lake: Lake) -> None:
     assert commit_snapshot(lake, plan.plan_id).rows["repositories"] > 1000
 
 
-def test_a_night_calls_exactly_what_is_declared(recorded: tuple[EmulatedAws, Recorder], tmp_path: Path) -> None:
+def test_a_night_calls_exactly_the_declared_operations(recorded: tuple[EmulatedAws, Recorder], tmp_path: Path) -> None:
     aws, recorder = recorded
     scan(Lake(str(tmp_path / "lake")))
     # Where Organizations gives no `Paths`, the units are asked for their accounts.
@@ -148,7 +148,7 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     server.stop()
 
 
-def test_exactly_that_is_declared_for_the_hub_which_a_lake_and_publications_on_s3_take(
+def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publications_on_s3(
     s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
     """And what the doctor tries of it."""
@@ -167,7 +167,7 @@ def test_exactly_that_is_declared_for_the_hub_which_a_lake_and_publications_on_s
     assert s3_calls <= ON_S3
 
 
-def test_exactly_that_is_declared_for_readers_which_pages_and_callbacks_take(
+def test_readers_have_exactly_the_permissions_declared_for_pages_and_callbacks(
     s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
     settings = Settings(data=tmp_path / "worker", lake="s3://the-lake/lake", publish="s3://the-lake/publish")

@@ -68,7 +68,7 @@ WRITING = ["audit", "audit-aws", "doctor", "doctor-demo", "demo-history", "up", 
 
 
 @pytest.mark.parametrize("target", WRITING)
-def test_what_a_target_writes_is_for_its_owner_alone(checkout: Checkout, target: str) -> None:
+def test_only_the_owner_reads_the_files_of_a_target(checkout: Checkout, target: str) -> None:
     calls, _ = checkout.make(target)
     assert calls
     assert [call for call in calls if "umask 0077" not in call] == []
@@ -113,7 +113,7 @@ def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> 
     assert "43" in told
 
 
-def test_the_dashboard_reads_what_the_audit_publishes(checkout: Checkout) -> None:
+def test_the_dashboard_reads_the_publication(checkout: Checkout) -> None:
     """The audit itself says where that is, so that a setting means the same everywhere."""
     checkout.program(".venv/bin/python", "#!/bin/sh\necho '/a folder/compliance.duckdb'\n")
     [call], _ = checkout.make("bi")
@@ -139,7 +139,7 @@ def test_the_python_that_is_locked_for_is_the_images_and_the_oldest_that_is_supp
     assert f'target-version = "py{locked.replace(".", "")}"' in project
 
 
-def test_advisories_are_asked_of_all_that_is_locked_and_by_the_workflow() -> None:
+def test_advisories_cover_all_locked_packages_in_the_workflow_too() -> None:
     [command] = re.findall(r"^advisories: .*\n\t@(.*)$", MAKEFILE, flags=re.MULTILINE)
     assert re.search(r"pip-audit==\S+ --strict --require-hashes --disable-pip -r requirements\.txt$", command)
     workflow = (ROOT / ".github/workflows/advisories.yaml").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ def gauges(small_lake: Any) -> list[Gauge]:
     return [each for said in observability.task_reports().values() for each in said.gauges(small_lake.lake)]
 
 
-def test_the_alert_rules_ask_for_what_is_sent(gauges: list[Gauge]) -> None:
+def test_the_alert_rules_use_metrics_that_are_sent(gauges: list[Gauge]) -> None:
     rules = (ROOT / "deploy/prometheus/ecr-audit.rules.yaml").read_text(encoding="utf-8")
     asked = set(re.findall(r"\bairflow_ecr_audit_\w+", rules))
     assert asked and asked <= {f"airflow_{gauge.name.replace('.', '_')}" for gauge in gauges}

@@ -69,7 +69,7 @@ def allowed_by(statements: tuple[dict[str, Any], ...]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_templates_allow_exactly_what_is_declared(deploy: Callable[..., Any], stack: str) -> None:
+def test_the_templates_allow_exactly_the_declared_permissions(deploy: Callable[..., Any], stack: str) -> None:
     """test_terraform.py compares the modules with the templates, statement by statement."""
     role, given, options = STACKS[stack]
     for option in options:
@@ -125,6 +125,6 @@ def test_callers_have_different_permissions() -> None:
     assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish"}
 
 
-def test_the_committed_page_is_what_is_generated() -> None:
+def test_the_committed_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
     assert page == to_markdown(), "run make docs"

@@ -84,7 +84,7 @@ def test_every_variable_is_used_and_every_used_one_is_there(module: Module) -> N
     assert set(re.findall(r"\bvar\.(\w+)", body)) == set(module.named("variable"))
 
 
-def test_outputs_say_what_they_are(module: Module) -> None:
+def test_outputs_have_descriptions(module: Module) -> None:
     outputs = module.named("output")
     assert outputs
     assert all(output["description"] and output["value"] for output in outputs.values())

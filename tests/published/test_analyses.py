@@ -114,7 +114,7 @@ def test_counts_of_one_question_agree_with_another(demo: Path) -> None:
     assert sum(int(row["findings"]) for row in ages) == open_stretches
 
 
-def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
+def test_started_less_ended_findings_are_the_open_ones(demo: Path) -> None:
     """At the end of each week, as the lake has it; a repository out of sight is still open."""
     sql = f"""
         SELECT date_trunc('week', snapshot_date)::DATE AS week, count(*) FILTER (WHERE is_last AND is_open) AS open
@@ -137,7 +137,7 @@ def test_what_came_and_went_is_what_is_open(demo: Path) -> None:
         before = int(row["open_at_the_end"])
 
 
-def test_what_changed_in_each_unit_adds_up(demo: Path) -> None:
+def test_changes_by_unit_add_up(demo: Path) -> None:
     """Over an account's move: out of the sandbox, into the storefront."""
     rows = ask_question("changes_by_unit", demo / "publish" / "compliance.duckdb")
     more = ("incompliant_then", "came", "seen_again", "moved_in")
@@ -149,7 +149,7 @@ def test_what_changed_in_each_unit_adds_up(demo: Path) -> None:
     assert moved["Root/Sandbox"][1] == moved["Root/Workloads/Production/Storefront"][0] != "0"
 
 
-def test_only_what_was_fixed_can_come_back(small_lake: Any, tmp_path: Path) -> None:
+def test_only_fixed_findings_can_come_back(small_lake: Any, tmp_path: Path) -> None:
     """Five were incompliant twice: fixed; deleted; fixed and deleted; deleted between two nights; account suspended."""
     lab = {"account_id": "222222222222", "account_name": "lab"}
     dark = {"account_id": lab["account_id"], "repository_name": "dark"}
@@ -206,7 +206,7 @@ def test_the_lake_stands_beside_the_published_tables(demo: Path) -> None:
     assert row["nights"] == "6"
 
 
-def test_what_is_not_committed_is_not_in_the_lake(demo: Path) -> None:
+def test_uncommitted_files_are_not_in_the_lake(demo: Path) -> None:
     """A file that a killed writer left in a night's folder has no commit that names it."""
     [left_by] = list(demo.glob("lake/accounts/snapshot_date=2026-*/*.parquet"))[:1]
     stray = left_by.with_name("stray.parquet")

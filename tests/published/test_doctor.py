@@ -27,7 +27,7 @@ def reader(postgres: str) -> str:
     return postgres.replace("publisher@", "reader@")
 
 
-def test_a_server_that_takes_what_is_published(postgres: str, settings: Settings) -> None:
+def test_a_server_that_takes_publications(postgres: str, settings: Settings) -> None:
     result = check_postgres(settings, lambda: postgres)
     assert result.status is Status.OK
     assert result.found.startswith("publisher may write schema reports of database postgres (PostgreSQL ")
@@ -42,7 +42,7 @@ def test_a_server_that_takes_what_is_published(postgres: str, settings: Settings
         ("no_such_parameter=1", 'invalid URI query parameter: "no_such_parameter"'),
     ],
 )
-def test_a_server_that_is_not_what_the_connection_asks_for(
+def test_a_server_that_does_not_match_the_connection(
     postgres: str, settings: Settings, parameter: str, told: str
 ) -> None:
     """In the form that the DAG makes of an Airflow connection: all of it is a parameter."""

@@ -122,7 +122,7 @@ def test_keys_indexes_and_comments(postgres: str, schema: str, database: Path) -
     ]
 
 
-def test_published_again_there_is_no_second_copy_and_grants_stay(postgres: str, schema: str, database: Path) -> None:
+def test_publishing_again_makes_no_second_copy_and_keeps_grants(postgres: str, schema: str, database: Path) -> None:
     """The read-only role of docs/analysts.md: it reads, also after the next publication, and can do nothing else."""
     reader = f"{schema}_reader"
     first = publish_to_postgres(database, postgres, schema, DICTIONARY)
@@ -195,7 +195,7 @@ def test_no_name_and_no_comment_leads_out_of_the_schema(postgres: str, schema: s
 
 
 @pytest.mark.parametrize("made", ["TABLE {} (policy_id text)", "VIEW {} AS SELECT 1 AS one"], ids=["table", "view"])
-def test_what_has_a_name_of_ours_and_is_not_ours_is_named_and_stays(
+def test_a_foreign_object_with_a_published_name_is_reported_and_stays(
     postgres: str, schema: str, database: Path, made: str
 ) -> None:
     ask(postgres, f"CREATE SCHEMA {schema}")

@@ -44,9 +44,7 @@ def rows(sheet: Any) -> list[dict[str, Any]]:
     return [dict(zip(header, row, strict=True)) for row in cells]
 
 
-def test_the_cover_says_what_was_audited_when_and_by_which_policies(
-    book: Any, database: duckdb.DuckDBPyConnection
-) -> None:
+def test_the_cover_has_scope_date_and_policies(book: Any, database: duckdb.DuckDBPyConnection) -> None:
     lines = list(book["Cover"].iter_rows(values_only=True))
     cover = {name: value for name, value, *_ in lines if name}
     publication = database.table("publication").to_arrow_table().to_pylist()[0]
@@ -104,7 +102,7 @@ def test_the_cover_explains_the_words_that_the_cells_have(book: Any) -> None:
     assert {row["status"] for row in rows(book["Findings"])} <= defined
 
 
-def test_what_an_auditor_needs_is_on_paper(book: Any) -> None:
+def test_printed_sheets_have_the_columns_that_an_auditor_needs(book: Any) -> None:
     """Columns beyond the printed ones are for the screen; each page names its night and its number."""
     needed = {
         "Findings": {"policy", "repository_arn", "owner", "status", "waived", "waiver_id", "overwritable_tags"},
@@ -154,7 +152,7 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None
     assert {row["account_id"] for row in rows(book["Coverage"])} == {account["account_id"] for account in accounts}
 
 
-def test_a_sheet_that_has_not_all_rows_says_so_in_its_first_line(
+def test_a_cut_sheet_is_marked_in_its_first_line(
     database: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = database.table("findings").shape[0]

@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("name", input_names(SQL_ROOT))
-def test_an_input_has_what_the_engine_needs(
+def test_an_input_has_the_columns_of_the_engine(
     name: str, stage: Callable[..., None], session: duckdb.DuckDBPyConnection
 ) -> None:
     """Its ids are ARNs, from which the engine takes account and region."""

@@ -105,7 +105,7 @@ def test_imports_of_the_library_point_one_way() -> None:
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_no_tree_imports_what_stands_above_or_beside_it(tree: str) -> None:
+def test_no_tree_imports_from_above_or_beside_it(tree: str) -> None:
     own = Path(tree).stem
     against = [
         f"{path.relative_to(ROOT)}:{line} imports {module}"
@@ -166,7 +166,7 @@ def _is_self(node: ast.expr) -> bool:
         ("ecr_audit.publish.published_file", ("ecr_audit.lake", "ecr_audit.catalog", "pyarrow")),
     ],
 )
-def test_a_module_does_not_load_what_it_has_no_use_for(module: str, without: tuple[str, ...]) -> None:
+def test_a_module_does_not_load_unused_libraries(module: str, without: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print([name for name in {without!r} if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -49,7 +49,7 @@ def test_outcomes_count_as_the_enum_has_it(session: duckdb.DuckDBPyConnection) -
     assert true_for(session, "is_unread", outcomes) == set(Outcome) - NOT_COUNTABLE - {Outcome.COLLECTED}
 
 
-def test_coverage_is_the_share_of_what_counts(session: duckdb.DuckDBPyConnection) -> None:
+def test_coverage_is_the_share_of_outcomes_that_count(session: duckdb.DuckDBPyConnection) -> None:
     sql = "SELECT coverage_percent(outcome) FROM (SELECT unnest($outcomes::VARCHAR[]) AS outcome)"
     for outcomes, expected in (([*Outcome], 20.0), ([*NOT_COUNTABLE], None), ([], None), (["COLLECTED"], 100.0)):
         assert session.execute(sql, {"outcomes": list(map(str, outcomes))}).fetchall() == [(expected,)]
@@ -61,7 +61,7 @@ def test_statuses_are_those_of_the_enum(session: duckdb.DuckDBPyConnection) -> N
     assert true_for(session, "has_verdict", words) == {Status.COMPLIANT, Status.INCOMPLIANT}
 
 
-def test_the_conditions_of_the_engine_decide_what_their_words_say(session: duckdb.DuckDBPyConnection) -> None:
+def test_the_conditions_of_the_engine_match_their_words(session: duckdb.DuckDBPyConnection) -> None:
     names = ("condition_account_inactive", "condition_not_seen", "condition_gone")
     indexes = [session.execute(f"SELECT {name}()").fetchall()[0][0] for name in names]
     assert indexes == [condition.index for condition in ENGINE_CONDITIONS]
@@ -69,7 +69,7 @@ def test_the_conditions_of_the_engine_decide_what_their_words_say(session: duckd
         assert session.execute("SELECT status_of_engine($index)", {"index": index}).fetchall() == [(status,)]
 
 
-def test_every_published_macro_says_what_it_is_and_depends_on_nothing() -> None:
+def test_every_published_macro_is_described_and_depends_on_nothing() -> None:
     """Neither on a variable or a table, nor on how lambdas are written, which DuckDB 1.2's format does not keep."""
     macros = published_macros()
     assert len(macros) > 5
@@ -92,7 +92,7 @@ def test_each_word_has_its_words() -> None:
     assert set(get_args(OverwritableTags)) == set(OVERWRITABLE_WORDS)
 
 
-def test_a_unit_holds_what_is_below_it(session: duckdb.DuckDBPyConnection) -> None:
+def test_a_unit_contains_the_units_below_it(session: duckdb.DuckDBPyConnection) -> None:
     sql = "SELECT list(path) FILTER (is_in_unit(path, 'Root/Prod')) FROM (SELECT unnest($paths::VARCHAR[]) AS path)"
     paths = ["Root", "Root/Prod", "Root/Prod/EU", "Root/Production", None, ""]
     assert session.execute(sql, {"paths": paths}).fetchall() == [(["Root/Prod", "Root/Prod/EU"],)]

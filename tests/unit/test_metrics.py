@@ -15,7 +15,7 @@ def values(gauges: list[metrics.Gauge]) -> dict[tuple[str, ...], float]:
     return {(gauge.name.removeprefix("ecr_audit."), *gauge.tags.values()): gauge.value for gauge in gauges}
 
 
-def test_before_the_first_night_there_is_nothing_to_say(small_lake: Any) -> None:
+def test_before_the_first_night_there_is_nothing_to_report(small_lake: Any) -> None:
     assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
 
 
@@ -29,7 +29,7 @@ def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(sma
     assert found["compliance_percent", "repository-image-tag-mutability"] == 100
 
 
-def test_costs_and_coverage_are_of_all_targets(small_lake: Any) -> None:
+def test_costs_and_coverage_count_all_targets(small_lake: Any) -> None:
     """Two of three targets count for coverage, one was collected: 50 %. A target without a scan has no costs."""
     small_lake.scan(
         NEW,
@@ -62,7 +62,7 @@ def test_numbers_that_an_older_version_did_not_count_are_unknown(older: Any) -> 
     assert set(metrics.COSTS) - told == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))
 
 
-def test_where_nothing_is_evaluated_there_is_no_compliance(small_lake: Any) -> None:
+def test_nothing_evaluated_has_no_compliance(small_lake: Any) -> None:
     small_lake.scan(NEW)
     small_lake.evaluate(NEW)
     found = values(metrics.of_compliance(small_lake.lake))

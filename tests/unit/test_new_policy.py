@@ -146,7 +146,7 @@ def test_it_evaluates_and_rolls_up(night: Night) -> None:
     assert section == (1, 0, 2, 1)
 
 
-def test_its_findings_say_nothing_of_what_it_is_not_about(night: Night) -> None:
+def test_its_findings_have_null_in_columns_of_other_policies(night: Night) -> None:
     """Which tags can be overwritten is not said where images are not scanned; there is no command for a key."""
     findings = night.rows(
         f"""
@@ -293,7 +293,7 @@ def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> 
         ("finding_columns: [overwritable_tag]", "Nearest: overwritable_tags"),
     ],
 )
-def test_what_it_misspells_is_reported_with_what_is_valid(tmp_path: Path, misspelt: str, fault: str) -> None:
+def test_its_misspellings_are_reported_with_the_valid_values(tmp_path: Path, misspelt: str, fault: str) -> None:
     sql = sql_with(tmp_path, alone=True)
     path = sql / "policies/ecr/repository-scan-on-push/policy.yaml"
     text = path.read_text(encoding="utf-8")

@@ -79,7 +79,7 @@ def test_its_log_is_the_callers(caplog):
     ]
 
 
-def test_its_fault_is_the_callers_and_says_where_it_comes_from():
+def test_its_fault_is_raised_in_the_caller_with_its_traceback():
     with pytest.raises(FinalError) as raised:
         in_own_process(f"{__name__}:fail")
     assert str(raised.value) == "no snapshot"

@@ -87,7 +87,7 @@ def test_a_place_is_absolute_or_on_s3(text: str, place: str, tmp_path: Path) -> 
         ("~nobody-here/lake", "starts with '~nobody-here', whose home folder is unknown"),
     ],
 )
-def test_what_is_not_a_place_is_refused_by_name(text: str, fault: str, tmp_path: Path) -> None:
+def test_an_invalid_place_is_refused_by_name(text: str, fault: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         place_of(text)
     assert fault in str(caught.value)
@@ -99,7 +99,7 @@ def test_the_uri_of_a_place() -> None:
     assert uri_of("/srv/with space") == "file:///srv/with%20space"
 
 
-def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
+def test_a_place_is_opened_as_a_folder_or_a_bucket(tmp_path: Path) -> None:
     opened = open_place("s3://audit-lake/a/b")
     assert isinstance(opened, S3)
     assert (opened.bucket, opened.url) == ("audit-lake", "s3://audit-lake/a/b")

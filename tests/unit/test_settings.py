@@ -146,7 +146,7 @@ def test_the_data_folder_can_be_read_whatever_other_settings_are(monkeypatch, tm
         ("POSTGRES_SCHEMA", "_ecr_audit2", "_ecr_audit2"),
     ],
 )
-def test_what_is_taken(monkeypatch, name, given, taken):
+def test_valid_values_are_accepted(monkeypatch, name, given, taken):
     monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
     assert getattr(load_settings(), name.lower()) == taken
 
@@ -217,7 +217,7 @@ def test_what_is_taken(monkeypatch, name, given, taken):
         ("SNAPSHOT_DATE", "1767225600", "YYYY-MM-DD"),
     ],
 )
-def test_what_is_refused_names_the_variable_the_value_and_what_is_valid(monkeypatch, name, bad, valid):
+def test_invalid_values_are_refused_with_variable_value_and_valid_ones(monkeypatch, name, bad, valid):
     monkeypatch.setenv(f"ECR_AUDIT_{name}", bad)
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -290,7 +290,7 @@ def test_service_links_of_kubernetes_are_not_settings(monkeypatch):
         ("CONCURENCY", "8080"),
     ],
 )
-def test_what_only_looks_like_a_service_link_is_named(monkeypatch, name, value):
+def test_settings_that_only_look_like_service_links_are_named(monkeypatch, name, value):
     monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
     with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: unknown setting"):
         load_settings()
@@ -344,7 +344,7 @@ def test_case_does_not_matter_and_does_not_hide_a_fault(monkeypatch):
         load_settings()
 
 
-def test_other_variables_are_none_of_its_business(monkeypatch):
+def test_other_variables_are_ignored(monkeypatch):
     monkeypatch.setenv("ECR_AUDITOR", "somebody")
     monkeypatch.setenv("CONCURRENCY", "none")
     assert load_settings().concurrency == 64

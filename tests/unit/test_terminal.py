@@ -64,7 +64,7 @@ def table(text: str) -> Table:
     ],
 )
 @pytest.mark.parametrize("color", [None, "truecolor"])
-def test_whatever_is_printed_is_text(print_it: Callable[[Console], None], color: Any) -> None:
+def test_any_output_is_text(print_it: Callable[[Console], None], color: Any) -> None:
     output = io.StringIO()
     print_it(PlainConsole(file=output, force_terminal=color is not None, color_system=color, width=500))
     assert "gnp.exe" in shown(output.getvalue())

@@ -64,9 +64,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("ending", "processes"), [(signal.SIGTERM, "0"), (signal.SIGKILL, "1")])
-def test_what_tests_started_ends_with_a_test_run_that_is_ended(
-    folder: Path, ending: signal.Signals, processes: str
-) -> None:
+def test_processes_of_tests_end_with_the_test_run(folder: Path, ending: signal.Signals, processes: str) -> None:
     """Of one process, and of another that works for it; also PostgreSQL, whose processes are another user's."""
     (folder / "test_it.py").write_text(PROGRAM, encoding="utf-8")
     options = ["-n", processes, "-p", "conftest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", os.devnull]
@@ -93,7 +91,7 @@ def test_what_tests_started_ends_with_a_test_run_that_is_ended(
     wait_until(lambda: not at_work_in(folder))
 
 
-def test_what_a_program_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+def test_children_of_a_program_end_with_it(tmp_path: Path) -> None:
     processes = Processes(tmp_path)
     for end in (processes.stop, processes.kill):
         processes.start("server", ["sh", "-c", SERVER])

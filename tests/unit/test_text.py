@@ -22,7 +22,7 @@ from support.paths import ROOT
         (89, False, "at least 89 days"),
     ],
 )
-def test_an_age_says_at_least_where_the_start_was_not_seen(days: int, started_known: bool, shown: str) -> None:
+def test_an_age_is_a_minimum_where_the_start_was_not_seen(days: int, started_known: bool, shown: str) -> None:
     assert age(days, started_known) == shown
 
 

@@ -29,7 +29,7 @@ def test_names_come_back_and_each_slash_lies_between_two(names: list[str]) -> No
         (["Root", "%25"], "Root/%2525"),
     ],
 )
-def test_only_what_would_be_taken_for_something_else_is_written_otherwise(names: list[str], path: str) -> None:
+def test_only_ambiguous_characters_are_escaped(names: list[str], path: str) -> None:
     assert join_names(names) == path
     assert split_path(path) == names
 

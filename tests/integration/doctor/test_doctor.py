@@ -55,7 +55,7 @@ def test_wrong_settings_are_all_reported_and_nothing_is_called(aws, findings, mo
     assert not aws.counters.operations
 
 
-def test_places_that_are_none_are_named_before_anything_is_written(aws, findings, monkeypatch, tmp_path):
+def test_invalid_places_are_named_before_anything_is_written(aws, findings, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECR_AUDIT_LAKE", '"s3://audit-lake/ecr"')
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "arn:aws:s3:::audit-lake/publish")
@@ -152,7 +152,7 @@ def test_no_access_to_organizations(findings, inject, operation):
         ("REGIONS", "eu-west-11", "Regions", Status.FAIL, "'eu-west-11' is not a region"),
     ],
 )
-def test_a_setting_that_names_what_is_not_there(findings, monkeypatch, setting, value, title, status, told):
+def test_a_setting_that_names_something_missing(findings, monkeypatch, setting, value, title, status, told):
     monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
     result = only(findings())
     assert (result.title, result.status) == (title, status)
@@ -294,7 +294,7 @@ def test_a_permission_missing_in_one_account(findings, inject, operation):
     assert [case.split()[0] for case in result.cases] == [MEMBERS[2]]
 
 
-def test_without_tags_to_collect_nobody_needs_leave_to_read_them(findings, inject, monkeypatch):
+def test_without_tags_to_collect_no_permission_to_read_them_is_needed(findings, inject, monkeypatch):
     monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
     inject(Fault(DENIED, operation="GetResources"))
     assert findings() == []

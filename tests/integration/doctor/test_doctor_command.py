@@ -58,7 +58,7 @@ def test_a_healthy_organization(aws, doctor: Doctor) -> None:
     assert "warn" not in done.stdout
 
 
-def test_a_fault_is_reported_with_what_to_do_and_fails(aws, doctor: Doctor) -> None:
+def test_a_fault_is_reported_with_advice_and_fails(aws, doctor: Doctor) -> None:
     done = doctor("aws", ECR_AUDIT_EXTERNAL_ID="open-up")
     assert done.returncode == 1
     assert "refused in all 3 accounts" in done.stdout
@@ -67,7 +67,7 @@ def test_a_fault_is_reported_with_what_to_do_and_fails(aws, doctor: Doctor) -> N
     assert "open-up" not in done.stdout + done.stderr
 
 
-def test_skew_is_reported_before_what_fails_of_it(aws, doctor: Doctor) -> None:
+def test_skew_is_reported_before_its_consequences(aws, doctor: Doctor) -> None:
     aws.ahead = timedelta(minutes=20)
     done = doctor("aws")
     assert done.returncode == 1

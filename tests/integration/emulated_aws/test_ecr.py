@@ -43,7 +43,7 @@ class TestDescribeRepositories:
         names = [each["repositoryName"] for answer in answers for each in answer["repositories"]]
         assert names == [each.name for each in world.repositories(OPEN, "eu-west-1")]
 
-    def test_what_pages_cannot_be(self, client, error_of):
+    def test_invalid_page_sizes_and_tokens(self, client, error_of):
         ecr = client("ecr", "eu-west-1", account=OPEN)
         assert error_of(ecr.describe_repositories, maxResults=1001)[0] == "InvalidParameterException"
         assert error_of(ecr.describe_repositories, nextToken="made up")[0] == "InvalidParameterException"
@@ -108,7 +108,7 @@ class TestClosedRegions:
 
 
 class TestTags:
-    def test_the_tagging_api_lists_what_has_or_had_tags(self, client):
+    def test_the_tagging_api_lists_resources_that_have_or_had_tags(self, client):
         tagging = client("resourcegroupstaggingapi", account=OPEN)
         listed = tagging.get_resources(ResourceTypeFilters=["ecr:repository"])["ResourceTagMappingList"]
         prefix = f"arn:aws:ecr:us-east-1:{OPEN}:repository/"
@@ -151,7 +151,7 @@ class TestPutImageTagMutability:
             ("MUTABLE_WITH_EXCLUSION", {"imageTagMutabilityExclusionFilters": [WILDCARD] * 5}),
         ],
     )
-    def test_what_is_put_is_described(self, client, mutability, filters):
+    def test_a_setting_that_was_put_is_described(self, client, mutability, filters):
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         answer = ecr.put_image_tag_mutability(repositoryName="app/api", imageTagMutability=mutability, **filters)
         (described,) = ecr.describe_repositories(repositoryNames=["app/api"])["repositories"]
@@ -174,7 +174,7 @@ class TestPutImageTagMutability:
             ("IMMUTABLE_WITH_EXCLUSION", [{**WILDCARD, "filter": "a" * 129}]),
         ],
     )
-    def test_what_is_refused(self, client, error_of, mutability, filters):
+    def test_invalid_requests_are_refused(self, client, error_of, mutability, filters):
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         arguments = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
         call = {"repositoryName": "app/web", "imageTagMutability": mutability, **arguments}
@@ -204,13 +204,13 @@ class TestPutImageTagMutability:
         assert error_of(ecr.put_image_tag_mutability, **call)[0] == "RepositoryNotFoundException"
 
 
-def test_an_operation_that_is_not_emulated_says_so(client, error_of):
+def test_an_operation_that_is_not_emulated_is_an_error(client, error_of):
     code, message, _ = error_of(client("ecr").describe_registry)
     assert code == "UnknownOperationException"
     assert "DescribeRepositories" in message
 
 
-def test_a_service_that_is_not_emulated_says_so(client, error_of):
+def test_a_service_that_is_not_emulated_is_an_error(client, error_of):
     code, message, status = error_of(client("iam").list_roles)
     assert (code, status) == ("InvalidAction", 404)
     assert message == "Service iam is not emulated; those are: sts, ec2, ecr, organizations, tagging"

@@ -112,7 +112,7 @@ def test_a_rate_limit_refills(monkeypatch):
     assert [limit.admits(OPEN, "us-east-1") for _ in range(3)] == [True, True, False]
 
 
-def test_an_error_of_ones_choosing(aws, client, error_of):
+def test_a_chosen_error(aws, client, error_of):
     aws.faults = Faults([Fault(Refuse("AWSOrganizationsNotInUseException", "Not a member."), service="organizations")])
     assert error_of(client("organizations").describe_organization)[:2] == (
         "AWSOrganizationsNotInUseException",

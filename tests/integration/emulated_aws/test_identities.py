@@ -70,7 +70,7 @@ def test_a_member_cannot_assume_another_members_role(client, error_of):
 @pytest.mark.parametrize(
     "arguments", [{"DurationSeconds": 7200}, {"RoleSessionName": "not a name"}, {"RoleArn": "arn:aws:iam::1:role/x"}]
 )
-def test_what_assume_role_does_not_take(client, error_of, arguments):
+def test_invalid_parameters_of_assume_role(client, error_of, arguments):
     call = {"RoleArn": ROLE.format(OPEN), "RoleSessionName": "night", **arguments}
     assert error_of(client("sts").assume_role, **call)[0] == "ValidationError"
 
@@ -114,7 +114,7 @@ def test_a_session_key_without_its_token_is_unknown(aws, boto_session, client, e
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_a_session_that_has_expired_says_so(aws, client, error_of, service):
+def test_an_expired_session_is_an_error(aws, client, error_of, service):
     made = client(service, account=OPEN)
     aws.faults = Faults([Fault(Expire(after=0))])
     call, _, expired = CALLS[service]

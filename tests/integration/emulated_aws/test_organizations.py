@@ -90,7 +90,7 @@ def test_a_member_may_not_list_the_accounts(client, error_of):
         ),
     ],
 )
-def test_what_does_not_exist(client, error_of, operation, arguments, code):
+def test_missing_accounts_and_units_are_errors(client, error_of, operation, arguments, code):
     assert error_of(getattr(client("organizations"), operation), **arguments)[0] == code
 
 

@@ -91,7 +91,7 @@ class TestDemo:
         assert 550 <= elsewhere <= 650
         assert len(world.repositories(*PAGE_EXCEEDING)) > 1000
 
-    def test_it_holds_what_a_program_might_not_expect(self, world):
+    def test_it_has_unexpected_cases(self, world):
         repositories = everything(world).values()
         mutabilities = {each.image_tag_mutability for each in repositories}
         known = {"MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"}
@@ -112,7 +112,7 @@ class TestDemo:
         assert all(len(account.name) <= 50 for account in world.accounts.values())
 
 
-def test_what_changed_between_the_nights():
+def test_changes_between_the_nights():
     yesterday, today = demo_world(1), demo_world(2, TODAY)
     before, after = everything(yesterday), everything(today)
     both = before.keys() & after.keys()
@@ -149,7 +149,7 @@ class TestLarge:
         assert everything(one) == everything(two)
         assert everything(one) != everything(large_world(50, 17, seed=1))
 
-    def test_most_targets_are_empty_and_the_rest_hold_what_was_asked(self):
+    def test_most_targets_are_empty_and_the_rest_have_the_wanted_repositories(self):
         world = large_world(300, 17, occupied_share=0.2, repositories_per_target=10)
         sizes = [len(world.repositories(*target)) for target in world.targets()]
         occupied = [size for size in sizes if size]

@@ -70,7 +70,7 @@ def test_an_opt_in_region_is_disabled_in_most_accounts(audit_of, organization_of
 
 
 @pytest.mark.parametrize("effect", [Refuse("UnauthorizedOperation", "no", 403), TruncatedBody(), ServerError(500)])
-def test_members_that_will_not_say_their_regions_have_each_tried(audit_of, organization_of, effect):
+def test_members_that_deny_their_regions_have_each_tried(audit_of, organization_of, effect):
     world = organization_of(9)
     audit = audit_of(world, *(Fault(effect, service="ec2", account=each) for each in world.accounts if each != HUB))
     audit.run()
@@ -266,7 +266,7 @@ def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of, organizat
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_target_that_stays_broken_failed_and_says_why(audit_of, organization_of, effect, code, message):
+def test_a_target_that_stays_broken_failed_with_its_reason(audit_of, organization_of, effect, code, message):
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(effect, service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()
@@ -303,7 +303,7 @@ def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of, organization_of)
 # The batch's own limit of time.
 
 
-def test_when_the_batchs_time_is_up_it_writes_what_it_has(audit_of, organization_of):
+def test_a_batch_writes_its_finished_targets_when_its_time_is_up(audit_of, organization_of):
     """A server that never answers for one account: all others are there, and the function returns."""
     world = organization_of(6)
     audit = audit_of(world, Fault(Hang(), service="ecr", account=FOURTH))

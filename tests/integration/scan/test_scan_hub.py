@@ -27,7 +27,7 @@ def no_backoff(monkeypatch):
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "both"])
-def test_without_credentials_it_says_how_to_give_them(audit_of, organization_of, monkeypatch, missing):
+def test_missing_credentials_are_reported_with_advice(audit_of, organization_of, monkeypatch, missing):
     audit = audit_of(organization_of(1))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         if missing in (name, "both"):
@@ -105,7 +105,7 @@ def test_a_region_of_an_airflow_connection_comes_before_the_environments(audit_o
         ({"AWS_ENDPOINT_URL": "localhost:5000"}, r"Invalid endpoint: localhost:5000\..*with their scheme"),
     ],
 )
-def test_what_is_wrong_in_the_environment_is_named(audit_of, organization_of, monkeypatch, variables, told):
+def test_faults_of_the_environment_are_named(audit_of, organization_of, monkeypatch, variables, told):
     audit_of(organization_of(1))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -271,7 +271,7 @@ def test_regions_are_those_that_ec2_names(hub_of, organization_of):
 
 # botocore takes a body that breaks off for an answer without regions.
 @pytest.mark.parametrize("effect", [Refuse("UnauthorizedOperation", "no", 403), TruncatedBody()])
-def test_without_ec2s_word_the_list_of_botocore_serves(hub_of, organization_of, caplog, no_backoff, effect):
+def test_without_an_answer_of_ec2_the_list_of_botocore_is_used(hub_of, organization_of, caplog, no_backoff, effect):
     hub = hub_of(organization_of(1), Fault(effect, service="ec2"))
     with caplog.at_level(logging.WARNING):
         offered = list_regions(hub)

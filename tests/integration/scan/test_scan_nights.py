@@ -109,7 +109,7 @@ def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(audit_of, organ
     assert made["tagging:GetResources"] == sum(bool(world.repositories(*target)) for target in collected)
 
 
-def test_a_batch_says_how_far_it_is(audit_of, organization_of, monkeypatch, caplog):
+def test_a_batch_logs_its_progress(audit_of, organization_of, monkeypatch, caplog):
     monkeypatch.setattr(scanning, "PROGRESS_SECONDS", 0)
     caplog.set_level(logging.INFO, scanning.__name__)
     audit = audit_of(organization_of(24), Fault(Throttle(), operation="DescribeRepositories", probability=0.3))
@@ -135,7 +135,7 @@ def test_connections_are_shared_by_all_accounts(audit_of, organization_of):
     assert audit.aws.counters.connections - before <= 4 * (2 * 3 + 2) + 1
 
 
-def test_a_batch_that_is_scanned_again_reads_only_what_did_not_succeed(audit_of, organization_of):
+def test_a_batch_that_is_scanned_again_reads_only_failed_targets(audit_of, organization_of):
     audit = audit_of(organization_of(), batch_accounts=25)
     broken, dark = ("100000000003", "eu-west-1"), ("100000000005", "us-east-1")
     refuse = Refuse("KmsException", "no"), Refuse("AccessDeniedException", "no")
@@ -183,7 +183,7 @@ def test_a_total_failure_commits_nothing_and_yesterday_stays(audit_of, organizat
     assert rows_without_times(audit, DAY) == before
 
 
-def test_limits_narrow_what_is_called(audit_of, organization_of):
+def test_limits_narrow_the_calls(audit_of, organization_of):
     audit = audit_of(organization_of())
     audit.run(scope=ScanScope(ous=["ou-demo-00000002"], regions=["us-east-1"]))
     shop = {account.id for account in audit.aws.world.accounts.values() if account.parent_id == "ou-demo-00000002"}
@@ -194,7 +194,7 @@ def test_limits_narrow_what_is_called(audit_of, organization_of):
     audit.assert_accounts_true()
 
 
-def test_an_suspended_account_is_not_entered(audit_of, organization_of):
+def test_a_suspended_account_is_not_entered(audit_of, organization_of):
     world = organization_of(3)
     world = replace(
         world, accounts=world.accounts | {FIRST_MEMBER: replace(world.accounts[FIRST_MEMBER], state="SUSPENDED")}

@@ -100,7 +100,7 @@ def test_a_proxy_before_endpoints_without_tls(company: Callable[..., Company]) -
     }
 
 
-def test_what_is_not_to_go_by_the_proxy_does_not(company: Callable[..., Company], authority: Authority) -> None:
+def test_no_proxy_is_respected(company: Callable[..., Company], authority: Authority) -> None:
     aws = company(authority)
     proxies = {"HTTPS_PROXY": "http://proxy.invalid:3128", "NO_PROXY": f"localhost,{HERE}"}
     aws.night({**aws.endpoints, **proxies, "AWS_CA_BUNDLE": str(authority.bundle)})

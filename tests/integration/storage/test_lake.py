@@ -166,7 +166,7 @@ def test_a_night_is_evaluated_and_published_though_listings_are_late(
     assert (publication.snapshot_date, publication.rows["policy_run"]) == (NEXT_DAY, 4)
 
 
-def test_who_committed_sees_it_though_listings_are_late(open_on_s3: Opener, s3: EmulatedS3) -> None:
+def test_a_writer_sees_its_commit_although_listings_are_late(open_on_s3: Opener, s3: EmulatedS3) -> None:
     """As when a task evaluates one night after another."""
     lake = open_on_s3()
     first = commit(lake, "1", day=DAY)
@@ -199,7 +199,7 @@ def test_every_object_is_encrypted_as_set(
     assert len(s3.encryption) == 2 * 3 + 1
 
 
-def test_what_the_bucket_refuses_is_named(open_on_s3: Opener, s3: EmulatedS3) -> None:
+def test_refusals_of_the_bucket_are_named(open_on_s3: Opener, s3: EmulatedS3) -> None:
     s3.asks_for_encryption = True
     with pytest.raises(LakeError, match=r"audit-store/ecr/lake/accounts/.* cannot be written .*AccessDenied"):
         commit(open_on_s3(), "1")

@@ -42,7 +42,7 @@ def night(small_lake: Any, tmp_path: Path) -> Night:
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
-def test_a_query_says_what_its_rows_are(path: Path) -> None:
+def test_a_query_describes_its_rows(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith(f"-- {path.stem}: ")
     assert any("from: " in line for line in lines if line.startswith("--"))
@@ -97,7 +97,7 @@ def test_coverage_under_the_minimum(night: Night) -> None:
     assert "ACCESS_DENIED: Allow ecr:DescribeRepositories to the audit role" in told.body
 
 
-def test_settings_that_name_what_is_not_there(night: Night) -> None:
+def test_settings_that_name_missing_things(night: Night) -> None:
     """Each night until they are corrected: an account that is not audited must not be forgotten."""
     missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
     [told] = night(FIRST, repositories=[{}], details=missing)
@@ -191,7 +191,7 @@ def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
     assert told.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
 
 
-def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Night) -> None:
+def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Night) -> None:
     """Owner 0 has five, the others one each: 12 owners, of which 10 are listed."""
 
     def repository(name: str, owner: int) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def test_new_findings_by_owner_and_unit_with_what_is_left_out_counted(night: Nig
     assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
 
 
-def test_what_came_back_is_new_and_what_is_waived_is_not(night: Night, small_lake: Any) -> None:
+def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: Any) -> None:
     waiver = {"waiver_id": "W", "policy_id": POLICY, "repository": "*:repository/accepted", "reason": "r", "owner": "o"}
     waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)

@@ -129,7 +129,7 @@ def test_enabled_regions_are_asked_for_as_the_member(hub, member, clock):
     assert entry.enabled_regions == {"us-gov-east-1", "us-gov-west-1"}
 
 
-def test_an_account_that_will_not_say_its_regions_is_entered_all_the_same(hub, member, clock, aws_error):
+def test_an_account_that_denies_its_regions_is_still_entered(hub, member, clock, aws_error):
     refused = aws_error("UnauthorizedOperation")
     _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), refused)
     assert (entry.enabled_regions, entry.error, entry.regions_error) == (None, None, refused)
@@ -146,7 +146,7 @@ def test_an_account_that_will_not_say_its_regions_is_entered_all_the_same(hub, m
         ([], None),
     ],
 )
-def test_a_region_is_disabled_only_when_the_account_says_so(hub, member, clock, regions, enabled):
+def test_only_the_account_itself_can_report_a_region_disabled(hub, member, clock, regions, enabled):
     _, entry = drive(enter_account(hub, member(), ask_regions=True), answer(), {"Regions": regions})
     assert entry.has_enabled("me-south-1", opt_in=True) is enabled
 
@@ -278,7 +278,7 @@ def test_regions_without_a_name_disable_none(hub, member, clock, regions):
         ("x" * 250, "ecr-audit@" + "x" * 54),
     ],
 )
-def test_a_session_is_named_after_its_run_in_what_sts_takes(run_id, name):
+def test_a_session_is_named_after_its_run_in_valid_characters(run_id, name):
     assert accounts.session_name(run_id) == name
     shape = boto3.client("sts", region_name="us-east-1").meta.service_model.operation_model("AssumeRole").input_shape
     limits = shape.members["RoleSessionName"].metadata

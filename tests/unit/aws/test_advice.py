@@ -24,14 +24,14 @@ def test_every_outcome_has_its_advice():
     assert all(advice.meaning.endswith(".") for advice in OUTCOMES.values())
 
 
-def test_every_cause_says_what_it_means_and_what_to_do():
+def test_every_cause_has_a_meaning_and_advice():
     for cause in CAUSES:
         assert cause.codes or cause.words
         for text in (cause.advice.meaning, cause.advice.fix):
             assert text.endswith("."), cause.title
 
 
-def test_the_committed_page_is_what_is_generated():
+def test_the_committed_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == errors_page(), "run make docs"
 
 

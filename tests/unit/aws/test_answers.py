@@ -56,11 +56,11 @@ def test_text_that_can_be_stored_is_kept_letter_by_letter(value):
 @pytest.mark.parametrize(
     "value", [None, 5, 5.0, True, [], {}, b"x", "\x00", "a\ud800", "\udfffa", "x" * 11], ids=quoted
 )
-def test_what_is_not_text_or_cannot_be_stored_is_not_taken_for_text(value):
+def test_text_that_cannot_be_stored_is_not_accepted(value):
     assert text(value, 10) is None
 
 
-def test_cleaned_text_has_what_could_not_be_stored_replaced_and_is_cut():
+def test_cleaned_text_can_be_stored_and_is_cut():
     assert cleaned("a\x00b\ud800c", 10) == "a\ufffdb\ufffdc"
     assert cleaned("x" * 11, 10) == "x" * 9 + "…"
     cleaned("\ud800\x00", 10).encode()
@@ -74,7 +74,7 @@ def test_a_value_in_a_message_is_short_however_long_or_deep_it_is():
         assert len(quoted(value)) <= 400
 
 
-def test_what_could_not_be_read_is_counted_and_shown_by_the_first():
+def test_unread_values_are_counted_and_the_first_is_shown():
     unread = Unread()
     unread.note("kmsKey", 5, "team/app")
     assert str(unread) == "1 value of AWS's response could not be read: kmsKey 5 of 'team/app'"

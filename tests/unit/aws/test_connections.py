@@ -111,13 +111,13 @@ def test_a_request_has_only_the_headers_that_are_meant(serve):
     assert (path, headers.keys()) == ("/", {"Host", "User-Agent", "Content-Length", *signed})
 
 
-def test_a_body_that_breaks_off_is_a_fault_of_the_way(serve):
+def test_a_body_that_breaks_off_is_a_fault_of_the_network(serve):
     serve(length=1000)
     with pytest.raises(aiohttp.ClientError):
         describe()
 
 
-def test_an_answer_that_does_not_come_is_a_fault_of_the_way(serve, monkeypatch):
+def test_an_answer_that_does_not_come_is_a_fault_of_the_network(serve, monkeypatch):
     monkeypatch.setattr(connections_module, "READ_SECONDS", 0.05)
 
     class Silent(asyncio.Protocol):
@@ -133,7 +133,7 @@ def test_an_answer_that_does_not_come_is_a_fault_of_the_way(serve, monkeypatch):
         asyncio.run(main())
 
 
-def test_where_nobody_listens_is_a_fault_of_the_way(serve):
+def test_a_refused_connection_is_a_fault_of_the_network(serve):
     serve().close()
     with pytest.raises(aiohttp.ClientError):
         describe()
@@ -211,7 +211,7 @@ def test_a_proxy_of_a_connection_comes_before_the_environments(front, monkeypatc
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("plain", [False, True])
-def test_whom_botocore_trusts_is_trusted(front, monkeypatch, variable, plain):
+def test_the_certificates_of_botocore_are_trusted(front, monkeypatch, variable, plain):
     """`plain`: by certificates that Python itself refuses since 3.13."""
     monkeypatch.setattr(ssl, "create_default_context", strict(ssl.create_default_context))
     with front(plain=plain) as authority:
@@ -244,7 +244,7 @@ def test_a_bundle_is_read_only_for_tls(serve, monkeypatch):
     assert describe() == [{"repositories": []}]
 
 
-def test_a_connection_says_where_aws_is_and_how_patient_to_be(serve, monkeypatch):
+def test_a_connection_sets_the_endpoint_and_the_timeouts(serve, monkeypatch):
     there = serve()
     serve()  # the environment's
     access = AwsAccess(boto3.Session(), Config(read_timeout=90), endpoint_urls={"": there.url})
@@ -260,7 +260,7 @@ def test_a_connection_says_where_aws_is_and_how_patient_to_be(serve, monkeypatch
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
-def test_tokens_come_from_a_regional_endpoint_whatever_the_environment_says(monkeypatch, region):
+def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch, region):
     """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")

@@ -277,7 +277,7 @@ def test_an_optional_value_costs_only_itself_and_is_reported(scan, field, change
         ("filters", {"imageTagMutabilityExclusionFilters": None}, []),
     ],
 )
-def test_what_is_absent_or_plain_needs_no_word(scan, field, changes, read):
+def test_absent_or_plain_values_are_not_reported(scan, field, changes, read):
     _, found = drive(scan(collect_tags=False), described(**changes))
     assert [value_of(each, field) for each in found.repositories] == [read]
     assert (found.outcome, found.error_code, found.error_message) == (Outcome.COLLECTED, None, None)

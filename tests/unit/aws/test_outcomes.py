@@ -71,11 +71,11 @@ def test_a_role_that_vanishes_between_two_calls_is_reported_as_absent(code, outc
     assert outcome_of_describe(error, may_be_disabled=False) == outcome
 
 
-def test_only_where_nothing_can_be_stands_outside_coverage():
+def test_only_disabled_regions_and_inactive_accounts_are_outside_coverage():
     assert {Outcome.REGION_DISABLED, Outcome.ACCOUNT_INACTIVE} == NOT_COUNTABLE
 
 
-def test_what_is_worth_another_attempt(aws_error):
+def test_errors_worth_another_attempt(aws_error):
     assert [is_throttle(aws_error(code)) for code in ("Throttling", "AccessDenied")] == [True, False]
     assert [is_expired(aws_error(code)) for code in ("RequestExpired", "AccessDenied")] == [True, False]
     assert [is_transient(aws_error("x", status)) for status in (400, 403, 500, 503)] == [False, False, True, True]
@@ -95,7 +95,7 @@ def test_messages_of_errors(aws_error):
 @pytest.mark.parametrize(
     "held", [None, "", 5, True, [], {"a": "b"}, "\ud800\x00", "x" * 3_000_000, ["y" * 3_000_000]], ids=quoted
 )
-def test_whatever_an_error_holds_it_can_be_stored_and_is_short(aws_error, held):
+def test_any_error_can_be_stored_and_is_short(aws_error, held):
     for error in (aws_error(held, message=held), ValueError(held)):
         code, message = error_code(error), error_message(error)
         assert code

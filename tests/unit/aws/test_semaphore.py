@@ -77,7 +77,7 @@ def test_no_more_are_held_than_there_are():
 
 
 @pytest.mark.parametrize("when", ["waiting", "about to get it"])
-def test_who_is_cancelled_keeps_no_slot(when):
+def test_a_cancelled_waiter_keeps_no_slot(when):
     async def main():
         holders = Holders(1)
         for name in ("first", "cancelled", "last"):
@@ -128,7 +128,7 @@ def test_at_most_as_many_are_lent_as_there_are(hang_soon):
     asyncio.run(main())
 
 
-def test_what_was_lent_comes_back(monkeypatch, hang_soon):
+def test_lent_slots_come_back(monkeypatch, hang_soon):
     async def main():
         holders = Holders(1)
         holders.come("hangs")

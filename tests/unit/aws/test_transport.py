@@ -76,7 +76,7 @@ def test_it_signs_as_botocore_does(monkeypatch, place):
             assert transport.signed(body, credentials, NOW) == dict(request.headers)
 
 
-def test_it_asks_what_botocore_asks_where_botocore_asks_it(place):
+def test_it_sends_the_requests_of_botocore(place):
     for service, method, parameters, _ in CALLS:
         client = place.clients[service]
         theirs = rehearse(client, method, parameters)
@@ -101,7 +101,7 @@ def test_an_answer_is_the_json_that_came(ecr):
     assert ecr.answer(200, {}, b'{"repositories": [{"createdAt": 1.5}]}') == {"repositories": [{"createdAt": 1.5}]}
 
 
-def test_an_answer_in_xml_is_what_botocore_makes_of_it():
+def test_an_answer_in_xml_is_parsed_as_by_botocore():
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     body = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
         <AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>

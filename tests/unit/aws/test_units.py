@@ -17,7 +17,7 @@ def test_units_above_others_that_hold_accounts_are_inner():
 
 
 @pytest.mark.parametrize("pathless", [{}, {"Paths": []}, {"Paths": None}])
-def test_all_units_count_as_inner_when_an_account_does_not_say_where_it_is(pathless):
+def test_all_units_count_as_inner_when_an_account_has_no_path(pathless):
     assert inner_units([{"Paths": ["o-1/r-1/ou-prod/111111111111/"]}, pathless]) is None
 
 

@@ -120,7 +120,7 @@ def test_a_fault_names_file_line_and_remedy(sql: Path, file: str, old: str | Non
     assert any(found.startswith(fault) for found in faults(sql)), faults(sql)
 
 
-def test_models_make_of_text_what_they_want(sql: Path) -> None:
+def test_models_convert_text(sql: Path) -> None:
     """YAML's types do not matter: a number is a number and true is true because a model says so."""
     replace(sql.parent / IN_POLICY, "name: One\ncon", "name: 007\ncon")
     replace(sql.parent / IN_LEAF, "withdrawn: true", "withdrawn: Yes")

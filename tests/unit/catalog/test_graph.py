@@ -47,7 +47,7 @@ def test_sections_are_put_in_tree_order(sql: Path) -> None:
 
 
 @pytest.mark.parametrize(("file", "changes"), [("policy.yaml", True), ("logic.sql", True), ("description.md", False)])
-def test_the_hash_follows_what_decides_a_verdict(sql: Path, file: str, changes: bool) -> None:
+def test_the_hash_covers_everything_that_decides_a_verdict(sql: Path, file: str, changes: bool) -> None:
     before = load_catalog(sql).policies[0].hash
     with (sql / "policies" / "test" / "one" / file).open("a") as stream:
         stream.write("\n# changed\n")

@@ -72,7 +72,7 @@ def test_it_gets_better_but_for_one_week(story: Story) -> None:
     assert mutable_share(story.world(bad)) > shares[1] + 0.05
 
 
-def test_what_went_wrong_in_that_week_is_fixed_after_times_that_spread(story: Story) -> None:
+def test_findings_of_that_week_are_fixed_after_varying_times(story: Story) -> None:
     """A quarter within a week, half within two, a tenth much later; no one length is the rule."""
 
     def mutable_on(night: int) -> set[tuple[str, str, str]]:
@@ -163,7 +163,7 @@ def test_an_audit_that_is_there_continues_it(small_lake: Any, tmp_path: Path) ->
     assert publish(lake, catalog, tmp_path / "publish", owner_tags=OWNER_TAGS).snapshot_date == audited
 
 
-def test_an_audit_that_is_there_knows_what_a_scan_after_it_would(small_lake: Any) -> None:
+def test_an_existing_audit_is_continued_as_a_later_scan_would(small_lake: Any) -> None:
     """A scan carries over what it cannot read. The audit's own was before there was anything to carry over."""
     lake, catalog = small_lake.lake, small_lake.catalog
     before, last = plot.SUSPENSION_NIGHT - 1, LAST

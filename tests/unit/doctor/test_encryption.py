@@ -60,7 +60,7 @@ def test_certificates_that_are_not_checked(hub: Hub) -> None:
     assert result.found.startswith("AWS's certificates are not verified")
 
 
-def test_without_an_endpoint_there_is_nothing_to_warn_of(hub: Hub) -> None:
+def test_without_an_endpoint_there_is_nothing_to_warn_about(hub: Hub) -> None:
     given = {"lake": "s3://bucket/lake", "alert_sns_topic_arn": TOPIC}
     assert list(check_endpoints(hub, Settings(**given))) == []
 

@@ -96,7 +96,7 @@ def test_files_are_sorted_whatever_order_scans_end_in(night):
             assert keys == sorted(keys)
 
 
-def test_the_targets_of_a_lost_batch_failed_and_say_so(night):
+def test_the_targets_of_a_lost_batch_failed_with_the_reason(night):
     commit = run(night, FIRST, lost=[1, 3])
     assert commit.details["lost_batches"] == [1, 3]
     lost = {key for key, outcome in night.outcomes_of(FIRST).items() if outcome == "FAILED"}
@@ -110,7 +110,7 @@ def test_the_targets_of_a_lost_batch_failed_and_say_so(night):
 
 
 @pytest.mark.parametrize("outcome", DARK)
-def test_what_is_known_of_a_dark_target_is_carried_over_as_not_observed(night, outcome):
+def test_repositories_of_a_dark_target_are_carried_over_as_not_observed(night, outcome):
     run(night, FIRST)
     night.outcomes[A, EU] = outcome
     night.repositories[A, EU] = []
@@ -127,7 +127,7 @@ def test_what_is_known_of_a_dark_target_is_carried_over_as_not_observed(night, o
     assert after[A, US, "a3"] > before[A, US, "a3"]
 
 
-def test_what_a_lost_batch_or_a_suspended_account_held_is_carried_over_too(night):
+def test_repositories_of_a_lost_batch_or_a_suspended_account_are_carried_over(night):
     run(night, FIRST)
     night.accounts[2] = type(night.accounts[2])(**{**vars(night.accounts[2]), "state": "SUSPENDED"})
     run(night, SECOND, lost=[1])  # of the three that are left: the hub, A, C
@@ -177,7 +177,7 @@ def test_the_newest_earlier_snapshot_counts_not_a_later_one(night):
     assert night.observed(SECOND)[A, EU, "a2"] is False
 
 
-def test_a_second_run_of_a_day_replaces_it_and_carries_over_what_the_first_saw(night):
+def test_a_second_run_of_a_day_replaces_the_first_and_carries_over_its_repositories(night):
     night.repositories[B, EU] = ["b1", "fresh"]
     run(night, FIRST)
     night.outcomes[B, EU] = Outcome.THROTTLED
@@ -197,7 +197,7 @@ def test_committing_a_plan_again_changes_nothing(night):
     assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)] == before
 
 
-def test_a_limited_run_changes_only_what_it_planned(night, scope):
+def test_a_limited_run_changes_only_its_targets(night, scope):
     run(night, FIRST)
     before = {table.name: night.rows(FIRST, table) for table in (SCAN_TARGETS, REPOSITORIES)}
     night.repositories = {(A, EU): ["a2", "new"], (B, EU): ["unseen"]}
@@ -218,7 +218,7 @@ def test_a_limited_run_changes_only_what_it_planned(night, scope):
         assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
 
 
-def test_an_upgrade_between_two_steps_of_a_night_keeps_what_was_written_before(night, scope):
+def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night, scope):
     """The parts of its batches, and its snapshot, lack the columns that came since."""
     plan_id = run(night, FIRST).details["plan_id"]
 
@@ -362,7 +362,7 @@ def test_earlier_plans_are_removed_and_the_present_one_kept(night):
     assert stale.plan_id != commit.details["plan_id"]
 
 
-def test_a_later_plan_and_what_others_are_writing_is_left_alone(night):
+def test_a_later_plan_and_files_of_other_writers_are_left_alone(night):
     mine, batches = night.plan(FIRST)
     for batch in batches:
         scan_batch(night.lake, night.hub, mine.plan_id, batch, Settings())
@@ -398,7 +398,7 @@ def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
     assert night.lake.snapshot_dates("inventory") == [FIRST]
 
 
-def test_coverage_leaves_out_where_nothing_can_be(night):
+def test_coverage_leaves_out_disabled_regions_and_inactive_accounts(night):
     night.add("500000000000", state="SUSPENDED")
     night.outcomes = {
         (A, EU): Outcome.REGION_DISABLED,

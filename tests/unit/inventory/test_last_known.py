@@ -37,7 +37,7 @@ def night(organization):
 # Tags
 
 
-def test_tags_that_cannot_be_read_stay_and_say_how_old_they_are(night):
+def test_unread_tags_stay_with_their_age(night):
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     for day in DAYS[1:4]:
@@ -130,7 +130,7 @@ def test_batches_that_are_lost_or_scanned_again_change_nothing_of_it(night):
     assert night.tags_of(THIRD)["a1"] == (OWNED, FIRST)
 
 
-def test_a_target_that_has_an_error_and_its_tags_keeps_what_was_read(night):
+def test_a_target_with_an_error_keeps_the_tags_that_were_read(night):
     """Such as one with an odd tag, which was left out."""
     night.run(FIRST)
     night.tags_odd = {(A, EU)}
@@ -139,7 +139,7 @@ def test_a_target_that_has_an_error_and_its_tags_keeps_what_was_read(night):
     assert night.tags_of(SECOND) == {"a1": ({"owner": "other"}, SECOND), "a2": ({}, SECOND), "b1": ({}, SECOND)}
 
 
-def test_what_an_older_version_wrote_has_tags_as_old_as_its_rows():
+def test_tags_of_an_older_version_are_as_old_as_its_rows():
     at = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [{"tags": [("a", "b")], "collected_at": at}, {"tags": None, "collected_at": at}]
     older = pa.Table.from_pylist(rows, schema=REPOSITORIES.schema_of(4))
@@ -164,7 +164,7 @@ def without(night, **changes):
 @pytest.mark.parametrize(
     "missing", [{"ou_id": None, "ou_path": None, "unit_ids": ()}, {"name": ""}, {"joined_at": None}]
 )
-def test_what_organizations_does_not_give_of_an_account_stays_until_it_does(night, missing):
+def test_missing_details_of_an_account_stay_as_last_known(night, missing):
     night.run(FIRST)
     name, *known, read_on = unit_of(night, FIRST)
     assert (name, read_on) == (f"account {A}", FIRST)
@@ -274,7 +274,7 @@ def test_a_region_that_is_asked_for_may_have_opened_since(night):
         night.run(THIRD, scope=ScanScope(regions=["eu-west-9"]))
 
 
-def test_a_list_that_never_was_read_is_botocores_and_what_was_scanned_before(night):
+def test_regions_that_were_never_listed_are_those_of_botocore_and_earlier_scans(night):
     refuse(night, EU)
     details = night.run(FIRST).details
     assert regions_of(night, FIRST) == {EU}

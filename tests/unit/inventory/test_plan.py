@@ -176,7 +176,7 @@ def test_missing_accounts_and_regions_are_left_out_and_reported(company, caplog,
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == missing.sentences()
 
 
-def test_without_ec2s_word_a_setting_is_taken_at_its_own(company):
+def test_without_an_answer_of_ec2_a_setting_is_trusted(company):
     """botocore's list may lack regions that are newer than it: what is not known to be gone stays in coverage."""
     company.doubt = "UnauthorizedOperation"
     assert regions(company) == {"eu-south-1", "eu-west-1", "us-east-1"}
@@ -203,7 +203,7 @@ def test_batches_follow_the_calls_of_the_last_scan(company):
     assert batches(company, NEXT_DAY) == {HUB: 0, SHOP: 1, STOCK: 1, DEV: 1}
 
 
-def test_accounts_of_a_lost_batch_are_planned_as_if_they_had_not_been_scanned(company):
+def test_accounts_of_a_lost_batch_are_planned_as_unscanned(company):
     first = batches(company, DAY)
     company.run(DAY, batch_accounts=2, lost=[first[HUB]])
     assert batches(company, NEXT_DAY) == first

@@ -63,7 +63,7 @@ def test_a_whole_repository():
 
 
 @pytest.mark.parametrize("absent", [{}, dict.fromkeys(WHOLE)], ids=["left out", "null"])
-def test_what_is_absent_is_null_not_a_default(absent):
+def test_an_absent_field_is_null(absent):
     found = row({**absent, "repositoryName": "app", "repositoryArn": ARN})
     assert found.pop("image_tag_mutability_exclusion_filters") == []
     present = {"account_id", "region", "repository_name", "repository_arn", "collected_at", "observed"}
@@ -90,7 +90,7 @@ JUNK = [
 
 
 @pytest.mark.parametrize("field", WHOLE)
-def test_whatever_a_field_holds_there_are_rows_or_a_reason(field):
+def test_any_value_of_a_field_gives_rows_or_a_reason(field):
     """In one batch with another target's, which must not be lost."""
     for junk in JUNK:
         [repository] = json.loads(json.dumps([{**WHOLE, field: junk}]))
@@ -148,7 +148,7 @@ def test_a_target_has_its_outcome_and_its_calls():
     }
 
 
-def test_what_nobody_counted_is_unknown_not_zero():
+def test_uncounted_calls_are_unknown_not_zero():
     found = target_row(scan(outcome=Outcome.FAILED), None)
     assert {found[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
 

@@ -86,7 +86,7 @@ def test_the_form_limits_the_run(night):
     assert read_plan(night.lake, plan_id).limited is True
 
 
-def test_a_form_that_names_what_is_not_there_ends_the_run(night):
+def test_a_form_that_names_missing_accounts_ends_the_run(night):
     with pytest.raises(PlanError, match="the run's OUs: 'Root/None' holds no account"):
         run(night, {**NO_LIMITS, "ous": ["Root/None"]})
 
@@ -124,7 +124,7 @@ def test_coverage_under_the_minimum_is_reported_after_the_commit(night, monkeypa
 
 
 @pytest.mark.parametrize(("suspended", "outcome"), [(True, Outcome.ACCOUNT_INACTIVE), (False, Outcome.REGION_DISABLED)])
-def test_a_run_of_what_cannot_be_read_at_all_is_committed_like_any(night, monkeypatch, caplog, suspended, outcome):
+def test_a_run_without_any_readable_target_is_committed(night, monkeypatch, caplog, suspended, outcome):
     """A run limited to a suspended unit, or to regions that are disabled: its targets have their outcomes."""
     night.add("500000000000", path="Root/Dev", state="SUSPENDED" if suspended else "ACTIVE")
     night.outcomes = {("500000000000", region.name): outcome for region in night.regions}

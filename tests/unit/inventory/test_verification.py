@@ -112,7 +112,7 @@ def test_an_inventory_remembers_the_checks_that_it_passed(night):
         ("observed_agrees_with_outcome", "repositories", set_to("observed", False, where="a1")),
     ],
 )
-def test_what_a_check_refuses_is_its_targets_outcome(night, check, name, change):
+def test_a_refused_check_is_the_outcome_of_its_target(night, check, name, change):
     """Twice the same night, so that the second has something to carry over."""
     night.run(FIRST)
     plan = scanned(night, SECOND)
@@ -204,7 +204,7 @@ def test_a_plan_on_a_base_with_doubled_targets_scans_each_once(night):
     assert read_plan_table(night.lake, plan, "targets.parquet").num_rows == 6
 
 
-def test_limited_runs_that_leave_a_gap_say_so(night, scope):
+def test_limited_runs_that_leave_a_gap_are_reported(night, scope):
     """One of an account and one of another in another region: what neither planned was not looked at."""
     night.add("400000000000", state="SUSPENDED")
     night.run(FIRST, scope=scope(accounts=[A], regions=[EU]))
@@ -228,7 +228,7 @@ def test_limited_runs_that_leave_a_gap_say_so(night, scope):
         "SELECT account_id, region FROM lake.scan_targets WHERE region = 'eu-west-1'",
     ],
 )
-def test_what_leaving_out_does_not_help_is_refused_and_nothing_is_committed(night, monkeypatch, refused):
+def test_a_fault_of_no_single_target_is_refused_and_nothing_is_committed(night, monkeypatch, refused):
     night.run(FIRST)
     committed = night.lake.read_commit("inventory", FIRST)
     check = Check("a_check", "fail", "inventory", parse_statement("sql/checks/a_check.sql", refused))

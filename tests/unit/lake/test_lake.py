@@ -275,7 +275,7 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
         (None, "No release of the audit wrote it"),
     ],
 )
-def test_a_version_of_the_schema_that_cannot_be_read_is_reported_with_what_to_do(lake, version, remedy):
+def test_an_unreadable_schema_version_is_reported_with_advice(lake, version, remedy):
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))

@@ -119,7 +119,7 @@ def test_its_nights_and_those_after_are_published_together(older: Any, tmp_path:
     assert days == [(FIRST,), (LAST,), (NEXT,)]
 
 
-def test_what_an_account_was_goes_on_over_the_versions(older: Any, tmp_path: Path) -> None:
+def test_the_history_of_an_account_continues_over_the_versions(older: Any, tmp_path: Path) -> None:
     """Before version 5 nights lack the unit's id, which ends no run; the thinned night still has its coverage."""
     has_unit_ids = older.lake.read_commit("compliance", LAST).schema_version >= 5
     next_night(older)
@@ -155,7 +155,7 @@ def test_verdicts_of_an_older_version_are_not_rolled_up(older: Any, monkeypatch:
         roll_up(older.lake, older.catalog, LAST)
 
 
-def test_it_is_thinned_and_what_is_left_stays_readable(older: Any, tmp_path: Path) -> None:
+def test_it_is_thinned_and_stays_readable(older: Any, tmp_path: Path) -> None:
     version = older.lake.read_commit("compliance", FIRST).schema_version
     assert retention.thin(older.lake, date(2026, 12, 31), 30, dry_run=False) == [FIRST]
     thinned = older.lake.read_commit("compliance", FIRST)
@@ -167,7 +167,7 @@ def test_it_is_thinned_and_what_is_left_stays_readable(older: Any, tmp_path: Pat
     assert published(older, tmp_path)["nights"] == [(THINNED,), (FIRST,), (LAST,), (NEXT,)]
 
 
-def test_a_column_that_a_version_added_is_null_in_what_was_written_before(older: Any, tmp_path: Path) -> None:
+def test_a_column_that_a_version_added_is_null_in_older_files(older: Any, tmp_path: Path) -> None:
     """With a column that the next version might add; of two nights the second has it."""
     lake: Lake = older.lake
     since = SCHEMA_VERSION + 1

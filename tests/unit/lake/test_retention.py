@@ -94,7 +94,7 @@ def test_the_newest_stays_however_old(nights: Any) -> None:
     assert dates(nights.lake) == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 9)]
 
 
-def test_a_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
+def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
     evaluated, unevaluated = date(2026, 1, 10), date(2026, 1, 11)
     small_lake.scan(evaluated)
     small_lake.evaluate(evaluated)

@@ -124,7 +124,7 @@ def test_the_newest_snapshot_is_published_and_the_history_of_sections(published:
 
 
 @alone
-def test_the_publication_says_what_it_was_made_of(small_lake: Any, published: Callable[..., PublishResult]) -> None:
+def test_the_publication_names_its_sources(small_lake: Any, published: Callable[..., PublishResult]) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     path = published(DAY_1, repositories=[{}], scan_targets=[target]).database
     [row] = query(
@@ -228,7 +228,7 @@ def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
     assert shown == ["'=1+1", "'+1", "'-1", "'@SUM(1)", "'\t=1", "'\n=1", "'\r=1", "shop", "a=b", "''"]
 
 
-def test_without_a_evaluated_snapshot_there_is_nothing_to_publish(
+def test_without_an_evaluated_snapshot_there_is_nothing_to_publish(
     small_lake: Any, published: Callable[..., PublishResult]
 ) -> None:
     small_lake.scan(DAY_1)
@@ -286,7 +286,7 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
 
 
 @pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])])
-def test_what_takes_more_memory_is_given_more(
+def test_tables_that_need_more_memory_get_more(
     published: Callable[..., PublishResult],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -317,7 +317,7 @@ def test_another_fault_is_not_met_twice(
 
 
 @alone
-def test_what_a_killed_run_left_is_removed(published: Callable[..., PublishResult], folder: Path) -> None:
+def test_remains_of_a_killed_run_are_removed(published: Callable[..., PublishResult], folder: Path) -> None:
     leftover = folder / ".publishing-killed"
     leftover.mkdir(parents=True)
     (leftover / "compliance.duckdb").write_bytes(b"half")

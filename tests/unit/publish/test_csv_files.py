@@ -50,7 +50,7 @@ def test_a_text_that_a_spreadsheet_would_run_is_guarded_and_comes_back(path: Pat
     assert [cell.removeprefix("'") for cell in cells] == TEXTS, "one apostrophe less is the text"
 
 
-def test_what_spreadsheets_read(path: Path) -> None:
+def test_spreadsheets_read_the_values(path: Path) -> None:
     """A time without its zone, a list without brackets, empty for NULL, a mark for UTF-8, and no carriage return."""
     with session() as connection:
         connection.execute("SET TimeZone = 'Asia/Tokyo'")

@@ -118,14 +118,14 @@ def test_the_file_carries_the_sentences_as_comments(published: duckdb.DuckDBPyCo
         assert comment == str(DICTIONARY.column(table, name)), f"{table}.{name}"
 
 
-def test_the_committed_page_is_what_is_generated(published: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_committed_page_is_up_to_date(published: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     published.execute((tmp_path / "publish" / LAKE_VIEWS).read_text("utf-8"))
     assert PAGE.read_text(encoding="utf-8") == to_markdown(
         published, load_dictionary(TABLES | VIEWS), view_dictionary()
     ), "run make docs"
 
 
-def test_a_table_may_say_more_of_a_column_than_others_do() -> None:
+def test_a_table_may_describe_a_column_in_its_own_words() -> None:
     assert DICTIONARY.column("frameworks", "name").meaning == "The framework's name."
     assert DICTIONARY.column("findings", "age_days") == Column("From incompliant_start_date to snapshot_date.", "days")
     assert DICTIONARY.column("findings", "nobody_knows").meaning == ""

@@ -153,7 +153,7 @@ def an_sqlite_file(path: Path) -> None:
     ],
     ids=["SQLite", "short", "pipe", "device", "folder", "missing"],
 )
-def test_what_is_not_a_duckdb_file_is_refused_unread(
+def test_a_file_that_is_not_of_duckdb_is_refused_unread(
     database: Path, make: Callable[[Path], None], message: str
 ) -> None:
     make(database)

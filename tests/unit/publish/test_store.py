@@ -79,7 +79,7 @@ def test_a_version_that_was_never_made_known_goes_before_one_that_was(tmp_path: 
     assert sorted(path.name for path in (tmp_path / "versions").iterdir()) == [ONE, THREE]
 
 
-def test_others_may_read_what_is_published(tmp_path: Path) -> None:
+def test_others_may_read_publications(tmp_path: Path) -> None:
     assert publish(tmp_path, ONE).folder.stat().st_mode & 0o777 == 0o755
 
 
@@ -122,9 +122,7 @@ DAMAGE: dict[str, bytes | Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_what_does_not_name_a_version_is_an_error_and_the_next_publication_replaces_it(
-    tmp_path: Path, damage: str
-) -> None:
+def test_an_invalid_pointer_is_an_error_and_the_next_publication_replaces_it(tmp_path: Path, damage: str) -> None:
     settings = Settings(data=tmp_path)
     publish(tmp_path / "publish", ONE)
     content = DAMAGE[damage]
@@ -139,7 +137,7 @@ def test_what_does_not_name_a_version_is_an_error_and_the_next_publication_repla
     assert newest(settings).version == TWO
 
 
-def test_what_is_not_a_version_does_not_stop_a_publication(tmp_path: Path) -> None:
+def test_foreign_files_do_not_stop_a_publication(tmp_path: Path) -> None:
     publish(tmp_path, ONE)
     (tmp_path / "versions" / "notes.txt").touch()
     (tmp_path / "versions" / "link").symlink_to(tmp_path)

@@ -113,7 +113,7 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
 
 
-def test_what_was_not_read_is_reported_with_advice_on_each_error(summary: Any) -> None:
+def test_unread_targets_are_reported_with_advice_on_each_error(summary: Any) -> None:
     errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
     targets = [
         {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}

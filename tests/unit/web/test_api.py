@@ -84,7 +84,7 @@ def test_models_have_the_columns_of_their_tables(nights: Callable[[str], list[di
         assert set(model.model_fields) == columns, model.__name__
 
 
-def test_lists_have_what_was_published_and_come_in_pages(
+def test_lists_have_the_published_rows_in_pages(
     client: TestClient, nights: Callable[[str], list[dict[str, Any]]]
 ) -> None:
     for name, query in LISTS.items():

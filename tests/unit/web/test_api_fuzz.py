@@ -30,9 +30,7 @@ CHECKS = [
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
-def test_it_answers_as_its_document_says(
-    client: TestClient, published: Callable[..., None], mode: GenerationMode
-) -> None:
+def test_it_answers_as_documented(client: TestClient, published: Callable[..., None], mode: GenerationMode) -> None:
     published(repositories=[{}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}])
     schema = schemathesis.openapi.from_asgi(f"{PREFIX}/api/v1/openapi.json", client.app)
     operations = [result.ok() for result in schema.get_all_operations()]

@@ -149,7 +149,7 @@ def test_filters_hold_and_nothing_found_is_not_a_line(client: TestClient) -> Non
     ],
 )
 @pytest.mark.usefixtures("nights")
-def test_the_parameter_says_which_format_else_the_header(
+def test_the_parameter_selects_the_format_before_the_header(
     client: TestClient, query: str, accept: str, expected: str
 ) -> None:
     answer = client.get(f"/api/v1/coverage{query}", headers={"Accept": accept})

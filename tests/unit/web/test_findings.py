@@ -187,7 +187,7 @@ WRONG = {
 }
 
 
-def test_a_wrong_value_is_reported_with_its_parameter_and_what_is_valid(
+def test_an_invalid_value_is_reported_with_its_parameter_and_valid_values(
     client: TestClient, night: duckdb.DuckDBPyConnection
 ) -> None:
     for name, (value, told) in WRONG.items():
@@ -211,7 +211,7 @@ def test_the_address_is_the_whole_state(client: TestClient, night: duckdb.DuckDB
     }
 
 
-def test_excel_has_what_csv_has_and_both_say_which_part_they_are(
+def test_excel_and_csv_have_the_same_rows_and_are_named_as_a_part(
     client: TestClient, night: duckdb.DuckDBPyConnection, folder: Path
 ) -> None:
     """17 of the findings are under the policy, 8 of them in us-east-1, where one of three accounts was not read."""
@@ -240,7 +240,7 @@ def test_excel_has_what_csv_has_and_both_say_which_part_they_are(
     )
 
 
-def test_excel_says_when_it_is_cut(
+def test_excel_has_a_note_when_it_is_cut(
     client: TestClient, night: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ecr_audit.publish.workbook_sheets.MAX_ROWS", 3)

@@ -35,7 +35,7 @@ def test_a_policy_counts_once_in_a_framework(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("two_repositories")
-def test_the_tree_rolls_up_and_says_where_there_is_no_data(client: TestClient) -> None:
+def test_the_tree_rolls_up_and_shows_no_data(client: TestClient) -> None:
     text = text_at(client, "/frameworks/aws-fsbp-v1.0.0")
     assert "Amazon Elastic Container Registry (ECR) 4 1 1 production 50.0 % 1 of 2" in text
     assert "[ECR.1] ECR private repositories should have image scanning configured 0 0 0 no data" in text
@@ -55,7 +55,7 @@ def test_every_section_of_every_framework_has_a_page(client: TestClient) -> None
 
 
 @pytest.mark.usefixtures("two_repositories")
-def test_a_section_says_which_policy_decides_it_and_by_what_way(client: TestClient) -> None:
+def test_a_section_shows_its_policies_and_their_links(client: TestClient) -> None:
     text = text_at(client, CM_2)
     assert "Frameworks / NIST SP 800-53 Revision 5 / CM Configuration Management CM-2 Baseline Configuration" in text
     assert "this section [ECR.2] ECR private repositories should have tag immutability configured production" in text
@@ -90,6 +90,6 @@ def test_a_section_has_a_history(client: TestClient, published: Callable[..., No
 
 
 @pytest.mark.usefixtures("two_repositories")
-def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+def test_missing_things_are_not_found(client: TestClient) -> None:
     paths = ["/frameworks/x", "/sections/x", "/sections/nist-sp-800-53-r5", "/sections/nist-sp-800-53-r5/cm/2"]
     assert {client.get(path).status_code for path in paths} == {404}

@@ -20,7 +20,7 @@ def test_tonight_is_not_old(client: TestClient, published: Callable[..., None]) 
     assert client.get("/api/v1/overview").json()["nights_missed"] == 0
 
 
-def test_every_page_of_an_old_night_says_so(client: TestClient, published: Callable[..., None]) -> None:
+def test_every_page_of_an_old_night_shows_a_note(client: TestClient, published: Callable[..., None]) -> None:
     day = datetime.now(UTC).date() - timedelta(days=5)
     published(day, repositories=[{}])
     missed = nights_missed(day, datetime.now(UTC))

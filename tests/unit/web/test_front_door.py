@@ -38,7 +38,7 @@ def test_other_addresses_are_airflows(path: str) -> None:
     assert airflow().get(path).json() == "ui"
 
 
-def test_only_what_is_read_is_led_on() -> None:
+def test_only_reading_requests_are_redirected() -> None:
     assert airflow().head(PREFIX).status_code == 307
     assert airflow().post(PREFIX).status_code == 405
 
@@ -59,11 +59,11 @@ def test_a_server_of_this_machine_answers_to_no_other_name(host: str, path: str)
 
 
 @pytest.mark.parametrize("listens_on", ["127.0.0.1", "localhost", "::1", "[::1]"])
-def test_who_listens_on_this_machine_only_is_asked_by_names_of_it(listens_on: str) -> None:
+def test_a_server_of_this_machine_answers_only_to_its_names(listens_on: str) -> None:
     assert answered_hosts(listens_on, "") == LOOPBACK
     assert answered_hosts(listens_on, "https://Tools.example.com/airflow") == LOOPBACK | {"tools.example.com"}
 
 
 @pytest.mark.parametrize("listens_on", ["0.0.0.0", "", "192.0.2.1", "::"])
-def test_who_listens_to_others_may_be_called_anything(listens_on: str) -> None:
+def test_a_server_that_others_reach_answers_to_any_name(listens_on: str) -> None:
     assert answered_hosts(listens_on, "https://tools.example.com") == frozenset()

@@ -87,7 +87,7 @@ def test_a_request_that_would_wait_too_long_is_refused_and_a_later_one_is_not() 
         ("download_turns", "/api/v1/findings?format=ndjson", "/api/v1/findings?format=json"),
     ],
 )
-def test_busy_pages_say_so_and_downloads_are_apart(
+def test_busy_pages_answer_503_and_downloads_are_counted_separately(
     client: TestClient, pages: FastAPI, published: Callable[..., None], turns: str, refused: str, answered: str
 ) -> None:
     published(repositories=[{}])
@@ -149,7 +149,7 @@ def test_a_file_is_gone_when_it_is_sent(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize(("idle", "rate"), [(0.05, 1), (60, 1e9)])
-def test_who_takes_nothing_or_too_slowly_is_given_up(
+def test_a_reader_that_is_too_slow_is_disconnected(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, idle: float, rate: float
 ) -> None:
     monkeypatch.setattr(spool_module, "SLOWEST_BYTES_A_SECOND", rate)
@@ -214,7 +214,7 @@ def test_a_transfer_that_was_cut_does_not_go_on_with_another_file(
     assert len(answer.content) == int(client.head(path).headers["content-length"])
 
 
-def test_one_looks_for_the_newest_and_the_others_have_what_there_is(
+def test_one_request_looks_for_the_newest_and_others_use_the_current(
     folder: Path, published: Callable[..., None]
 ) -> None:
 

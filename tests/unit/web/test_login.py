@@ -44,5 +44,5 @@ def test_without_a_login_every_route_is_refused(closed: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/static/", "/static/../app.py", "/x"])
-def test_what_other_applications_show_to_anybody_is_not_there(closed: FastAPI, path: str) -> None:
+def test_public_pages_of_other_applications_are_not_there(closed: FastAPI, path: str) -> None:
     assert TestClient(closed).get(path).status_code in (401, 404)

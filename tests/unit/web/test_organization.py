@@ -54,7 +54,7 @@ def two_accounts(once: Callable[..., None], published: Callable[..., None]) -> N
 
 
 @pytest.mark.usefixtures("two_accounts")
-def test_the_tree_counts_what_is_below(client: TestClient) -> None:
+def test_the_tree_counts_the_units_below(client: TestClient) -> None:
     text = text_of(client.get("/organization"))
     assert "Root 50.0 % 1 of 2 1 0 50.0 % 2" in text
     assert "Prod 50.0 % 1 of 2 1 0 100.0 % 1" in text
@@ -124,7 +124,7 @@ def test_an_account_shows_why_it_was_not_read(client: TestClient) -> None:
     assert "ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit)" in text
 
 
-def test_advice_follows_the_errors_and_what_the_settings_name_in_vain_is_shown(
+def test_advice_follows_errors_and_unmatched_settings_are_shown(
     client: TestClient, published: Callable[..., None]
 ) -> None:
     failed = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_code": "InvalidURL"}
@@ -137,18 +137,18 @@ def test_advice_follows_the_errors_and_what_the_settings_name_in_vain_is_shown(
 
 
 @pytest.mark.usefixtures("two_accounts")
-def test_an_account_shows_its_repositories_what_is_to_be_done_first(client: TestClient) -> None:
+def test_an_account_lists_repositories_to_fix_first(client: TestClient) -> None:
     page = client.get("/accounts/111111111111")
     assert re.findall(r'/repositories/[^"]+">(\w+)<', page.text)[:2] == ["open", "closed"]
 
 
-def test_an_account_shows_what_changed(client: TestClient, published: Callable[..., None]) -> None:
+def test_an_account_shows_its_changes(client: TestClient, published: Callable[..., None]) -> None:
     published(date(2026, 11, 1), repositories=[{}])
     published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     assert "2026-11-02 app eu-west-1 fixed Compliant" in text_of(client.get("/accounts/111111111111"))
 
 
-def test_an_account_that_was_moved_says_so_once(client: TestClient, published: Callable[..., None]) -> None:
+def test_an_account_that_was_moved_shows_it_once(client: TestClient, published: Callable[..., None]) -> None:
     """And not for each of its repositories; the repository's own page says it with what changed after it."""
     same = {"repository_name": "same"}
     published(date(2026, 11, 1), accounts=[{"ou_path": "Root/Lab"}], repositories=[same, {}])
@@ -188,7 +188,7 @@ def test_an_account_that_is_not_there(client: TestClient, account_id: str) -> No
 
 
 @pytest.mark.usefixtures("two_accounts")
-def test_the_matrix_gives_each_outcome_a_letter_and_says_what_it_is(client: TestClient) -> None:
+def test_the_matrix_gives_each_outcome_a_letter_and_a_legend(client: TestClient) -> None:
     page = client.get("/coverage")
     assert '<abbr class="cell cell-bad" title="eu-west-1: Role cannot be assumed">R</abbr>' in page.text
     assert "50.0 % was read" in text_of(page)
@@ -222,7 +222,7 @@ def test_the_matrix_is_filtered(client: TestClient, query: Any, accounts: list[s
         ("/organization", {"search": "x" * 201}),
     ],
 )
-def test_what_is_not_understood_is_named(client: TestClient, path: str, query: dict[str, str]) -> None:
+def test_invalid_parameters_are_named(client: TestClient, path: str, query: dict[str, str]) -> None:
     page = client.get(path, params=query)
     assert page.status_code == 422
     assert next(iter(query)) in text_of(page)

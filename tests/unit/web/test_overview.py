@@ -16,7 +16,7 @@ MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
 
-def test_it_says_how_much_complies_and_what_changed(client: TestClient, published: Callable[..., None]) -> None:
+def test_it_shows_compliance_and_changes(client: TestClient, published: Callable[..., None]) -> None:
     first = [{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}]
     published(date(2026, 11, 1), repositories=[*first, {"repository_name": "fixed"}])
     published(
@@ -48,7 +48,7 @@ def test_a_night_without_repositories_has_no_data(client: TestClient, published:
     assert "Since the night before Nothing changed." in text_of(client.get("/"))
 
 
-def test_what_was_not_seen_is_reported_with_its_reason(client: TestClient, published: Callable[..., None]) -> None:
+def test_unseen_targets_are_reported_with_their_reason(client: TestClient, published: Callable[..., None]) -> None:
     denied = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
     published(
         repositories=[{}, {"repository_name": "lost", "region": "us-east-1", "observed": False}], scan_targets=[denied]

@@ -41,7 +41,7 @@ def _read_again() -> None:
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_the_list_says_how_each_fares(client: TestClient) -> None:
+def test_the_list_has_the_figures_of_each_policy(client: TestClient) -> None:
     text = text_at(client, "/policies")
     assert "Repository Image Tag Mutability is set to Mutable" in text
     assert "66.7 % 2 of 3 1 10 Medium production" in text
@@ -49,7 +49,7 @@ def test_the_list_says_how_each_fares(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_it_says_what_the_policy_is(client: TestClient, catalog: Catalog) -> None:
+def test_it_describes_the_policy(client: TestClient, catalog: Catalog) -> None:
     text = text_at(client, MUTABILITY)
     assert "Policies / Compliance Engine / Cloudaware / AWS / ECR AWS ECR Repository Image Tag Mutability" in text
     for told in (
@@ -66,7 +66,7 @@ def test_it_says_what_the_policy_is(client: TestClient, catalog: Catalog) -> Non
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_each_condition_says_of_how_many_it_held(client: TestClient) -> None:
+def test_each_condition_has_its_number_of_repositories(client: TestClient) -> None:
     text = text_at(client, MUTABILITY)
     assert "399 Its account is not active, or has left the organization. Inapplicable 0" in text
     assert "199 The setting is MUTABLE: every tag can be overwritten. Incompliant 1" in text
@@ -96,7 +96,7 @@ def test_its_texts_are_rendered_and_its_files_can_be_opened(client: TestClient, 
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_it_says_when_the_files_are_of_another_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_files_of_another_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "has been changed since this night was evaluated" not in text_at(client, MUTABILITY)
     found = policy_texts.find_policy
 
@@ -110,7 +110,7 @@ def test_it_says_when_the_files_are_of_another_version(client: TestClient, monke
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_without_usable_files_it_shows_what_was_published(
+def test_without_usable_files_it_shows_the_publication(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(policy_texts, "SQL_ROOT", tmp_path)
@@ -131,7 +131,7 @@ def test_its_trend_and_version_reach_over_the_nights(client: TestClient, publish
 
 
 @pytest.mark.usefixtures("four_repositories")
-def test_what_is_not_there_is_not_found(client: TestClient) -> None:
+def test_missing_things_are_not_found(client: TestClient) -> None:
     paths = ["/policies/ce/none", "/policies/x", f"{MUTABILITY}/"]
     assert {client.get(path).status_code for path in paths} == {404}
     assert client.get(f"{MUTABILITY}/files/cases.yaml").status_code == 422

@@ -43,7 +43,7 @@ def run_id(publication: object) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_before_the_first_publication_a_page_says_so_and_what_to_do(client: TestClient, path: str) -> None:
+def test_before_the_first_publication_a_page_gives_advice(client: TestClient, path: str) -> None:
     page = client.get(path)
     assert page.status_code == 503
     assert "Nothing has been published yet" in page.text
@@ -97,7 +97,7 @@ LATEST: dict[str, Callable[[Path], object]] = {
     [*((f"versions/{ONE}/compliance.duckdb", each) for each in DATABASES), *(("latest.json", each) for each in LATEST)],
 )
 @pytest.mark.parametrize("path", ["/", "/api/v1/findings"])
-def test_what_cannot_be_read_is_a_clear_answer_without_any_path(
+def test_an_unreadable_publication_is_a_clear_answer_without_a_path(
     client: TestClient, folder: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str, path: str
 ) -> None:
     make(folder, ONE)

@@ -15,7 +15,7 @@ QUERIES = sorted(PAGES.rglob("*.sql"))
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: str(path.relative_to(PAGES)))
-def test_a_query_is_one_select_under_what_it_is(path: Path) -> None:
+def test_a_query_is_one_select_below_its_description(path: Path) -> None:
     name = str(path.relative_to(PAGES).with_suffix(""))
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith(f"-- {path.stem}: ")

@@ -44,7 +44,7 @@ def denied(published: Callable[..., None]) -> None:
     )
 
 
-def test_every_page_that_rests_on_it_says_so(client: TestClient, denied: None) -> None:
+def test_every_page_that_rests_on_it_shows_a_note(client: TestClient, denied: None) -> None:
     for path in ("/", f"/accounts/{SHOP}", "/coverage"):
         assert SENTENCE in text_at(client, path), path
     row = "shop 111111111111 tags eu-west-1 2026-11-01 1 1 Tags.AccessDeniedException not allowed"
@@ -53,7 +53,7 @@ def test_every_page_that_rests_on_it_says_so(client: TestClient, denied: None) -
     assert "Owner team by tags last read 2026-11-01 02:00 UTC" in text_at(client, f"/repositories/{ARN}old")
 
 
-def test_no_other_page_says_so(client: TestClient, denied: None) -> None:
+def test_no_other_page_shows_a_note(client: TestClient, denied: None) -> None:
     assert "Last known" not in text_at(client, f"/accounts/{LEDGER}")
     for arn in (f"{ARN}fresh", f"arn:aws:ecr:eu-west-1:{LEDGER}:repository/app"):
         assert "last read" not in text_at(client, f"/repositories/{arn}"), arn
@@ -69,7 +69,7 @@ def test_the_api_has_when_tags_were_read(client: TestClient, denied: None) -> No
     }
 
 
-def test_a_night_without_changes_claims_only_what_was_read(client: TestClient, published: Callable[..., None]) -> None:
+def test_a_night_without_changes_claims_only_read_targets(client: TestClient, published: Callable[..., None]) -> None:
     row: dict[str, Any] = {"tags": {}, "tags_read_at": datetime.combine(FIRST, time(2), UTC)}
     error = {"account_id": SHOP, "region": "eu-west-1", "repository_count": 1, "error_code": "Tags.ThrottledException"}
     published(FIRST, repositories=[{"tags": {}}])
