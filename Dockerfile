@@ -18,7 +18,7 @@ ENV PYTHONPATH=/opt/airflow/plugins PYTHONDONTWRITEBYTECODE=1
 # secrets that it makes up, into a file system that is read-only: every setting comes from the environment.
 RUN mkdir -p /opt/airflow/data /opt/airflow/logs && touch /opt/airflow/airflow.cfg
 
-# What the part that a container runs has to do, whichever it is. Airflow takes up to a minute to start.
+# The health check of the component that the container runs. Airflow takes up to a minute to start.
 HEALTHCHECK --interval=30s --timeout=30s --start-period=90s --retries=5 \
     CMD ["python", "/opt/airflow/bin/health.py"]
 

@@ -19,7 +19,7 @@ export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
 # By default the UI is for this machine only, and answers only to names of this machine.
 export AIRFLOW__API__HOST ?= 127.0.0.1
-# A worker takes some 120 MB, and two cores can run two batches at once.
+# Each worker takes memory, and two cores can run two batches at once.
 export AIRFLOW__CORE__PARALLELISM ?= 4
 # The demo is beside the program, not in it.
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)

@@ -134,13 +134,13 @@ def main() -> None:
 
 def in_fresh_process(function: Callable[..., Cost | None], *arguments: object) -> Any:
     """The result of a function of this file, run in a process of its own."""
-    # Forked of one that does nothing itself: DuckDB takes a spawned one for a person's shell, and shows its progress.
+    # Forked from one that does nothing itself: in a spawned one, DuckDB shows progress bars as in a shell.
     with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as process:
         return process.submit(function, *arguments).result()
 
 
 def run(folder: str, night: int, step: str) -> Cost:
-    """Run one step on a night, and say what it cost."""
+    """Run one step on a night, and return its cost."""
     lake, catalog, day = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT), NIGHTS[night - 1]
     steps = {
         "evaluate": lambda: evaluate(lake, catalog, day, owner_tags=OWNER_TAGS),

@@ -85,7 +85,7 @@ class Airflow:
             return json.load(answer)
 
     def wait(self, condition: Callable[[], Any], seconds: float) -> Any:
-        """What the condition gives, as soon as it gives something; looks after memory meanwhile."""
+        """Return the first true result of the condition; watches memory meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:

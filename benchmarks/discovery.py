@@ -1,7 +1,7 @@
 """The steps around the scan, for a large organization: `python benchmarks/discovery.py` (10,000 accounts x 17).
 
-Discovery keeps the pace of AWS Organizations, 8 calls a second. The parts that the commit compacts are made up from
-what the world holds, in place of a scan; the second night finds a snapshot to carry on from.
+Discovery keeps the pace of AWS Organizations, 8 calls a second. The parts that the commit joins are made from the
+world, in place of a scan; the second night has a snapshot to carry on from.
 """
 
 from __future__ import annotations

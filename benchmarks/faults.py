@@ -1,4 +1,4 @@
-"""What one bad account costs the others: `python benchmarks/faults.py`.
+"""The cost of one bad account to the others: `python benchmarks/faults.py`.
 
 The same organization is scanned undisturbed, with an account that is throttled for ever, and with one that never
 answers. The last column is when the other accounts were done, compared with the undisturbed scan.

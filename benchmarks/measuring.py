@@ -1,4 +1,4 @@
-"""What the benchmarks share: an emulated AWS in a process of its own, steps measured in another, and tables.
+"""Shared by the benchmarks: an emulated AWS in a process of its own, steps measured in another, and tables.
 
 Every process is a fresh one, so that its peak of memory and its CPU time are its own.
 """
@@ -32,7 +32,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Seen:
-    """What the emulated AWS has seen so far. `operations`: calls by "service:Operation"."""
+    """The calls that the emulated AWS has seen so far. `operations`: calls by "service:Operation"."""
 
     operations: Counter[str]
     connections: int
@@ -57,7 +57,7 @@ class Aws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program's environment must hold to be the hub of this AWS, and to reach no other."""
+        """The environment in which a program is the hub of this AWS, and reaches no other."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": HUB_ACCESS_KEY_ID,
@@ -98,7 +98,7 @@ def _serve(world: Callable[[], World], latency: float, faults: Sequence[Fault], 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step has cost: seconds by the clock and of CPU, and the process's peak of memory in MB."""
+    """The cost of a step: seconds by the clock and of CPU, and the process's peak of memory in MB."""
 
     result: Any
     wall: float
@@ -131,7 +131,7 @@ def _run(
 
 
 def measure(function: Callable[..., Any], *arguments: Any) -> Cost:
-    """Run a function in this process, and say what it cost."""
+    """Run a function in this process, and return its cost."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = function(*arguments)
     return Cost(result, time.perf_counter() - wall, time.process_time() - cpu, peak_mb("self"))

@@ -1,7 +1,7 @@
 """How quick the web pages are when 1 million repositories are published, in Airflow's own api-server.
 
     python benchmarks/pages.py                       # make and publish the organization, then ask
-    python benchmarks/pages.py --published <folder>  # ask of what a folder of ECR_AUDIT_DATA has already
+    python benchmarks/pages.py --published <folder>  # use the publication of a folder ECR_AUDIT_DATA
 
 Four readers at once each ask for every page a number of times, in an order of their own. Accounts, repositories, words
 and pages of lists differ from one request to the next, so that most answers are not those of a request before. Memory
@@ -108,7 +108,7 @@ def list_addresses(database: Path) -> dict[str, Callable[[random.Random], str]]:
 def read(
     port: int, token: str, addresses: dict[str, Callable[[random.Random], str]], times: int, reader: int
 ) -> list[tuple[str, float]]:
-    """What a reader asks for: pages and the seconds that each took, from asking to its last byte."""
+    """Request pages; returns each page with its seconds, from the request to the last byte."""
     by, asked = random.Random(reader), []
     pages = list(addresses) * times
     by.shuffle(pages)
@@ -170,7 +170,7 @@ def wait_for(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def login(port: int) -> str:
-    """A token of Airflow's, of whoever asks: everybody is an administrator of this one."""
+    """A token from Airflow, which makes everybody an administrator here."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/auth/token")
     return str(json.loads(connection.getresponse().read())["access_token"])
@@ -187,7 +187,7 @@ def memory_mb(process_group: int, field: str) -> float:
 
 
 def share(of: list[float], part: float) -> float:
-    """The smallest of the values that so large a part of them does not exceed."""
+    """The smallest value that this part of the values does not exceed."""
     return sorted(of)[math.ceil(len(of) * part) - 1]
 
 

@@ -1,9 +1,9 @@
-"""What it takes to publish a year of nights, and to ask every question of sql/analyses of what was published.
+"""Publishes a year of nights, and asks every question of sql/analyses of the publication.
 
     python benchmarks/publication.py                 # 365 nights x 100,000 repositories in 1,000 accounts
     python benchmarks/publication.py --nights 30
 
-The last night is scanned, evaluated and rolled up by the library. Of the nights before it the lake has what publishing
+The last night is scanned, evaluated and rolled up by the library. From earlier nights the lake has what publishing
 reads: the tables that were rolled up, made by SQL from those of a night that the library evaluated, with counts that
 move, and 1 % of the repositories changed each night, half of them fixed. All but the last two have empty files in place
 of the large tables, `repositories` and `policy_output`.
@@ -58,7 +58,7 @@ WAIVERS = [
     for number in range(10)
 ]
 
-# What a scope counts on a night: some of what complied on the night it is made from did not comply yet.
+# The counts of a scope on a night: some that comply on the night it is made from do not comply yet.
 _COUNTS = """
 WITH moved AS (
     SELECT * REPLACE (compliant - worse AS compliant, incompliant + worse AS incompliant)
@@ -123,7 +123,7 @@ WHERE hash(object_id, $night) % 100 = 0 AND hash(object_id) % 2 = 0
 """,
 }
 
-# And of the night before the last, whose verdicts the last one continues: what is open has been so for up to a year.
+# And those of the night before the last, whose verdicts the last one continues: findings have been open up to a year.
 CONTINUED = {
     "policy_output": """
 SELECT * REPLACE (

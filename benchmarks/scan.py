@@ -1,6 +1,6 @@
 """The scan against the floor: `python benchmarks/scan.py` (1,000 accounts), or `… --accounts 10000`.
 
-The floor is what no program can go below: its calls x latency / calls in flight. The first row, without latency, is
+The floor is a bound for any program: its calls x latency / calls in flight. The first row, without latency, is
 the one for CPU per target. Discovery is not part of it: `discovery.py` measures that.
 """
 
@@ -16,7 +16,7 @@ from measuring import emulated_aws, in_fresh_process, measure, print_table
 
 from demo.large import large_world
 
-# In one batch no more, as in a night: memory is bounded by the batch.
+# The most in one batch, as in a night: memory is bounded by the batch.
 BATCH_ACCOUNTS = 1_000
 
 

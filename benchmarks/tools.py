@@ -1,9 +1,9 @@
 """The same question asked of other tools: `python benchmarks/tools.py` (some minutes, most of them Prowler's).
 
 In which repositories can an image tag be overwritten? 19 accounts x 4 regions of an emulated AWS hold 760 repositories,
-as many of each of ECR's four settings. Each tool comes from PyPI into a virtual environment of its own, and is told the
-accounts, their role and the regions. A verdict is wrong if it says that no tag can be overwritten where one can, or
-the other way about; a repository without a verdict is one that the tool did not report.
+as many of each of ECR's four settings. Each tool comes from PyPI into a virtual environment of its own, and gets the
+accounts, their role and the regions. A verdict is wrong if it claims that no tag can be overwritten where one can, or
+the reverse; a repository without a verdict is one that the tool did not report.
 
 Prowler evaluates an account a run, and c7n-org has no check of its own: its policy is `benchmarks/c7n.yaml`.
 """
@@ -142,7 +142,7 @@ def bare_boto3(run: _Run) -> Verdicts:
 
 
 def c7n_org(run: _Run) -> Verdicts:
-    """Repositories that match the policy are those in which a tag can be overwritten; of the others it is silent."""
+    """Repositories that match the policy are those in which a tag can be overwritten; the others are not reported."""
     programs = run.install("c7n-org")
     accounts = [{"account_id": each, "name": each, "role": ROLE.format(each), "regions": REGIONS} for each in MEMBERS]
     config = run.folder / "accounts.json"

@@ -298,7 +298,7 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-# What a change of the disk is looked for in: the library, not the tests or what it stands on.
+# Where a change of the disk is looked for: in the library, not in the tests or its dependencies.
 PROGRAM = str(Path(ecr_audit.__file__).parent)
 
 

@@ -61,7 +61,7 @@ def _prepare_home() -> Path:
 
 
 def _set_up(files: dict[str, str], password: str) -> None:
-    """What `superset db upgrade`, `superset init` and an import through the UI do, in one process."""
+    """Does the work of `superset db upgrade`, `superset init` and an import through the UI, in one process."""
     from superset.app import create_app
 
     with create_app().app_context():

@@ -1,4 +1,4 @@
-"""Runs a step in a process of its own, which holds nothing of its caller's: not the 170 MB of an Airflow task.
+"""Runs a step in a process of its own, without its caller's imports: an Airflow task has all of Airflow in memory.
 
 `multiprocessing` does not fit: a spawned process first imports the main module, which in a
 task is all of Airflow.

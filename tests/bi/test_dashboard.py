@@ -174,7 +174,7 @@ def test_a_click_on_a_figure_filters_nothing(dashboard: Dashboard, shows: Callab
                 if not cross_filter_scope(table) or "d3format" in metrics.get(name, ()):
                     dashboard.cells(table).nth(position).click()
     dashboard.click_bar(CHANGES, "fixed")
-    # What they had chosen would be asked for with this click.
+    # With this click, their choice would be asked for.
     name = dashboard.cells(UNITS).first
     scope, unit = cross_filter_scope(UNITS), name.inner_text()
     assert dashboard.act(name.click, scope) == scope

@@ -1,4 +1,4 @@
-"""What people do with the pages: find them in Airflow, narrow findings down, take them along."""
+"""Journeys through the pages: find them in Airflow, filter findings, download them."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ RULES = {
     "dark": ["color-contrast", "link-in-text-block"],
 }
 
-# What the Tab key stops at, in order; and what it has stopped at.
+# The stops of the Tab key, in order.
 TABBABLE = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
     .filter(each => each.type !== "hidden" && !each.disabled && each.checkVisibility())
     .map(each => each.outerHTML.slice(0, 120))"""
@@ -110,7 +110,7 @@ def _open(page: Page, address: str) -> None:
 
 
 def _photograph(page: Page, address: str, look: str) -> None:
-    """Of most pages one, light and wide; of the overview and the findings also the other looks."""
+    """One of most pages, light and wide; the overview and the findings also in the other looks."""
     folder = os.environ.get("SCREENSHOTS")
     if not folder or (look != "light" and address not in ("/", "/findings")):
         return
@@ -119,7 +119,7 @@ def _photograph(page: Page, address: str, look: str) -> None:
     name = re.sub(r"(ie)?s$", lambda end: "y" if end[1] else "", first) if rest else first or "overview"
     # The demo's night stays where it is: by the clock it is old, which a picture need not say.
     page.evaluate("document.querySelector('.stale')?.remove()")
-    # What is above the fold, and some way below it.
+    # The screen above the fold, and some way below it.
     height = min(page.evaluate("document.documentElement.scrollHeight"), 1500)
     path = Path(folder) / f"{name}{'' if look == 'light' else '-' + look}.png"
     width = page.viewport_size["width"] if page.viewport_size else 0

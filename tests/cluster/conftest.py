@@ -128,7 +128,7 @@ class Cluster(Airflow):
         return [*command, "--celery-hostname", part] if part in WORKERS else command
 
     def start(self) -> None:
-        """What `init` does, then the parts in the order of docker-compose.yaml; returns when all are at work."""
+        """Do the work of `init`, then start the parts in the order of docker-compose.yaml; return when all work."""
         prepare = self.environment("init") | {"AIRFLOW_ADMIN_PASSWORD": PASSWORD}
         done = subprocess.run([sys.executable, ROOT / "bin/prepare_airflow.py"], env=prepare, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()[-3000:]
@@ -147,7 +147,7 @@ class Cluster(Airflow):
         self._call("auth/fab/v1/users", details | {"password": name, "roles": [{"name": role}]})
 
     def is_healthy(self, part: str) -> bool:
-        """What the health check of a part's container says."""
+        """The output of the health check of a part's container."""
         command = [sys.executable, ROOT / "bin/health.py", *self.command(part)]
         return subprocess.run(command, env=self.environment(part)).returncode == 0
 

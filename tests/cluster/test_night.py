@@ -72,7 +72,7 @@ def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
     assert 0 < len({account_id for account_id, _ in aws.counters.targets}) <= 9
 
 
-# What may be asked for, and how it is answered to users of FAB's own roles and to an Auditor.
+# Requests, and their answers to users of FAB's own roles and to an Auditor.
 ACCESS = {
     "ecr-audit/": {"Viewer": 403, "User": 403, "Auditor": 200},
     "ecr-audit/findings.csv": {"Viewer": 403, "User": 403, "Auditor": 200},
@@ -190,5 +190,5 @@ def test_a_night_in_which_a_worker_redis_and_the_scheduler_fail(
     assert_published_is_the_truth(newest_publication(s3, "large/publish", tmp_path), large_aws.world)
     batches = cluster.batches(run_id)
     assert [task["state"] for task in batches] == ["success"] * 10
-    # What the dead worker had under way was run again.
+    # The tasks of the dead worker were run again.
     assert max(task["try_number"] for task in batches) == 2

@@ -1,4 +1,4 @@
-"""What alerts send, taken by real servers of this machine, over Airflow's own connections and notifiers."""
+"""Alerts, received by real servers of this machine, over Airflow's own connections and notifiers."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
         "announce",
         "publish_to_postgres",
     ]
-    # What alerts need is published before PostgreSQL is reached.
+    # The files for alerts are published before PostgreSQL is reached.
     assert dags.get_dag("ecr_compliance").get_task("announce").upstream_task_ids == {"publish"}
     assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]

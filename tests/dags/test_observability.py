@@ -1,4 +1,4 @@
-"""What those who watch Airflow get of a night: metrics, at a StatsD server."""
+"""The metrics of a night, at a StatsD server."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_without_the_setting_there_is_none_and_its_task_is_skipped(dags: Any) ->
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
-    """What libpq is given of a connection."""
+    """The parameters of a connection that libpq gets."""
 
     def as_keywords(given: str | dict[str, Any]) -> dict[str, str]:
         monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")

@@ -147,7 +147,7 @@ def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_
     assert published("SELECT coverage_percent, missing_accounts FROM publication") == [(None, ["999999999999"])]
 
 
-# What tells two runs from each other that saw the same.
+# Columns in which two runs that saw the same differ.
 TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time"}
 
 

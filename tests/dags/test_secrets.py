@@ -29,7 +29,7 @@ MAIL_PASSWORD = "pa55-w0rd-of-the-mail-server"
 
 @pytest.fixture
 def secrets(demo: EmulatedAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """What must not be seen: filled with the members' credentials while the run assumes their roles.
+    """Values that must not be seen: filled with the members' credentials while the run assumes their roles.
 
     The hub's are those of a role, as on a machine of AWS, so that there is a session token.
     """

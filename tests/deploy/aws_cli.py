@@ -17,7 +17,7 @@ import jmespath
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.aws_command import read_options
 
-# What moto does not emulate: only the parameters are checked.
+# Operations that moto does not emulate: only the parameters are checked.
 NOT_EMULATED = {"activate_organizations_access"}
 
 

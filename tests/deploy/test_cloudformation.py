@@ -93,7 +93,7 @@ PODS = ["sts:AssumeRole", "sts:TagSession"]
 
 
 def trusts(service_account: str) -> dict[str, tuple[Any, Any]]:
-    """What each service may do, and on which condition."""
+    """The actions of each service, and their condition."""
     tags = {"kubernetes-namespace": "ecr-audit", "kubernetes-service-account": service_account}
     return {
         "ecs-tasks.amazonaws.com": ("sts:AssumeRole", {"StringEquals": {"aws:SourceAccount": ACCOUNT}}),
@@ -224,7 +224,7 @@ def test_nothing_is_allowed_by_wildcard(deploy: Deploy, template: str) -> None:
     given = {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID}
     role = deploy(template, **(given if template == "audit-role" else {"TrustedService": "ec2.amazonaws.com"}))
     assert not any("*" in action for action in role.actions)
-    # What has no resources of its own (Service Authorization Reference).
+    # Actions without resources of their own (Service Authorization Reference).
     unbound = {action for each in role.statements if each["Resource"] == "*" for action in _actions(each)}
     assert {action for action in unbound if not action.startswith("organizations:")} == {
         "tag:GetResources",

@@ -27,7 +27,7 @@ import yaml
 from support.aws_command import read_command
 from support.paths import DOCUMENTS, ROOT
 
-# What a command matches first says how it is known to work: the test that runs it, or why none does.
+# The first pattern that a command matches gives the test that runs it, or why none does.
 HOW = {
     # The shell's own, and what only moves files about.
     r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|LAKE_BUCKET|NIGHT=|UI_|umask |set ": "sets something for what follows",
@@ -113,7 +113,7 @@ def simple(document: Path) -> list[list[str]]:
 
 
 def fault_of(words: list[str]) -> str | None:
-    """What is wrong with a command; None when it names what there is."""
+    """The fault of a command; None when all that it names exists."""
     while words and re.match(r"\w+=", words[0]):
         words = words[1:]
     if not words:
@@ -275,7 +275,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def airflow_words(words: list[str]) -> tuple[str, ...] | None:
-    """What the command gives to Airflow, also within `docker compose exec`."""
+    """The arguments for Airflow, also within `docker compose exec`."""
     at = next((at for at, word in enumerate(words) if Path(word).name == "airflow"), None)
     return None if at is None or "pg_dump" in words else tuple(words[at + 1 :])
 

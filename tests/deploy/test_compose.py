@@ -161,7 +161,7 @@ def test_networks_are_apart() -> None:
     assert found == MEMBERS
     inner = {name for name, network in NETWORKS.items() if network.get("internal")}
     assert inner == {"control", "queue", "execution", "demo"}
-    # What is published needs a network that is not internal; packets of the web server's own go nowhere.
+    # A published port needs a network that is not internal; packets of the web server's own go nowhere.
     [(option, value)] = NETWORKS["ui"]["driver_opts"].items()
     assert (option, value) == ("com.docker.network.bridge.enable_ip_masquerade", "${UI_OUTBOUND:-false}")
 

@@ -74,7 +74,7 @@ def test_pods_are_hardened() -> None:
     assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
     assert (container["readOnlyRootFilesystem"], container["allowPrivilegeEscalation"]) == (True, False)
     assert container["capabilities"] == {"drop": ["ALL"]}
-    # What is written nevertheless.
+    # Files that are written nevertheless.
     written = {each["mountPath"] for each in (*VALUES["volumeMounts"], *PAGES["extraVolumeMounts"])}
     assert written == {"/tmp", "/opt/airflow/logs"}
     assert settings(TASKS)["ECR_AUDIT_DATA"].startswith("/tmp/")

@@ -19,7 +19,7 @@ KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 
-# What stands for the parts of ARNs, as the stacks below are given it or have it by default.
+# Values for the parts of ARNs, as the stacks below are given it or have it by default.
 CHOSEN = {
     "partition": "aws",
     "account": ACCOUNT,

@@ -91,7 +91,7 @@ def test_outputs_have_descriptions(module: Module) -> None:
 
 
 def test_patterns_are_those_of_the_templates() -> None:
-    """What one way of deploying takes, the other takes; but that Terraform's patterns hold the length as well."""
+    """Both ways of deploying take the same values; but Terraform's patterns hold the length as well."""
     templates = [
         (DEPLOY / "cloudformation" / f"{name}-role.yaml").read_text(encoding="utf-8")
         for name in ("audit", "hub", "reader")
@@ -101,7 +101,7 @@ def test_patterns_are_those_of_the_templates() -> None:
         _without_length(each)
         for name in NAMES
         for variable, each in _patterns(Module(name))
-        if variable not in ("region", "organizational_unit_ids")  # of the StackSet, which is not a template
+        if variable not in ("region", "organizational_unit_ids")  # the StackSet has it, and is not a template
     }
     assert ours == theirs
 
@@ -210,7 +210,7 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 
 
-# What the references of the policies stand for in the account that moto deploys to.
+# The values of the references of the policies in the account that moto deploys to.
 REFERENCES = {
     "data.aws_partition.current.partition": "aws",
     "local.partition": "aws",

@@ -51,7 +51,7 @@ def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
     airflow.start_part("scheduler")
     for run_id in runs:
         assert airflow.finish("ecr_inventory", run_id) == "success"
-    # What was under way was run again.
+    # The interrupted task was run again.
     assert {max(task["try_number"] for task in airflow.batches(run)) for run in disturbed} == {2}
 
     def all_evaluated() -> bool:
@@ -70,7 +70,7 @@ def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
 
 @pytest.fixture
 def nights_ago(data: Path) -> Any:
-    """What is published, as it would be now, had there been no night since."""
+    """The publication, as it would be now, had there been no night since."""
     latest = data / "publish/latest.json"
     before = json.loads(latest.read_text())
     old = str(date.fromisoformat(before["snapshot_date"]) - timedelta(days=3))

@@ -1,4 +1,4 @@
-"""What a night tells an OpenTelemetry collector and an OpenLineage server, from real task processes."""
+"""Signals of a night at an OpenTelemetry collector and an OpenLineage server, from real task processes."""
 
 from __future__ import annotations
 

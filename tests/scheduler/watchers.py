@@ -18,7 +18,7 @@ Key = tuple[str, ...]
 
 
 class Watchers:
-    """What has arrived so far, and where."""
+    """Requests that have arrived so far, and where."""
 
     def __init__(self) -> None:
         self.gauges: dict[Key, float] = {}

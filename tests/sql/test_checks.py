@@ -26,7 +26,7 @@ WAIVER = {
     "expires": date(2027, 1, 1),
 }
 
-# What is done to which table of sound data, so that the check fails. `original` is the table as it was.
+# A damage to a table of sound data, by which the check fails. `original` is the table as it was.
 DAMAGE = [
     (
         "arn_names_its_target",
@@ -160,7 +160,7 @@ def test_every_check_is_tested() -> None:
 
 
 def test_checks_of_the_inventory_name_targets(sound: Warehouse) -> None:
-    """What they refuse is left out before it is committed, target by target."""
+    """Rows that they refuse are left out before it is committed, target by target."""
     for check in load_checks():
         columns = sound.query(check.statement, snapshot_date=DAY).schema.names
         if check.stage == "inventory":

@@ -27,7 +27,7 @@ CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 
-# What these say comes from publishing, and is tested there.
+# Their rows come from publishing, and are tested there.
 WITHOUT_CASES = {"publication", "open_findings"}
 
 

@@ -1,4 +1,4 @@
-"""What every policy's folder must hold true, whatever it evaluates; those of tests/fixtures/policies too."""
+"""Rules for the folder of every policy, those of tests/fixtures/policies included."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ SETTINGS = {
 
 
 def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
-    """What the audit needs to know of a demo organization's AWS; small batches, so that there are several."""
+    """The settings of the audit for a demo organization's AWS; small batches, so that there are several."""
     return demo_settings(endpoint_url) | {"ECR_AUDIT_BATCH_ACCOUNTS": "9"}
 
 

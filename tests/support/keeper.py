@@ -1,7 +1,7 @@
 """Runs a program for as long as the test run lives: `python keeper.py <pid of the test run> <program> <arguments>…`.
 
-A test run that is ended by a signal ends no program that it started, since no fixture gets to do so. This process is
-told by the kernel, and ends the program and all that was started by it, also what has detached itself from it.
+A test run that is ended by a signal ends no program that it started, since no fixture gets to do so. This process gets
+a signal from the kernel, and ends the program and all that it started, detached processes included.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _end(*_: object) -> None:
 
 
 def _main(test_run: int, command: list[str]) -> None:
-    # What the program leaves behind when it ends becomes this process's child.
+    # Processes that the program leaves behind become this process's children.
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGUSR1, _end)
     signal_at_end_of_parent(signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""What lies between a company's machines and AWS: a proxy, and an authority whose certificates stand in for AWS's."""
+"""The network between a company's machines and AWS: a proxy, and an authority whose certificates stand in for AWS's."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def text_of(page: Any) -> str:
-    """What a reader sees of an answer, on one line."""
+    """The visible text of an answer, on one line."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The library and what Airflow loads; and the demo, which is not among them.
 PYTHONPATH = os.pathsep.join([str(ROOT / "plugins"), str(ROOT)])
 
-# What people read of the project: pages whose commands, links, files and SQL tests look at.
+# The documents of the project: pages whose commands, links, files and SQL tests look at.
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),

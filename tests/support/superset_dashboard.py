@@ -100,7 +100,7 @@ class Dashboard:
         return self._wait_for(charts)
 
     def rows(self, name: str) -> list[Row]:
-        """What Superset answered a chart last."""
+        """The last answer of Superset to a chart."""
         answer = self._asked[name].response()
         assert answer is not None and answer.status == 200, name
         [result] = answer.json()["result"]

@@ -1,4 +1,4 @@
-"""What was published, compared with what there is in the emulated AWS."""
+"""The publication, compared with the emulated AWS."""
 
 from __future__ import annotations
 

@@ -36,11 +36,22 @@ RULES = {
 # Right English, with the phrase in its usual sense.
 EXCEPTIONS = ("any more than",)
 
-# Files with texts for people. Not CHANGELOG.md, which is history, nor CONTRIBUTING.md, which lists the phrases.
-TEXTS = ("*.md", "*.html", "*.js", "*.sql", "*.yaml", "*.py", "Makefile")
-PLACES = ("README.md", "SECURITY.md", "docs", "plugins", "dags", "bin", "demo", "sql", "Makefile")
-# Texts of others, word by word: the frameworks, and AWS's own errors in the emulation.
-NOT_OURS = ("sql/frameworks/", "demo/emulated_aws/services/")
+# The same in names of tests, which are plain statements of behaviour.
+NAMES = (
+    r"_(?:what|says?|said|tells?|told|anew|any_more|so_many|mends?)(?:_|$)"
+    r"|^test_(?:of|who|whom|whatever)_|_so$|(?<!there)_(?:is|are)_no_(?!longer)"
+)
+
+# Files with texts for people.
+TEXTS = ("*.md", "*.html", "*.js", "*.sql", "*.yaml", "*.tf", "*.py", "*.in", "*.example", "Makefile", "Dockerfile")
+# History; the lists of these phrases; and texts of others, word by word: frameworks, and AWS's errors in the emulation.
+NOT_READ = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "tests/unit/test_english.py",
+    "sql/frameworks/",
+    "demo/emulated_aws/services/",
+)
 
 
 def texts_of_python(source: str) -> Iterator[tuple[int, str]]:
@@ -92,16 +103,28 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def files() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--", *PLACES], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    texts = [name for name in listed if any(Path(name).match(each) for each in TEXTS)]
-    return [ROOT / name for name in texts if not name.startswith(NOT_OURS)]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    texts = [name for name in listed.splitlines() if any(Path(name).match(each) for each in TEXTS)]
+    return [ROOT / name for name in texts if not name.startswith(NOT_READ)]
 
 
 def test_texts_are_plain_english() -> None:
-    assert len(files()) > 200
+    assert len(files()) > 600
     assert [fault for path in files() for fault in faults(path)] == []
+
+
+def test_names_of_tests_are_plain_english() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    names = [name for text in texts for name in re.findall(r"^ *(?:async )?def (test_\w+)", text, flags=re.MULTILINE)]
+    assert len(names) > 1000
+    assert [name for name in names if re.search(NAMES, name)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["test_what_is_refused", "test_it_says_why", "test_a_cut_sheet_says_so", "test_it_is_no_place"]
+)
+def test_a_clause_in_a_name_is_found(name: str) -> None:
+    assert re.search(NAMES, name)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ ROOMS = (
     *("inventory", "compliance", "metrics", "publish"),
     *("alerts", "web", "doctor"),
 )
-# What each top-level tree may import of the project, beside itself.
+# Parts of the project that each top-level tree may import, beside itself.
 TREES = {
     "plugins/ecr_audit": (),
     "plugins/ecr_audit_airflow": ("ecr_audit",),

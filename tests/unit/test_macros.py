@@ -98,7 +98,7 @@ def test_a_unit_contains_the_units_below_it(session: duckdb.DuckDBPyConnection) 
     assert session.execute(sql, {"paths": paths}).fetchall() == [(["Root/Prod", "Root/Prod/EU"],)]
 
 
-# What says a rule, where it may stand, and how a copy of it looks.
+# The owner of a rule, where it may stand, and the look of a copy.
 COPIES: dict[str, Any] = {
     "which outcomes count": (
         r"REGION_DISABLED\W{1,6}(?:Outcome\.)?ACCOUNT_INACTIVE|ACCOUNT_INACTIVE\W{1,6}(?:Outcome\.)?REGION_DISABLED",

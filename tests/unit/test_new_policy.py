@@ -53,7 +53,7 @@ ENCRYPTION_NAME = "Repository is not Encrypted by a Key of AWS KMS"
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 MUTABILITY_NAME = "Repository Image Tag Mutability is set to Mutable"
 
-# Of each page, this number is opened: there are a thousand sections.
+# This number of each page is opened: there are a thousand sections.
 PAGES_A_ROUTE = 3
 
 

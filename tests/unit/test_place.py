@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_place_is_absolute_or_on_s3(text: str, place: str, tmp_path: Path) -> None:
     assert place_of(text) == place.format(here=tmp_path)
-    # What is a place already stays as it is.
+    # A place stays as it is.
     assert place_of(place_of(text)) == place_of(text)
 
 

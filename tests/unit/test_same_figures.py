@@ -1,7 +1,7 @@
-"""A night of which 94.96 % was read and 99.96 % complies: page, alert, summary, workbook, doctor and log say the same.
+"""A night of which 94.96 % was read and 99.96 % complies: page, alert, summary, workbook, doctor and log agree.
 
-What is compared with the minimum has as many digits as tell the two apart; elsewhere a percentage has one, and claims
-neither that all was read nor that all complies.
+A figure that is compared with the minimum has enough digits to differ from it; elsewhere a percentage has one, and
+claims neither that all was read nor that all complies.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def workbook(folder: Path) -> str:
 
 
 def check(monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the doctor finds in an organization of which a night would read as much."""
+    """The doctor on an organization of which a night would read as much."""
 
     def visited(*_: object) -> Iterator[Visit]:
         for account_id, targets in groupby(TARGETS, key=lambda target: target["account_id"]):
@@ -137,7 +137,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def log_line(lake: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the log of the task check_coverage has."""
+    """The log of the task check_coverage."""
     monkeypatch.setenv("ECR_AUDIT_LAKE", lake)
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", str(MINIMUM))
     monkeypatch.setattr(steps, "read_plan", lambda *_: SimpleNamespace(snapshot_date=DAY))

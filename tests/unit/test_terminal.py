@@ -37,7 +37,7 @@ HARM = (
 
 
 def shown(output: str) -> str:
-    """What is left without rich's own colours: only text and line breaks."""
+    """The output without rich's own colours: only text and line breaks."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(each.isprintable() or each == "\n" for each in text), ascii(text)
     return text

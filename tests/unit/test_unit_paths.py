@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ecr_audit.unit_paths import UNIT_ID, join_names, split_path
 
-# What a name may have in it that means something in a path, and what does not.
+# Parts of a name that mean something in a path, and others.
 NAMES = st.lists(st.one_of(st.text("/%2Fab5\\", min_size=1), st.text(min_size=1)), min_size=1)
 
 

@@ -29,7 +29,7 @@ resource "aws_cloudformation_stack_set" "audit_role" {
     region_concurrency_type      = "PARALLEL"
   }
 
-  # CloudFormation fills it in for service-managed StackSets; it is none of ours to change.
+  # CloudFormation sets it for service-managed StackSets; Terraform must not change it.
   lifecycle {
     ignore_changes = [administration_role_arn]
   }

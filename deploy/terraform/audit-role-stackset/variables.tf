@@ -10,7 +10,7 @@ variable "hub_role_arn" {
 
 variable "external_id" {
   type        = string
-  description = "What the hub has to show as well (ECR_AUDIT_EXTERNAL_ID)."
+  description = "External ID that the hub has to send (ECR_AUDIT_EXTERNAL_ID)."
   sensitive   = true
 
   validation {
@@ -21,7 +21,7 @@ variable "external_id" {
 
 variable "organization_id" {
   type        = string
-  description = "Id of the organization that the hub has to be in. Empty, any account that has the hub's ARN will do."
+  description = "Id of the organization that the hub has to be in. If empty, the hub's ARN is enough."
   default     = ""
 
   validation {

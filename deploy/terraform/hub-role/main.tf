@@ -24,8 +24,7 @@ data "aws_iam_policy_document" "trust" {
       identifiers = [var.trusted_service == "" ? var.trusted_arn : var.trusted_service]
     }
 
-    # ECS and EKS Pod Identity say for whom they ask: for tasks of this account only, and for these pods only. EC2 does not
-    # say.
+    # ECS and EKS Pod Identity name the caller: only tasks of this account, and only these pods. EC2 does not.
     dynamic "condition" {
       for_each = local.trusts_tasks ? { "aws:SourceAccount" = local.account_id } : local.trusts_pods ? {
         "aws:RequestTag/kubernetes-namespace"       = var.pod_namespace
@@ -61,7 +60,7 @@ data "aws_iam_policy_document" "audit" {
     actions   = ["sts:AssumeRole"]
     resources = ["arn:${local.partition}:iam::*:role${var.audit_role_path}${var.audit_role_name}"]
 
-    # A role of that name anywhere else is none of ours.
+    # A role of that name anywhere else is not ours.
     condition {
       test     = "StringEquals"
       variable = "aws:ResourceOrgID"

@@ -1,4 +1,4 @@
 output "role_arn" {
-  description = "What hub_role_arn of the audit role has to be."
+  description = "Value for hub_role_arn of the audit role."
   value       = aws_iam_role.hub.arn
 }

@@ -1,4 +1,4 @@
-# A role that reads what the audit has published, for the pages or for the callbacks of DAGs: what
+# A role that reads publications, for the pages or for the callbacks of DAGs: what
 # ../../cloudformation/reader-role.yaml makes. See docs/deploy.md.
 
 data "aws_partition" "current" {}
@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "trust" {
 }
 
 data "aws_iam_policy_document" "read" {
-  # Names alone. Without it S3 refuses what is not there yet, rather than saying so.
+  # Names only. Without it S3 denies access to a missing object, instead of reporting it missing.
   statement {
     sid       = "ListTheBucket"
     effect    = "Allow"
@@ -85,7 +85,7 @@ data "aws_iam_policy_document" "alerts" {
 
 resource "aws_iam_role" "reader" {
   name               = var.role_name
-  description        = "Reads what the ECR audit has published"
+  description        = "Reads the publications of the ECR audit"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 
   lifecycle {

@@ -96,7 +96,7 @@ class Connections:
         key = (service, region, method)
         async with self._making:  # one after the other: they share the TLS context
             if key not in self._ways:
-                # Some 20 ms of CPU, which calls that are on their way need not wait for.
+                # It takes CPU time, which calls in flight need not wait for.
                 self._ways[key] = await asyncio.to_thread(self.rehearse, *key, parameters)
         return self._ways[key]
 

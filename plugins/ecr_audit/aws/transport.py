@@ -1,8 +1,8 @@
 """The transport: signs requests and reads responses, by the hundred thousand.
 
-botocore computes at each call what is the same for all of them: endpoint, headers, the shape of the response. That
-is three quarters of a call's CPU time. Here botocore prepares one call, and every other is a copy of it with a body and
-a signature of its own. So partitions, FIPS and `AWS_ENDPOINT_URL` are as botocore has them.
+botocore computes at each call what is the same for all of them: endpoint, headers, the shape of the response. Here
+it prepares one call, and every other is a copy of it with a body and a signature of its own. So partitions, FIPS and
+`AWS_ENDPOINT_URL` are as botocore has them.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _SPILL = ".spill"
 
-# Tried first, if there are few repositories. DuckDB uses all that it is given: with 2 GB, the process would reach 1 GB.
+# Tried first, if there are few repositories. DuckDB uses all the memory that it is given.
 LEAN_MEMORY = "200MB"
 
 

@@ -38,6 +38,6 @@ TABLES = {
 # Views of published tables, which are in the databases and in no file beside them: the same rows once more.
 VIEWS = {"open_findings": "marts/open_findings"}
 
-# These have a row for everything: with 1 million repositories their CSV would be 1.3 GB, and no spreadsheet opens it.
+# These have a row for everything: with a million repositories, their CSV is too large for any spreadsheet.
 # What there is to do is in `findings`, which has one.
 WITHOUT_CSV = ("repositories", "policy_output")

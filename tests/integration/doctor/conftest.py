@@ -49,7 +49,7 @@ class AwsWithAClock(EmulatedAws):
     """
 
     ahead = timedelta(0)
-    # What to write as Date instead of the time.
+    # Date to send instead of the time.
     date: str | None = None
 
     async def _respond(self, request: web.BaseRequest, body: bytes) -> web.Response:

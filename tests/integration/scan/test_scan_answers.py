@@ -174,7 +174,7 @@ def change_fourth(**changes):
             accounts_rewritten(lambda accounts: accounts.append({**accounts[4], "Name": "again"})),
             {"name": "again"},
         ),
-        # What nobody can tell which account it is of.
+        # Accounts that cannot be identified.
         *(
             (accounts_rewritten(lambda accounts, odd=odd: accounts.append(odd)), {})
             for odd in (None, "x", 5, [], {}, {"Name": "x"}, {"Id": 5}, {"Id": "x"}, {"Id": None}, {"Id": "1" * 13})

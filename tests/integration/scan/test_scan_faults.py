@@ -315,7 +315,7 @@ def test_a_batch_writes_its_finished_targets_when_its_time_is_up(audit_of, organ
         row = audit.scan_targets()[target]
         assert row["error_code"] == "BatchTimeUp"
         assert "ECR_AUDIT_BATCH_SECONDS, 10 s" in row["error_message"]
-        # What hung was called, and nobody knows how often.
+        # The target that hung was called an unknown number of times.
         assert {row[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
 
 

@@ -1,4 +1,4 @@
-"""What the hub finds out before a scan: who it is, which accounts there are and where, which regions; or why not."""
+"""Discovery before a scan: the hub, accounts and their units, and regions; or why not."""
 
 from __future__ import annotations
 

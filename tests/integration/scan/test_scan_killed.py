@@ -16,7 +16,7 @@ from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 INVENTORY = STAGES["inventory"]
-# What tells one run from another that saw the same.
+# Columns in which two runs that saw the same differ.
 TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
 
 

@@ -34,7 +34,7 @@ WAIVERS = [
     {"waiver_id": "by-unit", "policy_id": POLICY, "ou_path": "Root/Prod/Shop", "region": "us-east-1"},
 ]
 
-# What tells one reading from another that found the same.
+# Columns in which two readings that found the same differ.
 TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time", "committed_at"}
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
 
@@ -102,7 +102,7 @@ def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next
     assert len(stale) == len(odd[1]["repositories"]) > 0
     assert all(row["tags_read_at"] < row["collected_at"] for row in stale)
 
-    # What was moved or taken away meanwhile counts as soon as it is read, and nothing is left of the odd night.
+    # A move or removal meanwhile counts as soon as it is read, and nothing is left of the odd night.
     assert {row["owner"] for row in odd[2]["owner_compliance"]} > {"other"}
     for table in set(TABLES) - {"publication"}:
         assert without_times(odd[2][table]) == without_times(undisturbed[2][table]), table

@@ -23,7 +23,7 @@ HUB, FIRST_MEMBER = "100000000000", "100000000001"
 PROGRESS = re.compile(
     r"batch \d+: (\d+) of (\d+) targets, (\d+) repositories, (\d+) throttled calls, \d+ targets/s, (\d+) s left"
 )
-# What tells one run from another that saw the same.
+# Columns in which two runs that saw the same differ.
 TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
 
 
@@ -52,7 +52,7 @@ def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of):
     commit = audit.run(NEXT_DAY)
     audit.assert_true(NEXT_DAY)
     audit.assert_accounts_true(NEXT_DAY)
-    # What went dark overnight is kept as it was last seen.
+    # Accounts that went dark overnight are kept as last seen.
     unobserved = [row for row in audit.rows(REPOSITORIES, NEXT_DAY) if not row["observed"]]
     dark = {target for target, row in audit.scan_targets(NEXT_DAY).items() if row["outcome"] != "COLLECTED"}
     assert unobserved == [

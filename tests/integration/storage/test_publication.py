@@ -51,7 +51,7 @@ def publish(settings: Settings, content: str, *, at: datetime = NOW) -> Publishe
 
 
 def content_of(name: str) -> str:
-    """What `publish` was given, by any name that has the version in it."""
+    """The content that `publish` got, by any name that has the version in it."""
     return bytes.fromhex(name.split("-")[-1][:12]).rstrip(b"\0").decode()
 
 

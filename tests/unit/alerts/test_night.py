@@ -1,4 +1,4 @@
-"""What a published night gives reason to tell, and how."""
+"""Alerts of a published night: their reasons and texts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_accounts_that_are_no_longer_read(night: Night) -> None:
         "- 000000000002 n2 (Root/A): 1 of 2 regions read; FAILED",
     ]
     assert told.lines[0] == "1 of 8 account-regions were read: 12.5 %; in the night of 2026-11-01 it was 75.0 %."
-    # What befell the lost ones, not what was so before.
+    # The reasons of the lost ones, not earlier ones.
     advice = told.lines[told.lines.index("What to do:") + 1 :]
     assert [line.partition(":")[0] for line in advice][:3] == [denied, "FAILED", ""]
 

@@ -72,7 +72,7 @@ class FakeTime:
 
 
 class Results:
-    """What flows came to, by name, and in which order."""
+    """Results of flows, by name, in order."""
 
     def __init__(self) -> None:
         self.order: list[str] = []

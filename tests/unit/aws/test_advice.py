@@ -1,4 +1,4 @@
-"""What is advised about errors: it fits them, and each that a library or AWS can raise is one that there is."""
+"""Advice on errors: it fits them, and each that a library or AWS can raise is one that there is."""
 
 from __future__ import annotations
 

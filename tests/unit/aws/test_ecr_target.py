@@ -155,7 +155,7 @@ def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan):
         flow.throw(KeyError("x"))
 
 
-# What one answer holds
+# The content of one answer
 
 
 def described(**changes):

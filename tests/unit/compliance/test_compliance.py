@@ -92,7 +92,7 @@ def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_la
     assert small_lake.lake.storage.files("_parts") == []
 
 
-# What a SELECT may do beside reading tables. In place of {}, a path of the machine.
+# Things that a SELECT may do beside reading tables. In place of {}, a path of the machine.
 REACHES = {
     "FROM read_text('{}')": "calls read_text. A policy evaluates staging.repositories",
     "FROM query('FROM read_text(''{}'')')": "calls query",

@@ -33,7 +33,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
         ("AWS_ENDPOINT_URL_S3", "http://minio:9000", {"publish": "s3://bucket/publish"}, ["s3"]),
         ("AWS_ENDPOINT_URL_S3", "http://minio:9000", {"waivers": "s3://bucket/waivers.yaml"}, ["s3"]),
         ("AWS_ENDPOINT_URL_SNS", "http://sns", {"alert_sns_topic_arn": TOPIC}, ["sns"]),
-        # What the audit does not ask, what is encrypted, and what does not leave this machine.
+        # Services that the audit does not call, encrypted ones, and those of this machine.
         ("AWS_ENDPOINT_URL_S3", "http://minio:9000", {}, []),
         ("AWS_ENDPOINT_URL_SNS", "http://sns", {}, []),
         ("AWS_ENDPOINT_URL", "https://proxy.example.com", {}, []),

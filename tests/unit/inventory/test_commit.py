@@ -1,4 +1,4 @@
-"""What a commit makes of a night: one outcome for every planned target, and no known repository missing."""
+"""The commit of a night: one outcome for every planned target, and no known repository missing."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_repositories_of_a_dark_target_are_carried_over_as_not_observed(night, o
 def test_repositories_of_a_lost_batch_or_a_suspended_account_are_carried_over(night):
     run(night, FIRST)
     night.accounts[2] = type(night.accounts[2])(**{**vars(night.accounts[2]), "state": "SUSPENDED"})
-    run(night, SECOND, lost=[1])  # of the three that are left: the hub, A, C
+    run(night, SECOND, lost=[1])  # one of three that are left: the hub, A, C
     assert night.outcomes_of(SECOND)[A, EU] == "FAILED"
     assert night.outcomes_of(SECOND)[B, EU] == "ACCOUNT_INACTIVE"
     assert {key for key, observed in night.observed(SECOND).items() if observed} == {(C, US, "c1")}

@@ -1,4 +1,4 @@
-"""What could not be read tonight stays as it was last known, with when that was; what was read counts at once."""
+"""Values that could not be read tonight stay as last known, with their time; others count at once."""
 
 from __future__ import annotations
 
@@ -214,13 +214,13 @@ PROD, SHOP = ("r-1", "ou-prod"), ("r-1", "ou-prod", "ou-shop")
 @pytest.mark.parametrize(
     ("kept", "known_ids", "others", "expected"),
     [
-        pytest.param("Root/Prod/Shop", SHOP, [], ("Root/Prod/Shop", SHOP), id="no other account tells"),
+        pytest.param("Root/Prod/Shop", SHOP, [], ("Root/Prod/Shop", SHOP), id="no other account knows"),
         pytest.param("Root/Prod/Shop", SHOP, [("Root/Live/Store", SHOP)], ("Root/Live/Store", SHOP), id="renamed"),
         pytest.param("Root/Prod/Shop", SHOP, [("Root/Live", PROD)], ("Root/Live/Shop", SHOP), id="one above renamed"),
-        pytest.param("Root/Prod/Shop", None, [("Root/Prod", PROD)], ("Root/Prod/Shop", SHOP), id="of an older version"),
+        pytest.param("Root/Prod/Shop", None, [("Root/Prod", PROD)], ("Root/Prod/Shop", SHOP), id="an older version"),
         pytest.param(
             "Root/Prod/Shop", None, [("Root/Dev", ("r-1", "ou-dev"))], ("Root/Prod/Shop", ("r-1", None, "ou-shop")),
-            id="of an older version, the unit above not known",
+            id="an older version, the unit above not known",
         ),
     ],
 )  # fmt: skip

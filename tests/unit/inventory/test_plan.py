@@ -1,4 +1,4 @@
-"""What a run is going to read: the wanted accounts x regions, cut into batches of about the same work."""
+"""The plan of a run: the wanted accounts x regions, cut into batches of about the same work."""
 
 from __future__ import annotations
 

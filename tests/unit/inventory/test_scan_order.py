@@ -1,4 +1,4 @@
-"""What took longest yesterday begins first today, so that no thread is idle while one target goes on alone."""
+"""The longest target of yesterday begins first today, so that no thread is idle while one target goes on alone."""
 
 from __future__ import annotations
 

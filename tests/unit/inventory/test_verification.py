@@ -1,4 +1,4 @@
-"""What the checks refuse before an inventory is committed costs its target, and never the night."""
+"""Rows that the checks refuse before an inventory is committed cost their target, and never the night."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> N
     evaluate(small_lake.lake, small_lake.catalog, DAY, owner_tags=())
     path = Path(small_lake.lake.root, "_parts/compliance/2026-11-01/evaluation.json")
     NOTES[damage](path)
-    # What is not a file does not count as a note.
+    # Only a file counts as a note.
     with pytest.raises(Exception, match=r"evaluation\.json(: not readable|' cannot be read)|have not been evaluated"):
         roll_up(small_lake.lake, small_lake.catalog, DAY)
 

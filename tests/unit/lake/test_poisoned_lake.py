@@ -36,7 +36,7 @@ RECREATED = {"created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
 
 @pytest.fixture
 def older_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """What happens within it is as an older version does it: that had no checks on keys, and took every row."""
+    """Within it, steps work as in an older version, which had no checks on keys, and took every row."""
 
     @contextmanager
     def started() -> Iterator[None]:

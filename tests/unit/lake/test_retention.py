@@ -103,7 +103,7 @@ def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(sm
 
 
 def published(nights: Any, folder: Path) -> dict[str, list[Any]]:
-    """What is published of histories; findings_history without the findings that are open, and age."""
+    """The published histories; findings_history without the findings that are open, and age."""
     path = publish(nights.lake, nights.catalog, folder, owner_tags=()).database
     with duckdb.connect(path, read_only=True) as database:
         histories = ("policy_run", "compliance_daily", "changes", "findings_history", "time_to_fix")
@@ -227,7 +227,7 @@ def test_the_task_takes_the_days_from_the_settings(
     monkeypatch.setenv("ECR_AUDIT_RETENTION_DAYS", "1")
     with caplog.at_level("INFO"):
         told = retention.maintain(dry_run=dry_run)
-    # Long after these nights: of each month only the last is kept.
+    # Long after these nights, only the last of each month is kept.
     assert told == [day.isoformat() for day in THINNED]
     assert ("To be thinned out" if dry_run else "Thinned out") in caplog.text
     assert dates(nights.lake) == (NIGHTS if dry_run else KEPT)

@@ -19,7 +19,7 @@ TEXTS = [
     *("\N{FULLWIDTH EQUALS SIGN}1", "\N{FULLWIDTH COMMERCIAL AT}x"),
     *("plain", " =1", "it's", 'he said "no"', "a,b", "two\nlines", "#1", "zażółć", "", "0123"),
 ]
-# What stands in a file for what a spreadsheet would run, or for what begins with an apostrophe of its own.
+# The text in a file for a formula, and for text that begins with an apostrophe of its own.
 GUARDED = set(TEXTS[: TEXTS.index("plain")])
 
 

@@ -34,7 +34,7 @@ SECRET = "the content of a credentials file"
 
 QUOTES = 15 * '"'
 
-# What publishing never makes, by what the error calls it. Those with {secret} would show a file of the reader's.
+# Objects that publishing never makes, by their name in the error. Those with {secret} would show a reader's file.
 FOREIGN = {
     "view 'findings'": "CREATE VIEW findings AS FROM read_text('{secret}')",
     "view 'publication'": "CREATE VIEW publication AS FROM enable_logging(storage = 'file', storage_path = '/x')",

@@ -49,7 +49,7 @@ THERE = {
 
 
 class Markup(HTMLParser):
-    """What in a page could act: the tags, attributes and addresses that it has."""
+    """Parts of a page that could act: its tags, attributes and addresses."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What one reader may take of the web server, which others need: turns, time, and files on their way."""
+"""Limits of one reader at the web server, which others need: turns, time, and files on their way."""
 
 from __future__ import annotations
 

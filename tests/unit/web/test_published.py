@@ -70,7 +70,7 @@ def a_view(path: Path) -> None:
         database.execute("CREATE VIEW findings AS FROM read_text('/etc/hostname')")
 
 
-# What may stand in place of the database, and of latest.json.
+# Things that may be in place of the database, and of latest.json.
 DATABASES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "no database": lambda path: path.write_bytes(b"no database at all" * 1000),
