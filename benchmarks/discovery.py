@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[tuple[Any, ...]] = []
 
-    def tell(step: str, calls: int, cost: Cost, rest: str) -> None:
+    def print_step(step: str, calls: int, cost: Cost, rest: str) -> None:
         rows.append((step, calls, cost.wall, cost.cpu, round(cost.peak_mb), rest))
 
     world = partial(large_world, options.accounts, options.regions)
@@ -34,13 +34,13 @@ def main() -> None:
         for night in NIGHTS:
             before = aws.seen().calls
             found = in_fresh_process(aws, discover, folder, night)
-            tell("discover_organization", aws.seen().calls - before, found, f"{options.accounts:,} accounts")
+            print_step("discover_organization", aws.seen().calls - before, found, f"{options.accounts:,} accounts")
             plan_id = found.result
             planned = in_fresh_process(aws, plan, folder, plan_id)
-            tell("plan_scan", 1, planned, f"{len(planned.result)} batches")
+            print_step("plan_scan", 1, planned, f"{len(planned.result)} batches")
             in_fresh_process(aws, make_parts, folder, plan_id, planned.result, options.accounts, options.regions)
             committed = in_fresh_process(aws, commit, folder, plan_id)
-            tell("commit_snapshot", 0, committed, f"{committed.result:,} repositories")
+            print_step("commit_snapshot", 0, committed, f"{committed.result:,} repositories")
     print_table(("step", "calls", "wall s", "CPU s", "peak MB", ""), rows)
 
 

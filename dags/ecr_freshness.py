@@ -1,8 +1,8 @@
 """
 ### Is there a snapshot of last night?
 
-Fails, and says so over the channels of alerts, when the newest published snapshot is older than it should be by 06:00
-UTC: because `ecr_inventory` or `ecr_compliance` is paused, hangs or fails, or because the scheduler was down.
+Fails, and sends an alert, when the newest published snapshot is older than it should be by 06:00 UTC:
+because `ecr_inventory` or `ecr_compliance` is paused, hangs or fails, or because the scheduler was down.
 
 A deadline of Airflow's would not do: it belongs to a run, and a night that was missed has none.
 """

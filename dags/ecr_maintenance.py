@@ -6,7 +6,7 @@ runs left. Thinning removes a night's inventory and verdicts, which have a row f
 up of them stays, so that trends, changes and ended findings go back to the first night. The newest snapshot is never
 touched. A night that was thinned cannot be evaluated again.
 
-Every Sunday. **Run by hand** it only says what it would remove, unless *Dry run* is switched off in its form.
+Every Sunday. **Run by hand** it only reports what it would remove, unless *Dry run* is switched off in its form.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
 def ecr_maintenance():
     @task
     def thin_snapshots() -> list[str]:
-        """Thin old snapshots, or say which. Returns their dates."""
+        """Thin old snapshots, or report which. Returns their dates."""
         from ecr_audit.lake import retention
 
         context = get_current_context()

@@ -1,7 +1,7 @@
 """Serves the dashboard on this machine: `serve.py <compliance.duckdb>`, run by the Python of .venv-superset.
 
 Brings Superset's own database up to date, imports the folder `export`, gives the administrator a new password, and
-serves on the loopback interface until told to stop. State is kept under SUPERSET_HOME (default: ./.superset).
+serves on the loopback interface until it is stopped. State is kept under SUPERSET_HOME (default: ./.superset).
 """
 
 from __future__ import annotations

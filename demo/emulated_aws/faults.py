@@ -111,7 +111,7 @@ class Fault:
     times: int | None = None
 
     def matches(self, service: str, operation: str, account: str, region: str) -> bool:
-        """Say whether a call is one that this fault may strike."""
+        """Return whether this fault may strike a call."""
         return (
             self.service in (None, service)
             and self.operation in (None, operation)

@@ -117,12 +117,12 @@ class World:
         return ((account_id, region.name) for account_id in self.accounts for region in self.regions)
 
     def is_enabled(self, account_id: str, region: str) -> bool:
-        """Say whether the account can use the region: it exists, and needs no opt-in or was opted in to."""
+        """Return whether the account can use the region: it exists, and needs no opt-in or was opted in to."""
         opt_in = self.opt_in_regions.get(region)
         return opt_in is False or (opt_in is True and region in self.accounts[account_id].enabled_opt_in_regions)
 
     def is_denied(self, account_id: str, region: str) -> bool:
-        """Say whether an SCP denies the region to the account; no SCP binds the management account."""
+        """Return whether an SCP denies the region to the account; no SCP binds the management account."""
         return region in self.accounts[account_id].denied_regions and account_id != self.management_account_id
 
     def outcome(self, account_id: str, region: str) -> str:

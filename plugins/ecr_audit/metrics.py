@@ -1,8 +1,8 @@
 """Metrics of the newest night, for monitoring.
 
-All are gauges: the numbers of a snapshot as it is committed, so that a task that is run again says the same again. The
+All are gauges: the numbers of a snapshot as it is committed, so that a task that is run again reports the same. The
 values that a tag can have are few and fixed, or as many as there are policies: never an account, a repository or an
-owner. docs/observability.md says what each means.
+owner. docs/observability.md describes each of them.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def name_the_run(context: Mapping[str, Any]) -> None:
 
 
 def report(context: Mapping[str, Any], result: Any = None) -> None:
-    """Say the results of a task that succeeded. Never raises."""
+    """Send the metrics of a task that succeeded. Never raises."""
     try:
         task_report = task_reports().get(context["ti"].task_id)
         if task_report is not None:
@@ -61,7 +61,7 @@ def report(context: Mapping[str, Any], result: Any = None) -> None:
 
 
 def task_reports() -> dict[str, _Report]:
-    """By task id. A task that only hands on a plan, or parts of a scan, has nothing to say."""
+    """By task id. A task that only passes on a plan, or parts of a scan, has no metrics."""
     from ecr_audit import metrics
     from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
     from ecr_audit.publish.publication import DATABASE

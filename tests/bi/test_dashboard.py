@@ -1,4 +1,4 @@
-"""The dashboard, clicked through in Chromium: each chart shows what the published file has of what is chosen.
+"""The dashboard, clicked through in Chromium: each chart shows the figures of the published file for the choice.
 
 Where nothing is chosen, that is the deciding policy and the whole organization, with each thing counted once.
 """
@@ -45,7 +45,7 @@ FINDINGS = "Oldest_open_findings_waived_ones_last"
 AGES = "Age_of_open_findings_in_weeks"
 CHANGES = "New_and_fixed_week_by_week"
 
-# How a table is sorted: what comes first is what is to be looked at first.
+# How a table is sorted: the most urgent first.
 ORDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     UNITS: lambda row: _none_last(row["newest_compliance_with_waivers"]),
     ACCOUNTS: lambda row: -row["to_fix"],
@@ -78,7 +78,7 @@ def window(superset: Any) -> Iterator[Dashboard]:
 
 @pytest.fixture
 def dashboard(window: Dashboard) -> Dashboard:
-    """The dashboard with nothing chosen; a test that has taken back all that it chose says so, and saves an opening."""
+    """The dashboard with nothing chosen; a test that has reset its choices marks it, and saves an opening."""
     if not window.is_at_rest:
         window.open()
     window.is_at_rest = False
@@ -87,7 +87,7 @@ def dashboard(window: Dashboard) -> Dashboard:
 
 @pytest.fixture
 def shows(dashboard: Dashboard, published: Path) -> Callable[[View, Iterable[str]], None]:
-    """Asserts that charts show what the published file has, and that no chart is empty or faulty."""
+    """Asserts that charts show the figures of the published file, and that no chart is empty or faulty."""
 
     def shows(view: View, charts: Iterable[str]) -> None:
         for name in charts:

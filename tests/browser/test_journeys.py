@@ -228,5 +228,5 @@ def test_from_a_policy_to_a_section_to_a_repository(open_browser: Callable[..., 
 
 
 def _count(page: Page) -> int:
-    """The findings that the page says there are: '1,234 findings'."""
+    """The number of findings on the page: '1,234 findings'."""
     return int(page.locator("#found").inner_text().split()[0].replace(",", ""))

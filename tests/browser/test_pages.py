@@ -117,7 +117,7 @@ def _photograph(page: Page, address: str, look: str) -> None:
     first, *rest = address.removeprefix("/").split("/")
     # findings, and of a thing among others, in the singular: policy, repository.
     name = re.sub(r"(ie)?s$", lambda end: "y" if end[1] else "", first) if rest else first or "overview"
-    # The demo's night stays where it is: by the clock it is old, which a picture need not say.
+    # The demo's night stays where it is: by the clock it is old, which a picture need not show.
     page.evaluate("document.querySelector('.stale')?.remove()")
     # The screen above the fold, and some way below it.
     height = min(page.evaluate("document.documentElement.scrollHeight"), 1500)

@@ -52,7 +52,7 @@ KEYS = {
 
 
 class Redis:
-    """A Redis that keeps over a restart what is queued, as docker-compose.yaml's does."""
+    """A Redis that keeps its queue over a restart, as that of docker-compose.yaml."""
 
     def __init__(self, folder: Path) -> None:
         self._processes = Processes(folder)
@@ -170,7 +170,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[EmulatedAws]:
-    """The demo organization's first night, in which ECR does not answer until a test says so."""
+    """The demo organization's first night, in which ECR does not answer until a test allows it."""
     with EmulatedAws(demo_world(1), Faults([Fault(Hang(), service="ecr")])) as emulated:
         yield emulated
 

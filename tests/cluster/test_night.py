@@ -149,7 +149,7 @@ def _evaluated(cluster: Any, runs: int) -> bool:
 
 
 def follow_document(cluster: Any, night: str) -> None:
-    """Run what docs/operations.md says of a batch that failed, where the scheduler runs."""
+    """Run the commands of docs/operations.md for a batch that failed, where the scheduler runs."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^## A batch that failed\n.*?^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     script, dates = re.subn(r"(?m)^NIGHT=.*$", f"NIGHT={night}", block)

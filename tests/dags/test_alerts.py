@@ -135,7 +135,7 @@ def test_a_night_is_reported_once_however_often_it_is_evaluated(
     send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [1, 1, 1]
     assert mail.mails[0]["Subject"] == "ECR audit, night of 2026-11-02: 1 new finding"
-    # Evaluated again, it has more to tell.
+    # Evaluated again, it has more to report.
     nights(SECOND, repositories=[OLD, NEW, {"repository_name": "newer"}])
     send_night()
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [2, 2, 2]

@@ -1,4 +1,4 @@
-"""The Airflow connection to AWS: what is made of it, what is refused, and a night for which it holds the only keys."""
+"""The Airflow connection to AWS: its settings, refused fields, and a night for which it has the only keys."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_no_role_changes_anything(api_server: Any, role: str | None) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "user", "op", "admin"])
 def test_every_role_gets_an_answer_from_every_route(api_server: Any, role: str) -> None:
-    """Nothing has been published: a page says so, and none breaks."""
+    """Nothing has been published: pages give advice, and none breaks."""
     for method, path in addresses(api_server):
         assert api_server.request(method, path, headers=token(role)).status_code in (200, 404, 422, 503), (
             f"{method} {path}"

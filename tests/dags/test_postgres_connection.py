@@ -1,4 +1,4 @@
-"""The Airflow connection to PostgreSQL: what is made of it, and what is refused."""
+"""The Airflow connection to PostgreSQL: the parameters that it gives, and the ones that are refused."""
 
 from __future__ import annotations
 

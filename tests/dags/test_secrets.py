@@ -110,7 +110,7 @@ def test_a_night_that_is_reported_over_every_channel_writes_no_secret(
 ) -> None:
     """Also when a channel answers with an error; what was not sent is sent the next time."""
     secrets |= {"webhook": WEBHOOK, "password of the mail server": MAIL_PASSWORD}
-    # More than the demo's accounts let be read: there is something to tell.
+    # More than the demo's accounts let be read: there is something to report.
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.99")
     with Http() as slack, Http() as sns, Smtp() as mail:
         slack.status = sns.status = 500

@@ -1,4 +1,4 @@
-"""The documents: the commands of docs/deploy.md run, and what the documents name is there."""
+"""The documents: the commands of docs/deploy.md run, and everything that the documents name exists."""
 
 from __future__ import annotations
 

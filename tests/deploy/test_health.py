@@ -71,7 +71,7 @@ def server() -> Iterator[Server]:
 
 
 MONITOR = "/api/v2/monitor/health"
-# The command of each part, what it is asked, and what a healthy one answers.
+# The command of each part, the request to it, and the answer of a healthy one.
 PARTS = [
     (["api-server", "--apps", "core"], "/airflow/api/v2/version", {}),
     (["api-server", "--apps", "execution"], "/execution/health", HEALTHY),

@@ -151,7 +151,7 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publications_on_s3(
     s3_calls: set[str], small_lake: Any, tmp_path: Path
 ) -> None:
-    """And what the doctor tries of it."""
+    """And the probes of the doctor."""
     settings = Settings(data=tmp_path, lake="s3://the-lake/ecr", publish="s3://the-lake/published")
     small_lake.lake = open_lake(settings)
     # The last day twice: what is replaced is deleted.

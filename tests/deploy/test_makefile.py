@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-# Says how it was called, with which umask, and which settings of Airflow it was given.
+# Records its arguments, its umask, and the settings of Airflow in its environment.
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $* umask $(umask) $(env | grep -E '^(AIRFLOW__|ECR_AUDIT_)' | sort | tr '\\n' ' ')" >> "$CALLS"
 """

@@ -1,4 +1,4 @@
-"""Every question of sql/analyses, asked as docs/analysts.md says: by DuckDB's shell, from Python, by psql."""
+"""Every question of sql/analyses, asked as in docs/analysts.md: by DuckDB's shell, from Python, by psql."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 def ask(*arguments: object) -> list[dict[str, str]]:
     command = [str(SHELL), "-bail", "-csv", *map(str, arguments)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, encoding="utf-8")
-    # With -init the shell also tells there which file it reads.
+    # With -init the shell also reports there which file it reads.
     assert (answer.returncode, "Error" in answer.stderr) == (0, False), answer.stderr
     return list(csv.DictReader(io.StringIO(answer.stdout)))
 

@@ -1,4 +1,4 @@
-"""The doctor's look at PostgreSQL: a server that takes what is published, one that refuses, one that is not there."""
+"""The doctor's checks of PostgreSQL: a server that takes publications, one that refuses, one that is not there."""
 
 from __future__ import annotations
 

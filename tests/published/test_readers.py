@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 DAYS = range(1, 6)
 
-# Bounded, so that a reader that is never told to stop ends by itself.
+# Bounded, so that a reader that is never stopped ends by itself.
 MOST_READS = 5_000
 
 COUNTS = "SELECT (SELECT day(snapshot_date) FROM publication), (SELECT count(*) FROM repositories)"
@@ -95,7 +95,7 @@ Read = tuple[int, int, int]
 
 
 def _read(uri: str, schema: str, done: Event, read: Callable[[Any, str], Read]) -> list[Read]:
-    """Read until told that all is published, and then once more."""
+    """Read until all is published, and then once more."""
     seen = []
     with postgresql.connect(uri) as connection, connection.cursor() as cursor:
         for _ in range(MOST_READS):

@@ -19,7 +19,7 @@ from .watchers import Watchers
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[EmulatedAws]:
-    """The demo organization's first night, in which ECR does not answer until a test says so."""
+    """The demo organization's first night, in which ECR does not answer until a test allows it."""
     with EmulatedAws(demo_world(1), Faults([Fault(Hang(), service="ecr")])) as emulated:
         yield emulated
 
@@ -61,7 +61,7 @@ def airflow(
         "ECR_AUDIT_DATA": str(data),
         "AIRFLOW__METRICS__OTEL_ON": "True",
         "OTEL_EXPORTER_OTLP_ENDPOINT": watchers.url,
-        # As docs/observability.md says, so that no task waits for a watcher that is not there.
+        # As in docs/observability.md, so that no task waits for a watcher that is not there.
         "OTEL_EXPORTER_OTLP_TIMEOUT": "2",
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
             {"type": "http", "url": watchers.url, "timeout": 2, "retry": {"total": 1}}

@@ -22,7 +22,7 @@ class Watchers:
 
     def __init__(self) -> None:
         self.gauges: dict[Key, float] = {}
-        # Tasks of which Airflow told the duration.
+        # Tasks whose duration Airflow reported.
         self.timed: set[tuple[str, str]] = set()
         self.lineage: list[dict[str, Any]] = []
         self._port = 0
@@ -51,7 +51,7 @@ class Watchers:
         self._server.server_close()
 
     def receive(self, path: str, body: bytes) -> None:
-        """Take one request. Raises ValueError for what is of neither protocol."""
+        """Take one request. Raises ValueError if it is of neither protocol."""
         if path == "/v1/metrics":
             self._receive_metrics(ExportMetricsServiceRequest.FromString(body))
         elif path == "/api/v1/lineage":
@@ -70,7 +70,7 @@ class Watchers:
                     self.timed.add((tags["dag_id"], tags["task_id"]))
 
     def datasets(self, job: str) -> dict[str, set[tuple[str, str]]]:
-        """Namespace and name of what a job's completed runs read and wrote."""
+        """Namespace and name of the datasets that a job's completed runs read and wrote."""
         ends = [
             event for event in list(self.lineage) if event["job"]["name"] == job and event["eventType"] == "COMPLETE"
         ]
@@ -95,4 +95,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""sql/staging/objects: what the engine needs of each input, whatever its objects are."""
+"""sql/staging/objects: the columns of each input that the engine needs, for objects of any kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""staging.repositories: what is derived from the raw row, once for every policy."""
+"""staging.repositories: columns derived from the raw row, once for every policy."""
 
 from __future__ import annotations
 

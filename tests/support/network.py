@@ -149,7 +149,7 @@ class TlsFront(_Server):
 
 
 class Proxy(_Server):
-    """A proxy of HTTP: tunnels what is to be connected, forwards the rest. `login`: the user and password it asks for.
+    """A proxy of HTTP: tunnels CONNECT requests, forwards the others. `login`: the user and password it asks for.
 
     `asked` has the first line of every request to it, which names where to.
     """

@@ -55,7 +55,7 @@ class Processes:
             )
 
     def kill(self, name: str) -> None:
-        """SIGKILL a program and all that it started: what the loss of its machine looks like."""
+        """SIGKILL a program and all that it started, as if its machine were lost."""
         process = self._running.pop(name)
         keeper.kill_descendants(process.pid)
         process.kill()

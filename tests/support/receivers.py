@@ -36,7 +36,7 @@ class _Receiver:
 
 
 class Http(_Receiver):
-    """Takes what is posted, for Slack and for SNS, and answers with `status`."""
+    """Takes posts to Slack and SNS, and answers with `status`."""
 
     def __init__(self) -> None:
         self.status = 200

@@ -37,7 +37,7 @@ TREES = {
 }
 PROJECT = ("ecr_audit", "ecr_audit_airflow", "ecr_audit_plugin", "demo")
 
-# Privates of botocore, boto3 and Airflow's hook that have no public equal; each use says why.
+# Privates of botocore, boto3 and Airflow's hook that have no public equal; each use has a comment with the reason.
 FOREIGN_PRIVATES = {
     "plugins/ecr_audit/aws/access.py": {"_session"},
     "plugins/ecr_audit/aws/connections.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},

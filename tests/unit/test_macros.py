@@ -1,4 +1,4 @@
-"""The macros of sql/: they say what the enums of the program say, and each rule is written once."""
+"""The macros of sql/: they agree with the enums of the program, and each rule is written once."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def sql_with(folder: Path, *, alone: bool) -> Path:
 
 @pytest.fixture(scope="module", params=["alone", "beside"])
 def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, lake_of: Any) -> Night:
-    """Two nights: in the second, `later` fails that passed before, and of `unknown` ECR no longer says anything."""
+    """Two nights: in the second, `later` fails that passed before, and ECR no longer returns `unknown`."""
     folder = tmp_path_factory.mktemp(request.param)
     sql = sql_with(folder, alone=request.param == "alone")
     lake = lake_of(folder / "lake", load_catalog(sql))

@@ -124,7 +124,7 @@ class NumberedKeys:
 
 @pytest.fixture
 def named(monkeypatch):
-    """The caller reaches AWS by what somebody has named, and not as the environment says."""
+    """The caller reaches AWS by a connection that somebody has named, and not by the environment."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "of-the-environment")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://environment.test")

@@ -1,4 +1,4 @@
-"""Where a setting says that files are: what is taken as a place, and what is refused by name."""
+"""Places of files in settings: valid ones, and those that are refused by name."""
 
 from __future__ import annotations
 

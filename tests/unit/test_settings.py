@@ -74,7 +74,7 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
 
 @pytest.mark.parametrize("name", ["DATA", "LAKE", "PUBLISH", "WAIVERS"])
 def test_every_place_is_read_alike(monkeypatch, tmp_path, name):
-    """tests/unit/test_place.py has what is taken and what is not."""
+    """tests/unit/test_place.py has the valid and the invalid values."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/audit")
     for given, taken in {

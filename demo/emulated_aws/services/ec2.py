@@ -1,4 +1,4 @@
-"""Amazon EC2: DescribeRegions, which says what regions an account can use."""
+"""Amazon EC2: DescribeRegions, the regions that an account can use."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _MAX_SESSION_SECONDS = 3600
 
 
 def get_caller_identity(call: Call) -> str:
-    """Say whose credentials these are."""
+    """Return whose credentials these are."""
     caller = call.caller
     return (
         f"<Arn>{escape(caller.arn)}</Arn><UserId>{escape(caller.user_id)}</UserId>"

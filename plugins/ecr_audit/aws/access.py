@@ -57,7 +57,7 @@ class AwsAccess:
         if config and self.config:
             config = config.merge(self.config)
         with _lock:
-            # Whatever the environment says: a token of STS's global endpoint is not valid in opt-in regions.
+            # In any environment: a token of STS's global endpoint is not valid in opt-in regions.
             self.session._session.set_config_variable("sts_regional_endpoints", "regional")
             return self.session.client(
                 service,

@@ -49,7 +49,7 @@ ASSUME_ROLE_PACE = Pacer(rate=100)
 
 
 def session_name(run_id: str) -> str:
-    """The name of the sessions that a run opens in the accounts, so that CloudTrail there says which run it was.
+    """The name of the sessions that a run opens in the accounts, so that CloudTrail there names the run.
 
     2 to 64 letters, digits or _+=,.@- (AssumeRole, RoleSessionName); whatever else an id has becomes a dot.
     """
@@ -137,11 +137,11 @@ class Entry:
     """The result of entering an account."""
 
     identity: HubIdentity | MemberIdentity
-    # The regions that the account can use; None when it was not asked, or would not say, so that each must be tried.
+    # The regions that the account can use; None when it was not asked, or did not answer, so that each must be tried.
     enabled_regions: frozenset[str] | None
     # Why the account cannot be entered at all; its targets end with the outcome of this.
     error: Exception | None = None
-    # Why the account would not say which regions it has enabled.
+    # Why the account did not return its enabled regions.
     regions_error: Exception | None = None
 
     def has_enabled(self, region: str, *, opt_in: bool) -> bool | None:

@@ -45,8 +45,8 @@ class OfferedRegions:
     """The regions of a partition in which ECR is offered, ordered by name."""
 
     regions: tuple[Region, ...]
-    # None: they are EC2's own, and no others exist. Else why EC2 would not say, so that they are those of botocore,
-    # which does not know regions that are newer than it is.
+    # None: they are EC2's own, and no others exist. Else why EC2 did not return them: they are then those of botocore,
+    # which does not know newer regions.
     doubt: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""All that AWS has to allow, gathered from the modules that make the calls; and the page of docs/ that says so."""
+"""All that AWS has to allow, gathered from the modules that make the calls; and its page of docs/."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Last known values: a value that could not be read tonight is carried over, with the time when it was read.
 
 Some values are read apart from their row: a repository's tags by a call of their own, an account's unit from the tree
-of units. Each has a column that says when it was read. Where the row could be read and the value could not, both are
-those of the newest snapshot: the time ages and the value stays, night after night, until it is read again.
+of units. Each has a column with the time when it was read. Where the row could be read and the value could not, both
+are those of the newest snapshot: the time ages and the value stays, night after night, until it is read again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
 
 @dataclass(frozen=True)
 class ReadApart:
-    """Columns of `repositories` that are read by a call of their own, and the column that says when they were."""
+    """Columns of `repositories` that are read by a call of their own, and the column with the time when they were."""
 
     columns: tuple[str, ...]
     read_at: str
@@ -70,7 +70,7 @@ def known_accounts(lake: Lake, snapshot_date: date) -> dict[str, dict[str, Any]]
     if commit is None:
         return {}
     rows = ACCOUNTS.completed(lake.read_table(commit, ACCOUNTS)).to_pylist()
-    # An older version did not say when.
+    # An older version did not store when.
     unsaid = {"details_read_at": commit.committed_at} if ACCOUNTS.lacking(commit.schema_version) else {}
     return {row["account_id"]: row | unsaid for row in rows}
 

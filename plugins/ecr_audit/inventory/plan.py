@@ -254,7 +254,7 @@ def wanted_regions(
 ) -> tuple[list[Region], list[str]]:
     """The regions that the settings and the run ask for, and what ECR_AUDIT_REGIONS names that is not offered.
 
-    When it is not certain which are offered, because EC2 would not say, the setting is taken at its word. Raises
+    When it is not certain which are offered, because EC2 did not return them, the setting is trusted. Raises
     PlanError for a region of the run's own limits that is not offered, and when the setting names none that is.
     """
     known = {region.name: region for region in offered}

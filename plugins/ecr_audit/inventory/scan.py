@@ -184,7 +184,7 @@ def last_duration(target: dict[str, Any]) -> float:
 
 
 class _Progress:
-    """Says in the log, every few seconds, how far a batch is."""
+    """Logs the progress of a batch, every few seconds."""
 
     def __init__(self, name: str, planned: int) -> None:
         self._name = name

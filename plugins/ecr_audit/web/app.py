@@ -197,7 +197,7 @@ def _problem(
     what_to_do: str,
     headers: Any = None,
 ) -> Response:
-    """An error page that says what to do; for the API, the same as JSON."""
+    """An error page with advice; for the API, the same as JSON."""
     if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
         body = {"title": title, "status": status, "detail": what_to_do}
         answer: Response = JSONResponse(body, status, media_type="application/problem+json")

@@ -20,7 +20,7 @@ MEMBERS = ("100000000001", "100000000002", "100000000003")
 
 
 def only(found: list[Result]) -> Result:
-    """The one finding that there is, which says what to do."""
+    """The one finding, which has advice."""
     [result] = found
     assert result.fix
     return result

@@ -24,7 +24,7 @@ Doctor = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def doctor(tmp_path: Path) -> Doctor:
-    """Runs the command in this process's environment, less what is set to None."""
+    """Runs the command in this process's environment, less the variables that are set to None."""
 
     def run(where: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
         environment: dict[str, str | None] = {

@@ -16,7 +16,7 @@ from ecr_audit.lake.schemas import STAGES
 
 
 def only(found: list[Result]) -> Result:
-    """The one finding that there is, which says what to do."""
+    """The one finding, which has advice."""
     [result] = found
     assert result.fix
     return result

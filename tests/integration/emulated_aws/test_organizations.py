@@ -1,4 +1,4 @@
-"""The organization, as the emulated AWS tells it."""
+"""The organization, as the emulated AWS returns it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole scan against an emulated AWS, and what the world knows to be true about what it should have seen."""
+"""The whole scan against an emulated AWS, and the world's own record of what it should have seen."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def targets_of(world, account_id):
     return [target for target in world.targets() if target[0] == account_id]
 
 
-# Denials: lasting, and told by the world itself.
+# Denials: lasting, and set in the world itself.
 
 
 def test_a_twentieth_of_the_accounts_cannot_be_entered(audit_of):
@@ -288,7 +288,7 @@ def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization
 
 
 def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of, organization_of):
-    """Page by page until the third, which is refused: 2,000 repositories read, none of them told."""
+    """Page by page until the third, which is refused: 2,000 repositories read, none of them kept."""
     struck = (FOURTH, "us-east-1")
     many = [Repository(f"service-{number:05}") for number in range(2_500)]
     world = organization_of(4)

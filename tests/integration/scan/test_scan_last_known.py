@@ -88,7 +88,7 @@ def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next
     for table in EVALUATED:
         assert without_times(odd[1][table]) == without_times(undisturbed[1][table]), table
 
-    # It says so; the night before and the night after have nothing to say.
+    # It reports them; the nights before and after have nothing to report.
     assert {(row["kind"], row["is_new"]) for row in odd[1]["unread_values"]} == {
         ("tags", True),
         ("account", True),

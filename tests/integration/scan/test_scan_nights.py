@@ -1,4 +1,4 @@
-"""Whole nights against the emulated AWS: the snapshot is what the world knows to be true."""
+"""Whole nights against the emulated AWS: the snapshot agrees with the world."""
 
 from __future__ import annotations
 

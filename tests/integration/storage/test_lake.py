@@ -116,7 +116,7 @@ def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Pat
 def test_a_writer_that_dies_between_two_puts_costs_no_earlier_snapshot(
     open_on_s3: Opener, s3: EmulatedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three tables and the commit file: what was there is seen until the last is put, then what is new."""
+    """Three tables and the commit file: readers see the old files until the last is put, then the new ones."""
     commit(open_on_s3(), "1")
     before = s3.all_keys()
     puts = DyingPuts(monkeypatch)

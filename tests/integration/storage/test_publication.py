@@ -1,4 +1,4 @@
-"""PublicationStore on S3: what readers find at each moment, what is kept, and how it gets to them."""
+"""PublicationStore on S3: the files that readers find at each moment, those that are kept, and how they are read."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def test_a_waiver_is_reported_three_times(night: Night, small_lake: Any) -> None
     told = {
         31: None,
         30: "ends on 2026-12-02, in 30 days; covers 1 finding",
-        29: None,  # told the night before
+        29: None,  # reported the night before
         8: None,
         7: "ends on 2026-11-09, in 7 days; covers 1 finding",
         1: None,

@@ -121,7 +121,7 @@ def test_a_fault_names_file_line_and_remedy(sql: Path, file: str, old: str | Non
 
 
 def test_models_convert_text(sql: Path) -> None:
-    """YAML's types do not matter: a number is a number and true is true because a model says so."""
+    """YAML's types do not matter: a number is a number and true is true because of the type in a model."""
     replace(sql.parent / IN_POLICY, "name: One\ncon", "name: 007\ncon")
     replace(sql.parent / IN_LEAF, "withdrawn: true", "withdrawn: Yes")
     replace(sql.parent / IN_LEAF, "title: D", "title: 12:30")

@@ -1,4 +1,4 @@
-"""The demo's history: the story that it tells, and that it fits to the nights of `make audit`."""
+"""The demo's history: its events, and that it fits to the nights of `make audit`."""
 
 from __future__ import annotations
 

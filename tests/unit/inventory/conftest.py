@@ -1,4 +1,4 @@
-"""An organization without an AWS: what a scan of each target comes to is set by the test."""
+"""An organization without an AWS: the test sets the result of the scan of each target."""
 
 from __future__ import annotations
 

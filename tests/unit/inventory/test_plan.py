@@ -177,7 +177,7 @@ def test_missing_accounts_and_regions_are_left_out_and_reported(company, caplog,
 
 
 def test_without_an_answer_of_ec2_a_setting_is_trusted(company):
-    """botocore's list may lack regions that are newer than it: what is not known to be gone stays in coverage."""
+    """botocore's list may lack newer regions: a region that is not known to be gone stays in coverage."""
     company.doubt = "UnauthorizedOperation"
     assert regions(company) == {"eu-south-1", "eu-west-1", "us-east-1"}
     rows = targets(company, regions=("eu-west-1", "me-newer-1"))

@@ -1,4 +1,4 @@
-"""From what AWS answers to rows of the lake: nothing is guessed, and what is missing stays missing."""
+"""From the answers of AWS to rows of the lake: nothing is guessed, and missing values stay missing."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ HUB, SHOP = "100000000000", "200000000000"
 
 
 class FakeDispatcher:
-    """Collects what is submitted, and by which priority."""
+    """Collects the submitted calls with their priority."""
 
     def __init__(self):
         self.priorities = []

@@ -64,7 +64,7 @@ def test_the_snapshot_is_of_the_runs_day_in_utc(night, run_after, day):
 
 
 def test_a_run_of_a_day_that_is_over_is_refused(night, monkeypatch):
-    """A back-fill, or an old run that is cleared, would date what is there now back."""
+    """A back-fill, or an old run that is cleared, would date the present state back."""
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 2))
     steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 3))

@@ -1,4 +1,4 @@
-"""A lake into which somebody else has written: nothing outside of it is read or written, and each error says where."""
+"""A lake into which somebody else has written: nothing outside is read or written, and each error names the file."""
 
 from __future__ import annotations
 

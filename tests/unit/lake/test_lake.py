@@ -1,4 +1,4 @@
-"""The lake: what a commit makes visible, what it replaces, and what it refuses to write or read."""
+"""The lake: files that a commit makes visible, replaces, or refuses to write or read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publication: what is in the file, and that it is replaced whole or not at all."""
+"""Publication: the content of the file, and that it is replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_tables_that_need_more_memory_get_more(
     few: int,
     told: list[str],
 ) -> None:
-    """At once, if the number of repositories says so."""
+    """At once, if there are many repositories."""
     expected = published(DAY_1, repositories=[{}])
     names = {path.name for path in expected.published.folder.iterdir()}
     monkeypatch.setattr(publishing, "LEAN_MEMORY", "1MB")

@@ -1,4 +1,4 @@
-"""The data dictionary: complete, in the published file as comments, and the committed page is what is generated."""
+"""The data dictionary: complete, in the published file as comments, and the committed page is up to date."""
 
 from __future__ import annotations
 

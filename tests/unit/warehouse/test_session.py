@@ -1,4 +1,4 @@
-"""A DuckDB session over the lake: what it shows, and what its errors say."""
+"""A DuckDB session over the lake: its tables, and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API answers with what was published, as its OpenAPI document says, and tells what is wrong as JSON."""
+"""The API answers with the published rows, by its OpenAPI document, and with errors as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The findings page, its downloads and the API's list show what the filter says, compared with SQL written here."""
+"""The findings page, its downloads and the API's list show the filtered findings, compared with SQL written here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An old night says so, on every page and in the JSON API."""
+"""An old night is marked on every page and in the JSON API."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Markup(HTMLParser):
 
 
 def assert_inert(answer: Any) -> None:
-    """Nothing in an answer does what a text in it says."""
+    """No text in an answer acts as markup or code."""
     assert answer.status_code < 500, answer.text[:500]
     assert "set-cookie" not in answer.headers
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")

@@ -1,4 +1,4 @@
-"""The overview says how the organization stands tonight."""
+"""The overview of the organization tonight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policies' pages: what a policy is, by which condition it evaluated, and the sections that it decides."""
+"""The policies' pages: a policy's description, the conditions that matched, and the sections that it decides."""
 
 from __future__ import annotations
 

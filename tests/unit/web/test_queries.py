@@ -1,4 +1,4 @@
-"""The queries of the pages: each is one SELECT, says what its rows are, and names what it is."""
+"""The queries of the pages: each is one SELECT, describes its rows, and has its name in its header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where values of an earlier night count, the pages say so: the overview, the account, the repository, coverage."""
+"""Pages with values of an earlier night have a note: the overview, the account, the repository, coverage."""
 
 from __future__ import annotations
 
