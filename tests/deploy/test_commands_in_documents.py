@@ -48,7 +48,7 @@ HOW = {
     r"curl .*auth/login|grep ": "needs a proxy; tests/cluster/test_night.py asks for the same",
     r"docker network inspect": "tried by hand, with a Docker engine",
     r"make secrets": "tests/deploy/test_compose.py",
-    r"make (help|test(-all|-slow|-cluster)?|lint|types|lint types)$": "the gate: it is how the tests themselves are run",
+    r"make (help|test(-all|-slow|-cluster)?|lint|types|lint types)$": "the gate: it is how the tests are run",
     r"make audit-aws": "needs a real AWS; tests/dags/test_audit_command.py runs the same on the emulated one",
     r"aws (cloudformation|organizations) ": "tests/deploy/test_documents.py",
     r"aws eks ": "needs a cluster; its options are checked below",
