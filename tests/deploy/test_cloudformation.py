@@ -31,11 +31,11 @@ ACCOUNT = "123456789012"
 Deploy = Callable[..., Any]
 
 
-@pytest.mark.parametrize("template", sorted(TEMPLATES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_cfn_lint_finds_nothing(template: Path) -> None:
+def test_cfn_lint_finds_nothing() -> None:
     """In all three partitions; a warning is as bad as an error."""
     cfn_lint = Path(sys.executable).with_name("cfn-lint")
-    done = subprocess.run([cfn_lint, "--regions", *REGIONS, "--", template], capture_output=True, text=True)
+    templates = sorted(TEMPLATES.glob("*.yaml"))
+    done = subprocess.run([cfn_lint, "--regions", *REGIONS, "--", *templates], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 

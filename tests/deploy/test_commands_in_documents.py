@@ -1,4 +1,4 @@
-"""The commands in the documents: each is run by a test or has a reason why not, and names what there is.
+"""The commands in the documents name what there is.
 
 Checked are fenced `sh` blocks, and indented blocks that begin with a program: `make` targets, Airflow's commands,
 options and settings by Airflow's own parser, those of the AWS CLI by the API's model, services and profiles of Compose,
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,45 +25,6 @@ import yaml
 
 from support.aws_command import read_command
 from support.paths import DOCUMENTS, ROOT
-
-# The first pattern that a command matches gives the test that runs it, or why none does.
-HOW = {
-    # The shell's own, and what only moves files about.
-    r"export |cd |HUB_ACCOUNT_ID|EXTERNAL_ID|LAKE_BUCKET|NIGHT=|UI_|umask |set ": "sets something for what follows",
-    r"make audit$": "tests/dags/test_audit_command.py",
-    r"make demo-history": "tests/unit/demo/test_history.py",
-    r"make (pages|up)$": "tests/browser/conftest.py",
-    r"make bi": "tests/bi/test_superset.py",
-    r"make sql": "tests/published/test_query.py",
-    r"make (doctor|doctor-demo)$": "tests/integration/doctor/test_doctor_command.py",
-    r"promtool test rules": "tests/deploy/test_metrics.py",
-    r"make docs": "the gate holds what it would write: tests/deploy/test_documents.py",
-    r"make format": "the gate holds what it would rewrite: make lint",
-    r"make hooks": "tests/deploy/test_hooks.py",
-    r"make sbom": "tests/deploy/test_sbom.py",
-    r"make pin-images": "tests/deploy/test_pin_images.py",
-    r"make advisories": "needs the advisories of PyPI; tests/deploy/test_makefile.py looks at its command",
-    r"curl .*(auth/token|api/v1/findings)|jq ": "tests/browser/test_journeys.py",
-    r"curl .*auth/login|grep ": "needs a proxy; tests/cluster/test_night.py asks for the same",
-    r"docker network inspect": "tried by hand, with a Docker engine",
-    r"make secrets": "tests/deploy/test_compose.py",
-    r"make (help|test(-all|-slow|-cluster)?|lint|types|lint types)$": "the gate: it is how the tests are run",
-    r"make audit-aws": "needs a real AWS; tests/dags/test_audit_command.py runs the same on the emulated one",
-    r"aws (cloudformation|organizations) ": "tests/deploy/test_documents.py",
-    r"aws eks ": "needs a cluster; its options are checked below",
-    r"aws s3 sync": "tried by hand, against an emulated S3: it needs the AWS CLI, which is not among the requirements",
-    r"python3? -c .*secrets": "tests/deploy/test_documents.py",
-    r"\S*duckdb ": "tests/published/test_analyses.py",
-    r"(cp|mv|rm) .*lake|\S*python -c .*sqlite3": "tests/deploy/test_operations.py",
-    r"docker compose ": "tried by hand, with a Docker engine; tests/deploy/test_compose.py checks the file",
-    r"airflow tasks clear": "tests/cluster/test_night.py",
-    r"airflow ": "tried by hand, on SQLite and PostgreSQL; Airflow's own parser takes it below",
-    r"kubectl create ": "needs a cluster; tried by hand with --dry-run=client",
-    r"kubectl apply ": "needs a cluster; tests/deploy/test_helm.py reads what is applied",
-    r"docker (build|push) ": "needs a registry; tried by hand, with a local one",
-    r"python3 -m venv ~/harlequin|~/harlequin/bin/": "fetches packages; what it showed stands below it",
-    r"python3 -m venv ~/ecr-query|~/ecr-query/bin/": "fetches packages; tests/published/test_light_install.py has them",
-}
 
 
 def blocks(text: str) -> Iterator[str]:
@@ -200,10 +160,6 @@ def _named_files(words: list[str]) -> str | None:
     return next((f"there is no {word}" for word in words if "/" in word and not (ROOT / word).is_file()), None)
 
 
-def _airflow(words: list[str]) -> str | None:
-    return _airflow_faults((tuple(words),), ())[0]
-
-
 def _others(words: list[str]) -> str | None:
     return None
 
@@ -212,7 +168,6 @@ CHECKS: dict[str, Any] = {
     "make": _make,
     "docker": _compose,
     "aws": _aws,
-    "airflow": _airflow,
     "python": _python,
     "python3": _python,
     "duckdb": _duckdb,
@@ -222,9 +177,11 @@ CHECKS: dict[str, Any] = {
     ),
     "promtool": _named_files,
     **dict.fromkeys(("pg_dump", "pg_restore", "createdb", "dropdb"), _others),
+    # All of them are checked at once, by `_airflow_faults`.
+    "airflow": _others,
 }
 
-# In a process of its own, since Airflow reads its settings when it is first imported. Answers one fault or null each.
+# In a process of its own, since Airflow reads its settings when it is first imported. Returns the faults.
 PARSE = r"""
 import contextlib, io, json, re, sys
 from airflow.cli.cli_parser import get_parser
@@ -237,20 +194,21 @@ for words in asked:
         with contextlib.redirect_stderr(told):
             # Some open the file that they are given.
             parser.parse_args([re.sub(r"\$\w+/", "", word) for word in words])
-        faults.append(None)
     except SystemExit as end:
-        faults.append(None if end.code == 0 else f"airflow {' '.join(words)}: {told.getvalue()[-300:]}")
+        if end.code:
+            faults.append(f"airflow {' '.join(words)}: {told.getvalue()[-300:]}")
 known = {(section, option) for section, group in conf.configuration_description.items() for option in group["options"]}
 for setting in settings:
     section, _, option = setting.removeprefix("AIRFLOW__").lower().partition("__")
-    faults.append(None if (section, option) in known else f"{setting}: Airflow has no such setting")
+    if (section, option) not in known:
+        faults.append(f"{setting}: Airflow has no such setting")
 sys.stdout.write("\n" + json.dumps(faults))
 """
 
 
-@cache
-def _airflow_faults(asked: tuple[tuple[str, ...], ...], settings: tuple[str, ...]) -> list[str | None]:
+def _airflow_faults(asked: list[tuple[str, ...]], settings: list[str], home: Path) -> list[str]:
     environment = os.environ | {
+        "AIRFLOW_HOME": str(home),
         # As in docker-compose.yaml: it brings the commands for users.
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -259,19 +217,12 @@ def _airflow_faults(asked: tuple[tuple[str, ...], ...], settings: tuple[str, ...
         [sys.executable, "-W", "ignore", "-c", PARSE],
         input=json.dumps([asked, settings]),
         env=environment,
-        cwd=os.environ["AIRFLOW_HOME"],
+        cwd=home,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
-        yield
 
 
 def airflow_words(words: list[str]) -> tuple[str, ...] | None:
@@ -280,39 +231,34 @@ def airflow_words(words: list[str]) -> tuple[str, ...] | None:
     return None if at is None or "pg_dump" in words else tuple(words[at + 1 :])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_each_command_is_run_by_a_test_or_has_a_reason(document: Path) -> None:
-    unknown = [" ".join(words) for words in simple(document) if _how(words) is None]
-    assert unknown == [], "name in HOW the test that runs it, or the reason why none does"
+# Commands and a setting that Airflow does not have.
+MADE_UP_OF_AIRFLOW = [
+    "airflow dags triger ecr_compliance",
+    "docker compose exec scheduler airflow tasks clear ecr_inventory --nothing",
+]
+MADE_UP_SETTING = "AIRFLOW__CORE__NOTHING"
 
 
-def _how(words: list[str]) -> str | None:
-    return next((pattern for pattern in HOW if re.match(pattern, " ".join(words))), None)
-
-
-def test_every_reason_has_a_command_and_every_test_is_there() -> None:
-    used = {_how(words) for document in DOCUMENTS for words in simple(document)}
-    assert set(HOW) - used == set()
-    named = {path for reason in HOW.values() for path in re.findall(r"tests/[\w/]+\.py", reason)}
-    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
-
-
-def test_commands_name_things_that_exist() -> None:
-    """All of Airflow's at once: its parser takes seconds to load."""
+def test_commands_name_things_that_exist(tmp_path: Path) -> None:
+    """All of Airflow's at once, also those that are made up, which must be found: its parser takes seconds to load."""
     every = [words for document in DOCUMENTS for words in simple(document)]
     assert len(every) > 80
     of_airflow = [given for words in every if (given := airflow_words(words))]
     text = "\n".join(document.read_text("utf-8") for document in DOCUMENTS)
     settings = sorted(set(re.findall(r"\bAIRFLOW__[A-Z_]+__[A-Z_]+\b", text)))
     assert of_airflow and settings
-    faults = _airflow_faults(tuple(of_airflow), tuple(settings))
-    faults += [fault_of(words) for words in every if not airflow_words(words)]
-    assert [fault for fault in faults if fault] == []
+    made_up = [given for line in MADE_UP_OF_AIRFLOW if (given := airflow_words(line.split()))]
+    faults = _airflow_faults([*of_airflow, *made_up], [*settings, MADE_UP_SETTING], tmp_path)
+    assert [fault.partition(":")[0] for fault in faults] == [
+        *(f"airflow {' '.join(words)}" for words in made_up),
+        MADE_UP_SETTING,
+    ]
+    faults = [fault for words in every if not airflow_words(words) and (fault := fault_of(words))]
+    assert faults == []
 
 
 MADE_UP = """
 make nothing
-docker compose exec scheduler airflow tasks clear ecr_inventory --nothing
 docker compose exec nobody ls
 docker compose --profile nothing up -d
 docker compose up --nothing
@@ -332,12 +278,6 @@ cat <(frobnicate) && ls
 def test_a_command_that_is_made_up_is_found(line: str) -> None:
     [block] = blocks(f"Text.\n\n```sh\n{line}\n```\n")
     assert any(fault_of(words) for words in commands(block))
-
-
-def test_made_up_names_of_airflow_are_found() -> None:
-    asked = (("dags", "trigger", "ecr_compliance"), ("dags", "triger", "ecr_compliance"))
-    faults = _airflow_faults(asked, ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__CORE__NOTHING"))
-    assert [bool(fault) for fault in faults] == [False, True, False, True]
 
 
 def test_commands_are_found_wherever_they_stand() -> None:
