@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -59,26 +58,15 @@ def test_a_healthy_organization(aws, doctor: Doctor) -> None:
 
 
 def test_a_fault_is_reported_with_advice_and_fails(aws, doctor: Doctor) -> None:
+    """And hostile names stay text: neither the markup of the console nor a terminal's escape sequences."""
+    changed = replace(aws.world.accounts["100000000001"], name="[red]\x1b[2J[/nope]")
+    aws.world = replace(aws.world, accounts={**aws.world.accounts, changed.id: changed})
     done = doctor("aws", ECR_AUDIT_EXTERNAL_ID="open-up")
     assert done.returncode == 1
     assert "refused in all 3 accounts" in done.stdout
     assert "-> AWS gives no reason." in done.stdout
     assert "1 to fix" in done.stdout
     assert "open-up" not in done.stdout + done.stderr
-
-
-def test_skew_is_reported_before_its_consequences(aws, doctor: Doctor) -> None:
-    aws.ahead = timedelta(minutes=20)
-    done = doctor("aws")
-    assert done.returncode == 1
-    assert done.stdout.index("clock skew") < done.stdout.index("Signature expired")
-
-
-def test_hostile_names_stay_text(aws, doctor: Doctor) -> None:
-    """Neither the markup of the console nor a terminal's escape sequences."""
-    changed = replace(aws.world.accounts["100000000001"], name="[red]\x1b[2J[/nope]", assumable=False)
-    aws.world = replace(aws.world, accounts={**aws.world.accounts, changed.id: changed})
-    done = doctor("aws")
     assert "[red] [2J[/nope]" in done.stdout
     assert "\x1b" not in done.stdout
 
