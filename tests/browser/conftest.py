@@ -26,7 +26,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
-from support.chromium import find_chromium
+from support.chromium import FLAGS, find_chromium
 from support.processes import PATIENCE
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -58,19 +58,19 @@ class Demo:
         return max(lake.snapshot_dates("compliance"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
     """The path of a Chromium."""
     return find_chromium()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The audit's data folder; nothing is in it before `demo`."""
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(
     chromium: str, data: Path, airflow_tables: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
@@ -93,7 +93,7 @@ def airflow(
         airflow.processes.kill_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(airflow: Airflow, data: Path, catalog: Catalog) -> Demo:
     """The demo, published while Airflow starts."""
     demo = Demo(data, catalog)
@@ -101,7 +101,7 @@ def demo(airflow: Airflow, data: Path, catalog: Catalog) -> Demo:
     return demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(airflow: Airflow, demo: Demo) -> str:
     """The address of Airflow, which answers, and has the demo's pages."""
     airflow.wait_for("the api-server", lambda: _answers(f"{airflow.url}{PREFIX}/"))
@@ -119,7 +119,7 @@ def _answers(address: str) -> bool:
 def browser(chromium: str) -> Iterator[Browser]:
     """A headless Chromium, for as long as it is needed: with it runs an event loop, and other tests run their own."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         expect.set_options(timeout=PATIENCE_MS)
         yield browser
         browser.close()

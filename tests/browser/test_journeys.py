@@ -29,12 +29,20 @@ pytestmark = pytest.mark.browser
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pages.md"
 
 
-def test_the_navigation_leads_to_the_pages(open_browser: Callable[..., Page]) -> None:
+def test_the_navigation_leads_to_the_pages_whose_theme_follows_that_of_airflow(
+    open_browser: Callable[..., Page],
+) -> None:
     page = open_browser()
     page.goto("/")
     page.get_by_role("link", name="ECR audit").click()
     inner = page.frame_locator("iframe")
     expect(inner.get_by_role("heading", level=1)).to_be_visible()
+    expect(inner.locator("html")).to_have_attribute("data-theme", "light")
+    page.evaluate("""() => {
+        localStorage.setItem("theme", "dark");
+        dispatchEvent(new StorageEvent("storage", {key: "theme", newValue: "dark", storageArea: localStorage}));
+    }""")
+    expect(inner.locator("html")).to_have_attribute("data-theme", "dark")
     # Other pages open in the same frame, below Airflow's own navigation.
     inner.get_by_role("link", name="Policies", exact=True).click()
     expect(inner.get_by_role("heading", name="Policies")).to_be_visible()
@@ -115,19 +123,6 @@ def test_a_user_without_a_role_sees_nothing(open_browser: Callable[..., Page]) -
         assert answer.status == 403
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert "preview" not in answer.text()
-
-
-def test_the_theme_follows_that_of_airflow(open_browser: Callable[..., Page]) -> None:
-    page = open_browser()
-    page.goto("/")
-    page.get_by_role("link", name="ECR audit").click()
-    inner = page.frame_locator("iframe").locator("html")
-    expect(inner).to_have_attribute("data-theme", "light")
-    page.evaluate("""() => {
-        localStorage.setItem("theme", "dark");
-        dispatchEvent(new StorageEvent("storage", {key: "theme", newValue: "dark", storageArea: localStorage}));
-    }""")
-    expect(inner).to_have_attribute("data-theme", "dark")
 
 
 def test_filters_of_findings_are_in_the_address(open_browser: Callable[..., Page]) -> None:
