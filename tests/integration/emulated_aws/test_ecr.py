@@ -167,9 +167,7 @@ class TestPutImageTagMutability:
             ("MUTABLE_WITH_EXCLUSION", None),
             ("IMMUTABLE", [WILDCARD]),
             ("MUTABLE", [WILDCARD]),
-            ("FROZEN", None),
             ("IMMUTABLE_WITH_EXCLUSION", [WILDCARD] * 6),
-            ("IMMUTABLE_WITH_EXCLUSION", [{**WILDCARD, "filterType": "REGEX"}]),
             ("IMMUTABLE_WITH_EXCLUSION", [{**WILDCARD, "filter": "with space"}]),
             ("IMMUTABLE_WITH_EXCLUSION", [{**WILDCARD, "filter": "a" * 129}]),
         ],
@@ -197,11 +195,6 @@ class TestPutImageTagMutability:
         code, message, _ = error_of(ecr.put_image_tag_mutability, **call)
         assert code == "AccessDeniedException"
         assert message.endswith("because no identity-based policy allows the ecr:PutImageTagMutability action")
-
-    def test_a_repository_that_is_not_there(self, client, error_of):
-        ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
-        call = {"repositoryName": "app/none", "imageTagMutability": "MUTABLE"}
-        assert error_of(ecr.put_image_tag_mutability, **call)[0] == "RepositoryNotFoundException"
 
 
 def test_an_operation_that_is_not_emulated_is_an_error(client, error_of):
