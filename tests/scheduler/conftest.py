@@ -17,20 +17,28 @@ from support.receivers import Http
 from .watchers import Watchers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def aws() -> Iterator[EmulatedAws]:
     """The demo organization's first night, in which ECR does not answer until a test allows it."""
     with EmulatedAws(demo_world(1), Faults([Fault(Hang(), service="ecr")])) as emulated:
         yield emulated
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that is audited into."""
     return tmp_path_factory.mktemp("data")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def waivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of waivers; none are in it."""
+    path = tmp_path_factory.mktemp("accepted") / "waivers.yaml"
+    path.write_text("waivers: []\n")
+    return path
+
+
+@pytest.fixture(scope="package")
 def watchers() -> Iterator[Watchers]:
     """Where Airflow sends its metrics and its lineage."""
     started = Watchers()
@@ -38,17 +46,18 @@ def watchers() -> Iterator[Watchers]:
     started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slack() -> Iterator[Http]:
     """Takes the alerts."""
     with Http() as receiver:
         yield receiver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(
     aws: EmulatedAws,
     data: Path,
+    waivers: Path,
     watchers: Watchers,
     slack: Http,
     airflow_tables: Path,
@@ -59,6 +68,7 @@ def airflow(
         "AIRFLOW__CORE__PARALLELISM": "3",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "ECR_AUDIT_DATA": str(data),
+        "ECR_AUDIT_WAIVERS": str(waivers),
         "AIRFLOW__METRICS__OTEL_ON": "True",
         "OTEL_EXPORTER_OTLP_ENDPOINT": watchers.url,
         # As in docs/observability.md, so that no task waits for a watcher that is not there.

@@ -66,7 +66,7 @@ class Airflow:
         self.home = home
         self.url = f"http://127.0.0.1:{port}{path}"
         self.processes = Processes(home)
-        self._settings = {
+        self.settings = {
             **SETTINGS,
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__PORT": str(port),
@@ -81,7 +81,7 @@ class Airflow:
 
     def environment(self, part: str) -> dict[str, str]:
         """The environment of a part."""
-        return clean_environment() | self._settings | {"AIRFLOW_HOME": str(self.home)}
+        return clean_environment() | self.settings | {"AIRFLOW_HOME": str(self.home)}
 
     def command(self, part: str) -> list[str]:
         """The arguments of Airflow's command that make a part run."""
@@ -167,6 +167,10 @@ class Airflow:
 
 
 def on_sqlite(airflow: Airflow, migrated: Path) -> Airflow:
-    """Give an Airflow a database of its own, a copy of a migrated one."""
-    shutil.copy(migrated, airflow.home / "airflow.db")
+    """Give an Airflow a database of its own, a copy of a migrated one.
+
+    Its scheduler ends when somebody else has been writing for longer than SQLite waits, 5 seconds by default.
+    """
+    database = shutil.copy(migrated, airflow.home / "airflow.db")
+    airflow.settings["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{database}?timeout={PATIENCE}"
     return airflow
