@@ -115,7 +115,7 @@ def _answers(address: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """A headless Chromium, for as long as it is needed: with it runs an event loop, and other tests run their own."""
     with sync_playwright() as playwright:
@@ -125,7 +125,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def logins(browser: Browser, site: str) -> dict[str, dict[str, str]]:
     """The cookie of each user's login, as Airflow's own form gives it."""
     return {user: _log_in(browser, site, user) for user in PASSWORDS}
