@@ -42,7 +42,7 @@ TODAY = date(2026, 11, 23)
 AUDITED = (0, 41, 42, 43, NIGHTS - 8, NIGHTS - 1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lake(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Lake:
     """A few nights of the demo's history, with many units, one that was renamed, and hostile names."""
     found = Lake(str(tmp_path_factory.mktemp("lake")))
@@ -82,7 +82,7 @@ def _with_long_names(repository: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def published(lake: Lake, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published file of the lake."""
     folder = tmp_path_factory.mktemp("publish")
@@ -104,7 +104,7 @@ class Superset:
         return str(self.client.base_url).rstrip("/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def superset(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     """Superset, from an empty folder, with the export imported."""
     if not PYTHON.exists():
