@@ -6,6 +6,7 @@ reason; anything else that differs is a fault of ours, or news about moto.
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,6 +50,8 @@ def moto(boto_session: boto3.Session) -> Iterator[Clients]:
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # moto has one AWS a process: that of tests before.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
     for client in (clients := _clients(boto_session, f"http://{host}:{port}")):
         client("organizations").create_organization(FeatureSet="ALL")
         root = client("organizations").list_roots()["Roots"][0]["Id"]
