@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ HUB = "100000000000"
 UNIT_IDS = {"Root": "r-1", "Root/Prod": "ou-prod", "Root/Prod/Shop": "ou-shop", "Root/Dev": "ou-dev"}
 
 Target = tuple[str, str]
+MakeScope = Callable[..., ScanScope]
 
 
 def account(account_id: str, path: str = "Root", state: str = "ACTIVE") -> Account:
@@ -124,6 +125,7 @@ class FakeOrganization:
                 for name, arn in arns.items()
             ]
             repositories = read_repositories(described, *target, Unread())
+            tags: dict[str, dict[str, str] | None] | None
             tags = {arn: self.tags[name] for name, arn in arns.items() if name in self.tags} if found else None
             if not settings.collect_tags:
                 tags = None
@@ -194,7 +196,7 @@ def organization(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> FakeOrganizatio
 
 
 @pytest.fixture
-def scope() -> Any:
+def scope() -> MakeScope:
     def make(*, accounts: Sequence[str] = (), ous: Sequence[str] = (), regions: Sequence[str] = ()) -> ScanScope:
         return ScanScope(accounts, ous, regions)
 
