@@ -30,6 +30,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
+from support.lakes import committed
 
 HUB = "100000000000"
 UNIT_IDS = {"Root": "r-1", "Root/Prod": "ou-prod", "Root/Prod/Shop": "ou-shop", "Root/Dev": "ou-dev"}
@@ -137,8 +138,7 @@ class FakeOrganization:
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
-        commit = self.lake.read_commit("inventory", day)
-        assert commit is not None
+        commit = committed(self.lake, "inventory", day)
         return list(self.lake.read_table(commit, table).to_pylist())
 
     def tags_of(self, day: date) -> dict[str, tuple[dict[str, str] | None, date | None]]:

@@ -14,6 +14,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.inventory import steps
 from ecr_audit.inventory.plan import PlanError, read_plan
 from ecr_audit.settings import SettingsError
+from support.lakes import committed
 
 from .conftest import FakeOrganization
 
@@ -42,8 +43,8 @@ def test_a_night_from_step_to_step(night: FakeOrganization) -> None:
     plan_id = run(night)
     assert steps.commit(plan_id) == "2026-03-01"
     steps.check_coverage(plan_id)
-    commit = night.lake.read_commit("inventory", date(2026, 3, 1))
-    assert commit is not None and commit.details["run_id"] == "manual__1"
+    commit = committed(night.lake, "inventory", date(2026, 3, 1))
+    assert commit.details["run_id"] == "manual__1"
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"COLLECTED"}
 
 

@@ -24,6 +24,7 @@ from ecr_audit.settings import Settings
 from ecr_audit.warehouse import checks
 from ecr_audit.warehouse.checks import Check, CheckError, load_checks
 from ecr_audit.warehouse.statements import parse_statement
+from support.lakes import committed
 
 from .conftest import FakeOrganization, MakeScope
 
@@ -59,8 +60,7 @@ def change_part(night: FakeOrganization, plan: Plan, name: str, change: Change) 
 
 def change_committed(night: FakeOrganization, day: date, table: LakeTable, change: Change) -> None:
     """Rewrite a file of a committed snapshot, as an older version of the audit could have written it."""
-    commit = night.lake.read_commit("inventory", day)
-    assert commit is not None
+    commit = committed(night.lake, "inventory", day)
     [location] = night.lake.locations(commit, table)
     rows = change(pq.read_table(location, partitioning=None))
     pq.write_table(rows, location)

@@ -18,6 +18,7 @@ from ecr_audit.lake.schemas import STAGES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.publication import PublishError
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
 
@@ -32,7 +33,7 @@ KEPT = [day for day in NIGHTS if day not in THINNED]
 
 
 @pytest.fixture
-def nights(once: Callable[..., None], small_lake: Any) -> Any:
+def nights(once: Callable[..., None], small_lake: SmallLake) -> Any:
     """A repository that is MUTABLE from the second night on."""
 
     def audit() -> None:
@@ -80,7 +81,7 @@ def test_a_dry_run_reports_the_same_and_removes_nothing(nights: Any) -> None:
 
 
 @pytest.mark.parametrize(("days", "oldest_kept"), [(30, date(2026, 2, 8)), (29, date(2026, 2, 9))])
-def test_the_day_of_the_limit_stays(small_lake: Any, days: int, oldest_kept: date) -> None:
+def test_the_day_of_the_limit_stays(small_lake: SmallLake, days: int, oldest_kept: date) -> None:
     month = [date(2026, 2, day) for day in (7, 8, 9, 28)]
     for day in month:
         small_lake.scan(day)
@@ -94,7 +95,7 @@ def test_the_newest_stays_however_old(nights: Any) -> None:
     assert dates(nights.lake) == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 9)]
 
 
-def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
+def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: SmallLake) -> None:
     evaluated, unevaluated = date(2026, 1, 10), date(2026, 1, 11)
     small_lake.scan(evaluated)
     small_lake.evaluate(evaluated)
@@ -110,7 +111,7 @@ def published(nights: Any, folder: Path) -> dict[str, list[Any]]:
         return {table: database.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in histories}
 
 
-def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: Path) -> None:
+def test_every_history_goes_back_to_the_first_night(small_lake: SmallLake, tmp_path: Path) -> None:
     """Also what began, ended and changed in nights that were thinned."""
     for day, value in zip(NIGHTS, ("MUTABLE", "IMMUTABLE", "MUTABLE", "IMMUTABLE", "MUTABLE", "MUTABLE"), strict=True):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
@@ -175,7 +176,7 @@ def whole(lake: Lake, days: Iterable[date]) -> bool:
 
 
 def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishes(
-    small_lake: Any, tmp_path: Path, is_killed_after: Callable[..., bool]
+    small_lake: SmallLake, tmp_path: Path, is_killed_after: Callable[..., bool]
 ) -> None:
     old, kept = date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
     for day in (old, *kept):
