@@ -212,7 +212,8 @@ def test_a_transfer_that_was_cut_does_not_go_on_with_another_file(
     answer = client.get(path, headers={"Range": "bytes=20-"})
     assert answer.status_code == 200
     assert answer.headers["accept-ranges"] == "none"
-    assert len(answer.content) == int(client.head(path).headers["content-length"])
+    # Two workbooks made one after the other may differ in length: by when they were made.
+    assert answer.content[:20] == client.get(path).content[:20]
 
 
 def test_one_request_looks_for_the_newest_and_others_use_the_current(
