@@ -15,6 +15,7 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import CheckError, load_checks, run_checks
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
+from support.small_lake import SmallLake
 
 DAY_BEFORE, DAY = date(2026, 10, 31), date(2026, 11, 1)
 
@@ -127,7 +128,7 @@ DAMAGE = [
 
 
 @pytest.fixture
-def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
+def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehouse]:
     """A evaluated snapshot of two accounts, of which the second is directly at the root, in no unit.
 
     The first one's repository is INCOMPLIANT and waived; the second one's was fixed since the day before.
