@@ -17,6 +17,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
+from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 OWNER_TAGS = ("owner",)
@@ -45,7 +46,7 @@ STEPS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.fixture
-def second_night(small_lake: Any, tmp_path: Path) -> Path:
+def second_night(small_lake: SmallLake, tmp_path: Path) -> Path:
     """A folder whose first night is published, and whose second is scanned: a repository was fixed, one is gone."""
     root = tmp_path / "start"
     small_lake.lake = Lake(str(root / "lake"))

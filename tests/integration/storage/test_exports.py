@@ -15,6 +15,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.s3_store import S3PublicationStore
+from support.small_lake import SmallLake
 
 from .conftest import BUCKET, EmulatedS3
 
@@ -58,7 +59,7 @@ def on_s3(s3: EmulatedS3, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("place", ["in_a_folder", "on_s3"])
 def test_a_format_is_a_function_and_an_entry(
-    place: str, request: pytest.FixtureRequest, small_lake: Any, monkeypatch: pytest.MonkeyPatch
+    place: str, request: pytest.FixtureRequest, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, read = request.getfixturevalue(place)
     small_lake.scan(DAY, repositories=[{}, {"repository_name": "other"}])
