@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Any
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -196,7 +196,7 @@ def test_check_finds_damage(sound: Warehouse, check: str, table: str, damaged: s
     assert f"sql/checks/{check}.sql" in [finding.check for finding in found]
 
 
-def test_a_check_without_a_severity_is_an_error(sound: Warehouse, tmp_path: Any) -> None:
+def test_a_check_without_a_severity_is_an_error(sound: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "mute.sql").write_text("-- severity: loud\nSELECT 1")
     with pytest.raises(WarehouseError, match=r"mute.sql: has no severity"):

@@ -296,7 +296,9 @@ def test_service_links_of_kubernetes_are_not_settings(monkeypatch: pytest.Monkey
         ("CONCURENCY", "8080"),
     ],
 )
-def test_settings_that_only_look_like_service_links_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_settings_that_only_look_like_service_links_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
     with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: unknown setting"):
         load_settings()

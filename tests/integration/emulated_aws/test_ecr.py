@@ -159,7 +159,9 @@ class TestPutImageTagMutability:
             ("MUTABLE_WITH_EXCLUSION", {"imageTagMutabilityExclusionFilters": [WILDCARD] * 5}),
         ],
     )
-    def test_a_setting_that_was_put_is_described(self, client: MakeClient, mutability: str, filters: dict[str, Any]) -> None:
+    def test_a_setting_that_was_put_is_described(
+        self, client: MakeClient, mutability: str, filters: dict[str, Any]
+    ) -> None:
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         answer = ecr.put_image_tag_mutability(repositoryName="app/api", imageTagMutability=mutability, **filters)
         (described,) = ecr.describe_repositories(repositoryNames=["app/api"])["repositories"]

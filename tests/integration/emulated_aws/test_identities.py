@@ -127,9 +127,7 @@ def test_a_session_key_without_its_token_is_unknown(
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_an_expired_session_is_an_error(
-    aws: EmulatedAws, client: MakeClient, error_of: ErrorOf, service: str
-) -> None:
+def test_an_expired_session_is_an_error(aws: EmulatedAws, client: MakeClient, error_of: ErrorOf, service: str) -> None:
     made = client(service, account=OPEN)
     aws.faults = Faults([Fault(Expire(after=0))])
     call, _, expired = CALLS[service]

@@ -325,7 +325,9 @@ def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of: MakeAudit, organ
 # The batch's own limit of time.
 
 
-def test_a_batch_writes_its_finished_targets_when_its_time_is_up(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
+def test_a_batch_writes_its_finished_targets_when_its_time_is_up(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     """A server that never answers for one account: all others are there, and the function returns."""
     world = organization_of(6)
     audit = audit_of(world, Fault(Hang(), service="ecr", account=FOURTH))

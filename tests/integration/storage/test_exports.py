@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,8 +29,12 @@ def write_json_lines(source: Source, folder: Path) -> None:
     (folder / FILE).write_text("".join(f"{finding}\n" for (finding,) in rows), encoding="utf-8")
 
 
+# A store, and what it holds of a version: the bytes of each file by name.
+Place = tuple[PublicationStore | S3PublicationStore, Callable[[str], dict[str, bytes]]]
+
+
 @pytest.fixture
-def in_a_folder(tmp_path: Path) -> Any:
+def in_a_folder(tmp_path: Path) -> Place:
     folder = tmp_path / "publish"
 
     def read(version: str) -> dict[str, bytes]:
@@ -47,7 +51,7 @@ def in_a_folder(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def on_s3(s3: EmulatedS3, tmp_path: Path) -> Any:
+def on_s3(s3: EmulatedS3, tmp_path: Path) -> Place:
     place = S3(f"s3://{BUCKET}/audit/reports")
 
     def read(version: str) -> dict[str, bytes]:

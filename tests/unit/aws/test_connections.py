@@ -28,7 +28,7 @@ from support.network import HERE, Authority, Proxy, TlsFront
 USER = ReadOnlyCredentials("AKIAEXAMPLE", "secret", None)
 WHOLE = b'{"repositories": []}'
 
-# Those below; keywords are the options of Server, and of TlsFront and Authority.
+# Fixtures; keywords are options of Server, or of TlsFront and Authority.
 Serve = Callable[..., "Server"]
 Front = Callable[..., AbstractContextManager[Authority]]
 
@@ -274,9 +274,7 @@ def test_a_connection_sets_the_endpoint_and_the_timeouts(serve: Serve, monkeypat
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
-def test_tokens_come_from_a_regional_endpoint_in_any_environment(
-    monkeypatch: pytest.MonkeyPatch, region: str
-) -> None:
+def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")

@@ -57,9 +57,7 @@ def test_a_policy_that_does_not_pass_on_owners(small_lake: SmallLake) -> None:
 
 
 @pytest.mark.parametrize(("name", "owner"), [("shop", "shop"), ("", "111111111111"), (None, "111111111111")])
-def test_an_account_owns_repositories_without_an_owner_tag(
-    small_lake: SmallLake, name: str | None, owner: str
-) -> None:
+def test_an_account_owns_repositories_without_an_owner_tag(small_lake: SmallLake, name: str | None, owner: str) -> None:
     """By name; by id where AWS gave none."""
     evaluated(small_lake, DAY_1, accounts=[{"account_name": name}], repositories=[{}])
     for table in ("policy_output", "repositories"):

@@ -225,9 +225,7 @@ def test_a_limited_run_changes_only_its_targets(night: FakeOrganization, scope: 
         assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
 
 
-def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(
-    night: FakeOrganization, scope: MakeScope
-) -> None:
+def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night: FakeOrganization, scope: MakeScope) -> None:
     """The parts of its batches, and its snapshot, lack the columns that came since."""
     plan_id = run(night, FIRST).details["plan_id"]
 

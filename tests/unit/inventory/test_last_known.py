@@ -172,9 +172,7 @@ def without(night: FakeOrganization, **changes: Any) -> list[Account]:
 @pytest.mark.parametrize(
     "missing", [{"ou_id": None, "ou_path": None, "unit_ids": ()}, {"name": ""}, {"joined_at": None}]
 )
-def test_missing_details_of_an_account_stay_as_last_known(
-    night: FakeOrganization, missing: dict[str, Any]
-) -> None:
+def test_missing_details_of_an_account_stay_as_last_known(night: FakeOrganization, missing: dict[str, Any]) -> None:
     night.run(FIRST)
     name, *known, read_on = unit_of(night, FIRST)
     assert (name, read_on) == (f"account {A}", FIRST)

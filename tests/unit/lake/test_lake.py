@@ -280,9 +280,7 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake: Lake) -> None:
         (None, "No release of the audit wrote it"),
     ],
 )
-def test_an_unreadable_schema_version_is_reported_with_advice(
-    lake: Lake, version: object, remedy: str
-) -> None:
+def test_an_unreadable_schema_version_is_reported_with_advice(lake: Lake, version: object, remedy: str) -> None:
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))

@@ -126,9 +126,7 @@ def test_the_newest_snapshot_is_published_and_the_history_of_sections(published:
 
 
 @alone
-def test_the_publication_names_its_sources(
-    small_lake: SmallLake, published: Callable[..., PublishResult]
-) -> None:
+def test_the_publication_names_its_sources(small_lake: SmallLake, published: Callable[..., PublishResult]) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     path = published(DAY_1, repositories=[{}], scan_targets=[target]).database
     [row] = query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires"
 
 
 @pytest.fixture
-def summary(small_lake: SmallLake, tmp_path: Path) -> Any:
+def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
     """The summaries of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
 
     def tell(**rows: Any) -> str:
@@ -47,13 +48,13 @@ def summary(small_lake: SmallLake, tmp_path: Path) -> Any:
     return tell
 
 
-def test_only_the_newest_nights_changes_are_reported(summary: Any) -> None:
+def test_only_the_newest_nights_changes_are_reported(summary: Callable[..., str]) -> None:
     told = summary()
     assert "Since the night before  nothing changed" in told
     assert "Waivers" not in told
 
 
-def test_waivers_are_reported(small_lake: SmallLake, summary: Any) -> None:
+def test_waivers_are_reported(small_lake: SmallLake, summary: Callable[..., str]) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
     assert "Waivers  1 in force, 1 unmatched; findings waived: Repository Image Tag Mutability" in summary()
@@ -116,7 +117,7 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
 
 
-def test_unread_targets_are_reported_with_advice_on_each_error(summary: Any) -> None:
+def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable[..., str]) -> None:
     errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
     targets = [
         {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
@@ -128,7 +129,7 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Any) -> 
     assert "FAILED (SomethingNew): Fix the cause that the error names." in told
 
 
-def test_missing_accounts_and_regions_are_in_the_metrics(summary: Any) -> None:
+def test_missing_accounts_and_regions_are_in_the_metrics(summary: Callable[..., str]) -> None:
     assert "Missing" not in summary()
     missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
     told = summary(details=missing)
