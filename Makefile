@@ -146,7 +146,7 @@ format: $(VENV)/.dev ## Rewrite in the project's style
 hooks: $(VENV)/.dev ## Check style and types on each commit, by pre-commit
 	@$(BIN)/pre-commit install
 
-types: $(VENV)/.dev ## mypy, strict, on the library
+types: $(VENV)/.dev ## mypy, strict, on all Python code
 	@$(BIN)/mypy
 
 sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as CycloneDX

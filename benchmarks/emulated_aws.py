@@ -70,7 +70,8 @@ def main() -> None:
     command = [sys.executable, "-m", "demo", "--accounts", "10000"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "plugins"), str(ROOT)])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        port = int(server.stdout.readline().rpartition(":")[2])  # type: ignore[union-attr]
+        assert server.stdout is not None
+        port = int(server.stdout.readline().rpartition(":")[2])
         for name, (service, target) in REQUESTS.items():
             before = cpu_seconds(server.pid)
             exchange(port, request(service, target))

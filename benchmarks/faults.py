@@ -61,7 +61,8 @@ def scan_night(lake_root: str, plan_id: str, batches: list[int]) -> tuple[float,
 
     def done(wanted: list[dict[str, Any]]) -> float:
         ends = [row["started_at"] + timedelta(milliseconds=row["duration_ms"]) for row in wanted]
-        return (max(ends) - began).total_seconds()
+        seconds: float = (max(ends) - began).total_seconds()
+        return seconds
 
     outcomes = Counter(row["outcome"] for row in rows if row["account_id"] == BAD)
     return done([row for row in rows if row["account_id"] != BAD]), outcomes, done(rows)

@@ -53,7 +53,8 @@ class Aws:
 
     def seen(self) -> Seen:
         self._pipe.send("seen")
-        return self._pipe.recv()
+        seen: Seen = self._pipe.recv()
+        return seen
 
     @property
     def environment(self) -> dict[str, str]:

@@ -158,16 +158,11 @@ def prowler(run: _Run) -> Verdicts:
     programs = run.install("prowler")
     for account_id in MEMBERS:
         run.command(
-            *(programs / "prowler", "aws", "--role", ROLE.format(account_id), "--filter-region", *REGIONS),
-            *(
-                "--checks",
-                "ecr_repositories_tag_immutability",
-                "--output-formats",
-                "csv",
-                "--output-directory",
-                "output",
-            ),
-            *("--output-filename", account_id, "--ignore-exit-code-3", "--no-banner"),
+            programs / "prowler",
+            *("aws", "--role", ROLE.format(account_id), "--filter-region", *REGIONS),
+            *("--checks", "ecr_repositories_tag_immutability", "--output-formats", "csv"),
+            *("--output-directory", "output", "--output-filename", account_id),
+            *("--ignore-exit-code-3", "--no-banner"),
         )
     verdicts = {}
     for path in run.folder.glob("output/*.csv"):

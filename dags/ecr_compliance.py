@@ -43,7 +43,7 @@ COMPLIANCE_STEPS, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.
     tags=["ecr", "compliance"],
     doc_md=__doc__,
 )
-def ecr_compliance():
+def ecr_compliance() -> None:
     @task
     def evaluate_policies() -> str:
         """Evaluate the repositories of a snapshot. Returns the snapshot's date."""
@@ -51,23 +51,26 @@ def ecr_compliance():
 
         context = get_current_context()
         wanted, events = context["params"]["snapshot_date"], context["triggering_asset_events"].get(INVENTORY, [])
-        return in_own_process(
+        evaluated: str = in_own_process(
             f"{COMPLIANCE_STEPS}:evaluate", wanted, [event.extra["snapshot_date"] for event in events]
         )
+        return evaluated
 
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(f"{COMPLIANCE_STEPS}:roll_up", snapshot_date)
+        rolled_up: str = in_own_process(f"{COMPLIANCE_STEPS}:roll_up", snapshot_date)
+        return rolled_up
 
     @task
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot atomically. Returns its address."""
         from ecr_audit.own_process import in_own_process
 
-        return in_own_process(f"{PUBLISHING}:publish", snapshot_date)
+        address: str = in_own_process(f"{PUBLISHING}:publish", snapshot_date)
+        return address
 
     @task
     def announce() -> str:
@@ -90,7 +93,7 @@ def ecr_compliance():
             raise AirflowSkipException("ECR_AUDIT_POSTGRES_CONN_ID is not set")
         in_own_process(f"{PUBLISHING}:publish_to_postgres", uri)
 
-    publish(roll_up_frameworks(evaluate_policies())) >> [announce(), publish_to_postgres()]
+    publish(roll_up_frameworks(evaluate_policies())) >> [announce(), publish_to_postgres()]  # type: ignore[arg-type]  # an XComArg
 
 
 ecr_compliance()

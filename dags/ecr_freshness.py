@@ -28,7 +28,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
     tags=["ecr", "freshness"],
     doc_md=__doc__,
 )
-def ecr_freshness():
+def ecr_freshness() -> None:
     @task
     def check_freshness() -> None:
         """Compare the date of the newest published snapshot with today's."""

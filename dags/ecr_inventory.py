@@ -16,6 +16,8 @@ The snapshot's asset event starts `ecr_compliance`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pendulum
 from airflow.sdk import Metadata, Param, TriggerRule, dag, get_current_context, task
 
@@ -45,7 +47,7 @@ def _list_of(what: str, pattern: str | None = None) -> Param:
     tags=["ecr", "inventory"],
     doc_md=__doc__,
 )
-def ecr_inventory():
+def ecr_inventory() -> None:
     @task
     def discover_organization() -> str:
         """Read the accounts and their OU paths, and start a plan. Returns the plan's id."""
@@ -70,7 +72,7 @@ def ecr_inventory():
 
     # Runs also when batches failed, so that their targets are recorded as FAILED; but not when all of them did.
     @task(outlets=[INVENTORY], trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-    def commit_snapshot(plan_id: str):
+    def commit_snapshot(plan_id: str) -> Iterator[Metadata]:
         """Commit one snapshot of all batches atomically. Returns its date."""
         from ecr_audit.inventory import steps
 
@@ -86,8 +88,8 @@ def ecr_inventory():
         steps.check_coverage(plan_id)
 
     plan_id = discover_organization()
-    scans = scan_accounts.partial(plan_id=plan_id).expand(batch=plan_scan(plan_id))
-    scans >> commit_snapshot(plan_id) >> check_coverage(plan_id)
+    scans = scan_accounts.partial(plan_id=plan_id).expand(batch=plan_scan(plan_id))  # type: ignore[arg-type]  # an XComArg
+    scans >> commit_snapshot(plan_id) >> check_coverage(plan_id)  # type: ignore[arg-type]  # an XComArg
 
 
 ecr_inventory()

@@ -38,7 +38,7 @@ from ecr_audit_airflow.common import DEFAULT_ARGS
     tags=["ecr", "maintenance"],
     doc_md=__doc__,
 )
-def ecr_maintenance():
+def ecr_maintenance() -> None:
     @task
     def thin_snapshots() -> list[str]:
         """Thin old snapshots, or report which. Returns their dates."""

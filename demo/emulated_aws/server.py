@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -99,7 +99,7 @@ class EmulatedAws:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> EmulatedAws:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -122,7 +122,7 @@ class _Relay(QueueHandler):
     """Sends log records to the caller, their messages complete."""
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self.queue.send(record)  # type: ignore[attr-defined]
+        self.queue.send(record)  # type: ignore[attr-defined]  # its queue is a _Caller
 
 
 def _main(descriptor: int) -> None:
@@ -133,7 +133,7 @@ def _main(descriptor: int) -> None:
     _caller = _Caller(pipe)
     threading.Thread(target=_caller.listen, daemon=True).start()
     logging.getLogger().setLevel(level)
-    logging.getLogger().addHandler(_Relay(_caller))  # type: ignore[arg-type]
+    logging.getLogger().addHandler(_Relay(_caller))  # type: ignore[arg-type]  # send() is all it needs
     use_access(_access_of_caller)
     _caller.send(_outcome(function, *arguments))
 

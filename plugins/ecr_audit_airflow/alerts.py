@@ -120,7 +120,7 @@ def _settings() -> AlertSettings:
 
 def send(settings: AlertSettings, messages: Sequence[Message], sent: Sent | None = None) -> list[str]:
     """Send over every channel, even if others fail. Returns the names of the channels that failed."""
-    from airflow.sdk.log import redact
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # is there, but Airflow has no list of exports
 
     failed = []
     for channel, message in product(_channels(settings), messages):

@@ -80,7 +80,7 @@ def connection_access() -> AwsAccess | None:
         raise SettingsError("\n  ".join([f"{named} cannot be used:", *faults]))
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook, SessionFactory
 
-    hook = AwsGenericHook(aws_conn_id=conn_id, client_type="sts")
+    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=conn_id, client_type="sts")
     known = hook.conn_config
     of_services = {name: its["endpoint_url"] for name, its in known.service_config.items() if its.get("endpoint_url")}
     # The hook asks STS for the connection's role by other means than its clients: at AWS's own endpoint unless that

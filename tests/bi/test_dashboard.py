@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from support.chromium import FLAGS, find_chromium
 from support.processes import PATIENCE
@@ -32,10 +32,12 @@ from support.superset import (
 from support.superset_dashboard import ADDRESS as DASHBOARD_ADDRESS
 from support.superset_dashboard import Dashboard
 
+from .conftest import Superset
+
 pytestmark = [pytest.mark.superset, pytest.mark.timeout(600)]
 
 # The window of a laptop in its width; as high as the dashboard, whose charts are asked for when they come into sight.
-WINDOW = {"width": 1440, "height": 5000}
+WINDOW: ViewportSize = {"width": 1440, "height": 5000}
 
 # Charts move into place: 60 times a second, twenty of them would take most of the time that this file takes.
 TEN_FRAMES_A_SECOND = """
@@ -65,7 +67,7 @@ def _none_last(percent: float | None) -> tuple[bool, float]:
 
 
 @pytest.fixture(scope="module")
-def window(superset: Any) -> Iterator[Dashboard]:
+def window(superset: Superset) -> Iterator[Dashboard]:
     """A Chromium that has logged in, for all tests of this file."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)

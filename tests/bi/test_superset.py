@@ -15,7 +15,10 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
+from support.lakes import committed
 from support.superset import CHARTS, DASHBOARD, DATASETS, OWNER_TAGS, metrics_of
+
+from .conftest import Superset
 
 # Most of the time goes into starting it.
 superset_test = [pytest.mark.superset, pytest.mark.timeout(600)]
@@ -63,7 +66,7 @@ def test_every_chart_is_on_the_dashboard() -> None:
 
 
 @pytest.fixture
-def client(superset: Any) -> httpx.Client:
+def client(superset: Superset) -> httpx.Client:
     """A client that has logged in."""
     logged_in: httpx.Client = superset.client
     return logged_in
@@ -137,8 +140,7 @@ class TestServed:
 def audit_again(lake: Lake, catalog: Catalog) -> None:
     """Commit the newest inventory as that of the day after, and evaluate it."""
     newest = lake.snapshot_dates("inventory")[-1]
-    commit = lake.read_commit("inventory", newest)
-    assert commit is not None
+    commit = committed(lake, "inventory", newest)
     day = newest + timedelta(days=1)
     with lake.writer("inventory", day) as writer:
         for table in STAGES["inventory"]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from demo.history import write_history
 from demo.story import NIGHTS
@@ -33,6 +33,7 @@ SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 # The least that may see the pages, and somebody who may log in but see nothing.
 VIEWER, NOBODY = "viewer", "nobody"
+LOGIN_COOKIE = "_token"
 PASSWORDS = {VIEWER: "a-password-of-this-test", NOBODY: "another-password-of-this-test"}
 
 # Playwright counts in milliseconds; its own 5 s to see something is short on a machine that is busy.
@@ -126,12 +127,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def logins(browser: Browser, site: str) -> dict[str, dict[str, str]]:
-    """The cookie of each user's login, as Airflow's own form gives it."""
+def logins(browser: Browser, site: str) -> dict[str, str]:
+    """The value of each user's login cookie, as Airflow's own form gives it."""
     return {user: _log_in(browser, site, user) for user in PASSWORDS}
 
 
-def _log_in(browser: Browser, site: str, user: str) -> dict[str, str]:
+def _log_in(browser: Browser, site: str, user: str) -> str:
     context = browser.new_context()
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
@@ -140,13 +141,13 @@ def _log_in(browser: Browser, site: str, user: str) -> dict[str, str]:
     page.locator("input[name=password]").fill(PASSWORDS[user])
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda address: "/auth/login" not in address)
-    [cookie] = [cookie for cookie in context.cookies() if cookie["name"] == "_token"]
+    [value] = [cookie["value"] for cookie in context.cookies() if cookie["name"] == LOGIN_COOKIE]
     context.close()
-    return {"name": cookie["name"], "value": cookie["value"], "url": site}
+    return value
 
 
 @pytest.fixture
-def open_browser(browser: Browser, logins: dict[str, dict[str, str]], site: str) -> Iterator[Callable[..., Page]]:
+def open_browser(browser: Browser, logins: dict[str, str], site: str) -> Iterator[Callable[..., Page]]:
     """Opens a window: `open_browser(theme="dark", width=360, user=VIEWER)`.
 
     At the end, nothing that any of them showed of ours may have asked for anything outside this machine, or have
@@ -156,15 +157,18 @@ def open_browser(browser: Browser, logins: dict[str, dict[str, str]], site: str)
     wrong: list[str] = []
 
     def open_window(theme: str = "light", width: int = 1280, user: str | None = VIEWER) -> Page:
-        kept = {"origin": site, "localStorage": [{"name": "theme", "value": theme}]}
+        kept: StorageState = {
+            "cookies": [],
+            "origins": [{"origin": site, "localStorage": [{"name": "theme", "value": theme}]}],
+        }
         context = browser.new_context(
             base_url=site,
-            storage_state={"cookies": [], "origins": [kept]},
+            storage_state=kept,
             viewport={"width": width, "height": 900},
             permissions=["clipboard-read", "clipboard-write"],
         )
         if user:
-            context.add_cookies([logins[user]])  # type: ignore[list-item]
+            context.add_cookies([{"name": LOGIN_COOKIE, "value": logins[user], "url": site}])
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()

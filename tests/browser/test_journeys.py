@@ -82,7 +82,7 @@ def test_every_link_out_of_the_pages_leads_the_page_around_the_frame(open_browse
     [frame] = page.frames[1:]
     root = frame.url
     kinds: Counter[tuple[str, int]] = Counter()
-    left, outside = [root], set()
+    left, outside = [root], set[str]()
     while left:
         address = left.pop()
         first, *rest = urlsplit(address).path.removeprefix(PREFIX).strip("/").split("/")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -13,10 +12,12 @@ from playwright.sync_api import Page
 from demo.story import NIGHTS
 from ecr_audit.web.urls import PREFIX
 
+from .conftest import Demo
+
 pytestmark = pytest.mark.browser
 
 
-def test_it_shows_without_a_restart_and_no_page_is_torn(open_browser: Callable[..., Page], demo: Any) -> None:
+def test_it_shows_without_a_restart_and_no_page_is_torn(open_browser: Callable[..., Page], demo: Demo) -> None:
     page = open_browser()
     page.goto(f"{PREFIX}/")
     before = page.locator("header time").inner_text()

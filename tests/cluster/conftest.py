@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,7 +85,7 @@ class Cluster(Airflow):
         self, home: Path, settings: Mapping[str, str], control: Mapping[str, str], queue: Mapping[str, str]
     ) -> None:
         super().__init__(home, settings, path=urlsplit(SITE).path)
-        self._control = control | {"API_SERVER": self.url.removesuffix(urlsplit(SITE).path)}
+        self._control = {**control, "API_SERVER": self.url.removesuffix(urlsplit(SITE).path)}
         self._queue = queue
         self._readers_credentials = home / "aws-credentials"
         self._readers_credentials.write_text("[default]\naws_access_key_id = reader\naws_secret_access_key = reader\n")
@@ -139,7 +140,7 @@ class Cluster(Airflow):
             self.start_part(part)
         self.wait_for_the_dags()
         for part in (*CONTROL, *WORKERS):
-            self.wait_for(f"a healthy {part}", lambda part=part: self.is_healthy(part))  # type: ignore[misc]
+            self.wait_for(f"a healthy {part}", partial(self.is_healthy, part))
 
     def make_user(self, name: str, role: str) -> None:
         """As people do in the UI; the password is the name."""
@@ -148,7 +149,7 @@ class Cluster(Airflow):
 
     def is_healthy(self, part: str) -> bool:
         """The output of the health check of a part's container."""
-        command = [sys.executable, ROOT / "bin/health.py", *self.command(part)]
+        command = [sys.executable, str(ROOT / "bin/health.py"), *self.command(part)]
         return subprocess.run(command, env=self.environment(part)).returncode == 0
 
     def workers_at_work(self, run_id: str) -> set[str]:

@@ -21,6 +21,8 @@ from demo.large import large_world
 from support.processes import PATIENCE
 from support.truth import assert_published_is_the_truth
 
+from .conftest import Cluster, Redis
+
 pytestmark = [pytest.mark.airflow, pytest.mark.cluster, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,7 @@ def large_aws() -> Iterator[EmulatedAws]:
 
 
 def test_a_batch_that_failed_is_healed_by_the_commands_of_the_document(
-    cluster: Any, s3: Any, aws: EmulatedAws, tmp_path: Path
+    cluster: Cluster, s3: Any, aws: EmulatedAws, tmp_path: Path
 ) -> None:
     """docs/operations.md, on the scheduled run, in which one batch is lost on the way."""
     run_id = cluster.scheduled_night()
@@ -85,10 +87,13 @@ ACCESS = {
     "api/v2/pools": {"Viewer": 200, "User": 200, "Auditor": 403},
     "auth/fab/v1/users": {"Viewer": 403, "User": 403, "Auditor": 403},
 }
-CHANGES = (("PATCH", "api/v2/dags/ecr_inventory", {"is_paused": True}), ("POST", "api/v2/connections", {}))
+CHANGES: tuple[tuple[str, str, dict[str, bool]], ...] = (
+    ("PATCH", "api/v2/dags/ecr_inventory", {"is_paused": True}),
+    ("POST", "api/v2/connections", {}),
+)
 
 
-def test_an_auditor_sees_the_pages_and_changes_nothing(cluster: Any) -> None:
+def test_an_auditor_sees_the_pages_and_changes_nothing(cluster: Cluster) -> None:
     answers: dict[str, dict[str, int]] = {path: {} for path in ACCESS}
     with httpx.Client(base_url=f"{cluster.url}/", timeout=PATIENCE, trust_env=False) as client:
         for role in ("Viewer", "User", "Auditor"):
@@ -104,7 +109,7 @@ def test_an_auditor_sees_the_pages_and_changes_nothing(cluster: Any) -> None:
         assert run.status_code == 403
 
 
-def test_behind_a_proxy_with_tls_no_cookie_and_no_address_is_of_http(cluster: Any) -> None:
+def test_behind_a_proxy_with_tls_no_cookie_and_no_address_is_of_http(cluster: Cluster) -> None:
     """As docs/proxy.md has it, with the headers that its proxy sends."""
     headers = {"Host": "tools.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
     with httpx.Client(base_url=f"{cluster.url}/", headers=headers, timeout=PATIENCE, trust_env=False) as client:
@@ -132,7 +137,7 @@ def test_behind_a_proxy_with_tls_no_cookie_and_no_address_is_of_http(cluster: An
         assert [path for path, address in leads.items() if address.startswith("http://")] == []
 
 
-def test_a_part_whose_work_cannot_be_done_is_not_healthy(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_whose_work_cannot_be_done_is_not_healthy(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """The execution API below a path: what was so when workers had another address of it than it answers at."""
     parts = {"execution-api", "worker-1"}
     assert {part for part in parts if cluster.is_healthy(part)} == parts
@@ -144,11 +149,11 @@ def test_a_part_whose_work_cannot_be_done_is_not_healthy(cluster: Any, monkeypat
     assert {part for part in parts if cluster.is_healthy(part)} == set()
 
 
-def _evaluated(cluster: Any, runs: int) -> bool:
+def _evaluated(cluster: Cluster, runs: int) -> bool:
     return [*cluster.runs("ecr_compliance").values()] == ["success"] * runs
 
 
-def follow_document(cluster: Any, night: str) -> None:
+def follow_document(cluster: Cluster, night: str) -> None:
     """Run the commands of docs/operations.md for a batch that failed, where the scheduler runs."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^## A batch that failed\n.*?^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
@@ -161,7 +166,7 @@ def follow_document(cluster: Any, night: str) -> None:
 
 
 def test_a_night_in_which_a_worker_redis_and_the_scheduler_fail(
-    cluster: Any, redis: Any, s3: Any, large_aws: EmulatedAws, tmp_path: Path
+    cluster: Cluster, redis: Redis, s3: Any, large_aws: EmulatedAws, tmp_path: Path
 ) -> None:
     """In 6 batches over two workers with two slots each: two are still queued."""
     settings = {

@@ -10,13 +10,19 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from demo.emulated_aws import identities
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import EXTERNAL_ID, demo_world
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+# Runs a DAG, or one task of it: its state, and the faults of its failed tasks.
+Run = Callable[..., tuple[str, dict[str, str]]]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +53,7 @@ def airflow_database(airflow_tables: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def dags(airflow_database: None) -> Any:
+def dags(airflow_database: None) -> DagBag:
     """The DAGs of the checkout, as Airflow loads them."""
     from airflow.dag_processing.dagbag import DagBag
 
@@ -72,7 +78,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EmulatedAw
 
 
 @pytest.fixture
-def run_dag(airflow_database: None) -> Callable[..., tuple[Any, dict[str, str]]]:
+def run_dag(airflow_database: None) -> Run:
     """Run a DAG to its end by Airflow's own task runner. Returns the state, and what each failed task failed of.
 
     `only`: run this task alone, as when it is cleared without the others.

@@ -14,6 +14,7 @@ import pytest
 from ecr_audit.alerts.message import Message
 from ecr_audit.publish.build import publish
 from support.receivers import WEBHOOK, Http, Smtp
+from support.small_lake import SmallLake
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
@@ -97,7 +98,7 @@ def test_a_topic_is_sent_a_subject_that_sns_takes(sns: Http) -> None:
 
 
 @pytest.fixture
-def nights(small_lake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+def nights(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Scans, evaluates and publishes a night of the given rows."""
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
 
@@ -159,7 +160,11 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ftp://127.0.0.1/"])
 def test_an_error_does_not_reveal_the_webhook(
-    address: str, a_finding: None, monkeypatch: pytest.MonkeyPatch, capfd: Any, caplog: pytest.LogCaptureFixture
+    address: str,
+    a_finding: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from ecr_audit_airflow.alerts import AlertError
 

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import ecr_audit
@@ -36,6 +36,12 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 KEYS = {"login": HUB_ACCESS_KEY_ID, "password": HUB_SECRET_ACCESS_KEY}
 
 Connect = Callable[..., None]
+
+
+def key_of(access: AwsAccess) -> str | None:
+    credentials = access.session.get_credentials()
+    assert credentials is not None
+    return credentials.access_key
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +150,7 @@ def test_all_of_it_is_taken(connect: Connect) -> None:
         assert client._endpoint.http_session._verify is False
         assert (client.meta.config.read_timeout, client.meta.config.proxies) == (7, {"https": "proxy:3128"})
         assert client.meta.config.retries["total_max_attempts"] == 3
-    assert access.session.get_credentials().access_key == HUB_ACCESS_KEY_ID
+    assert key_of(access) == HUB_ACCESS_KEY_ID
 
 
 def test_its_role_is_assumed_at_its_endpoint_and_renewed(
@@ -175,9 +181,9 @@ def test_it_is_asked_for_again_now_and_then(connect: Connect, monkeypatch: pytes
     use_connection()
     assert aws_access() is first
     monkeypatch.setattr("ecr_audit.aws.access.SOURCE_SECONDS", -1)
-    assert aws_access().session.get_credentials().access_key == "AKIAANOTHER"
+    assert key_of(aws_access()) == "AKIAANOTHER"
     monkeypatch.setenv("AIRFLOW_CONN_AWS_HUB", "{}")
-    assert aws_access().session.get_credentials().access_key == "AKIAANOTHER", "what is known goes on to serve"
+    assert key_of(aws_access()) == "AKIAANOTHER", "what is known goes on to serve"
 
 
 class RecordingS3:
@@ -189,7 +195,7 @@ class RecordingS3:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.signed_by.add(environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0])
-        return self._application(environ, start_response)  # type: ignore[no-any-return]
+        return self._application(environ, start_response)  # type: ignore[no-any-return]  # moto does not type it
 
 
 class _Silent(WSGIRequestHandler):
@@ -215,7 +221,7 @@ def s3() -> Iterator[tuple[RecordingS3, str]]:
         server.server_close()
 
 
-def _keys(name: str) -> dict[str, str]:
+def _keys(name: str) -> dict[str, Any]:
     return {"aws_access_key_id": name, "aws_secret_access_key": name}
 
 
@@ -244,7 +250,7 @@ def test_a_night_for_which_it_has_the_only_keys(
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-store/publish")
     started: list[str] = []
 
-    class Watched(subprocess.Popen):  # type: ignore[type-arg]
+    class Watched(subprocess.Popen[bytes]):
         def __init__(self, command: list[str], *, env: dict[str, str], **options: Any) -> None:
             # Where the connection is kept elsewhere than in a variable, as it should be.
             hidden = {name: value for name, value in env.items() if name != "AIRFLOW_CONN_AWS_HUB"}

@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -19,13 +22,13 @@ DAG_IDS = [path.stem for path in DAG_FILES]
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 
-def test_each_file_is_one_dag_of_its_name(dags: Any) -> None:
+def test_each_file_is_one_dag_of_its_name(dags: DagBag) -> None:
     assert dags.import_errors == {}
     assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_freshness", "ecr_inventory", "ecr_maintenance"]
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_a_dag_has_documentation_and_explicit_defaults(dags: Any, dag_id: str) -> None:
+def test_a_dag_has_documentation_and_explicit_defaults(dags: DagBag, dag_id: str) -> None:
     dag = dags.get_dag(dag_id)
     assert dag.doc_md.strip().startswith("### ")
     assert "ecr" in dag.tags
@@ -38,13 +41,13 @@ def test_a_dag_has_documentation_and_explicit_defaults(dags: Any, dag_id: str) -
         assert task.doc_md or task.python_callable.__doc__, f"{task.task_id} does not say what it does"
 
 
-def test_the_snapshot_connects_the_dags(dags: Any) -> None:
+def test_the_snapshot_connects_the_dags(dags: DagBag) -> None:
     [outlet] = dags.get_dag("ecr_inventory").get_task("commit_snapshot").outlets
     assert outlet.name == "ecr_inventory"
     assert outlet in list(dags.get_dag("ecr_compliance").schedule)
 
 
-def test_the_order_of_the_tasks(dags: Any) -> None:
+def test_the_order_of_the_tasks(dags: DagBag) -> None:
     def order(dag_id: str) -> list[str]:
         return [task.task_id for task in dags.get_dag(dag_id).topological_sort()]
 
@@ -68,19 +71,19 @@ def test_the_order_of_the_tasks(dags: Any) -> None:
     assert order("ecr_maintenance") == ["thin_snapshots"]
 
 
-def test_freshness_is_looked_at_when_the_night_is_due(dags: Any) -> None:
+def test_freshness_is_looked_at_when_the_night_is_due(dags: DagBag) -> None:
     from ecr_audit.publish.freshness import DUE
 
     assert dags.get_dag("ecr_freshness").schedule == f"{DUE.minute} {DUE.hour} * * *"
 
 
-def test_a_run_that_fails_is_reported(dags: Any) -> None:
+def test_a_run_that_fails_is_reported(dags: DagBag) -> None:
     for dag_id in DAG_IDS:
         told = dags.get_dag(dag_id).on_failure_callback.__name__
         assert told == ("send_missed_night" if dag_id == "ecr_freshness" else "send_failed_run")
 
 
-def test_a_fault_that_a_retry_cannot_fix_is_not_retried(dags: Any) -> None:
+def test_a_fault_that_a_retry_cannot_fix_is_not_retried(dags: DagBag) -> None:
     """The rule names its class by a string, which nothing else would check."""
     for dag_id in DAG_IDS:
         for task in dags.get_dag(dag_id).tasks:
@@ -90,7 +93,7 @@ def test_a_fault_that_a_retry_cannot_fix_is_not_retried(dags: Any) -> None:
             assert rule.action.value == "fail"
 
 
-def test_the_forms_refuse_invalid_accounts_and_dates(dags: Any) -> None:
+def test_the_forms_refuse_invalid_accounts_and_dates(dags: DagBag) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     inventory, compliance = (dags.get_dag(dag_id).params for dag_id in ("ecr_inventory", "ecr_compliance"))
@@ -101,7 +104,7 @@ def test_the_forms_refuse_invalid_accounts_and_dates(dags: Any) -> None:
         compliance["snapshot_date"] = "yesterday"
 
 
-def test_upkeep_started_by_hand_removes_only_on_request(dags: Any) -> None:
+def test_upkeep_started_by_hand_removes_only_on_request(dags: DagBag) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     params = dags.get_dag("ecr_maintenance").params

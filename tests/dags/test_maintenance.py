@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ecr_audit.lake.lake import Lake
+from support.small_lake import SmallLake
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
@@ -17,7 +21,7 @@ OLD = [date(2020, 1, 30), date(2020, 1, 31)]
 
 
 @pytest.fixture
-def lake(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> Lake:
+def lake(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     for day in OLD:
         small_lake.scan(day)
         small_lake.evaluate(day)
@@ -39,7 +43,7 @@ def test_by_hand_it_removes_only_on_request(
     assert lake.snapshot_dates("compliance") == OLD, "what was rolled up of a night stays"
 
 
-def test_on_schedule_it_removes(lake: Lake, dags: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_schedule_it_removes(lake: Lake, dags: DagBag, monkeypatch: pytest.MonkeyPatch) -> None:
     """`dag.test` makes manual runs only: the task is called with the context of a scheduled one."""
     task = dags.get_dag("ecr_maintenance").get_task("thin_snapshots").python_callable
     context = {"dag_run": SimpleNamespace(run_type="scheduled"), "params": {"dry_run": True}}

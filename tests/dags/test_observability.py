@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
@@ -16,6 +16,12 @@ import pytest
 from demo.emulated_aws.server import EmulatedAws
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit_airflow import observability
+from support.small_lake import SmallLake
+
+from .conftest import Run
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
@@ -54,7 +60,7 @@ class configured:  # noqa: N801 - read as a verb
 
 def received(server: socket.socket) -> Gauges:
     """All that has arrived by now: on this machine a datagram is there when its sender goes on."""
-    gauges = {}
+    gauges: Gauges = {}
     server.setblocking(False)
     while True:
         try:
@@ -67,7 +73,7 @@ def received(server: socket.socket) -> Gauges:
 
 def test_a_night_seen_from_outside(
     demo: EmulatedAws,
-    run_dag: Any,
+    run_dag: Run,
     statsd: Callable[[], Gauges],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -97,7 +103,7 @@ def test_a_night_seen_from_outside(
 
 
 @pytest.fixture
-def snapshot(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def snapshot(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot of one target, as the commit leaves it."""
     small_lake.scan(date(2026, 11, 1), repositories=[{}])
     monkeypatch.setenv("ECR_AUDIT_LAKE", small_lake.lake.root)
@@ -132,9 +138,19 @@ def test_a_failed_report_does_not_fail_the_task(
     assert "could not be reported" in record.message and "ECR_AUDIT_CONCURRENCY" in caplog.text
 
 
-def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As OpenLineage translates what the tasks leave with Airflow's collector."""
+def translated(collected: Iterable[Any]) -> list[tuple[str, str]]:
+    """Namespace and name, as OpenLineage translates what the tasks leave with Airflow's collector."""
     from airflow.providers.openlineage.utils.utils import translate_airflow_asset
+
+    names = []
+    for each in collected:
+        dataset = translate_airflow_asset(each.asset, each.context)
+        assert dataset is not None, each.asset
+        names.append((dataset.namespace, dataset.name))
+    return names
+
+
+def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk import lineage
 
     collector = lineage.HookLineageCollector()
@@ -143,16 +159,11 @@ def test_a_lake_on_s3_has_the_names_of_s3(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "s3://audit-publish")
     observability.report(after("publish"))
     collected = collector.collected_assets
-    read, [written] = (
-        [translate_airflow_asset(each.asset, each.context) for each in side]
-        for side in (collected.inputs, collected.outputs)
-    )
-    assert ("s3://audit-lake", "night/repositories") in [(each.namespace, each.name) for each in read]
-    assert (written.namespace, written.name) == ("s3://audit-publish", "compliance.duckdb")
+    assert ("s3://audit-lake", "night/repositories") in translated(collected.inputs)
+    assert translated(collected.outputs) == [("s3://audit-publish", "compliance.duckdb")]
 
 
 def test_postgresql_is_written_from_the_publication(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from airflow.providers.openlineage.utils.utils import translate_airflow_asset
     from airflow.sdk import lineage
 
     collector = lineage.HookLineageCollector()
@@ -162,16 +173,13 @@ def test_postgresql_is_written_from_the_publication(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AIRFLOW_CONN_BI", "postgres://audit:secret@db.example/compliance")
     observability.report(after("publish_to_postgres"))
     collected = collector.collected_assets
-    [read], written = (
-        [translate_airflow_asset(each.asset, each.context) for each in side]
-        for side in (collected.inputs, collected.outputs)
-    )
-    assert (read.namespace, read.name) == ("file", f"{tmp_path}/publish/compliance.duckdb")
-    assert {each.namespace for each in written} == {"postgres://db.example:5432"}
-    assert {each.name for each in written} == {f"compliance.ecr_audit.{table}" for table in (*TABLES, *VIEWS)}
+    assert translated(collected.inputs) == [("file", f"{tmp_path}/publish/compliance.duckdb")]
+    assert set(translated(collected.outputs)) == {
+        ("postgres://db.example:5432", f"compliance.ecr_audit.{table}") for table in (*TABLES, *VIEWS)
+    }
 
 
-def test_each_report_is_of_a_task(dags: Any) -> None:
+def test_each_report_is_of_a_task(dags: DagBag) -> None:
     """The reports name their tasks by strings, which nothing else would check."""
     tasks = {task.task_id for dag in dags.dags.values() for task in dag.tasks}
     assert set(observability.task_reports()) <= tasks

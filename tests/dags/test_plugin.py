@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 
 from ecr_audit.web.urls import PREFIX
 
@@ -18,10 +19,9 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
-def api_server(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def api_server(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """Asks Airflow's web server, without a process of its own. Nothing has been published where it looks."""
     from airflow.api_fastapi.app import create_app, purge_cached_app
-    from fastapi.testclient import TestClient
 
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ECR_AUDIT_DATA", str(tmp_path_factory.mktemp("data")))
@@ -39,9 +39,10 @@ def token(role: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
 
 
-def addresses(api_server: Any) -> list[tuple[str, str]]:
+def addresses(api_server: TestClient) -> list[tuple[str, str]]:
     """Method and path of every route of the pages, taken from what Airflow has mounted."""
-    [pages] = [route.app for route in api_server.app.routes if getattr(route, "path", None) == PREFIX]
+    app: Any = api_server.app
+    [pages] = [route.app for route in app.routes if getattr(route, "path", None) == PREFIX]
     assert all(isinstance(route, APIRoute) for route in pages.routes)
     return [
         (method, PREFIX + re.sub(r"\{[^}]+\}", "x", route.path)) for route in pages.routes for method in route.methods
@@ -64,20 +65,20 @@ def test_airflow_loads_the_plugin_and_no_module_of_the_library(airflow_database:
     ]
 
 
-def test_without_a_login_every_route_is_refused(api_server: Any) -> None:
+def test_without_a_login_every_route_is_refused(api_server: TestClient) -> None:
     asked = addresses(api_server)
     assert len(asked) > 5
     for method, path in asked:
         assert api_server.request(method, path).status_code == 401, f"{method} {path}"
 
 
-def test_a_user_without_a_role_is_refused(api_server: Any) -> None:
+def test_a_user_without_a_role_is_refused(api_server: TestClient) -> None:
     for method, path in addresses(api_server):
         assert api_server.request(method, path, headers=token(None)).status_code == 403, f"{method} {path}"
 
 
 @pytest.mark.parametrize("role", [None, "viewer", "admin"])
-def test_no_role_changes_anything(api_server: Any, role: str | None) -> None:
+def test_no_role_changes_anything(api_server: TestClient, role: str | None) -> None:
     headers = token(role) if role else {}
     for path in sorted({path for _, path in addresses(api_server)}):
         for method in OTHER_METHODS:
@@ -85,7 +86,7 @@ def test_no_role_changes_anything(api_server: Any, role: str | None) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "user", "op", "admin"])
-def test_every_role_gets_an_answer_from_every_route(api_server: Any, role: str) -> None:
+def test_every_role_gets_an_answer_from_every_route(api_server: TestClient, role: str) -> None:
     """Nothing has been published: pages give advice, and none breaks."""
     for method, path in addresses(api_server):
         assert api_server.request(method, path, headers=token(role)).status_code in (200, 404, 422, 503), (
@@ -93,7 +94,7 @@ def test_every_role_gets_an_answer_from_every_route(api_server: Any, role: str) 
         )
 
 
-def test_a_viewer_sees_the_pages(api_server: Any) -> None:
+def test_a_viewer_sees_the_pages(api_server: TestClient) -> None:
     assert api_server.get(f"{PREFIX}/static/pages.css", headers=token("viewer")).status_code == 200
     page = api_server.get(f"{PREFIX}/", headers=token("viewer"))
     assert page.status_code == 503
@@ -105,7 +106,7 @@ def test_a_viewer_sees_the_pages(api_server: Any) -> None:
     [("findings.csv", "*/*"), ("findings.xlsx", "*/*"), ("api/v1/findings", "application/x-ndjson")],
 )
 def test_a_download_is_logged_with_who_asked(
-    api_server: Any, name: str, accept: str, caplog: pytest.LogCaptureFixture
+    api_server: TestClient, name: str, accept: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = {"Accept": accept}
     with caplog.at_level("INFO", "ecr_audit_airflow.login"):
@@ -116,7 +117,7 @@ def test_a_download_is_logged_with_who_asked(
     assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
 
 
-def test_a_reader_without_a_valid_token_is_asked_to_log_in(api_server: Any) -> None:
+def test_a_reader_without_a_valid_token_is_asked_to_log_in(api_server: TestClient) -> None:
     """Airflow itself answers 403 to a token that it did not give, or that it took back."""
     from airflow.api_fastapi.app import get_auth_manager
 
@@ -129,7 +130,7 @@ def test_a_reader_without_a_valid_token_is_asked_to_log_in(api_server: Any) -> N
 
 
 @pytest.mark.parametrize("headers", [{}, {"Host": "evil.example"}])
-def test_no_address_follows_the_host_header(api_server: Any, headers: dict[str, str]) -> None:
+def test_no_address_follows_the_host_header(api_server: TestClient, headers: dict[str, str]) -> None:
     """Neither with a slash too many nor with one too few. Behind a proxy with TLS it would be an address of http://."""
     answers = {
         path: api_server.get(path, headers=headers | token("viewer"), follow_redirects=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
@@ -13,6 +13,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ecr_audit.settings import SettingsError
 from ecr_audit_airflow.postgres_connection import postgres_uri, table_addresses
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
 
 pytestmark = pytest.mark.airflow
 
@@ -24,7 +27,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_without_the_setting_there_is_none_and_its_task_is_skipped(dags: Any) -> None:
+def test_without_the_setting_there_is_none_and_its_task_is_skipped(dags: DagBag) -> None:
     assert postgres_uri() is None
     assert table_addresses("ecr_audit", ["findings"]) == []
     with pytest.raises(AirflowSkipException, match="ECR_AUDIT_POSTGRES_CONN_ID is not set"):

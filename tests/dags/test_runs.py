@@ -18,9 +18,11 @@ from demo.organization import demo_world
 from support.processes import free_port
 from support.receivers import Http
 
+from .conftest import Run
+
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
-Run = Callable[..., tuple[str, dict[str, str]]]
+Published = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def audited(
 
 
 def test_two_nights(
-    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demo.world = demo_world(2)
     night(monkeypatch, "2026-11-02")
@@ -77,7 +79,7 @@ def test_two_nights(
     ]
 
 
-def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audited: None, published: Any) -> None:
+def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audited: None, published: Published) -> None:
     values = [
         (each.image_tag_mutability or "").strip().upper()
         for account in demo.world.accounts
@@ -121,7 +123,7 @@ def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audite
 
 
 def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
-    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night(monkeypatch, "2026-11-01")
     everything = "SELECT * EXCLUDE (collected_at, tags_read_at) FROM repositories ORDER BY repository_arn"
@@ -135,7 +137,7 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
 
 
 def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_published(
-    demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is nothing to scan, so no batch: what follows the batches has to run all the same."""
     inactive = next(account.id for account in demo.world.accounts.values() if account.state != "ACTIVE")
@@ -152,7 +154,7 @@ TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "durat
 
 
 def test_a_night_that_is_run_twice_publishes_the_same(
-    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def everything() -> dict[str, list[str]]:
         rows = {}
@@ -173,7 +175,7 @@ def test_a_night_that_is_run_twice_publishes_the_same(
 
 
 def test_too_little_coverage_is_red_and_published_all_the_same(
-    demo: EmulatedAws, run_dag: Run, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", "0.95")
     with Http() as slack:
@@ -194,7 +196,7 @@ def test_a_postgresql_that_is_away_costs_its_own_task_and_nothing_else(
     demo: EmulatedAws,
     run_dag: Run,
     audited: None,
-    published: Any,
+    published: Published,
     postgres: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -229,7 +231,7 @@ def test_a_postgresql_that_is_away_costs_its_own_task_and_nothing_else(
     assert len(list((tmp_path / "data/publish/versions").iterdir())) == 2
 
 
-TOTAL_FAILURES = {
+TOTAL_FAILURES: dict[str, tuple[dict[str, str | None], str, str]] = {
     "role": ({"ECR_AUDIT_ROLE_NAME": "no-such-role"}, "commit_snapshot", "No target of a member account was collected"),
     "keys": ({"AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}, "discover_organization", "AWS rejects the hub's credentials"),
     "no keys": ({"AWS_ACCESS_KEY_ID": None}, "discover_organization", "No AWS credentials"),
@@ -272,7 +274,7 @@ def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
 
 
 def test_an_account_that_went_dark_keeps_its_repositories(
-    demo: EmulatedAws, run_dag: Run, audited: None, published: Any, monkeypatch: pytest.MonkeyPatch
+    demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its repositories turn UNDETERMINED with yesterday's value; what was seen elsewhere is evaluated as before."""
     policy = "policy_id LIKE '%/repository-image-tag-mutability'"

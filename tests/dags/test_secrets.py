@@ -20,6 +20,8 @@ from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
 from support.receivers import WEBHOOK, Http, Smtp
 
+from .conftest import Run
+
 pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 
@@ -82,7 +84,7 @@ def test_a_whole_run_writes_no_secret(secrets: dict[str, str], airflow_database:
 
 def test_a_run_that_fails_reports_its_error_without_a_password(
     secrets: dict[str, str],
-    run_dag: Any,
+    run_dag: Run,
     log: Callable[[], bytes],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -103,7 +105,7 @@ def test_a_run_that_fails_reports_its_error_without_a_password(
 
 def test_a_night_that_is_reported_over_every_channel_writes_no_secret(
     secrets: dict[str, str],
-    run_dag: Any,
+    run_dag: Run,
     log: Callable[[], bytes],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings, load_settings
 from ecr_audit.written import ROLE_NAME, ROLE_PATH
 
+from .conftest import Deploy, Role
+
 TEMPLATES = Path(__file__).resolve().parents[2] / "deploy" / "cloudformation"
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 EXTERNAL_ID = "sesame-2026"
@@ -27,8 +29,6 @@ EXTERNAL_ID = "sesame-2026"
 REGIONS = ("eu-west-1", "us-gov-west-1", "cn-north-1")
 # Whose stacks moto makes.
 ACCOUNT = "123456789012"
-
-Deploy = Callable[..., Any]
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -39,7 +39,7 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def test_the_audit_role_trusts_the_hub_role_and_only_with_the_external_id(audit_role: Any) -> None:
+def test_the_audit_role_trusts_the_hub_role_and_only_with_the_external_id(audit_role: Role) -> None:
     """Confused deputy: who makes the hub act for them does not know the external id of the organization."""
     assert audit_role.trust == {
         "Effect": "Allow",
@@ -55,7 +55,7 @@ def test_a_hub_that_left_the_organization_is_not_let_in(deploy: Deploy) -> None:
     assert condition == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID, "aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
 
 
-def test_tags_of_a_session_are_taken_from_the_hub_alone(audit_role: Any) -> None:
+def test_tags_of_a_session_are_taken_from_the_hub_alone(audit_role: Role) -> None:
     """Those of EKS Pod Identity go with every AssumeRole: a role that does not take them refuses the hub."""
     [tags] = [each for each in audit_role.trusts if each is not audit_role.trust]
     assert tags == {"Effect": "Allow", "Principal": {"AWS": HUB_ROLE_ARN}, "Action": "sts:TagSession"}
@@ -83,7 +83,7 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def test_the_hub_enters_only_the_audit_roles_of_its_own_organization(hub_role: Any) -> None:
+def test_the_hub_enters_only_the_audit_roles_of_its_own_organization(hub_role: Role) -> None:
     [enter] = [statement for statement in hub_role.statements if statement["Action"] == "sts:AssumeRole"]
     assert enter["Resource"] == "arn:aws:iam::*:role/ecr-audit"
     assert enter["Condition"] == {"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}
@@ -146,7 +146,7 @@ def test_without_a_bucket_and_a_key_none_may_be_used(deploy: Deploy) -> None:
     assert not any(action.startswith(("s3:", "kms:")) for action in role.actions)
 
 
-def test_the_hub_reads_the_waivers_and_cannot_write_them(hub_role: Any) -> None:
+def test_the_hub_reads_the_waivers_and_cannot_write_them(hub_role: Role) -> None:
     """Nor anything else in the bucket beside the lake, publications and logs."""
     bucket = "arn:aws:s3:::the-lake"
     assert hub_role.may("s3:GetObject", f"{bucket}/waivers/waivers.yaml")

@@ -55,7 +55,7 @@ class Server:
             "API_SERVER": f"http://127.0.0.1:{self.port}",
             "HTTP_PROXY": "http://127.0.0.1:9",
         }
-        program = [sys.executable, ROOT / "bin" / "health.py", *command]
+        program = [sys.executable, str(ROOT / "bin" / "health.py"), *command]
         return subprocess.run(program, env=environment | settings, capture_output=True, text=True)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -35,6 +34,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.freshness import missed_night
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings
+from support.small_lake import SmallLake
 
 # The prefixes of IAM's actions, where they are not the signing name.
 PREFIXES = {"tagging": "tag"}
@@ -150,7 +150,7 @@ def s3_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 @pytest.mark.usefixtures("database_alone")
 def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publications_on_s3(
-    s3_calls: set[str], small_lake: Any, tmp_path: Path
+    s3_calls: set[str], small_lake: SmallLake, tmp_path: Path
 ) -> None:
     """And the probes of the doctor."""
     settings = Settings(data=tmp_path, lake="s3://the-lake/ecr", publish="s3://the-lake/published")
@@ -170,7 +170,7 @@ def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publication
 
 @pytest.mark.usefixtures("database_alone")
 def test_readers_have_exactly_the_permissions_declared_for_pages_and_callbacks(
-    s3_calls: set[str], small_lake: Any, tmp_path: Path
+    s3_calls: set[str], small_lake: SmallLake, tmp_path: Path
 ) -> None:
     settings = Settings(data=tmp_path / "worker", lake="s3://the-lake/lake", publish="s3://the-lake/publish")
     now = datetime(2026, 11, 3, 12, tzinfo=UTC)

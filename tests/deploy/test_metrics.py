@@ -7,19 +7,19 @@ import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from ecr_audit.metrics import Gauge
 from ecr_audit_airflow import observability
+from support.small_lake import SmallLake
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def gauges(small_lake: Any) -> list[Gauge]:
+def gauges(small_lake: SmallLake) -> list[Gauge]:
     """All metrics of a night with a finding."""
     small_lake.scan(date(2026, 11, 1), repositories=[{}])
     small_lake.evaluate(date(2026, 11, 1))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ecr_audit.lake.storage import LakeError
+from support.small_lake import SmallLake
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -26,7 +27,7 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 class Place:
     """A data folder with the lake of tests/fixtures, an Airflow's database, and a shell for the document's commands."""
 
-    def __init__(self, folder: Path, small_lake: Any) -> None:
+    def __init__(self, folder: Path, small_lake: SmallLake) -> None:
         self.small_lake = small_lake
         self.lake = Path(small_lake.lake.root)
         self.backup, self.airflow = folder / "backup", folder / ".airflow"
@@ -62,7 +63,7 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, small_lake: Any) -> Place:
+def place(tmp_path: Path, small_lake: SmallLake) -> Place:
     return Place(tmp_path, small_lake)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import hcl2
 import pytest
 
+from .conftest import Deploy
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
 NAMES = ["audit-role", "audit-role-stackset", "hub-role", "reader-role"]
@@ -145,7 +147,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_policies_are_those_of_the_template(name: str, deploy: Any) -> None:
+def test_policies_are_those_of_the_template(name: str, deploy: Deploy) -> None:
     documents = Module(name).typed("data", "aws_iam_policy_document")
     ours = [_statement(each) for policy in POLICIES[name] for each in documents[policy]["statement"]]
     theirs = [_normal(each) for each in deploy(name, **GIVEN[name]).statements]
@@ -157,7 +159,7 @@ def test_policies_are_those_of_the_template(name: str, deploy: Any) -> None:
     }
 
 
-def test_the_audit_role_trusts_as_the_template_has_it(deploy: Any) -> None:
+def test_the_audit_role_trusts_as_the_template_has_it(deploy: Deploy) -> None:
     statements = Module("audit-role").typed("data", "aws_iam_policy_document")["trust"]["statement"]
     trusts = deploy("audit-role", **GIVEN["audit-role"]).trusts
     for ours, theirs in zip(statements, trusts, strict=True):

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from support.clients import ErrorOf, MakeClient
 from support.processes import PATIENCE
 
 HUB, OPEN, UNTRUSTING, SUSPENDED, FENCED = (digit * 12 for digit in "12345")
@@ -67,7 +68,7 @@ def boto_session() -> boto3.Session:
 
 
 @pytest.fixture
-def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[..., Any]]:
+def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[MakeClient]:
     """Makes clients that never retry: `client("ecr", "eu-west-1", account=OPEN)`.
 
     With neither `account` nor `keys` (the credentials of an AssumeRole) a client is the hub's own. `timeout` is in
@@ -105,7 +106,7 @@ def client(aws: EmulatedAws, boto_session: boto3.Session) -> Iterator[Callable[.
 
 
 @pytest.fixture
-def error_of() -> Callable[..., tuple[str, str, int]]:
+def error_of() -> ErrorOf:
     """Calls and returns (code, message, HTTP status) of the ClientError that must come."""
 
     def call(function: Callable[..., Any], **arguments: Any) -> tuple[str, str, int]:

@@ -27,6 +27,7 @@ from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
 from support.processes import PATIENCE
+from support.small_lake import SmallLake
 
 ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
@@ -149,14 +150,14 @@ def test_changes_by_unit_add_up(demo: Path) -> None:
     assert moved["Root/Sandbox"][1] == moved["Root/Workloads/Production/Storefront"][0] != "0"
 
 
-def test_only_fixed_findings_can_come_back(small_lake: Any, tmp_path: Path) -> None:
+def test_only_fixed_findings_can_come_back(small_lake: SmallLake, tmp_path: Path) -> None:
     """Five were incompliant twice: fixed; deleted; fixed and deleted; deleted between two nights; account suspended."""
     lab = {"account_id": "222222222222", "account_name": "lab"}
     dark = {"account_id": lab["account_id"], "repository_name": "dark"}
     again = {"created_at": datetime(2026, 11, 2, 12, tzinfo=UTC)}
     fixed = {"image_tag_mutability": "IMMUTABLE"}
     deleted, both, replaced = ({"repository_name": name} for name in ("deleted", "both", "replaced"))
-    nights = [
+    nights: list[tuple[list[dict[str, Any]], str]] = [
         ([{}, deleted, both, replaced, dark], "ACTIVE"),
         ([fixed, both | fixed, replaced], "SUSPENDED"),
         ([{}, deleted | again, both | again, replaced | again, dark], "ACTIVE"),
@@ -224,7 +225,7 @@ def answer(name: str, database: Path) -> list[tuple[object, ...]]:
         return published.execute(text, {"policy_id": POLICY} if "$policy_id" in text else None).fetchall()
 
 
-def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, tmp_path: Path) -> None:
+def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: SmallLake, tmp_path: Path) -> None:
     """`dark` and `suspended` had fixed half before they went out of sight; only `better` was evaluated on both
     nights."""
     names = {"1" * 12: "better", "2" * 12: "dark", "3" * 12: "suspended"}
@@ -265,7 +266,7 @@ def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: Any, t
     assert answer("accounts_that_improved", database) == [("1" * 12, "better", 0.0, 50.0, 50.0)]
 
 
-def test_a_week_that_ends_dark_shows_no_compliance_of_an_earlier_night(small_lake: Any, tmp_path: Path) -> None:
+def test_a_week_that_ends_dark_shows_no_compliance_of_an_earlier_night(small_lake: SmallLake, tmp_path: Path) -> None:
     """Monday and Tuesday of one week; on Tuesday nothing is read."""
     monday, tuesday = date(2026, 11, 23), date(2026, 11, 24)
     for day, outcome in ((monday, "COLLECTED"), (tuesday, "FAILED")):

@@ -20,6 +20,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import columns_of, load_dictionary
 from ecr_audit.publish.postgres import PostgresBusyError, PostgresError, publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
+from support.small_lake import SmallLake
 
 DICTIONARY = load_dictionary(TABLES | VIEWS)
 DAY = date(2026, 11, 1)
@@ -83,7 +84,9 @@ def test_nested_values_times_and_nulls_keep_their_meaning(postgres: str, schema:
     assert ask(postgres, owned)[0][0] > 0
 
 
-def test_two_units_with_one_path_are_two_rows(postgres: str, schema: str, small_lake: Any, tmp_path: Path) -> None:
+def test_two_units_with_one_path_are_two_rows(
+    postgres: str, schema: str, small_lake: SmallLake, tmp_path: Path
+) -> None:
     """AWS may give two units one path while they are renamed."""
     small_lake.scan(
         DAY,

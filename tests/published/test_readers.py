@@ -22,6 +22,7 @@ from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
 from support.processes import with_the_run
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +46,7 @@ for _ in range({MOST_READS}):
 """
 
 
-def publish_day(small_lake: Any, folder: Path, number: int) -> Path:
+def publish_day(small_lake: SmallLake, folder: Path, number: int) -> Path:
     day = date(2026, 11, number)
     small_lake.scan(day, repositories=[{"repository_name": f"app-{each}"} for each in range(number)])
     small_lake.evaluate(day)
@@ -53,7 +54,7 @@ def publish_day(small_lake: Any, folder: Path, number: int) -> Path:
     return folder / "compliance.duckdb"
 
 
-def test_readers_of_the_file_see_only_whole_publications(small_lake: Any, tmp_path: Path) -> None:
+def test_readers_of_the_file_see_only_whole_publications(small_lake: SmallLake, tmp_path: Path) -> None:
     folder, stop = tmp_path / "publish", tmp_path / "stop"
     database = publish_day(small_lake, folder, 1)
     command = with_the_run(sys.executable, "-c", READER, database, stop)
@@ -71,7 +72,9 @@ def test_readers_of_the_file_see_only_whole_publications(small_lake: Any, tmp_pa
     assert seen == sorted(seen)
 
 
-def test_readers_of_postgresql_see_only_whole_publications(small_lake: Any, tmp_path: Path, postgres: str) -> None:
+def test_readers_of_postgresql_see_only_whole_publications(
+    small_lake: SmallLake, tmp_path: Path, postgres: str
+) -> None:
     dictionary, schema = load_dictionary(TABLES | VIEWS), "audit_readers"
     first = publish_day(small_lake, tmp_path / "1", 1)
     publish_to_postgres(first, postgres, schema, dictionary)
@@ -116,7 +119,8 @@ def _one_statement(cursor: Any, schema: str) -> Read:
             (SELECT count(DISTINCT repository_arn) FROM {schema}.findings)
         """
     )
-    return cursor.fetchone()  # type: ignore[no-any-return]
+    read: Read = cursor.fetchone()
+    return read
 
 
 def _one_transaction(cursor: Any, schema: str) -> Read:

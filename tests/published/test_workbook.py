@@ -20,6 +20,7 @@ from ecr_audit.publish.workbook_cells import MAX_CHARACTERS, cell_text
 from ecr_audit.publish.workbook_cover import DEFINITIONS
 from ecr_audit.publish.workbook_sheets import SHEETS
 from support.processes import PATIENCE
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 1)
 
@@ -136,7 +137,7 @@ def test_sheets_have_frozen_headers_filters_and_widths(book: Any) -> None:
         assert all(page.column_dimensions[cell.column_letter].width >= 8 for cell in page[1])
 
 
-def test_no_cell_is_a_formula_or_a_link(small_lake: Any, tmp_path: Path) -> None:
+def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -> None:
     accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(HOSTILE)]
     repositories = [
         {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts

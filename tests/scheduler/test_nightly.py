@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from demo.emulated_aws.faults import Faults
 from demo.emulated_aws.server import EmulatedAws
 from ecr_audit.publish.freshness import nights_missed
+from support.airflow import Airflow
 from support.receivers import WEBHOOK, Http
 from support.truth import assert_published_is_the_truth
 
@@ -35,7 +36,7 @@ def assert_audited(data: Path, aws: EmulatedAws) -> None:
 
 
 def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
-    airflow: Any, aws: EmulatedAws, data: Path
+    airflow: Airflow, aws: EmulatedAws, data: Path
 ) -> None:
     """The scheduler is killed while batches are scanned, and they, its children, with it."""
     night = airflow.scheduled_night()
@@ -69,7 +70,7 @@ def test_a_night_beside_another_run_of_which_one_is_killed_with_the_scheduler(
 
 
 @pytest.fixture
-def nights_ago(data: Path) -> Any:
+def nights_ago(data: Path) -> Iterator[str]:
     """The publication, as it would be now, had there been no night since."""
     latest = data / "publish/latest.json"
     before = json.loads(latest.read_text())
@@ -79,7 +80,7 @@ def nights_ago(data: Path) -> Any:
     latest.write_text(json.dumps(before))
 
 
-def test_a_missed_night_is_reported(airflow: Any, slack: Http, data: Path, nights_ago: str) -> None:
+def test_a_missed_night_is_reported(airflow: Airflow, slack: Http, data: Path, nights_ago: str) -> None:
     """By the DAG processor, which runs the callbacks of DAGs. Nothing has been sent so far: no run failed."""
     [(first, state)] = airflow.runs("ecr_freshness").items()
     assert first.startswith("scheduled__") and state == "success"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from demo.emulated_aws.faults import Faults
 from demo.emulated_aws.server import EmulatedAws
 from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+from support.airflow import Airflow
+
+from .watchers import Watchers
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
 
@@ -18,14 +20,14 @@ MUTABILITY = "repository-image-tag-mutability"
 
 
 @pytest.fixture
-def night(airflow: Any, aws: EmulatedAws, watchers: Any) -> Any:
+def night(airflow: Airflow, aws: EmulatedAws, watchers: Watchers) -> Watchers:
     """The watchers, once they have seen a night to its end."""
     aws.faults = Faults()
     airflow.wait_for("the end of a night", lambda: watchers.datasets("ecr_compliance.announce")["inputs"] != set())
     return watchers
 
 
-def test_the_metrics_of_a_night(night: Any) -> None:
+def test_the_metrics_of_a_night(night: Watchers) -> None:
     assert night.gauges["airflow.ecr_audit.targets", "COLLECTED"] > 100
     assert night.gauges["airflow.ecr_audit.targets", "THROTTLED"] == 0
     assert 85 < night.gauges["airflow.ecr_audit.coverage_percent",] < 100
@@ -40,7 +42,7 @@ def test_the_metrics_of_a_night(night: Any) -> None:
     }
 
 
-def test_the_lineage_of_a_night(night: Any, data: Path) -> None:
+def test_the_lineage_of_a_night(night: Watchers, data: Path) -> None:
     def tables(*names: str) -> set[tuple[str, str]]:
         return {("file", f"{data}/lake/{name}") for name in names}
 
@@ -54,7 +56,7 @@ def test_the_lineage_of_a_night(night: Any, data: Path) -> None:
     assert night.datasets("ecr_compliance.announce") == {"inputs": database, "outputs": set()}
 
 
-def test_the_run_is_in_every_line_of_a_workers_log(night: Any, airflow: Any) -> None:
+def test_the_run_is_in_every_line_of_a_workers_log(night: Watchers, airflow: Airflow) -> None:
     """In the files that the UI shows, a JSON document a line; remote logging sends the same."""
     lines = [
         json.loads(line)

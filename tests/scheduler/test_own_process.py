@@ -6,37 +6,41 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from demo.emulated_aws.faults import Faults
 from demo.emulated_aws.server import EmulatedAws
+from support.airflow import Airflow
 from support.truth import assert_published_is_the_truth
+
+from .watchers import Watchers
 
 pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def evaluated(airflow: Any, aws: EmulatedAws) -> Any:
+def evaluated(airflow: Airflow, aws: EmulatedAws) -> Airflow:
     """Airflow, once it has evaluated a night."""
     aws.faults = Faults()
     airflow.wait_for("the end of a night", lambda: "success" in airflow.runs("ecr_compliance").values())
     return airflow
 
 
-def tries(airflow: Any, run_id: str) -> dict[str, int]:
+def tries(airflow: Airflow, run_id: str) -> dict[str, int]:
     tasks = airflow.get(f"dags/ecr_compliance/dagRuns/{run_id}/taskInstances")["task_instances"]
     return {task["task_id"]: task["try_number"] for task in tasks}
 
 
-def logged(airflow: Any, run_id: str) -> str:
+def logged(airflow: Airflow, run_id: str) -> str:
     return "".join(
         path.read_text("utf-8") for path in airflow.home.glob(f"logs/dag_id=ecr_compliance/run_id={run_id}/**/*.log")
     )
 
 
-def test_one_that_is_killed_is_tried_again(evaluated: Any, aws: EmulatedAws, data: Path, watchers: Any) -> None:
+def test_one_that_is_killed_is_tried_again(
+    evaluated: Airflow, aws: EmulatedAws, data: Path, watchers: Watchers
+) -> None:
     """While nobody watches, too: a watcher that is away fails no task, and holds up none."""
 
     def killed() -> bool:
@@ -55,7 +59,7 @@ def test_one_that_is_killed_is_tried_again(evaluated: Any, aws: EmulatedAws, dat
     assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
 
 
-def test_a_fault_that_no_retry_fixes_is_not_tried_again(evaluated: Any, waivers: Path) -> None:
+def test_a_fault_that_no_retry_fixes_is_not_tried_again(evaluated: Airflow, waivers: Path) -> None:
     before = waivers.read_text()
     waivers.write_text("nothing: []\n")
     try:

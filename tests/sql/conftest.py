@@ -32,7 +32,7 @@ REPOSITORY = {
 
 def lake_repository(**columns: Any) -> dict[str, Any]:
     """A row of lake.repositories: the given columns, defaults for the rest, ARN and URI to match."""
-    row = REPOSITORY | columns
+    row: dict[str, Any] = REPOSITORY | columns
     host = f"{row['account_id']}.dkr.ecr.{row['region']}.amazonaws.com"
     arn = f"arn:aws:ecr:{row['region']}:{row['account_id']}:repository/{row['repository_name']}"
     row = {"repository_arn": arn, "repository_uri": f"{host}/{row['repository_name']}"} | row

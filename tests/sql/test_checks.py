@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Any
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,6 +15,7 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import CheckError, load_checks, run_checks
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
+from support.small_lake import SmallLake
 
 DAY_BEFORE, DAY = date(2026, 10, 31), date(2026, 11, 1)
 
@@ -127,7 +128,7 @@ DAMAGE = [
 
 
 @pytest.fixture
-def sound(once: Callable[..., None], small_lake: Any) -> Iterator[Warehouse]:
+def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehouse]:
     """A evaluated snapshot of two accounts, of which the second is directly at the root, in no unit.
 
     The first one's repository is INCOMPLIANT and waived; the second one's was fixed since the day before.
@@ -195,7 +196,7 @@ def test_check_finds_damage(sound: Warehouse, check: str, table: str, damaged: s
     assert f"sql/checks/{check}.sql" in [finding.check for finding in found]
 
 
-def test_a_check_without_a_severity_is_an_error(sound: Warehouse, tmp_path: Any) -> None:
+def test_a_check_without_a_severity_is_an_error(sound: Warehouse, tmp_path: Path) -> None:
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks" / "mute.sql").write_text("-- severity: loud\nSELECT 1")
     with pytest.raises(WarehouseError, match=r"mute.sql: has no severity"):

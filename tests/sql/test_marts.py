@@ -20,6 +20,7 @@ import yaml
 from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import later_dates
 from ecr_audit.settings import SQL_ROOT
+from support.small_lake import SmallLake
 
 CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
 
@@ -37,7 +38,7 @@ def test_every_mart_has_cases() -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_case(path: Path, small_lake: Any) -> None:
+def test_case(path: Path, small_lake: SmallLake) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
     waivers = [{"policy_id": POLICY} | waiver for waiver in case.get("waivers", [])]
     small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)

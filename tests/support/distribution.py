@@ -34,7 +34,7 @@ def place(path: Path) -> int:
     return FIRST.index(folder) if folder in FIRST else len(FIRST)
 
 
-class ByServer(LoadScopeScheduling):  # type: ignore[misc]
+class ByServer(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out files and folders in the order of the collection."""
 
     def __init__(self, config: pytest.Config, log: object) -> None:

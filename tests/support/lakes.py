@@ -1,4 +1,4 @@
-"""Lakes whose tables are cut into many files."""
+"""What a lake has committed, and lakes whose tables are cut into many files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from ecr_audit.lake.schemas import STAGES
 from ecr_audit.lake.tables import LakeTable
 
 
+def committed(lake: Lake, stage: str, day: date) -> Commit:
+    """The commit of a stage and a day, which must be there."""
+    commit = lake.read_commit(stage, day)
+    assert commit is not None, f"nothing committed: {stage} of {day}"
+    return commit
+
+
 def cut_into_files(lake: Lake, stage: str, day: date, table: LakeTable) -> Commit:
     """Commit a stage again as it is, but with a file for each row of a table, and at least one."""
-    commit = lake.read_commit(stage, day)
-    assert commit is not None
+    commit = committed(lake, stage, day)
     rows = lake.read_table(commit, table)
     with lake.writer(stage, day) as writer:
         for each in STAGES[stage]:

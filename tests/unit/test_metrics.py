@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 from ecr_audit import metrics
 from ecr_audit.lake.schemas import SCAN_TARGETS
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 OLD, NEW = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -15,11 +16,11 @@ def values(gauges: list[metrics.Gauge]) -> dict[tuple[str, ...], float]:
     return {(gauge.name.removeprefix("ecr_audit."), *gauge.tags.values()): gauge.value for gauge in gauges}
 
 
-def test_before_the_first_night_there_is_nothing_to_report(small_lake: Any) -> None:
+def test_before_the_first_night_there_is_nothing_to_report(small_lake: SmallLake) -> None:
     assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
 
 
-def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(small_lake: Any) -> None:
+def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(small_lake: SmallLake) -> None:
     for day, value in ((OLD, "MUTABLE"), (NEW, "IMMUTABLE"), (OLD, "MUTABLE")):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
         small_lake.evaluate(day)
@@ -29,7 +30,7 @@ def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(sma
     assert found["compliance_percent", "repository-image-tag-mutability"] == 100
 
 
-def test_costs_and_coverage_count_all_targets(small_lake: Any) -> None:
+def test_costs_and_coverage_count_all_targets(small_lake: SmallLake) -> None:
     """Two of three targets count for coverage, one was collected: 50 %. A target without a scan has no costs."""
     small_lake.scan(
         NEW,
@@ -56,13 +57,13 @@ def test_costs_and_coverage_count_all_targets(small_lake: Any) -> None:
     }
 
 
-def test_numbers_that_an_older_version_did_not_count_are_unknown(older: Any) -> None:
+def test_numbers_that_an_older_version_did_not_count_are_unknown(older: SmallLake) -> None:
     told = {name for (name, *_) in values(metrics.of_inventory(older.lake))}
-    version = older.lake.read_commit("inventory", older.lake.snapshot_dates("inventory")[-1]).schema_version
+    version = committed(older.lake, "inventory", older.lake.snapshot_dates("inventory")[-1]).schema_version
     assert set(metrics.COSTS) - told == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))
 
 
-def test_nothing_evaluated_has_no_compliance(small_lake: Any) -> None:
+def test_nothing_evaluated_has_no_compliance(small_lake: SmallLake) -> None:
     small_lake.scan(NEW)
     small_lake.evaluate(NEW)
     found = values(metrics.of_compliance(small_lake.lake))

@@ -32,15 +32,17 @@ from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.compliance import PolicyError, evaluate
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.changes import describe_changes
+from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.publish.store import PublicationStore
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.publish.tables import TABLES, VIEWS, WITHOUT_CSV
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.warehouse import session
+from ecr_audit.warehouse.statements import read_statement
 from ecr_audit.web import policy_texts
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
@@ -79,7 +81,7 @@ def sql_with(folder: Path, *, alone: bool) -> Path:
 
 
 @pytest.fixture(scope="module", params=["alone", "beside"])
-def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, lake_of: Any) -> Night:
+def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, lake_of: type[SmallLake]) -> Night:
     """Two nights: in the second, `later` fails that passed before, and ECR no longer returns `unknown`."""
     folder = tmp_path_factory.mktemp(request.param)
     sql = sql_with(folder, alone=request.param == "alone")
@@ -204,7 +206,7 @@ def links(page: str) -> list[str]:
 
 def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> None:
     """Followed from link to link, from the overview under each policy."""
-    routes = [route for route in client.app.routes[-1].app.routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]
+    routes = [route for route in client.app.routes[-1].app.routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]  # a mounted application's
     seen: Counter[str] = Counter()
     queue = [f"/?policy={SCAN}", f"/findings?policy={SCAN}", f"/findings?policy={ENCRYPTION}", f"/policies{SCAN}"]
     queue += [f"/policies{ENCRYPTION}", f"/organization?policy={SCAN}", "/api/v1/openapi.json"]
@@ -332,7 +334,7 @@ FROM staging.registries
 """
 
 
-def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its objects are evaluated by the policies of that input, and by no other; the checks count each for itself."""
     sql = sql_with(tmp_path, alone=True)
     (sql / "staging/registries.sql").write_text(REGISTRIES, encoding="utf-8")
@@ -344,7 +346,7 @@ def test_another_input_is_two_files(lake_of: Any, tmp_path: Path, monkeypatch: p
     text = text.replace("ecr/repository-scan-on-push", "ecr/registry").replace("repositories", "registries")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(session, "SQL_ROOT", sql)
-    monkeypatch.setattr(session, "read_statement", partial(session.read_statement, sql_root=sql))
+    monkeypatch.setattr(session, "read_statement", partial(read_statement, sql_root=sql))
 
     lake = lake_of(tmp_path / "lake", load_catalog(sql))
     for day, outcome in ((DAY_1, "COLLECTED"), (DAY_2, "FAILED")):

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import boto3
 import pytest
@@ -21,6 +23,8 @@ from ecr_audit.aws import handover
 from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.errors import FinalError
 from ecr_audit.own_process import ProcessEndedError, in_own_process
+
+Found = TypeVar("Found")
 
 
 class DriverError(Exception):
@@ -60,17 +64,17 @@ def wait_for_ever(place: str) -> None:
     signal.pause()
 
 
-def test_its_result_is_the_callers():
+def test_its_result_is_the_callers() -> None:
     (values, process) = in_own_process(f"{__name__}:give", "2026-11-01", None)
     assert values == ("2026-11-01", None)
     assert process != os.getpid()
 
 
-def test_it_holds_nothing_of_its_caller():
+def test_it_holds_nothing_of_its_caller() -> None:
     assert in_own_process("builtins:eval", "'pytest' in __import__('sys').modules") is False
 
 
-def test_its_log_is_the_callers(caplog):
+def test_its_log_is_the_callers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     in_own_process(f"{__name__}:log_some")
     assert [(each.name, each.levelname, each.getMessage()) for each in caplog.records] == [
@@ -79,7 +83,7 @@ def test_its_log_is_the_callers(caplog):
     ]
 
 
-def test_its_fault_is_raised_in_the_caller_with_its_traceback():
+def test_its_fault_is_raised_in_the_caller_with_its_traceback() -> None:
     with pytest.raises(FinalError) as raised:
         in_own_process(f"{__name__}:fail")
     assert str(raised.value) == "no snapshot"
@@ -88,13 +92,13 @@ def test_its_fault_is_raised_in_the_caller_with_its_traceback():
     assert "ValueError: the cause" in note
 
 
-def test_a_fault_that_cannot_be_sent_is_reported():
+def test_a_fault_that_cannot_be_sent_is_reported() -> None:
     with pytest.raises(RuntimeError) as raised:
         in_own_process(f"{__name__}:fail_as_a_driver")
     assert str(raised.value) == "DriverError: refused"
 
 
-def test_one_that_is_killed_is_reported():
+def test_one_that_is_killed_is_reported() -> None:
     with pytest.raises(ProcessEndedError, match=r":be_killed was ended by signal 9$"):
         in_own_process(f"{__name__}:be_killed")
 
@@ -102,7 +106,7 @@ def test_one_that_is_killed_is_reported():
 def keys_of_two_calls() -> list[str]:
     credentials = aws_access().session.get_credentials()
     assert credentials is not None
-    return [credentials.get_frozen_credentials().access_key for _ in range(2)]
+    return [str(credentials.get_frozen_credentials().access_key) for _ in range(2)]
 
 
 def how_aws_is_reached() -> tuple[object, ...]:
@@ -123,7 +127,7 @@ class NumberedKeys:
 
 
 @pytest.fixture
-def named(monkeypatch):
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller reaches AWS by a connection that somebody has named, and not by the environment."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "of-the-environment")
@@ -135,26 +139,26 @@ def named(monkeypatch):
     use_access(lambda: access)
 
 
-def test_its_way_to_aws_is_the_callers(named):
+def test_its_way_to_aws_is_the_callers(named: None) -> None:
     expected = ("eu-south-1", "http://connection.test", False, 7, 5)
     assert in_own_process(f"{__name__}:how_aws_is_reached") == expected
 
 
-def test_its_credentials_are_the_callers_and_renewed_by_it(named, monkeypatch):
+def test_its_credentials_are_the_callers_and_renewed_by_it(named: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-1", "key-1"]
     # Within the time before their end in which botocore renews credentials.
     monkeypatch.setattr(handover, "TAKEN_FOR", timedelta(minutes=1))
     assert in_own_process(f"{__name__}:keys_of_two_calls") == ["key-3", "key-4"]
 
 
-def test_by_boto3s_own_chain_nothing_crosses(monkeypatch):
+def test_by_boto3s_own_chain_nothing_crosses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-environment")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     assert in_own_process(f"{__name__}:keys_of_two_calls") == ["of-the-environment"] * 2
 
 
-def test_a_way_to_aws_that_the_caller_cannot_find_is_its_fault():
-    def refuse():
+def test_a_way_to_aws_that_the_caller_cannot_find_is_its_fault() -> None:
+    def refuse() -> NoReturn:
         raise FinalError("connection 'aws_hub' cannot be used")
 
     use_access(refuse)
@@ -162,7 +166,7 @@ def test_a_way_to_aws_that_the_caller_cannot_find_is_its_fault():
         in_own_process(f"{__name__}:keys_of_two_calls")
 
 
-def test_it_does_not_outlive_a_caller_that_is_killed(tmp_path):
+def test_it_does_not_outlive_a_caller_that_is_killed(tmp_path: Path) -> None:
     """As the task's time-out, or somebody who clears it, kills it."""
     place = tmp_path / "its process"
     program = (
@@ -170,12 +174,12 @@ def test_it_does_not_outlive_a_caller_that_is_killed(tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as caller:
-        process = int(wait_for(lambda: place.exists() and place.read_text("utf-8")))
+        process = int(wait_for(lambda: place.read_text("utf-8") if place.exists() else ""))
         caller.kill()
     wait_for(lambda: not is_running(process))
 
 
-def wait_for(condition):
+def wait_for(condition: Callable[[], Found]) -> Found:
     while not (found := condition()):
         time.sleep(0.01)
     return found

@@ -13,8 +13,8 @@ from datetime import date
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
+import boto3
 import openpyxl
 import pytest
 from fastapi import FastAPI
@@ -39,6 +39,7 @@ from ecr_audit.settings import Settings
 from ecr_audit.text import percent
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 2)
 MINIMUM = 0.95
@@ -71,7 +72,7 @@ REPOSITORIES = [
 
 
 @pytest.fixture
-def folder(small_lake: Any, tmp_path: Path) -> Path:
+def folder(small_lake: SmallLake, tmp_path: Path) -> Path:
     """Where the night is published."""
     accounts = [{"account_id": f"{number:012}", "account_name": f"n{number}"} for number in range(1, ACCOUNTS + 1)]
     small_lake.scan(DAY, accounts=accounts, scan_targets=TARGETS, repositories=REPOSITORIES)
@@ -128,7 +129,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> str:
             yield Visit(Account(account_id, "", "ACTIVE", None, None, (), None), {}, scans)
 
     monkeypatch.setattr(doctor, "visit_accounts", lambda *given: list(visited(*given)))
-    hub = Hub(AwsAccess(SimpleNamespace()), "000000000001", "aws", "eu-west-1")  # type: ignore[arg-type]
+    hub = Hub(AwsAccess(boto3.Session()), "000000000001", "aws", "eu-west-1")
     regions = [Region(f"eu-west-{number}", opt_in=False) for number in range(1, REGIONS + 1)]
     settings = Settings(min_coverage=MINIMUM, collect_tags=False)
     return "\n".join(
@@ -146,7 +147,9 @@ def log_line(lake: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(fault.value)
 
 
-def test_six_channels_show_the_same_figures(small_lake: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_six_channels_show_the_same_figures(
+    small_lake: SmallLake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone: dict[str, Callable[[], str]] = {
         "terminal": lambda: terminal(folder),
         "workbook": lambda: workbook(folder),

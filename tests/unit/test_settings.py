@@ -23,13 +23,13 @@ KEY = "arn:aws:kms:eu-south-1:111111111111:key/11111111-2222-3333-4444-555555555
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch):
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("ECR_AUDIT_"):
             monkeypatch.delenv(name)
 
 
-def test_defaults():
+def test_defaults() -> None:
     assert load_settings().model_dump() == {
         "data": Path("data").absolute(),
         "lake": None,
@@ -59,7 +59,9 @@ def test_defaults():
     }
 
 
-def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch, tmp_path):
+def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_settings().lake_root == f"{tmp_path}/data/lake"
     monkeypatch.setenv("ECR_AUDIT_DATA", "/srv/audit")
@@ -73,7 +75,7 @@ def test_places_follow_the_data_folder_unless_the_lake_is_elsewhere(monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["DATA", "LAKE", "PUBLISH", "WAIVERS"])
-def test_every_place_is_read_alike(monkeypatch, tmp_path, name):
+def test_every_place_is_read_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     """tests/unit/test_place.py has the valid and the invalid values."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/audit")
@@ -91,7 +93,9 @@ def test_every_place_is_read_alike(monkeypatch, tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_data_folder_can_be_read_whatever_other_settings_are(monkeypatch, tmp_path):
+def test_the_data_folder_can_be_read_whatever_other_settings_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "none")
     assert load_data_folder() == tmp_path / "data"
@@ -146,7 +150,7 @@ def test_the_data_folder_can_be_read_whatever_other_settings_are(monkeypatch, tm
         ("POSTGRES_SCHEMA", "_ecr_audit2", "_ecr_audit2"),
     ],
 )
-def test_valid_values_are_accepted(monkeypatch, name, given, taken):
+def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, given: str, taken: object) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
     assert getattr(load_settings(), name.lower()) == taken
 
@@ -217,7 +221,9 @@ def test_valid_values_are_accepted(monkeypatch, name, given, taken):
         ("SNAPSHOT_DATE", "1767225600", "YYYY-MM-DD"),
     ],
 )
-def test_invalid_values_are_refused_with_variable_value_and_valid_ones(monkeypatch, name, bad, valid):
+def test_invalid_values_are_refused_with_variable_value_and_valid_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str, bad: str, valid: str
+) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", bad)
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -246,7 +252,7 @@ def test_invalid_values_are_refused_with_variable_value_and_valid_ones(monkeypat
         ("LAKE", "/srv/lake # the lake", "did you mean /srv/lake?"),
     ],
 )
-def test_a_likely_meaning_is_suggested(monkeypatch, name, given, told):
+def test_a_likely_meaning_is_suggested(monkeypatch: pytest.MonkeyPatch, name: str, given: str, told: str) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -273,7 +279,7 @@ SERVICE_LINKS = {
 }
 
 
-def test_service_links_of_kubernetes_are_not_settings(monkeypatch):
+def test_service_links_of_kubernetes_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SERVICE_LINKS.items():
         monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
     assert load_settings() == Settings()
@@ -290,13 +296,15 @@ def test_service_links_of_kubernetes_are_not_settings(monkeypatch):
         ("CONCURENCY", "8080"),
     ],
 )
-def test_settings_that_only_look_like_service_links_are_named(monkeypatch, name, value):
+def test_settings_that_only_look_like_service_links_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
     with pytest.raises(SettingsError, match=f"ECR_AUDIT_{name}: unknown setting"):
         load_settings()
 
 
-def test_no_service_link_hides_a_setting_and_none_passes_for_one(monkeypatch):
+def test_no_service_link_hides_a_setting_and_none_passes_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Links of a Service never end like a setting, whatever its name, nor have values of one."""
     assert not [name for name in ALL_NAMES for value in SERVICE_LINKS.values() if is_service_link(name, value)]
     monkeypatch.setenv("ECR_AUDIT_LAKE", "tcp://10.96.0.17:8080")
@@ -304,7 +312,7 @@ def test_no_service_link_hides_a_setting_and_none_passes_for_one(monkeypatch):
         load_settings()
 
 
-def test_all_faults_are_reported_together(monkeypatch):
+def test_all_faults_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     bad = {"CONCURRENCY": "none", "REGIONS": "moon-1", "MIN_COVERAGE": "2", "CONCURENCY": "8"}
     for name, value in bad.items():
         monkeypatch.setenv(f"ECR_AUDIT_{name}", value)
@@ -315,13 +323,13 @@ def test_all_faults_are_reported_together(monkeypatch):
     assert {line.partition(":")[0] for line in lines} == {f"ECR_AUDIT_{name}" for name in bad}
 
 
-def test_a_misspelled_variable_is_a_fault_that_names_the_nearest(monkeypatch):
+def test_a_misspelled_variable_is_a_fault_that_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_REGION", "us-east-1")
     with pytest.raises(SettingsError, match=r"ECR_AUDIT_REGION: unknown setting\. Did you mean ECR_AUDIT_REGIONS\?"):
         load_settings()
 
 
-def test_a_variable_like_no_other_is_a_fault_that_lists_all(monkeypatch):
+def test_a_variable_like_no_other_is_a_fault_that_lists_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_ZZZ", "")
     with pytest.raises(SettingsError, match="ECR_AUDIT_ZZZ: unknown setting") as caught:
         load_settings()
@@ -330,13 +338,13 @@ def test_a_variable_like_no_other_is_a_fault_that_lists_all(monkeypatch):
 
 @pytest.mark.parametrize("blank", ["", " \t"])
 @pytest.mark.parametrize("name", ALL_NAMES)
-def test_a_blank_variable_is_as_if_not_set(monkeypatch, name, blank):
+def test_a_blank_variable_is_as_if_not_set(monkeypatch: pytest.MonkeyPatch, name: str, blank: str) -> None:
     defaults = load_settings()
     monkeypatch.setenv(name, blank)
     assert load_settings() == defaults
 
 
-def test_case_does_not_matter_and_does_not_hide_a_fault(monkeypatch):
+def test_case_does_not_matter_and_does_not_hide_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ecr_audit_concurrency", "8")
     assert load_settings().concurrency == 8
     monkeypatch.setenv("ecr_audit_concurrency", "none")
@@ -344,16 +352,16 @@ def test_case_does_not_matter_and_does_not_hide_a_fault(monkeypatch):
         load_settings()
 
 
-def test_other_variables_are_ignored(monkeypatch):
+def test_other_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDITOR", "somebody")
     monkeypatch.setenv("CONCURRENCY", "none")
     assert load_settings().concurrency == 64
 
 
-def test_settings_cannot_be_changed():
+def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         load_settings().concurrency = 1
 
 
-def test_a_retry_cannot_fix_an_invalid_setting():
+def test_a_retry_cannot_fix_an_invalid_setting() -> None:
     assert issubclass(SettingsError, FinalError)

@@ -25,6 +25,7 @@ from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import load_settings
 from ecr_audit.terminal import PlainConsole, open_console
 from ecr_audit.text import printable
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 1)
 AUDIT = Path(ecr_audit.__file__).parents[2] / "bin" / "audit.py"
@@ -76,7 +77,7 @@ def test_printable_keeps_text_and_its_length() -> None:
     assert printable(HARM).isprintable()
 
 
-def test_the_summary(small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary(small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     small_lake.scan(
         DAY,

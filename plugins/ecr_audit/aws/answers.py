@@ -45,7 +45,7 @@ def timestamp(value: object) -> datetime:
     try:
         if isinstance(value, int | float):  # botocore's reading of it, at a tenth of its time
             return datetime.fromtimestamp(value, UTC)
-        return parse_to_aware_datetime(value).astimezone(UTC)  # type: ignore[arg-type]
+        return parse_to_aware_datetime(value).astimezone(UTC)  # type: ignore[arg-type]  # refuses others
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RuntimeError) as fault:
         raise ValueError(f"{quoted(value)} is not a time") from fault
 

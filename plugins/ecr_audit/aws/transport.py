@@ -77,7 +77,7 @@ class Transport:
         raw = {"status_code": status, "headers": headers, "body": body}
         try:
             if status >= 300:
-                answer: Any = ClientError(self._parse(raw, _NO_SHAPE), self._method)  # type: ignore[arg-type]
+                answer: Any = ClientError(self._parse(raw, _NO_SHAPE), self._method)  # type: ignore[arg-type]  # a plain dict
             else:
                 answer = json.loads(body) if self._is_json else self._parse(raw, self._output)
         # botocore's parsers raise anything for documents that are not of the form that they expect.

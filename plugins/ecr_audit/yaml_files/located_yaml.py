@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
         self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in PyYAML
         if isinstance(event, yaml.AliasEvent):
             raise _Refused(f"The alias *{event.anchor} is not allowed: write its value", event)
         if self._depth == MAX_DEPTH:
@@ -198,4 +198,5 @@ def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
 def _model_in(annotation: Any) -> type[BaseModel]:
     while arguments := get_args(annotation):
         annotation = arguments[0]
-    return annotation  # type: ignore[no-any-return]
+    model: type[BaseModel] = annotation
+    return model

@@ -18,6 +18,7 @@ from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
+from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 OWNER_TAGS = ("owner",)
@@ -52,7 +53,7 @@ def csv_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def second_night(small_lake: Any, tmp_path: Path) -> Path:
+def second_night(small_lake: SmallLake, tmp_path: Path) -> Path:
     """A folder whose first night is published, and whose second is scanned: a repository was fixed, one is gone."""
     root = tmp_path / "start"
     small_lake.lake = Lake(str(root / "lake"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import boto3
 import duckdb
@@ -13,6 +12,7 @@ import pytest
 from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
+from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -37,7 +37,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
-def test_two_nights_are_evaluated_and_published(small_lake: Any, bucket: str, tmp_path: Path) -> None:
+def test_two_nights_are_evaluated_and_published(small_lake: SmallLake, bucket: str, tmp_path: Path) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key="accepted/waivers.yaml", Body=WAIVERS.encode())
     small_lake.lake = Lake(f"s3://{bucket}/ecr/lake")
     small_lake.waivers = load_waivers(f"s3://{bucket}/accepted/waivers.yaml", small_lake.catalog, 365)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -26,9 +27,10 @@ EXTERNAL_ID = "sesame-2026"
 API_MODELS = create_loader()
 
 Examine = Callable[[], list[Result]]
+Inject = Callable[..., None]
 
 
-def healthy_world(**options: object) -> World:
+def healthy_world(**options: Any) -> World:
     """A hub and three members, all of which may be entered, in two default regions and an opt-in one."""
     accounts = [Account(HUB, "hub", "r-demo"), *(Account(each, f"member-{each[-1]}", "r-demo") for each in MEMBERS)]
     return World(
@@ -100,7 +102,7 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsWithAClo
 
 
 @pytest.fixture
-def inject(aws: AwsWithAClock) -> Callable[..., None]:
+def inject(aws: AwsWithAClock) -> Inject:
     """Lets faults strike the emulated AWS from now on."""
 
     def strike(*faults: Fault) -> None:

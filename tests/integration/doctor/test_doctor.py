@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp import InvalidURL
@@ -13,6 +15,8 @@ from demo.emulated_aws.faults import Fault, Refuse, Reset, Throttle
 from ecr_audit.aws.session import connect_hub
 from ecr_audit.doctor import Result, Status, examine
 from ecr_audit.doctor.clock import is_clock_skew
+
+from .conftest import AwsWithAClock, Examine, Inject
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 HUB = "100000000000"
@@ -26,13 +30,13 @@ def only(found: list[Result]) -> Result:
     return result
 
 
-def close(aws, *account_ids: str) -> None:
+def close(aws: AwsWithAClock, *account_ids: str) -> None:
     """The audit role is in these accounts no more."""
     shut = {each: replace(aws.world.accounts[each], assumable=False) for each in account_ids}
     aws.world = replace(aws.world, accounts={**aws.world.accounts, **shut})
 
 
-def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws, tmp_path):
+def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws: AwsWithAClock, tmp_path: Path) -> None:
     results = list(examine(connect_hub, lambda: None))
     assert [result.title for result in results] == [
         *("Settings", "Clock", "Credentials", "Organization", "Regions"),
@@ -45,7 +49,9 @@ def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws, tmp_path):
     assert aws.counters.operations["sts:AssumeRole"] == 3
 
 
-def test_wrong_settings_are_all_reported_and_nothing_is_called(aws, findings, monkeypatch):
+def test_wrong_settings_are_all_reported_and_nothing_is_called(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "none")
     monkeypatch.setenv("ECR_AUDIT_REGION", "us-east-1")
     result = only(findings())
@@ -55,7 +61,9 @@ def test_wrong_settings_are_all_reported_and_nothing_is_called(aws, findings, mo
     assert not aws.counters.operations
 
 
-def test_invalid_places_are_named_before_anything_is_written(aws, findings, monkeypatch, tmp_path):
+def test_invalid_places_are_named_before_anything_is_written(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECR_AUDIT_LAKE", '"s3://audit-lake/ecr"')
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "arn:aws:s3:::audit-lake/publish")
@@ -66,7 +74,9 @@ def test_invalid_places_are_named_before_anything_is_written(aws, findings, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_relative_place_is_reported_as_the_absolute_one_that_it_means(aws, monkeypatch, tmp_path):
+def test_a_relative_place_is_reported_as_the_absolute_one_that_it_means(
+    aws: AwsWithAClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ECR_AUDIT_LAKE", " audit/lake")
@@ -76,14 +86,14 @@ def test_a_relative_place_is_reported_as_the_absolute_one_that_it_means(aws, mon
     assert found["Published files"].startswith(f"{tmp_path}/home/publish: written")
 
 
-def test_a_role_with_a_path(aws, findings, monkeypatch):
+def test_a_role_with_a_path(aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.world = replace(aws.world, role_name="security/audit/ecr-audit")
     assert "(a role with a path needs it: /security/ecr-audit)" in only(findings()).fix
     monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", "/security/audit/ecr-audit")
     assert findings() == []
 
 
-def test_missing_credentials(aws, findings, monkeypatch):
+def test_missing_credentials(aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     result = only(findings())
     assert (result.title, result.status) == ("Credentials", Status.FAIL)
@@ -91,7 +101,7 @@ def test_missing_credentials(aws, findings, monkeypatch):
 
 
 @pytest.mark.parametrize(("minutes", "told"), [(10, "behind AWS"), (-10, "ahead of AWS")])
-def test_clock_skew(aws, findings, minutes, told):
+def test_clock_skew(aws: AwsWithAClock, findings: Examine, minutes: int, told: str) -> None:
     aws.ahead = timedelta(minutes=minutes)
     clock, credentials = findings()
     assert clock.title == "Clock"
@@ -104,7 +114,7 @@ def test_clock_skew(aws, findings, minutes, told):
     assert "cause is the clock" in credentials.fix
 
 
-def test_a_clock_that_is_off_by_less_is_reported_but_is_not_a_fault(aws, findings):
+def test_a_clock_that_is_off_by_less_is_reported_but_is_not_a_fault(aws: AwsWithAClock, findings: Examine) -> None:
     aws.ahead = timedelta(minutes=3)
     clock = next(result for result in examine(connect_hub, lambda: None) if result.title == "Clock")
     assert clock.status is Status.OK
@@ -121,11 +131,11 @@ def test_a_clock_that_is_off_by_less_is_reported_but_is_not_a_fault(aws, finding
         "SignatureDoesNotMatch: Signature not yet current: 20261123T110000Z is still later than 20261123T100500Z",
     ],
 )
-def test_every_service_has_its_words_for_skew(answer):
+def test_every_service_has_its_words_for_skew(answer: str) -> None:
     assert is_clock_skew(answer)
 
 
-def test_a_wrong_key_is_not_taken_for_skew(aws, findings, inject):
+def test_a_wrong_key_is_not_taken_for_skew(aws: AwsWithAClock, findings: Examine, inject: Inject) -> None:
     message = "The request signature we calculated does not match the signature you provided."
     inject(Fault(Refuse("SignatureDoesNotMatch", message, 403), service="sts"))
     result = only(findings())
@@ -134,7 +144,7 @@ def test_a_wrong_key_is_not_taken_for_skew(aws, findings, inject):
 
 
 @pytest.mark.parametrize("operation", ["DescribeOrganization", "ListAccounts", "ListRoots"])
-def test_no_access_to_organizations(findings, inject, operation):
+def test_no_access_to_organizations(findings: Examine, inject: Inject, operation: str) -> None:
     inject(Fault(DENIED, service="organizations", operation=operation))
     result = only(findings())
     assert (result.title, result.status) == ("Organization", Status.FAIL)
@@ -152,7 +162,9 @@ def test_no_access_to_organizations(findings, inject, operation):
         ("REGIONS", "eu-west-11", "Regions", Status.FAIL, "'eu-west-11' is not a region"),
     ],
 )
-def test_a_setting_that_names_something_missing(findings, monkeypatch, setting, value, title, status, told):
+def test_a_setting_that_names_something_missing(
+    findings: Examine, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, title: str, status: Status, told: str
+) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
     result = only(findings())
     assert (result.title, result.status) == (title, status)
@@ -161,7 +173,7 @@ def test_a_setting_that_names_something_missing(findings, monkeypatch, setting, 
         assert "Nearest: eu-west-1." in result.found + "".join(result.cases)
 
 
-def test_nothing_but_inactive_accounts(aws, findings, monkeypatch):
+def test_nothing_but_inactive_accounts(aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     suspended = {MEMBERS[0]: replace(aws.world.accounts[MEMBERS[0]], state="SUSPENDED")}
     aws.world = replace(aws.world, accounts={**aws.world.accounts, **suspended})
     monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", MEMBERS[0])
@@ -171,7 +183,9 @@ def test_nothing_but_inactive_accounts(aws, findings, monkeypatch):
 
 
 @pytest.mark.parametrize(("min_coverage", "status"), [("0.95", Status.FAIL), ("0.66", Status.WARN)])
-def test_the_role_missing_in_one_account(aws, findings, monkeypatch, min_coverage, status):
+def test_the_role_missing_in_one_account(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch, min_coverage: str, status: Status
+) -> None:
     """As bad as the nightly run takes it: of 9 account-regions that count, 6 are seen."""
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", min_coverage)
     close(aws, MEMBERS[1])
@@ -183,7 +197,7 @@ def test_the_role_missing_in_one_account(aws, findings, monkeypatch, min_coverag
     assert "create the role there" in result.fix
 
 
-def test_a_wrong_external_id(findings, monkeypatch):
+def test_a_wrong_external_id(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_EXTERNAL_ID", "open-up")
     result = only(findings())
     assert (result.title, result.status) == ("Role in the accounts", Status.FAIL)
@@ -193,19 +207,19 @@ def test_a_wrong_external_id(findings, monkeypatch):
     assert "open-up" not in result.fix + result.found + "".join(result.cases)
 
 
-def test_a_missing_external_id(findings, monkeypatch):
+def test_a_missing_external_id(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ECR_AUDIT_EXTERNAL_ID")
     assert "ECR_AUDIT_EXTERNAL_ID is not set and the role requires an external id" in only(findings()).fix
 
 
-def test_a_role_that_is_nowhere(findings, monkeypatch):
+def test_a_role_that_is_nowhere(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_ROLE_NAME", "ecr-auditor")
     result = only(findings())
     assert "refused in all 3 accounts" in result.found
     assert "ECR_AUDIT_ROLE_NAME (ecr-auditor) names a role that does not exist" in result.fix
 
 
-def test_a_hub_that_may_not_assume_roles(findings, inject):
+def test_a_hub_that_may_not_assume_roles(findings: Examine, inject: Inject) -> None:
     """The one case in which AWS says why."""
     message = "is not authorized to perform: sts:AssumeRole because no identity-based policy allows the action"
     inject(Fault(Refuse("AccessDenied", message, 403), operation="AssumeRole"))
@@ -214,7 +228,9 @@ def test_a_hub_that_may_not_assume_roles(findings, inject):
     assert "sts:AssumeRole on arn:aws:iam::*:role/ecr-audit to the hub" in result.fix
 
 
-def test_throttling_is_not_taken_for_a_refusal(findings, inject, monkeypatch):
+def test_throttling_is_not_taken_for_a_refusal(
+    findings: Examine, inject: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ecr_audit.doctor.probe.PROBE_SECONDS", 0.1)
     inject(Fault(Throttle(), operation="AssumeRole"))
     result = only(findings())
@@ -223,7 +239,7 @@ def test_throttling_is_not_taken_for_a_refusal(findings, inject, monkeypatch):
     assert "Throttling" in result.cases[0]
 
 
-def refused(code: str, message: str = "no", **where: str) -> Fault:
+def refused(code: str, message: str = "no", **where: Any) -> Fault:
     return Fault(Refuse(code, message, 403), **where)
 
 
@@ -248,7 +264,15 @@ def refused(code: str, message: str = "no", **where: str) -> Fault:
         (Fault(Reset(), service="ecr", account=MEMBERS[0]), "Repositories", "the network between the audit and AWS"),
     ],
 )
-def test_the_advice_follows_the_errors(aws, findings, inject, monkeypatch, fault, title, told):
+def test_the_advice_follows_the_errors(
+    aws: AwsWithAClock,
+    findings: Examine,
+    inject: Inject,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    title: str,
+    told: str,
+) -> None:
     monkeypatch.setattr("ecr_audit.aws.dispatcher.LONGEST_WAIT_SECONDS", 0.01)
     enabled = frozenset({"me-south-1"})
     accounts = {each.id: replace(each, enabled_opt_in_regions=enabled) for each in aws.world.accounts.values()}
@@ -260,7 +284,7 @@ def test_the_advice_follows_the_errors(aws, findings, inject, monkeypatch, fault
     assert told in result.fix
 
 
-def test_the_doctor_goes_the_ways_of_a_scan(findings, monkeypatch):
+def test_the_doctor_goes_the_ways_of_a_scan(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     """boto3 repairs a proxy without a scheme, and the scan's own connections would not: the doctor uses those."""
     calls: list[str] = []
 
@@ -284,7 +308,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("operation", CALLS)
-def test_a_permission_missing_in_one_account(findings, inject, operation):
+def test_a_permission_missing_in_one_account(findings: Examine, inject: Inject, operation: str) -> None:
     title, action, status = CALLS[operation]
     inject(Fault(Refuse("AccessDeniedException", "no", 403), operation=operation, account=MEMBERS[2]))
     result = only(findings())
@@ -294,13 +318,17 @@ def test_a_permission_missing_in_one_account(findings, inject, operation):
     assert [case.split()[0] for case in result.cases] == [MEMBERS[2]]
 
 
-def test_without_tags_to_collect_no_permission_to_read_them_is_needed(findings, inject, monkeypatch):
+def test_without_tags_to_collect_no_permission_to_read_them_is_needed(
+    findings: Examine, inject: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
     inject(Fault(DENIED, operation="GetResources"))
     assert findings() == []
 
 
-def test_regions_that_no_account_has_enabled_would_leave_nothing_to_read(aws, findings, monkeypatch):
+def test_regions_that_no_account_has_enabled_would_leave_nothing_to_read(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ECR_AUDIT_REGIONS", "me-south-1")
     result = only(findings())
     assert (result.title, result.status) == ("Repositories", Status.FAIL)
@@ -310,7 +338,9 @@ def test_regions_that_no_account_has_enabled_would_leave_nothing_to_read(aws, fi
     assert findings() == []
 
 
-def test_a_hub_that_may_not_ask_which_regions_there_are(findings, inject, monkeypatch):
+def test_a_hub_that_may_not_ask_which_regions_there_are(
+    findings: Examine, inject: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Newer regions than botocore knows would not be audited, in silence."""
     monkeypatch.setenv("ECR_AUDIT_REGIONS", "us-east-1,eu-west-1")
     inject(refused("UnauthorizedOperation", service="ec2"))
@@ -327,7 +357,7 @@ def test_a_hub_that_may_not_ask_which_regions_there_are(findings, inject, monkey
         ("Mon, 23 Nov 20266 10:00:00 GMT", "no readable date"),
     ],
 )
-def test_a_date_that_cannot_be_read_ends_no_examination(aws, date, told):
+def test_a_date_that_cannot_be_read_ends_no_examination(aws: AwsWithAClock, date: str, told: str) -> None:
     """As a proxy on the way may write it."""
     aws.date = date
     results = {result.title: result for result in examine(connect_hub, lambda: None)}
@@ -336,13 +366,13 @@ def test_a_date_that_cannot_be_read_ends_no_examination(aws, date, told):
     assert results["Lake"].status is Status.OK
 
 
-def test_a_date_without_a_zone_is_utc(aws):
+def test_a_date_without_a_zone_is_utc(aws: AwsWithAClock) -> None:
     aws.date = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S} -0000"
     results = {result.title: result for result in examine(connect_hub, lambda: None)}
     assert results["Clock"].status is Status.OK
 
 
-def test_a_check_that_fails_itself_ends_no_examination(aws, monkeypatch):
+def test_a_check_that_fails_itself_ends_no_examination(aws: AwsWithAClock, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("nobody has thought of this")
 
@@ -356,10 +386,10 @@ def test_a_check_that_fails_itself_ends_no_examination(aws, monkeypatch):
     assert results["Published files"].status is Status.OK
 
 
-def test_a_connection_that_is_not_there(aws, monkeypatch):
+def test_a_connection_that_is_not_there(aws: AwsWithAClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_POSTGRES_CONN_ID", "bi")
 
-    def unknown() -> str:
+    def unknown() -> NoReturn:
         raise LookupError("The conn_id `bi` isn't defined")
 
     result = list(examine(connect_hub, unknown))[-1]
@@ -367,14 +397,14 @@ def test_a_connection_that_is_not_there(aws, monkeypatch):
     assert "`bi` isn't defined" in result.found and "ECR_AUDIT_POSTGRES_CONN_ID" in result.fix
 
 
-def test_a_channel_of_alerts_that_lacks_something(aws):
+def test_a_channel_of_alerts_that_lacks_something(aws: AwsWithAClock) -> None:
     results = list(examine(connect_hub, lambda: None, lambda: {"e-mail": "", "Slack": "no such connection"}))[-2:]
     assert [(result.title, result.status) for result in results] == [("Alerts", Status.OK), ("Alerts", Status.FAIL)]
     assert "Slack: no such connection" in results[1].found and "docs/alerts.md" in results[1].fix
 
 
-def test_a_hub_connection_that_is_not_there(aws):
-    def unknown():
+def test_a_hub_connection_that_is_not_there(aws: AwsWithAClock) -> None:
+    def unknown() -> NoReturn:
         raise LookupError("The conn_id `aws_hub` isn't defined")
 
     results = {result.title: result for result in examine(unknown, lambda: None)}

@@ -18,6 +18,8 @@ from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KE
 from support.paths import PYTHONPATH, ROOT
 from support.processes import PATIENCE
 
+from .conftest import AwsWithAClock
+
 Doctor = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -50,14 +52,14 @@ def test_on_the_demo_it_names_the_account_without_the_role(doctor: Doctor, tmp_p
     assert done.stderr == ""
 
 
-def test_a_healthy_organization(aws, doctor: Doctor) -> None:
+def test_a_healthy_organization(aws: AwsWithAClock, doctor: Doctor) -> None:
     done = doctor("aws")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing found that would make a nightly run fail." in done.stdout
     assert "warn" not in done.stdout
 
 
-def test_a_fault_is_reported_with_advice_and_fails(aws, doctor: Doctor) -> None:
+def test_a_fault_is_reported_with_advice_and_fails(aws: AwsWithAClock, doctor: Doctor) -> None:
     """And hostile names stay text: neither the markup of the console nor a terminal's escape sequences."""
     changed = replace(aws.world.accounts["100000000001"], name="[red]\x1b[2J[/nope]")
     aws.world = replace(aws.world, accounts={**aws.world.accounts, changed.id: changed})
@@ -71,14 +73,16 @@ def test_a_fault_is_reported_with_advice_and_fails(aws, doctor: Doctor) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_an_unknown_airflow_connection(aws, doctor: Doctor, tmp_path: Path) -> None:
+def test_an_unknown_airflow_connection(aws: AwsWithAClock, doctor: Doctor, tmp_path: Path) -> None:
     home = str(tmp_path / "airflow")
     done = doctor("aws", ECR_AUDIT_AWS_CONN_ID="nowhere", AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False")
     assert done.returncode == 1
     assert "nowhere" in done.stdout
 
 
-def test_connections_of_airflows_database_are_found(aws, doctor: Doctor, tmp_path: Path, airflow_tables: Path) -> None:
+def test_connections_of_airflows_database_are_found(
+    aws: AwsWithAClock, doctor: Doctor, tmp_path: Path, airflow_tables: Path
+) -> None:
     """Where people keep them: the hub's, PostgreSQL's, which nobody listens for, and Slack's, with no secret."""
     home = tmp_path / "airflow"
     home.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from datetime import date
+from pathlib import Path
 
 import boto3
 import pyarrow as pa
@@ -14,6 +15,8 @@ from ecr_audit.doctor import Result, Status
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 
+from .conftest import Examine
+
 
 def only(found: list[Result]) -> Result:
     """The one finding, which has advice."""
@@ -22,7 +25,7 @@ def only(found: list[Result]) -> Result:
     return result
 
 
-def test_an_unwritable_folder(findings, monkeypatch):
+def test_an_unwritable_folder(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", "/dev/null/lake")
     result = only(findings())
     assert (result.title, result.status) == ("Lake", Status.FAIL)
@@ -30,13 +33,15 @@ def test_an_unwritable_folder(findings, monkeypatch):
     assert "ECR_AUDIT_LAKE" in result.fix
 
 
-def test_an_unwritable_folder_of_published_files(findings, monkeypatch, tmp_path):
+def test_an_unwritable_folder_of_published_files(
+    findings: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("ECR_AUDIT_DATA", "/dev/null/data")
     assert only(findings()).title == "Published files"
 
 
-def test_a_disk_without_locks(findings, monkeypatch):
+def test_a_disk_without_locks(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an NFS mount without its lock service: a night would end with the same words."""
 
     def no_locks(*_: object) -> None:
@@ -52,7 +57,7 @@ def test_a_disk_without_locks(findings, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["data/lake/_commits/inventory", "data/lake/repositories", "data/publish/versions"])
-def test_a_folder_within_that_cannot_be_written(findings, tmp_path, folder):
+def test_a_folder_within_that_cannot_be_written(findings: Examine, tmp_path: Path, folder: str) -> None:
     """Mostly one that a run of another user has left; what is above it can be written."""
     path = tmp_path / folder
     path.parent.mkdir(parents=True)
@@ -63,13 +68,13 @@ def test_a_folder_within_that_cannot_be_written(findings, tmp_path, folder):
 
 
 @pytest.mark.parametrize("file", ["data/lake/_commits/.lock", "data/publish/.lock"])
-def test_a_lock_file_that_cannot_be_opened(findings, tmp_path, file):
+def test_a_lock_file_that_cannot_be_opened(findings: Examine, tmp_path: Path, file: str) -> None:
     path = tmp_path / file
     path.mkdir(parents=True)
     assert f"{path} cannot be written" in only(findings()).found
 
 
-def test_published_files_in_a_bucket(findings, monkeypatch, bucket):
+def test_published_files_in_a_bucket(findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", f"s3://{bucket}/published")
     assert findings() == []
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
@@ -79,14 +84,14 @@ def test_published_files_in_a_bucket(findings, monkeypatch, bucket):
     assert "ECR_AUDIT_PUBLISH" in result.fix
 
 
-def test_a_bucket_that_is_not_there(findings, monkeypatch, bucket):
+def test_a_bucket_that_is_not_there(findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}-too/lake")
     result = only(findings())
     assert result.title == "Lake"
     assert f"s3://{bucket}-too/lake cannot be written" in result.found
 
 
-def test_a_bucket_leaves_no_probe_behind(findings, monkeypatch, bucket):
+def test_a_bucket_leaves_no_probe_behind(findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
     assert findings() == []
     assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=bucket)
@@ -95,7 +100,9 @@ def test_a_bucket_leaves_no_probe_behind(findings, monkeypatch, bucket):
 @pytest.mark.parametrize(
     ("action", "told"), [("PutObject", "written"), ("GetObject", "read back"), ("DeleteObject", "deleted from")]
 )
-def test_a_bucket_that_refuses(findings, monkeypatch, bucket, action, told):
+def test_a_bucket_that_refuses(
+    findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str, action: str, told: str
+) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
     statement = {"Effect": "Deny", "Principal": "*", "Action": f"s3:{action}", "Resource": f"arn:aws:s3:::{bucket}/*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -106,7 +113,7 @@ def test_a_bucket_that_refuses(findings, monkeypatch, bucket, action, told):
     assert f"cannot be {told}" in result.found
 
 
-def test_a_lake_of_another_organization(findings, tmp_path):
+def test_a_lake_of_another_organization(findings: Examine, tmp_path: Path) -> None:
     with Lake(str(tmp_path / "data/lake")).writer("inventory", date(2026, 11, 1)) as writer:
         for table in STAGES["inventory"]:
             writer.write(table, pa.Table.from_pylist([], schema=table.schema))
@@ -116,7 +123,7 @@ def test_a_lake_of_another_organization(findings, tmp_path):
     assert "o-another1234" in result.found and "o-demo0ecr0audit" in result.found
 
 
-def test_waivers_that_cannot_be_read(findings, monkeypatch, tmp_path):
+def test_waivers_that_cannot_be_read(findings: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "waivers.yaml"
     monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
     assert "cannot be read" in only(findings()).found

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+
+from demo.emulated_aws.world import World
+from support.clients import ErrorOf, MakeClient
 
 HUB, OPEN, FENCED = "1" * 12, "2" * 12, "5" * 12
 ADMINISTRATOR = "OrganizationAccountAccessRole"
@@ -12,7 +16,7 @@ WILDCARD = {"filterType": "WILDCARD", "filter": "latest"}
 
 
 class TestDescribeRepositories:
-    def test_every_field(self, client):
+    def test_every_field(self, client: MakeClient) -> None:
         answer = client("ecr", account=OPEN).describe_repositories()
         api, web, cli, job, old = answer["repositories"]
         created_at = api.pop("createdAt")
@@ -33,7 +37,7 @@ class TestDescribeRepositories:
         assert "nextToken" not in answer
 
     @pytest.mark.parametrize(("asked", "pages"), [(None, [100] * 20 + [5]), (1000, [1000, 1000, 5])])
-    def test_pages(self, client, world, asked, pages):
+    def test_pages(self, client: MakeClient, world: World, asked: int | None, pages: list[int]) -> None:
         ecr = client("ecr", "eu-west-1", account=OPEN)
         arguments = {"maxResults": asked} if asked else {}
         answers = [ecr.describe_repositories(**arguments)]
@@ -43,12 +47,12 @@ class TestDescribeRepositories:
         names = [each["repositoryName"] for answer in answers for each in answer["repositories"]]
         assert names == [each.name for each in world.repositories(OPEN, "eu-west-1")]
 
-    def test_invalid_page_sizes_and_tokens(self, client, error_of):
+    def test_invalid_page_sizes_and_tokens(self, client: MakeClient, error_of: ErrorOf) -> None:
         ecr = client("ecr", "eu-west-1", account=OPEN)
         assert error_of(ecr.describe_repositories, maxResults=1001)[0] == "InvalidParameterException"
         assert error_of(ecr.describe_repositories, nextToken="made up")[0] == "InvalidParameterException"
 
-    def test_by_name(self, client, error_of):
+    def test_by_name(self, client: MakeClient, error_of: ErrorOf) -> None:
         ecr = client("ecr", account=OPEN)
         (found,) = ecr.describe_repositories(repositoryNames=["app/web"])["repositories"]
         assert found["repositoryName"] == "app/web"
@@ -57,7 +61,7 @@ class TestDescribeRepositories:
             f"The repository with name 'app/none' does not exist in the registry with id '{OPEN}'",
         )
 
-    def test_china_has_its_own_host_names(self, world, client):
+    def test_china_has_its_own_host_names(self, world: World, client: MakeClient) -> None:
         world.partition = "aws-cn"
         repository = client("ecr", account=OPEN).describe_repositories()["repositories"][0]
         assert repository["repositoryArn"].startswith("arn:aws-cn:ecr:")
@@ -73,7 +77,9 @@ class TestClosedRegions:
             ("ec2", "describe_regions", ("AuthFailure", 401)),
         ],
     )
-    def test_a_region_that_is_not_enabled_does_not_know_the_caller(self, client, error_of, service, call, answer):
+    def test_a_region_that_is_not_enabled_does_not_know_the_caller(
+        self, client: MakeClient, error_of: ErrorOf, service: str, call: str, answer: tuple[str, int]
+    ) -> None:
         code, _, status = error_of(getattr(client(service, "me-south-1", account=FENCED), call))
         assert (code, status) == answer
 
@@ -84,15 +90,17 @@ class TestClosedRegions:
             ("ec2", "describe_regions", "UnauthorizedOperation"),
         ],
     )
-    def test_a_service_control_policy_closes_a_region_to_every_service(self, client, error_of, service, call, code):
+    def test_a_service_control_policy_closes_a_region_to_every_service(
+        self, client: MakeClient, error_of: ErrorOf, service: str, call: str, code: str
+    ) -> None:
         got, message, _ = error_of(getattr(client(service, "eu-west-1", account=FENCED), call))
         assert got == code
         assert message.endswith("with an explicit deny in a service control policy")
 
-    def test_an_enabled_opt_in_region_answers(self, client):
+    def test_an_enabled_opt_in_region_answers(self, client: MakeClient) -> None:
         assert client("ecr", "me-south-1", account=OPEN).describe_repositories()["repositories"] == []
 
-    def test_a_service_control_policy_denies_in_the_words_of_iam(self, client, error_of):
+    def test_a_service_control_policy_denies_in_the_words_of_iam(self, client: MakeClient, error_of: ErrorOf) -> None:
         assert error_of(client("ecr", "eu-west-1", account=FENCED).describe_repositories) == (
             "AccessDeniedException",
             f"User: arn:aws:sts::{FENCED}:assumed-role/ecr-audit/test is not authorized to perform: "
@@ -102,13 +110,13 @@ class TestClosedRegions:
         )
         assert client("ecr", "us-east-1", account=FENCED).describe_repositories()["repositories"] == []
 
-    def test_no_service_control_policy_binds_the_management_account(self, world, client):
+    def test_no_service_control_policy_binds_the_management_account(self, world: World, client: MakeClient) -> None:
         world.management_account_id = FENCED
         assert client("ecr", "eu-west-1", account=FENCED).describe_repositories()["repositories"] == []
 
 
 class TestTags:
-    def test_the_tagging_api_lists_resources_that_have_or_had_tags(self, client):
+    def test_the_tagging_api_lists_resources_that_have_or_had_tags(self, client: MakeClient) -> None:
         tagging = client("resourcegroupstaggingapi", account=OPEN)
         listed = tagging.get_resources(ResourceTypeFilters=["ecr:repository"])["ResourceTagMappingList"]
         prefix = f"arn:aws:ecr:us-east-1:{OPEN}:repository/"
@@ -117,11 +125,11 @@ class TestTags:
             {"ResourceARN": prefix + "app/web", "Tags": []},
         ]
 
-    def test_other_types_of_resource_are_not_there(self, client):
+    def test_other_types_of_resource_are_not_there(self, client: MakeClient) -> None:
         tagging = client("resourcegroupstaggingapi", account=OPEN)
         assert tagging.get_resources(ResourceTypeFilters=["s3:bucket"])["ResourceTagMappingList"] == []
 
-    def test_100_a_page(self, client, error_of):
+    def test_100_a_page(self, client: MakeClient, error_of: ErrorOf) -> None:
         tagging = client("resourcegroupstaggingapi", "eu-west-1", account=OPEN)
         pages = list(tagging.get_paginator("get_resources").paginate(ResourceTypeFilters=["ecr:repository"]))
         assert [len(page["ResourceTagMappingList"]) for page in pages] == [100] * 20 + [5]
@@ -129,7 +137,7 @@ class TestTags:
         assert error_of(tagging.get_resources, PaginationToken="made up")[0] == "PaginationTokenExpiredException"
         assert error_of(tagging.get_resources, ResourcesPerPage=101)[0] == "InvalidParameterException"
 
-    def test_one_repository_at_a_time(self, client, error_of):
+    def test_one_repository_at_a_time(self, client: MakeClient, error_of: ErrorOf) -> None:
         ecr = client("ecr", account=OPEN)
         prefix = f"arn:aws:ecr:us-east-1:{OPEN}:repository/"
         assert ecr.list_tags_for_resource(resourceArn=prefix + "app/api")["tags"] == [
@@ -151,7 +159,9 @@ class TestPutImageTagMutability:
             ("MUTABLE_WITH_EXCLUSION", {"imageTagMutabilityExclusionFilters": [WILDCARD] * 5}),
         ],
     )
-    def test_a_setting_that_was_put_is_described(self, client, mutability, filters):
+    def test_a_setting_that_was_put_is_described(
+        self, client: MakeClient, mutability: str, filters: dict[str, Any]
+    ) -> None:
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         answer = ecr.put_image_tag_mutability(repositoryName="app/api", imageTagMutability=mutability, **filters)
         (described,) = ecr.describe_repositories(repositoryNames=["app/api"])["repositories"]
@@ -172,7 +182,9 @@ class TestPutImageTagMutability:
             ("IMMUTABLE_WITH_EXCLUSION", [{**WILDCARD, "filter": "a" * 129}]),
         ],
     )
-    def test_invalid_requests_are_refused(self, client, error_of, mutability, filters):
+    def test_invalid_requests_are_refused(
+        self, client: MakeClient, error_of: ErrorOf, mutability: str, filters: list[Any] | None
+    ) -> None:
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         arguments = {"imageTagMutabilityExclusionFilters": filters} if filters else {}
         call = {"repositoryName": "app/web", "imageTagMutability": mutability, **arguments}
@@ -180,7 +192,7 @@ class TestPutImageTagMutability:
         (described,) = ecr.describe_repositories(repositoryNames=["app/web"])["repositories"]
         assert described["imageTagMutability"] == "IMMUTABLE"
 
-    def test_a_missing_filter_is_reported_in_the_words_of_aws(self, client, error_of):
+    def test_a_missing_filter_is_reported_in_the_words_of_aws(self, client: MakeClient, error_of: ErrorOf) -> None:
         ecr = client("ecr", account=OPEN, role=ADMINISTRATOR)
         call = {"repositoryName": "app/web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
         assert error_of(ecr.put_image_tag_mutability, **call)[1] == (
@@ -189,7 +201,7 @@ class TestPutImageTagMutability:
             "IMMUTABLE_WITH_EXCLUSION'"
         )
 
-    def test_the_audit_role_only_reads(self, client, error_of):
+    def test_the_audit_role_only_reads(self, client: MakeClient, error_of: ErrorOf) -> None:
         ecr = client("ecr", account=OPEN)
         call = {"repositoryName": "app/web", "imageTagMutability": "MUTABLE"}
         code, message, _ = error_of(ecr.put_image_tag_mutability, **call)
@@ -197,13 +209,13 @@ class TestPutImageTagMutability:
         assert message.endswith("because no identity-based policy allows the ecr:PutImageTagMutability action")
 
 
-def test_an_operation_that_is_not_emulated_is_an_error(client, error_of):
+def test_an_operation_that_is_not_emulated_is_an_error(client: MakeClient, error_of: ErrorOf) -> None:
     code, message, _ = error_of(client("ecr").describe_registry)
     assert code == "UnknownOperationException"
     assert "DescribeRepositories" in message
 
 
-def test_a_service_that_is_not_emulated_is_an_error(client, error_of):
+def test_a_service_that_is_not_emulated_is_an_error(client: MakeClient, error_of: ErrorOf) -> None:
     code, message, status = error_of(client("iam").list_roles)
     assert (code, status) == ("InvalidAction", 404)
     assert message == "Service iam is not emulated; those are: sts, ec2, ecr, organizations, tagging"

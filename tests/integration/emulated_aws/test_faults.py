@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
@@ -22,6 +23,8 @@ from demo.emulated_aws.faults import (
     Throttle,
     TruncatedBody,
 )
+from demo.emulated_aws.server import EmulatedAws
+from support.clients import ErrorOf, MakeClient
 
 HUB, OPEN, FENCED = "1" * 12, "2" * 12, "5" * 12
 CALLS = {
@@ -43,7 +46,9 @@ CALLS = {
         ("resourcegroupstaggingapi", "ThrottledException", 400),
     ],
 )
-def test_each_service_throttles_in_its_own_words(aws, client, error_of, service, code, status):
+def test_each_service_throttles_in_its_own_words(
+    aws: EmulatedAws, client: MakeClient, error_of: ErrorOf, service: str, code: str, status: int
+) -> None:
     aws.faults = Faults([Fault(Throttle())])
     got, _, got_status = error_of(getattr(client(service), CALLS[service]))
     assert (got, got_status) == (code, status)
@@ -59,13 +64,17 @@ def test_each_service_throttles_in_its_own_words(aws, client, error_of, service,
         ("resourcegroupstaggingapi", "InternalServiceException"),
     ],
 )
-def test_each_service_fails_in_its_own_words(aws, client, error_of, service, code):
+def test_each_service_fails_in_its_own_words(
+    aws: EmulatedAws, client: MakeClient, error_of: ErrorOf, service: str, code: str
+) -> None:
     aws.faults = Faults([Fault(ServerError(503))])
     got, _, got_status = error_of(getattr(client(service), CALLS[service]))
     assert (got, got_status) == (code, 503)
 
 
-def test_a_burst_ends_after_its_number_of_calls_in_each_account_and_region(aws, client, error_of):
+def test_a_burst_ends_after_its_number_of_calls_in_each_account_and_region(
+    aws: EmulatedAws, client: MakeClient, error_of: ErrorOf
+) -> None:
     aws.faults = Faults([Fault(ServerError(), operation="DescribeRepositories", times=2)])
     for region in ("us-east-1", "eu-west-1"):
         ecr = client("ecr", region)
@@ -75,13 +84,13 @@ def test_a_burst_ends_after_its_number_of_calls_in_each_account_and_region(aws, 
 
 
 @pytest.mark.parametrize("where", [{"account": FENCED}, {"region": "eu-west-1"}, {"service": "sts"}])
-def test_a_fault_strikes_only_where_it_is_set(aws, client, where):
+def test_a_fault_strikes_only_where_it_is_set(aws: EmulatedAws, client: MakeClient, where: dict[str, Any]) -> None:
     ecr = client("ecr", account=OPEN)
     aws.faults = Faults([Fault(Throttle(), **where)])
     assert len(ecr.describe_repositories()["repositories"]) == 5
 
 
-def test_a_share_of_the_calls_and_the_same_share_with_the_same_seed():
+def test_a_share_of_the_calls_and_the_same_share_with_the_same_seed() -> None:
     def struck(seed: int) -> list[bool]:
         faults = Faults([Fault(Throttle(), probability=0.3)], seed)
         return [any(faults.strike("ecr", "DescribeRepositories", OPEN, "us-east-1")) for _ in range(1000)]
@@ -90,7 +99,7 @@ def test_a_share_of_the_calls_and_the_same_share_with_the_same_seed():
     assert 250 < sum(struck(1)) < 350
 
 
-def test_a_rate_limit_counts_per_account_and_region(aws, client, error_of):
+def test_a_rate_limit_counts_per_account_and_region(aws: EmulatedAws, client: MakeClient, error_of: ErrorOf) -> None:
     # So slow a rate that no token comes back during the test: the burst is all there is.
     limit = Fault(RateLimit(rate=1e-6, burst=3), service="ecr")
     here, there, other = client("ecr"), client("ecr", "eu-west-1"), client("ecr", account=OPEN)
@@ -101,7 +110,7 @@ def test_a_rate_limit_counts_per_account_and_region(aws, client, error_of):
         assert error_of(ecr.describe_repositories)[0] == "ThrottlingException"
 
 
-def test_a_rate_limit_refills(monkeypatch):
+def test_a_rate_limit_refills(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("demo.emulated_aws.faults.time.monotonic", lambda: now)
     limit = RateLimit(rate=2, burst=2)
@@ -112,7 +121,7 @@ def test_a_rate_limit_refills(monkeypatch):
     assert [limit.admits(OPEN, "us-east-1") for _ in range(3)] == [True, True, False]
 
 
-def test_a_chosen_error(aws, client, error_of):
+def test_a_chosen_error(aws: EmulatedAws, client: MakeClient, error_of: ErrorOf) -> None:
     aws.faults = Faults([Fault(Refuse("AWSOrganizationsNotInUseException", "Not a member."), service="organizations")])
     assert error_of(client("organizations").describe_organization)[:2] == (
         "AWSOrganizationsNotInUseException",
@@ -120,7 +129,7 @@ def test_a_chosen_error(aws, client, error_of):
     )
 
 
-def test_a_connection_is_reset_and_the_next_one_works(aws, client):
+def test_a_connection_is_reset_and_the_next_one_works(aws: EmulatedAws, client: MakeClient) -> None:
     aws.faults = Faults([Fault(Reset(), times=1)])
     ecr = client("ecr")
     with pytest.raises(ConnectionClosedError) as caught:
@@ -129,7 +138,7 @@ def test_a_connection_is_reset_and_the_next_one_works(aws, client):
     assert ecr.describe_repositories()["repositories"] == []
 
 
-def test_a_call_that_hangs_holds_up_neither_others_nor_the_end(aws, client):
+def test_a_call_that_hangs_holds_up_neither_others_nor_the_end(aws: EmulatedAws, client: MakeClient) -> None:
     aws.faults = Faults([Fault(Hang(), operation="DescribeRepositories")])
     ecr, sts = client("ecr", timeout=0.5), client("sts")
     with ThreadPoolExecutor(1) as pool:
@@ -139,7 +148,9 @@ def test_a_call_that_hangs_holds_up_neither_others_nor_the_end(aws, client):
             hanging.result()
 
 
-def test_a_delay_holds_up_only_the_call_that_it_strikes(aws, client, monkeypatch):
+def test_a_delay_holds_up_only_the_call_that_it_strikes(
+    aws: EmulatedAws, client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The delay ends when four calls are in it: four calls that had to wait for each other would never end.
     sleep, meeting = asyncio.sleep, asyncio.Barrier(4)
 
@@ -155,14 +166,16 @@ def test_a_delay_holds_up_only_the_call_that_it_strikes(aws, client, monkeypatch
     assert aws.counters.max_in_flight == 4
 
 
-def test_botocore_takes_a_truncated_json_body_for_an_answer_without_members(aws, client):
+def test_botocore_takes_a_truncated_json_body_for_an_answer_without_members(
+    aws: EmulatedAws, client: MakeClient
+) -> None:
     # The trap in this fault: nothing is raised, and who reads with .get() sees an account without repositories.
     ecr = client("ecr", account=OPEN)
     aws.faults = Faults([Fault(TruncatedBody())])
     assert ecr.describe_repositories().keys() == {"ResponseMetadata"}
 
 
-def test_a_truncated_xml_body_cannot_be_parsed(aws, client):
+def test_a_truncated_xml_body_cannot_be_parsed(aws: EmulatedAws, client: MakeClient) -> None:
     aws.faults = Faults([Fault(TruncatedBody())])
     with pytest.raises(ResponseParserError):
         client("ec2").describe_regions()
@@ -176,7 +189,9 @@ def test_a_truncated_xml_body_cannot_be_parsed(aws, client):
         ("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList"),
     ],
 )
-def test_an_empty_page_goes_on_where_it_stood(aws, client, service, operation, items):
+def test_an_empty_page_goes_on_where_it_stood(
+    aws: EmulatedAws, client: MakeClient, service: str, operation: str, items: str
+) -> None:
     account = "" if service == "organizations" else OPEN
     made = client(service, "eu-west-1", account=account)
 
@@ -190,12 +205,12 @@ def test_an_empty_page_goes_on_where_it_stood(aws, client, service, operation, i
     assert broken[1:] == whole
 
 
-def test_an_empty_page_strikes_listings_only(aws, client):
+def test_an_empty_page_strikes_listings_only(aws: EmulatedAws, client: MakeClient) -> None:
     aws.faults = Faults([Fault(EmptyPage())])
     assert client("sts").get_caller_identity()["Account"] == HUB
 
 
-def test_counters(aws, client):
+def test_counters(aws: EmulatedAws, client: MakeClient) -> None:
     ecr = client("ecr", "eu-west-1", account=OPEN)
     list(ecr.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1000}))
     assert aws.counters.operations == {"sts:AssumeRole": 1, "ecr:DescribeRepositories": 3}

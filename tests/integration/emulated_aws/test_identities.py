@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import boto3
 import pytest
 
 from demo.emulated_aws.faults import Expire, Fault, Faults
+from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.world import World
+from support.clients import ErrorOf, MakeClient
 
 HUB, OPEN, UNTRUSTING, SUSPENDED = (digit * 12 for digit in "1234")
 ROLE = "arn:aws:iam::{}:role/ecr-audit"
@@ -15,7 +20,9 @@ ROLE = "arn:aws:iam::{}:role/ecr-audit"
 @pytest.mark.parametrize(
     ("partition", "region"), [("aws", "us-east-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1")]
 )
-def test_the_callers_arn_is_in_the_partition(world, partition, region, request):
+def test_the_callers_arn_is_in_the_partition(
+    world: World, partition: str, region: str, request: pytest.FixtureRequest
+) -> None:
     # In a region that can be disabled, STS knows only sessions of accounts that enabled it.
     world.partition, world.opt_in_regions = partition, {region: False}
     client = request.getfixturevalue("client")
@@ -25,7 +32,7 @@ def test_the_callers_arn_is_in_the_partition(world, partition, region, request):
     assert (member["Account"], member["Arn"]) == (OPEN, f"arn:{partition}:sts::{OPEN}:assumed-role/ecr-audit/test")
 
 
-def test_a_session_lasts_as_long_as_asked(client):
+def test_a_session_lasts_as_long_as_asked(client: MakeClient) -> None:
     answer = client("sts").assume_role(RoleArn=ROLE.format(OPEN), RoleSessionName="night", DurationSeconds=900)
     left = answer["Credentials"]["Expiration"] - datetime.now(UTC)
     assert timedelta(minutes=14) < left <= timedelta(minutes=15)
@@ -44,7 +51,9 @@ def test_a_session_lasts_as_long_as_asked(client):
     ],
     ids=["does not trust us", "suspended", "no such account", "no such role", "another partition"],
 )
-def test_a_role_is_refused_the_same_way_whatever_the_reason(client, error_of, role_arn):
+def test_a_role_is_refused_the_same_way_whatever_the_reason(
+    client: MakeClient, error_of: ErrorOf, role_arn: str
+) -> None:
     assert error_of(client("sts").assume_role, RoleArn=role_arn, RoleSessionName="night") == (
         "AccessDenied",
         f"User: arn:aws:iam::{HUB}:user/ecr-audit-hub is not authorized to perform: "
@@ -53,7 +62,7 @@ def test_a_role_is_refused_the_same_way_whatever_the_reason(client, error_of, ro
     )
 
 
-def test_the_external_id_must_be_the_right_one(client, error_of, world):
+def test_the_external_id_must_be_the_right_one(client: MakeClient, error_of: ErrorOf, world: World) -> None:
     world.external_id = "secret-handshake"
     assume = client("sts").assume_role
     who = {"RoleArn": ROLE.format(OPEN), "RoleSessionName": "night"}
@@ -62,7 +71,7 @@ def test_the_external_id_must_be_the_right_one(client, error_of, world):
     assert error_of(assume, **who, ExternalId="another")[0] == "AccessDenied"
 
 
-def test_a_member_cannot_assume_another_members_role(client, error_of):
+def test_a_member_cannot_assume_another_members_role(client: MakeClient, error_of: ErrorOf) -> None:
     sts = client("sts", account=OPEN)
     assert error_of(sts.assume_role, RoleArn=ROLE.format("5" * 12), RoleSessionName="night")[0] == "AccessDenied"
 
@@ -70,7 +79,7 @@ def test_a_member_cannot_assume_another_members_role(client, error_of):
 @pytest.mark.parametrize(
     "arguments", [{"DurationSeconds": 7200}, {"RoleSessionName": "not a name"}, {"RoleArn": "arn:aws:iam::1:role/x"}]
 )
-def test_invalid_parameters_of_assume_role(client, error_of, arguments):
+def test_invalid_parameters_of_assume_role(client: MakeClient, error_of: ErrorOf, arguments: dict[str, Any]) -> None:
     call = {"RoleArn": ROLE.format(OPEN), "RoleSessionName": "night", **arguments}
     assert error_of(client("sts").assume_role, **call)[0] == "ValidationError"
 
@@ -86,7 +95,9 @@ CALLS = {
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_keys_that_nobody_issued_are_refused_in_the_words_of_the_service(aws, boto_session, error_of, service):
+def test_keys_that_nobody_issued_are_refused_in_the_words_of_the_service(
+    aws: EmulatedAws, boto_session: boto3.Session, error_of: ErrorOf, service: str
+) -> None:
     made = boto_session.client(
         service, "us-east-1", endpoint_url=aws.endpoint_url, aws_access_key_id="AKIAUNKNOWN", aws_secret_access_key="x"
     )
@@ -97,7 +108,9 @@ def test_keys_that_nobody_issued_are_refused_in_the_words_of_the_service(aws, bo
         made.close()
 
 
-def test_a_session_key_without_its_token_is_unknown(aws, boto_session, client, error_of):
+def test_a_session_key_without_its_token_is_unknown(
+    aws: EmulatedAws, boto_session: boto3.Session, client: MakeClient, error_of: ErrorOf
+) -> None:
     issued = client("sts").assume_role(RoleArn=ROLE.format(OPEN), RoleSessionName="night")["Credentials"]
     made = boto_session.client(
         "ecr",
@@ -114,13 +127,13 @@ def test_a_session_key_without_its_token_is_unknown(aws, boto_session, client, e
 
 
 @pytest.mark.parametrize("service", CALLS)
-def test_an_expired_session_is_an_error(aws, client, error_of, service):
+def test_an_expired_session_is_an_error(aws: EmulatedAws, client: MakeClient, error_of: ErrorOf, service: str) -> None:
     made = client(service, account=OPEN)
     aws.faults = Faults([Fault(Expire(after=0))])
     call, _, expired = CALLS[service]
     assert error_of(getattr(made, call))[0] == expired
 
 
-def test_the_hubs_own_keys_do_not_expire(aws, client):
+def test_the_hubs_own_keys_do_not_expire(aws: EmulatedAws, client: MakeClient) -> None:
     aws.faults = Faults([Fault(Expire(after=0))])
     assert client("sts").get_caller_identity()["Account"] == HUB

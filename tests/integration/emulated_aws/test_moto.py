@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -20,7 +21,7 @@ from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Reposit
 
 # The account that moto takes every caller for.
 HUB = "123456789012"
-KEYS = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "x"}
+KEYS: dict[str, Any] = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "x"}
 FILTERS = [{"filterType": "WILDCARD", "filter": "latest"}]
 REPOSITORY = {"repositoryName": "app/api", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
 ARN = f"arn:aws:ecr:us-east-1:{HUB}:repository/app/api"
@@ -41,8 +42,8 @@ def ours(boto_session: boto3.Session) -> Iterator[Clients]:
         ),
         has_status=True,
     )
-    with EmulatedAws(world) as aws:
-        yield from _clients(boto_session, aws.endpoint_url)
+    with EmulatedAws(world) as aws, _clients(boto_session, aws.endpoint_url) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +53,17 @@ def moto(boto_session: boto3.Session) -> Iterator[Clients]:
     host, port = server.get_host_and_port()
     # moto has one AWS a process: that of tests before.
     urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
-    for client in (clients := _clients(boto_session, f"http://{host}:{port}")):
+    with _clients(boto_session, f"http://{host}:{port}") as client:
         client("organizations").create_organization(FeatureSet="ALL")
         root = client("organizations").list_roots()["Roots"][0]["Id"]
         client("organizations").create_organizational_unit(ParentId=root, Name="Workloads")
         tags = [{"Key": "a", "Value": "b"}]
         client("ecr").create_repository(**REPOSITORY, imageTagMutabilityExclusionFilters=FILTERS, tags=tags)
         yield client
-    clients.close()
     server.stop()
 
 
+@contextmanager
 def _clients(session: boto3.Session, url: str) -> Iterator[Clients]:
     made: dict[str, Any] = {}
 
@@ -129,7 +130,7 @@ WE_LACK = {"ListRoots": {("Roots[].PolicyTypes", "empty list")}}
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_answer_has_the_same_members_and_types(ours, moto, name):
+def test_an_answer_has_the_same_members_and_types(ours: Clients, moto: Clients, name: str) -> None:
     of_ours, of_moto = members(CALLS[name](ours)), members(CALLS[name](moto))
     bodies = [{pair for pair in each if not pair[0].startswith("ResponseMetadata")} for each in (of_ours, of_moto)]
     assert bodies[0] - bodies[1] == MOTO_LACKS.get(name, set())
@@ -153,7 +154,7 @@ ERRORS: dict[str, Callable[[Clients], Any]] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_a_refusal_has_the_same_code_and_status(ours, moto, name):
+def test_a_refusal_has_the_same_code_and_status(ours: Clients, moto: Clients, name: str) -> None:
     refusals = []
     for client in (ours, moto):
         with pytest.raises(ClientError) as caught:
@@ -163,7 +164,7 @@ def test_a_refusal_has_the_same_code_and_status(ours, moto, name):
     assert refusals[0] == refusals[1]
 
 
-def test_a_session_has_the_same_members_and_types(moto, ours):
+def test_a_session_has_the_same_members_and_types(moto: Clients, ours: Clients) -> None:
     # moto adds PackedPolicySize, which AWS returns only for a session with a policy.
     def assumed(client: Clients) -> set[tuple[str, str]]:
         answer = client("sts").assume_role(RoleArn=f"arn:aws:iam::{HUB}:role/ecr-audit", RoleSessionName="test")

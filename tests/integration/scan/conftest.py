@@ -27,6 +27,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
+from support.lakes import committed
 
 DAY = date(2026, 3, 1)
 HUB, OPT_IN = "100000000000", "me-south-1"
@@ -34,6 +35,7 @@ API_MODELS = create_loader()
 SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 Target = tuple[str, str]
+MakeWorld = Callable[..., World]
 
 
 class Audit:
@@ -59,20 +61,19 @@ class Audit:
         return commit_snapshot(self.lake, plan_id)
 
     def rows(self, table: LakeTable, day: date = DAY) -> list[dict[str, Any]]:
-        commit = self.lake.read_commit("inventory", day)
-        assert commit is not None
+        commit = committed(self.lake, "inventory", day)
         return list(self.lake.read_table(commit, table).to_pylist())
 
     def scan_targets(self, day: date = DAY) -> dict[Target, dict[str, Any]]:
         return {(row["account_id"], row["region"]): row for row in self.rows(SCAN_TARGETS, day)}
 
-    def assert_true(self, day: date = DAY, **but: Mapping[Target, str] | bool) -> None:
+    def assert_true(self, day: date = DAY, *, outcomes: Mapping[Target, str] | None = None, tags: bool = True) -> None:
         """Check the snapshot, outcome by outcome and repository by repository, against the world as it is now.
 
         `outcomes`: targets that end otherwise than undisturbed. `tags`: False, they could not be read.
         """
         world = self.aws.world
-        expected = {target: world.outcome(*target) for target in world.targets()} | dict(but.get("outcomes") or {})
+        expected = {target: world.outcome(*target) for target in world.targets()} | dict(outcomes or {})
         rows = self.rows(SCAN_TARGETS, day)
         assert {(row["account_id"], row["region"]): row["outcome"] for row in rows} == expected
         assert len(rows) == len(expected)
@@ -83,9 +84,7 @@ class Audit:
         }
         found = {row["repository_arn"]: row for row in self.rows(REPOSITORIES, day) if row["observed"]}
         truth = [
-            _row(world, target, repository, bool(but.get("tags", True)))
-            for target in collected
-            for repository in world.repositories(*target)
+            _row(world, target, repository, tags) for target in collected for repository in world.repositories(*target)
         ]
         assert len(found) == len(truth)
         for row in truth:
@@ -111,6 +110,10 @@ class Audit:
         ]
 
 
+MakeAudit = Callable[..., Audit]
+MakeHub = Callable[..., Hub]
+
+
 def _row(world: World, target: Target, repository: Repository, tags: bool) -> dict[str, Any]:
     """The row that a repository must have in the lake; all but `collected_at` and `tags_read_at`."""
     account_id, region = target
@@ -134,7 +137,7 @@ def _row(world: World, target: Target, repository: Repository, tags: bool) -> di
 
 
 @pytest.fixture
-def organization_of() -> Callable[..., World]:
+def organization_of() -> MakeWorld:
     """Makes an organization with a number of members beside the hub, in two default regions and an opt-in one.
 
     Every third member has enabled the opt-in region; two of three targets hold a few repositories. `changed`: fields of
@@ -219,7 +222,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def audit_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Audit]]:
+def audit_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeAudit]:
     """Starts the AWS of a world, with faults, and gives the audit of it. Keywords are settings."""
     running: list[EmulatedAws] = []
 
@@ -236,7 +239,7 @@ def audit_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callab
 
 
 @pytest.fixture
-def hub_of(audit_of: Callable[..., Audit]) -> Callable[..., Hub]:
+def hub_of(audit_of: MakeAudit) -> MakeHub:
     """Starts the AWS of a world and connects to it."""
 
     def start(world: World, *faults: Fault) -> Hub:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from operator import methodcaller
+from typing import Any
 
 import pytest
 
-from demo.emulated_aws.faults import Fault, Refuse, Rewrite
+from demo.emulated_aws.faults import Effect, Fault, Refuse, Rewrite
 from demo.emulated_aws.protocols import page_token
 from ecr_audit.aws.organization import list_accounts, organization_id
 from ecr_audit.aws.regions import list_regions
 from ecr_audit.aws.session import HubError
 from ecr_audit.lake.schemas import REPOSITORIES
 
+from .conftest import MakeAudit, MakeHub, MakeWorld
+
 HUB, FOURTH = "100000000000", "100000000004"
 # It has repositories, of which some have tags.
 STRUCK = (FOURTH, "eu-west-1")
+ODD_CODE: Any = 5
+ODD_MESSAGE: Any = {"text": "\ud800" * 9}
+EMPTY: list[Any] = [[], {}]
 
 
-def rewritten(change):
+def rewritten(change: Callable[[Any], Any]) -> Rewrite:
     """A fault that lets a function change what a JSON answer holds, in place or by what it returns."""
 
-    def apply(body):
+    def apply(body: bytes) -> bytes:
         document = json.loads(body)
         changed = change(document)
         return json.dumps(document if changed is None else changed).encode()
@@ -31,12 +39,12 @@ def rewritten(change):
     return Rewrite(apply)
 
 
-def first(**changes):
+def first(**changes: Any) -> Rewrite:
     """Change the first repository of each page."""
     return rewritten(lambda answer: answer["repositories"][0].update(changes))
 
 
-def tag_all(tag):
+def tag_all(tag: object) -> Rewrite:
     return rewritten(lambda answer: [each["Tags"].append(tag) for each in answer["ResourceTagMappingList"]] and None)
 
 
@@ -52,15 +60,15 @@ def tag_all(tag):
         ("DescribeRepositories", rewritten(lambda _: {"repositories": {}}), "ResponseParserError", "{} for repos"),
         ("DescribeRepositories", rewritten(lambda _: [1]), "ResponseParserError", "[1], which is not a JSON object"),
         ("DescribeRepositories", Rewrite(lambda _: b"[" * 100_000), "ResponseParserError", "unreadable"),
-        ("DescribeRepositories", Refuse("Odd", {"text": "\ud800" * 9}), "Odd", "{'text': "),
+        ("DescribeRepositories", Refuse("Odd", ODD_MESSAGE), "Odd", "{'text': "),
         ("DescribeRepositories", Refuse("Odd", "\ud800\x00" + "x" * 3_000_000), "Odd", "\ufffd\ufffdxxx"),
-        ("DescribeRepositories", Refuse(5, "no"), "ResponseParserError", "HTTP status 400"),
+        ("DescribeRepositories", Refuse(ODD_CODE, "no"), "ResponseParserError", "HTTP status 400"),
     ],
     ids=lambda value: repr(value)[:40] if isinstance(value, str) else type(value).__name__,
 )
 def test_an_answer_that_cannot_be_read_is_its_targets_outcome(
-    audit_of, organization_of, operation, effect, code, message
-):
+    audit_of: MakeAudit, organization_of: MakeWorld, operation: str, effect: Effect, code: str, message: str
+) -> None:
     audit = audit_of(organization_of(4), Fault(effect, operation=operation, account=FOURTH, region=STRUCK[1]))
     audit.run()
     audit.assert_true(outcomes={STRUCK: "FAILED"})
@@ -80,12 +88,14 @@ def test_an_answer_that_cannot_be_read_is_its_targets_outcome(
         ("GetResources", tag_all({"Value": "x"}), "Tags.UnreadableValue"),
         ("GetResources", tag_all({"Key": "a", "Value": "\ud800"}), "Tags.UnreadableValue"),
         ("GetResources", rewritten(lambda _: {"ResourceTagMappingList": {}}), "Tags.ResponseParserError"),
-        ("GetResources", Refuse(5, "no", 403), "Tags.ResponseParserError"),
+        ("GetResources", Refuse(ODD_CODE, "no", 403), "Tags.ResponseParserError"),
         ("DescribeRepositories", rewritten(lambda a: a["repositories"].extend(a["repositories"])), None),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_an_optional_value_loses_no_repository(audit_of, organization_of, operation, effect, code):
+def test_an_optional_value_loses_no_repository(
+    audit_of: MakeAudit, organization_of: MakeWorld, operation: str, effect: Effect, code: str | None
+) -> None:
     world = organization_of(4)
     audit = audit_of(world, Fault(effect, operation=operation, account=FOURTH, region=STRUCK[1]))
     audit.run()
@@ -99,8 +109,10 @@ def test_an_optional_value_loses_no_repository(audit_of, organization_of, operat
 
 
 @pytest.mark.parametrize("expiration", ["", "<Expiration>soon</Expiration>", "<Expiration>2001-01-01</Expiration>"])
-def test_credentials_without_a_time_to_expire_are_used(audit_of, organization_of, expiration):
-    def change(body):
+def test_credentials_without_a_time_to_expire_are_used(
+    audit_of: MakeAudit, organization_of: MakeWorld, expiration: str
+) -> None:
+    def change(body: bytes) -> bytes:
         return re.sub(rb"<Expiration>.*</Expiration>", expiration.encode(), body)
 
     audit = audit_of(organization_of(4), Fault(Rewrite(change), operation="AssumeRole"))
@@ -109,8 +121,8 @@ def test_credentials_without_a_time_to_expire_are_used(audit_of, organization_of
     assert audit.aws.counters.operations["sts:AssumeRole"] == 4
 
 
-def test_an_assume_role_without_credentials_costs_its_account(audit_of, organization_of):
-    def change(body):
+def test_an_assume_role_without_credentials_costs_its_account(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
+    def change(body: bytes) -> bytes:
         return re.sub(rb"<SessionToken>.*</SessionToken>", b"", body) if FOURTH.encode() in body else body
 
     world = organization_of(4)
@@ -122,7 +134,9 @@ def test_an_assume_role_without_credentials_costs_its_account(audit_of, organiza
 
 
 @pytest.mark.parametrize("name", [b"<regionName>.*?</regionName>", b"<item>.*</item>"])
-def test_members_whose_regions_have_no_names_have_each_tried(audit_of, organization_of, name):
+def test_members_whose_regions_have_no_names_have_each_tried(
+    audit_of: MakeAudit, organization_of: MakeWorld, name: bytes
+) -> None:
     """And the hub goes by botocore's list; here it names the world's regions itself."""
     world = organization_of(6)
     faults = [
@@ -135,7 +149,9 @@ def test_members_whose_regions_have_no_names_have_each_tried(audit_of, organizat
     audit.assert_true()
 
 
-def test_the_hub_takes_botocores_regions_for_an_answer_without_their_names(hub_of, organization_of, caplog):
+def test_the_hub_takes_botocores_regions_for_an_answer_without_their_names(
+    hub_of: MakeHub, organization_of: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     change = Rewrite(lambda body: re.sub(b"<regionName>us-east-1</regionName>", b"", body))
     offered = list_regions(hub_of(organization_of(1), Fault(change, operation="DescribeRegions")))
     assert len(offered.regions) > 10
@@ -143,13 +159,13 @@ def test_the_hub_takes_botocores_regions_for_an_answer_without_their_names(hub_o
     assert "Using botocore's list of regions" in caplog.text
 
 
-def accounts_rewritten(change):
+def accounts_rewritten(change: Callable[[list[dict[str, Any]]], object]) -> Fault:
     """Change ListAccounts' items, of which there are at most 20 a page; they may be appended to."""
     return Fault(rewritten(lambda answer: change(answer["Accounts"]) and None), operation="ListAccounts")
 
 
-def change_fourth(**changes):
-    def change(accounts):
+def change_fourth(**changes: Any) -> Fault:
+    def change(accounts: list[dict[str, Any]]) -> None:
         for account in accounts:
             if account["Id"] == FOURTH:
                 account.update(changes)
@@ -163,12 +179,12 @@ def change_fourth(**changes):
 @pytest.mark.parametrize(
     ("fault", "as_listed"),
     [
-        *((change_fourth(JoinedTimestamp=value), {"joined_at": None}) for value in (..., None, "soon", {}, 1e300)),
+        *((change_fourth(JoinedTimestamp=value), {"joined_at": None}) for value in (*EMPTY, ..., None, "soon", 1e300)),
         *((change_fourth(Name=value), {"name": ""}) for value in (..., None, "", 5, ["x"])),
         (change_fourth(Name="a\ud800b"), {"name": "a\ufffdb"}),
         (change_fourth(Name="x" * 100_000), {"name": "x" * 127 + "…"}),
-        *((change_fourth(State=value), {"state": "ACTIVE"}) for value in (..., None, "FROZEN", 5, ["CLOSED"], {})),
-        *((change_fourth(Paths=value), {}) for value in (None, 5, "o-1/r-1", [5], [None], {})),
+        *((change_fourth(State=value), {"state": "ACTIVE"}) for value in (*EMPTY, ..., None, "FROZEN", 5, ["CLOSED"])),
+        *((change_fourth(Paths=value), {}) for value in (*EMPTY, None, 5, "o-1/r-1", [5], [None])),
         # The same account on two pages: the later one stands.
         (
             accounts_rewritten(lambda accounts: accounts.append({**accounts[4], "Name": "again"})),
@@ -176,19 +192,23 @@ def change_fourth(**changes):
         ),
         # Accounts that cannot be identified.
         *(
-            (accounts_rewritten(lambda accounts, odd=odd: accounts.append(odd)), {})
-            for odd in (None, "x", 5, [], {}, {"Name": "x"}, {"Id": 5}, {"Id": "x"}, {"Id": None}, {"Id": "1" * 13})
+            (accounts_rewritten(methodcaller("append", odd)), {})
+            for odd in (*EMPTY, None, "x", 5, {"Name": "x"}, {"Id": 5}, {"Id": "x"}, {"Id": None}, {"Id": "1" * 13})
         ),
     ],
 )
-def test_an_account_with_an_odd_field_is_listed_and_costs_no_other(hub_of, organization_of, fault, as_listed):
+def test_an_account_with_an_odd_field_is_listed_and_costs_no_other(
+    hub_of: MakeHub, organization_of: MakeWorld, fault: Fault, as_listed: dict[str, Any]
+) -> None:
     world = organization_of(4)
     sound = {each.account_id: each for each in list_accounts(hub_of(world))}
     found = {each.account_id: each for each in list_accounts(hub_of(world, fault))}
     assert found == sound | {FOURTH: replace(sound[FOURTH], **as_listed)}
 
 
-def test_an_account_without_an_id_is_reported_and_all_others_are_audited(audit_of, organization_of, caplog):
+def test_an_account_without_an_id_is_reported_and_all_others_are_audited(
+    audit_of: MakeAudit, organization_of: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     odd = accounts_rewritten(lambda accounts: accounts.append({"Name": "nobody"}))
     audit = audit_of(organization_of(4), odd)
     audit.run()
@@ -197,21 +217,23 @@ def test_an_account_without_an_id_is_reported_and_all_others_are_audited(audit_o
     assert "1 value of AWS's response could not be read: Id None of 'nobody'" in caplog.text
 
 
-def test_pages_of_accounts_that_go_round_are_reported(hub_of, organization_of):
+def test_pages_of_accounts_that_go_round_are_reported(hub_of: MakeHub, organization_of: MakeWorld) -> None:
     again = rewritten(lambda answer: answer.update(NextToken=page_token("ListAccounts", 0)))
     hub = hub_of(organization_of(1), Fault(again, operation="ListAccounts"))
     with pytest.raises(HubError, match="AWS Organizations returned a NextToken of list_accounts 11 times"):
         list_accounts(hub)
 
 
-def test_an_answer_of_organizations_that_cannot_be_read_is_reported(hub_of, organization_of):
+def test_an_answer_of_organizations_that_cannot_be_read_is_reported(
+    hub_of: MakeHub, organization_of: MakeWorld
+) -> None:
     odd = rewritten(lambda answer: answer["OrganizationalUnits"].append("x"))
     hub = hub_of(organization_of(1, has_paths=False), Fault(odd, operation="ListOrganizationalUnitsForParent"))
     with pytest.raises(HubError, match="returned an unreadable response for list_organizational_units_for_parent"):
         list_accounts(hub)
 
 
-def test_an_organization_without_an_id_is_reported(hub_of, organization_of):
+def test_an_organization_without_an_id_is_reported(hub_of: MakeHub, organization_of: MakeWorld) -> None:
     hub = hub_of(organization_of(1), Fault(rewritten(lambda a: {"Organization": {}}), operation="DescribeOrganization"))
     with pytest.raises(HubError, match="no organization id"):
         organization_id(hub)

@@ -7,11 +7,13 @@ test must be as in an undisturbed scan.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from demo.emulated_aws.faults import (
     Delay,
+    Effect,
     EmptyPage,
     Expire,
     Fault,
@@ -23,11 +25,13 @@ from demo.emulated_aws.faults import (
     Throttle,
     TruncatedBody,
 )
-from demo.emulated_aws.world import Repository, stored
+from demo.emulated_aws.world import Repository, World, stored
 from demo.large import large_world
 from ecr_audit.aws.access import use_access
 from ecr_audit.aws.regions import ALWAYS_ENABLED
 from ecr_audit.inventory.plan import ScanScope
+
+from .conftest import MakeAudit, MakeWorld, Target
 
 HUB, OPT_IN = "100000000000", "me-south-1"
 THIRD, FOURTH = "100000000003", "100000000004"
@@ -35,33 +39,33 @@ THIRD, FOURTH = "100000000003", "100000000004"
 OPERATIONS = ("AssumeRole", "DescribeRepositories", "GetResources")
 
 
-def changed(world, account_id, **changes):
+def changed(world: World, account_id: str, **changes: Any) -> World:
     """The world with something changed about one account."""
-    return replace(world, accounts=world.accounts | {account_id: replace(world.accounts[account_id], **changes)})
+    return replace(world, accounts={**world.accounts, account_id: replace(world.accounts[account_id], **changes)})
 
 
-def targets_of(world, account_id):
+def targets_of(world: World, account_id: str) -> list[Target]:
     return [target for target in world.targets() if target[0] == account_id]
 
 
 # Denials: lasting, and set in the world itself.
 
 
-def test_a_twentieth_of_the_accounts_cannot_be_entered(audit_of):
+def test_a_twentieth_of_the_accounts_cannot_be_entered(audit_of: MakeAudit) -> None:
     audit = audit_of(large_world(60, 3, occupied_share=0.4, repositories_per_target=3, unassumable_share=0.05))
     audit.run()
     audit.assert_true()
     assert 0 < sum(row["outcome"] == "ASSUME_ROLE_DENIED" for row in audit.scan_targets().values()) < 30
 
 
-def test_a_region_is_denied_to_some_accounts(audit_of):
+def test_a_region_is_denied_to_some_accounts(audit_of: MakeAudit) -> None:
     audit = audit_of(large_world(40, 3, occupied_share=0.4, repositories_per_target=3, denied_share=0.2))
     audit.run()
     audit.assert_true()
     assert 0 < sum(row["outcome"] == "ACCESS_DENIED" for row in audit.scan_targets().values()) < 60
 
 
-def test_an_opt_in_region_is_disabled_in_most_accounts(audit_of, organization_of):
+def test_an_opt_in_region_is_disabled_in_most_accounts(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(20))
     audit.run()
     audit.assert_true()
@@ -70,14 +74,16 @@ def test_an_opt_in_region_is_disabled_in_most_accounts(audit_of, organization_of
 
 
 @pytest.mark.parametrize("effect", [Refuse("UnauthorizedOperation", "no", 403), TruncatedBody(), ServerError(500)])
-def test_members_that_deny_their_regions_have_each_tried(audit_of, organization_of, effect):
+def test_members_that_deny_their_regions_have_each_tried(
+    audit_of: MakeAudit, organization_of: MakeWorld, effect: Refuse | TruncatedBody | ServerError
+) -> None:
     world = organization_of(9)
     audit = audit_of(world, *(Fault(effect, service="ec2", account=each) for each in world.accounts if each != HUB))
     audit.run()
     audit.assert_true()
 
 
-def test_regions_are_found_even_when_nobody_may_be_asked(audit_of, organization_of):
+def test_regions_are_found_even_when_nobody_may_be_asked(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     """The hub goes by botocore's list, and each region is tried in each account.
 
     The world has but a few of them. A region that it does not have knows nobody's credentials: when ECR and STS agree
@@ -98,7 +104,9 @@ def test_regions_are_found_even_when_nobody_may_be_asked(audit_of, organization_
     assert {outcome for (account, _), outcome in opt_in.items() if account == HUB} == {"FAILED"}
 
 
-def test_the_regions_in_which_the_hubs_own_token_is_valid_are_unknown(audit_of, organization_of, monkeypatch):
+def test_the_regions_in_which_the_hubs_own_token_is_valid_are_unknown(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One of the global STS endpoint is answered as one of an account that has not enabled the region."""
     audit = audit_of(organization_of(1), Fault(Refuse("UnauthorizedOperation", "no", 403), service="ec2", account=HUB))
     plan_id, (batch,) = audit.plan(scope=ScanScope(accounts=[HUB], regions=[OPT_IN]))
@@ -114,7 +122,9 @@ UNKNOWN = Refuse("UnrecognizedClientException", "The security token included in 
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
-def test_an_enabled_region_that_knows_no_credentials_stays_in_coverage(audit_of, organization_of, is_asked):
+def test_an_enabled_region_that_knows_no_credentials_stays_in_coverage(
+    audit_of: MakeAudit, organization_of: MakeWorld, is_asked: bool
+) -> None:
     """Whether the account says that the region is enabled, or nobody could ask: the error may mean something else."""
     faults = [Fault(UNKNOWN, service="ecr", account=THIRD, region=OPT_IN)]
     if not is_asked:
@@ -125,7 +135,7 @@ def test_an_enabled_region_that_knows_no_credentials_stays_in_coverage(audit_of,
     assert audit.scan_targets()[THIRD, OPT_IN]["error_code"] == "UnrecognizedClientException"
 
 
-def test_an_scp_that_closes_the_hubs_region_hides_no_other(audit_of, organization_of):
+def test_an_scp_that_closes_the_hubs_region_hides_no_other(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     """DescribeRegions is denied there too; the account's opt-in region is found all the same."""
     audit = audit_of(changed(organization_of(), THIRD, denied_regions=frozenset({"us-east-1"})))
     audit.run()
@@ -135,7 +145,7 @@ def test_an_scp_that_closes_the_hubs_region_hides_no_other(audit_of, organizatio
 # Passing faults: the snapshot must be as if nothing had been.
 
 
-def test_nearly_a_third_of_all_calls_are_throttled(audit_of, organization_of):
+def test_nearly_a_third_of_all_calls_are_throttled(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(20), *(Fault(Throttle(), operation=each, probability=0.3) for each in OPERATIONS))
     audit.run()
     audit.assert_true()
@@ -146,7 +156,9 @@ def test_nearly_a_third_of_all_calls_are_throttled(audit_of, organization_of):
 @pytest.mark.parametrize(
     "effect", [ServerError(500), ServerError(503), Reset(), TruncatedBody()], ids=lambda each: repr(each)
 )
-def test_many_calls_fail_in_passing(audit_of, organization_of, effect):
+def test_many_calls_fail_in_passing(
+    audit_of: MakeAudit, organization_of: MakeWorld, effect: ServerError | Reset | TruncatedBody
+) -> None:
     """Every third, but no more than four of an account in a region: the fifth attempt would be the last."""
     faults = (Fault(effect, operation=each, probability=0.3, times=4) for each in OPERATIONS)
     audit = audit_of(organization_of(20), *faults)
@@ -158,7 +170,9 @@ def test_many_calls_fail_in_passing(audit_of, organization_of, effect):
 @pytest.mark.parametrize(
     "effect", [Throttle(), ServerError(503), Reset(), TruncatedBody()], ids=lambda each: type(each).__name__
 )
-def test_the_first_calls_of_each_target_go_wrong(audit_of, organization_of, effect):
+def test_the_first_calls_of_each_target_go_wrong(
+    audit_of: MakeAudit, organization_of: MakeWorld, effect: Effect
+) -> None:
     """A burst of each service: three in a row, for every account and region."""
     world = organization_of(6)
     members = [each for each in world.accounts if each != HUB]
@@ -178,7 +192,7 @@ def test_the_first_calls_of_each_target_go_wrong(audit_of, organization_of, effe
     assert {row["error_code"] for row in rows.values()} == {None}
 
 
-def test_a_real_rate_limit_per_account_and_region_is_kept_to(audit_of):
+def test_a_real_rate_limit_per_account_and_region_is_kept_to(audit_of: MakeAudit) -> None:
     audit = audit_of(
         large_world(10, 2, occupied_share=1, repositories_per_target=3),
         Fault(RateLimit(rate=50, burst=1), service="ecr"),
@@ -188,14 +202,14 @@ def test_a_real_rate_limit_per_account_and_region_is_kept_to(audit_of):
     audit.assert_true()
 
 
-def test_slow_answers_are_waited_for(audit_of, organization_of):
+def test_slow_answers_are_waited_for(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(4), Fault(Delay(0.3), service="ecr"), concurrency=32)
     audit.run()
     audit.assert_true()
     assert audit.aws.counters.max_in_flight > 8
 
 
-def test_credentials_that_expire_early_are_renewed(audit_of, organization_of):
+def test_credentials_that_expire_early_are_renewed(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     """AssumeRole announced an hour; yet the first call of each service, account and region finds them expired."""
     world = organization_of(6)
     audit = audit_of(world, *(Fault(Expire(after=0), service=each, times=1) for each in ("ec2", "ecr", "tagging")))
@@ -206,7 +220,7 @@ def test_credentials_that_expire_early_are_renewed(audit_of, organization_of):
     assert all(row["retries"] >= 1 for row in struck if row["outcome"] == "COLLECTED")
 
 
-def test_empty_pages_hide_no_repository(audit_of, organization_of):
+def test_empty_pages_hide_no_repository(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(
         organization_of(6),
         Fault(EmptyPage(), operation="DescribeRepositories", times=1),
@@ -216,7 +230,9 @@ def test_empty_pages_hide_no_repository(audit_of, organization_of):
     audit.assert_true()
 
 
-def test_a_target_of_a_hundred_thousand_repositories_is_read_to_the_last(audit_of, organization_of):
+def test_a_target_of_a_hundred_thousand_repositories_is_read_to_the_last(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     tags = [{"owner": f"team-{number % 9}"} if number % 12 == 0 else None for number in range(100_001)]
     many = [Repository(f"service-{number:05}", tags=each) for number, each in enumerate(tags)]
     audit = audit_of(replace(organization_of(4), repository_source=stored({(FOURTH, "us-east-1"): many})))
@@ -229,7 +245,7 @@ def test_a_target_of_a_hundred_thousand_repositories_is_read_to_the_last(audit_o
 # Lasting faults of one target or account: an outcome of its own, and no other is touched.
 
 
-def test_a_throttle_that_never_ends_costs_its_own_targets_only(audit_of, organization_of):
+def test_a_throttle_that_never_ends_costs_its_own_targets_only(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     world = organization_of(8)
     audit = audit_of(world, Fault(Throttle(), service="ecr", account=FOURTH), target_seconds=3)
     audit.run()
@@ -241,7 +257,9 @@ def test_a_throttle_that_never_ends_costs_its_own_targets_only(audit_of, organiz
         assert row["api_calls"] >= row["throttles"] == row["retries"] + 1 > 2
 
 
-def test_assume_role_that_is_throttled_for_ever_costs_all_members_but_not_the_hub(audit_of, organization_of):
+def test_assume_role_that_is_throttled_for_ever_costs_all_members_but_not_the_hub(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     world = organization_of(3)
     audit = audit_of(world, Fault(Throttle(), operation="AssumeRole"), target_seconds=1)
     plan_id, (batch,) = audit.plan()
@@ -250,7 +268,7 @@ def test_assume_role_that_is_throttled_for_ever_costs_all_members_but_not_the_hu
     assert outcomes["COLLECTED"] + outcomes["REGION_DISABLED"] == 3
 
 
-def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of, organization_of):
+def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(4), Fault(Throttle(), service="tagging"), target_seconds=1)
     audit.run()
     audit.assert_true(tags=False)
@@ -269,7 +287,9 @@ def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of, organizat
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_target_that_stays_broken_failed_with_its_reason(audit_of, organization_of, effect, code, message):
+def test_a_target_that_stays_broken_failed_with_its_reason(
+    audit_of: MakeAudit, organization_of: MakeWorld, effect: Effect, code: str, message: str
+) -> None:
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(effect, service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()
@@ -279,7 +299,9 @@ def test_a_target_that_stays_broken_failed_with_its_reason(audit_of, organizatio
     assert message in row["error_message"]
 
 
-def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization_of, monkeypatch):
+def test_a_target_that_hangs_failed_and_holds_up_no_other(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ecr_audit.aws.connections.READ_SECONDS", 1)
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(Hang(), service="ecr", account=FOURTH, region="eu-west-1"))
@@ -290,7 +312,7 @@ def test_a_target_that_hangs_failed_and_holds_up_no_other(audit_of, organization
     assert row["retries"] == 4
 
 
-def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of, organization_of):
+def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     """Page by page until the third, which is refused: 2,000 repositories read, none of them kept."""
     struck = (FOURTH, "us-east-1")
     many = [Repository(f"service-{number:05}") for number in range(2_500)]
@@ -306,7 +328,9 @@ def test_a_list_that_breaks_off_midway_is_thrown_away(audit_of, organization_of)
 # The batch's own limit of time.
 
 
-def test_a_batch_writes_its_finished_targets_when_its_time_is_up(audit_of, organization_of):
+def test_a_batch_writes_its_finished_targets_when_its_time_is_up(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     """A server that never answers for one account: all others are there, and the function returns."""
     world = organization_of(6)
     audit = audit_of(world, Fault(Hang(), service="ecr", account=FOURTH))
@@ -322,7 +346,9 @@ def test_a_batch_writes_its_finished_targets_when_its_time_is_up(audit_of, organ
         assert {row[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
 
 
-def test_when_nobody_can_be_entered_in_time_every_target_failed(audit_of, organization_of):
+def test_when_nobody_can_be_entered_in_time_every_target_failed(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     audit = audit_of(organization_of(3), Fault(Hang(), operation="AssumeRole"), concurrency=2)
     audit.settings = audit.settings.model_copy(update={"batch_seconds": 0.5})
     plan_id, (batch,) = audit.plan()

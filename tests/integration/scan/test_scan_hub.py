@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
 from demo.emulated_aws import world as demo
 from demo.emulated_aws.faults import EmptyPage, Fault, Refuse, Reset, ServerError, Throttle, TruncatedBody
+from demo.emulated_aws.protocols import Call
 from demo.emulated_aws.services import sts
 from ecr_audit.aws.access import AwsAccess, use_access
 from ecr_audit.aws.organization import list_accounts, organization_id
 from ecr_audit.aws.regions import OfferedRegions, Region, list_regions
-from ecr_audit.aws.session import HubError, connect_hub
+from ecr_audit.aws.session import Hub, HubError, connect_hub
+
+from .conftest import MakeAudit, MakeHub, MakeWorld
 
 DENIED = Refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 
 
 @pytest.fixture
-def no_backoff(monkeypatch):
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore repeats the hub's calls without a pause."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "both"])
-def test_missing_credentials_are_reported_with_advice(audit_of, organization_of, monkeypatch, missing):
+def test_missing_credentials_are_reported_with_advice(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     audit = audit_of(organization_of(1))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         if missing in (name, "both"):
@@ -54,8 +62,12 @@ def test_missing_credentials_are_reported_with_advice(audit_of, organization_of,
     ],
 )
 def test_refused_credentials_are_reported_with_the_region_that_was_asked(
-    audit_of, organization_of, monkeypatch, variables, told
-):
+    audit_of: MakeAudit,
+    organization_of: MakeWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    told: str,
+) -> None:
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
     for name, value in variables.items():
@@ -77,8 +89,15 @@ def test_refused_credentials_are_reported_with_the_region_that_was_asked(
     ],
 )
 def test_the_region_is_taken_as_the_aws_cli_takes_it(
-    audit_of, organization_of, monkeypatch, tmp_path, variables, profile, region, source
-):
+    audit_of: MakeAudit,
+    organization_of: MakeWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+    profile: str,
+    region: str,
+    source: str,
+) -> None:
     audit_of(organization_of(1))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -89,7 +108,9 @@ def test_the_region_is_taken_as_the_aws_cli_takes_it(
     assert hub.region_source.startswith(source)
 
 
-def test_a_region_of_an_airflow_connection_comes_before_the_environments(audit_of, organization_of, monkeypatch):
+def test_a_region_of_an_airflow_connection_comes_before_the_environments(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     use_access(lambda: AwsAccess(boto3.Session(region_name="eu-north-1")))
@@ -105,7 +126,13 @@ def test_a_region_of_an_airflow_connection_comes_before_the_environments(audit_o
         ({"AWS_ENDPOINT_URL": "localhost:5000"}, r"Invalid endpoint: localhost:5000\..*with their scheme"),
     ],
 )
-def test_faults_of_the_environment_are_named(audit_of, organization_of, monkeypatch, variables, told):
+def test_faults_of_the_environment_are_named(
+    audit_of: MakeAudit,
+    organization_of: MakeWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    told: str,
+) -> None:
     audit_of(organization_of(1))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -121,21 +148,27 @@ def test_faults_of_the_environment_are_named(audit_of, organization_of, monkeypa
         (TruncatedBody(), "The hub's identity could not be read from AWS: Unable to parse"),
     ],
 )
-def test_the_advice_on_the_hub_follows_the_error(audit_of, organization_of, no_backoff, effect, told):
+def test_the_advice_on_the_hub_follows_the_error(
+    audit_of: MakeAudit, organization_of: MakeWorld, no_backoff: None, effect: Refuse | TruncatedBody, told: str
+) -> None:
     audit_of(organization_of(1), Fault(effect, operation="GetCallerIdentity"))
     with pytest.raises(HubError, match=told) as caught:
         connect_hub()
     assert "The region is us-east-1" in str(caught.value)
 
 
-def test_a_profile_that_does_not_exist_is_reported(audit_of, organization_of, monkeypatch):
+def test_a_profile_that_does_not_exist_is_reported(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(HubError, match=r"could not be read from AWS: The config profile \(nobody\) could not be found"):
         connect_hub()
 
 
-def test_an_aws_that_does_not_answer_is_reported(audit_of, organization_of, no_backoff):
+def test_an_aws_that_does_not_answer_is_reported(
+    audit_of: MakeAudit, organization_of: MakeWorld, no_backoff: None
+) -> None:
     audit_of(organization_of(1)).aws.stop()
     with pytest.raises(
         HubError, match="The hub's identity could not be read from AWS: Could not connect to the endpoint URL"
@@ -146,7 +179,9 @@ def test_an_aws_that_does_not_answer_is_reported(audit_of, organization_of, no_b
 @pytest.mark.parametrize(
     ("partition", "region"), [("aws", "eu-west-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-cn", "cn-north-1")]
 )
-def test_the_partition_is_the_callers(audit_of, organization_of, monkeypatch, partition, region):
+def test_the_partition_is_the_callers(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch, partition: str, region: str
+) -> None:
     """And the whole scan works in it: the roles' ARNs are of that partition, and so are the repositories'."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     audit = audit_of(organization_of(2, [demo.Region(region)], partition=partition))
@@ -156,10 +191,12 @@ def test_the_partition_is_the_callers(audit_of, organization_of, monkeypatch, pa
     audit.assert_true()
 
 
-def test_accounts_are_listed_with_state_and_unit_past_the_first_page(hub_of, organization_of):
+def test_accounts_are_listed_with_state_and_unit_past_the_first_page(
+    hub_of: MakeHub, organization_of: MakeWorld
+) -> None:
     world = organization_of(45)
-    world.accounts["100000000007"] = replace(world.accounts["100000000007"], state="SUSPENDED")
-    world = replace(world)  # takes its list of accounts again
+    suspended = replace(world.accounts["100000000007"], state="SUSPENDED")
+    world = replace(world, accounts={**world.accounts, suspended.id: suspended})
     found = list_accounts(hub_of(world))
     assert [account.account_id for account in found] == sorted(world.accounts)
     for account in found:
@@ -170,27 +207,33 @@ def test_accounts_are_listed_with_state_and_unit_past_the_first_page(hub_of, org
         assert list(account.unit_ids) == world.entity_path(truth.parent_id).strip("/").split("/")[1:]
 
 
-def test_a_unit_that_is_deleted_while_it_is_being_read_costs_no_account(hub_of, organization_of):
+def test_a_unit_that_is_deleted_while_it_is_being_read_costs_no_account(
+    hub_of: MakeHub, organization_of: MakeWorld
+) -> None:
     world = replace(organization_of(6), has_paths=False)
     gone = Refuse("ParentNotFoundException", "You provided a parent that does not exist.")
     found = list_accounts(hub_of(world, Fault(gone, operation="ListOrganizationalUnitsForParent", times=1)))
     assert [account.account_id for account in found] == sorted(world.accounts)
 
 
-def test_an_account_in_a_state_that_nobody_knows_is_audited(hub_of, organization_of, caplog):
+def test_an_account_in_a_state_that_nobody_knows_is_audited(
+    hub_of: MakeHub, organization_of: MakeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
     """Only a state that is known to mean that nothing runs there keeps an account out of coverage."""
     world = organization_of(4)
     states = ("PENDING_ACTIVATION", "PENDING_CLOSURE", "CLOSED", "HIBERNATING")
-    for number, state in enumerate(states, 1):
-        account_id = f"10000000000{number}"
-        world.accounts[account_id] = replace(world.accounts[account_id], state=state)
-    found = {account.account_id: account.state for account in list_accounts(hub_of(replace(world)))}
+    members = [world.accounts[f"10000000000{number}"] for number in (1, 2, 3, 4)]
+    changed = {each.id: replace(each, state=state) for each, state in zip(members, states, strict=True)}
+    world = replace(world, accounts={**world.accounts, **changed})
+    found = {account.account_id: account.state for account in list_accounts(hub_of(world))}
     assert list(found.values()) == ["ACTIVE", *states[:3], "ACTIVE"]
     assert "HIBERNATING" in caplog.text
 
 
 @pytest.mark.parametrize("has_paths", [True, False])
-def test_units_are_distinguished_whatever_their_names_hold(hub_of, organization_of, has_paths):
+def test_units_are_distinguished_whatever_their_names_hold(
+    hub_of: MakeHub, organization_of: MakeWorld, has_paths: bool
+) -> None:
     """`CI/CD` is one unit under the root, CD in CI another; `Sandbox/evil` is not in Sandbox; `%2F` is not a slash."""
     tree = [("CI/CD", None), ("CI", None), ("CD", 1), ("Sandbox", None), ("Sandbox/evil", None), ("%2F", 3)]
     # AWS tells these two siblings apart; what the audit can store of them is the same.
@@ -213,13 +256,15 @@ def test_units_are_distinguished_whatever_their_names_hold(hub_of, organization_
 
 
 @pytest.mark.parametrize("has_status", [True, False])
-def test_accounts_are_the_same_with_and_without_paths_and_status(hub_of, organization_of, has_status):
+def test_accounts_are_the_same_with_and_without_paths_and_status(
+    hub_of: MakeHub, organization_of: MakeWorld, has_status: bool
+) -> None:
     world = organization_of(25)
     with_paths = list_accounts(hub_of(world))
     assert list_accounts(hub_of(replace(world, has_paths=False, has_status=has_status))) == with_paths
 
 
-def test_empty_pages_hide_no_account(hub_of, organization_of):
+def test_empty_pages_hide_no_account(hub_of: MakeHub, organization_of: MakeWorld) -> None:
     world = organization_of(45)
     undisturbed = list_accounts(hub_of(world))
     empty = Fault(EmptyPage(), service="organizations", times=3)
@@ -227,7 +272,9 @@ def test_empty_pages_hide_no_account(hub_of, organization_of):
 
 
 @pytest.mark.parametrize("effect", [Throttle(), ServerError(503), Reset()])
-def test_a_stumbling_organizations_service_is_asked_again(hub_of, organization_of, effect, no_backoff):
+def test_a_stumbling_organizations_service_is_asked_again(
+    hub_of: MakeHub, organization_of: MakeWorld, effect: Throttle | ServerError | Reset, no_backoff: None
+) -> None:
     world = organization_of(25)
     undisturbed = list_accounts(hub_of(world))
     assert list_accounts(hub_of(world, Fault(effect, service="organizations", times=3))) == undisturbed
@@ -242,28 +289,32 @@ def test_a_stumbling_organizations_service_is_asked_again(hub_of, organization_o
         ("DescribeOrganization", organization_id),
     ],
 )
-def test_a_denied_call_names_its_permission(hub_of, organization_of, operation, ask):
+def test_a_denied_call_names_its_permission(
+    hub_of: MakeHub, organization_of: MakeWorld, operation: str, ask: Callable[[Hub], object]
+) -> None:
     hub = hub_of(organization_of(3), Fault(DENIED, operation=operation))
     with pytest.raises(HubError, match=rf"organizations:{operation} is denied .* AccessDeniedException") as caught:
         ask(hub)
     assert "management account or a delegated administrator" in str(caught.value)
 
 
-def test_a_throttle_that_never_ends_is_reported_as_one(hub_of, organization_of, no_backoff):
+def test_a_throttle_that_never_ends_is_reported_as_one(
+    hub_of: MakeHub, organization_of: MakeWorld, no_backoff: None
+) -> None:
     hub = hub_of(organization_of(3), Fault(Throttle(), service="organizations"))
     with pytest.raises(HubError, match=r"organizations:ListAccounts .* TooManyRequestsException") as caught:
         list_accounts(hub)
     assert "delegated administrator" not in str(caught.value)
 
 
-def test_a_body_that_breaks_off_is_not_an_empty_organization(hub_of, organization_of):
+def test_a_body_that_breaks_off_is_not_an_empty_organization(hub_of: MakeHub, organization_of: MakeWorld) -> None:
     hub = hub_of(organization_of(3), Fault(TruncatedBody(), service="organizations"))
     for ask in (list_accounts, organization_id):
         with pytest.raises(HubError, match="is incomplete"):
             ask(hub)
 
 
-def test_regions_are_those_that_ec2_names(hub_of, organization_of):
+def test_regions_are_those_that_ec2_names(hub_of: MakeHub, organization_of: MakeWorld) -> None:
     assert list_regions(hub_of(organization_of(1))) == OfferedRegions(
         (Region("eu-west-1", opt_in=False), Region("me-south-1", opt_in=True), Region("us-east-1", opt_in=False))
     )
@@ -271,7 +322,13 @@ def test_regions_are_those_that_ec2_names(hub_of, organization_of):
 
 # botocore takes a body that breaks off for an answer without regions.
 @pytest.mark.parametrize("effect", [Refuse("UnauthorizedOperation", "no", 403), TruncatedBody()])
-def test_without_an_answer_of_ec2_the_list_of_botocore_is_used(hub_of, organization_of, caplog, no_backoff, effect):
+def test_without_an_answer_of_ec2_the_list_of_botocore_is_used(
+    hub_of: MakeHub,
+    organization_of: MakeWorld,
+    caplog: pytest.LogCaptureFixture,
+    no_backoff: None,
+    effect: Refuse | TruncatedBody,
+) -> None:
     hub = hub_of(organization_of(1), Fault(effect, service="ec2"))
     with caplog.at_level(logging.WARNING):
         offered = list_regions(hub)
@@ -287,11 +344,13 @@ def test_without_an_answer_of_ec2_the_list_of_botocore_is_used(hub_of, organizat
     assert len(found) - len(opt_in) == 17
 
 
-def test_sessions_in_the_accounts_are_named_after_the_run(audit_of, organization_of, monkeypatch):
+def test_sessions_in_the_accounts_are_named_after_the_run(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As CloudTrail of an account shows them."""
     names = []
 
-    def note(call):
+    def note(call: Call) -> Any:
         names.append(call.parameters["RoleSessionName"])
         return sts.assume_role(call)
 

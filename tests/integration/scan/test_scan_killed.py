@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,13 @@ from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
 
+from .conftest import Audit, MakeAudit, MakeWorld
+
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
+# The id and the batches of a plan.
+Planned = tuple[str, list[int]]
+Step = Callable[[Audit, Any], Any]
+
 INVENTORY = STAGES["inventory"]
 # Columns in which two runs that saw the same differ.
 TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
@@ -33,21 +41,21 @@ def seen(root: Path) -> str | None:
     found = lake.read_commit("inventory", DAY)
     if found is None:
         return None
-    names = {lake.read_table(found, table)["account_id"].to_pylist()[0] for table in INVENTORY}
+    names: set[str] = {lake.read_table(found, table)["account_id"].to_pylist()[0] for table in INVENTORY}
     assert names == {found.details["name"]}
     return names.pop()
 
 
 @pytest.mark.parametrize("earlier", [None, "old"])
 def test_a_reader_sees_the_old_snapshot_or_the_new_one_and_the_next_commit_leaves_one_file_a_table(
-    tmp_path, is_killed_after, earlier
-):
+    tmp_path: Path, is_killed_after: Callable[..., bool], earlier: str | None
+) -> None:
     outcomes = []
     for changes in range(100):
         root = tmp_path / str(changes)
         if earlier:
             commit(root, earlier)
-        if not is_killed_after(changes, root, lambda root=root: commit(root, "new")):
+        if not is_killed_after(changes, root, partial(commit, root, "new")):
             break
         outcomes.append(seen(root))
         commit(root, "next")
@@ -76,7 +84,7 @@ def rows(lake: Lake, day: date) -> list[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def tonight(audit_of, organization_of):
+def tonight(audit_of: MakeAudit, organization_of: MakeWorld) -> Audit:
     """The audit of an organization with a snapshot of yesterday. Today a member is dark: something is carried over."""
     audit = audit_of(organization_of(2), batch_accounts=2)
     audit.run(DAY)
@@ -87,18 +95,18 @@ def tonight(audit_of, organization_of):
 # The steps of tonight. Each is given what the one before it returned.
 
 
-def plan(audit, _=None):
+def plan(audit: Audit, _: object = None) -> Planned:
     return audit.plan(NEXT_DAY)
 
 
-def scan(audit, planned):
+def scan(audit: Audit, planned: Planned) -> Planned:
     plan_id, batches = planned
     for batch in batches:
         audit.scan(plan_id, batch)
     return planned
 
 
-def finish(audit, planned):
+def finish(audit: Audit, planned: Planned) -> None:
     commit_snapshot(audit.lake, planned[0])
 
 
@@ -108,8 +116,13 @@ def finish(audit, planned):
     ids=["plan", "scan", "commit"],
 )
 def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
-    tonight, is_killed_after, tmp_path, before, step, after
-):
+    tonight: Audit,
+    is_killed_after: Callable[..., bool],
+    tmp_path: Path,
+    before: list[Step],
+    step: Step,
+    after: list[Step],
+) -> None:
     audit = tonight
     given = None
     for each in before:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -11,11 +14,17 @@ import pytest
 
 from demo.emulated_aws.faults import Fault, Faults, Refuse
 from demo.emulated_aws.world import stored
+from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.tables import TABLES
+
+from .conftest import MakeAudit, MakeWorld
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
 
 NIGHTS = [date(2026, 3, day) for day in (1, 2, 3)]
 HUB = "100000000000"
@@ -39,15 +48,19 @@ TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "durat
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
 
 # Tables on accounts, repositories and their verdicts; the others have what was read, and how.
-EVALUATED = ("findings", "policy_output", "compliance_daily", "owner_compliance", "ou_compliance", "section_compliance")
-EVALUATED += ("waivers", "changes", "accounts", "repositories")
+EVALUATED = (
+    *("findings", "policy_output", "compliance_daily", "owner_compliance", "ou_compliance", "section_compliance"),
+    *("waivers", "changes", "accounts", "repositories"),
+)
 
 
 @pytest.fixture
-def nights_of(audit_of, organization_of, catalog, tmp_path, monkeypatch):
+def nights_of(
+    audit_of: MakeAudit, organization_of: MakeWorld, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[Tables]]:
     """Audits the three nights into a lake of its own; returns the published tables of each."""
 
-    def run(name, *refused):
+    def run(name: str, *refused: Fault) -> list[Tables]:
         audit = audit_of(organization_of(6))
         audit.lake = Lake(str(tmp_path / name / "lake"))
         world = audit.aws.world
@@ -71,16 +84,18 @@ def nights_of(audit_of, organization_of, catalog, tmp_path, monkeypatch):
     return run
 
 
-def tables(path):
+def tables(path: Path) -> Tables:
     with duckdb.connect(path, read_only=True) as database:
         return {table: database.table(table).to_arrow_table().to_pylist() for table in TABLES}
 
 
-def without_times(rows):
+def without_times(rows: Iterable[Row]) -> list[Row]:
     return sorted(({name: row[name] for name in row if name not in TIMES} for row in rows), key=str)
 
 
-def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next_is_the_same(nights_of):
+def test_a_night_that_cannot_read_them_is_evaluated_as_one_that_can_and_the_next_is_the_same(
+    nights_of: Callable[..., list[Tables]],
+) -> None:
     undisturbed, odd = nights_of("undisturbed"), nights_of("odd", *REFUSED)
     waived = {row["waiver_id"] for row in undisturbed[1]["findings"] if row["waived"]}
     assert waived == {"by-tag", "by-unit"}

@@ -6,6 +6,7 @@ import logging
 import re
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,8 @@ from ecr_audit.inventory.coverage import Coverage, coverage
 from ecr_audit.inventory.plan import ScanScope
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 
+from .conftest import Audit, MakeAudit, MakeWorld
+
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 HUB, FIRST_MEMBER = "100000000000", "100000000001"
 PROGRESS = re.compile(
@@ -27,21 +30,21 @@ PROGRESS = re.compile(
 TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
 
 
-def rows_without_times(audit, day=DAY):
+def rows_without_times(audit: Audit, day: date = DAY) -> dict[str, list[dict[str, Any]]]:
     return {
         table.name: [{column: row[column] for column in row if column not in TIMES} for row in audit.rows(table, day)]
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
     }
 
 
-def parquet_files(audit, day=DAY):
+def parquet_files(audit: Audit, day: date = DAY) -> dict[str, list[str]]:
     return {
         table.name: audit.lake.storage.files(f"{table.name}/snapshot_date={day}")
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
     }
 
 
-def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of):
+def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of: MakeAudit) -> None:
     audit = audit_of(demo_world(1, today=NEXT_DAY), external_id=EXTERNAL_ID, batch_accounts=10)
     audit.run(DAY)
     audit.assert_true(DAY)
@@ -68,7 +71,9 @@ def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of):
     )
 
 
-def test_a_second_run_of_a_day_gives_the_same_and_leaves_no_second_copy(audit_of, organization_of):
+def test_a_second_run_of_a_day_gives_the_same_and_leaves_no_second_copy(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     audit = audit_of(organization_of(), batch_accounts=5)
     audit.run()
     before, files = rows_without_times(audit), parquet_files(audit)
@@ -79,7 +84,7 @@ def test_a_second_run_of_a_day_gives_the_same_and_leaves_no_second_copy(audit_of
     assert all(after[name] != files[name] for name in after)
 
 
-def test_how_the_accounts_are_cut_into_batches_changes_nothing(audit_of, organization_of):
+def test_how_the_accounts_are_cut_into_batches_changes_nothing(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     world = organization_of(5)
     audit = audit_of(world, batch_accounts=1)
     audit.run(DAY)
@@ -87,7 +92,9 @@ def test_how_the_accounts_are_cut_into_batches_changes_nothing(audit_of, organiz
     assert rows_without_times(audit, DAY) == rows_without_times(audit, NEXT_DAY)
 
 
-def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(audit_of, organization_of):
+def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     audit = audit_of(organization_of())
     audit.run()
     made = audit.aws.counters.operations
@@ -109,7 +116,9 @@ def test_the_costs_of_targets_add_up_to_the_calls_that_were_made(audit_of, organ
     assert made["tagging:GetResources"] == sum(bool(world.repositories(*target)) for target in collected)
 
 
-def test_a_batch_logs_its_progress(audit_of, organization_of, monkeypatch, caplog):
+def test_a_batch_logs_its_progress(
+    audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(scanning, "PROGRESS_SECONDS", 0)
     caplog.set_level(logging.INFO, scanning.__name__)
     audit = audit_of(organization_of(24), Fault(Throttle(), operation="DescribeRepositories", probability=0.3))
@@ -126,7 +135,7 @@ def test_a_batch_logs_its_progress(audit_of, organization_of, monkeypatch, caplo
     assert told[-1][4:] == ("0",) and whole[2] > 0
 
 
-def test_connections_are_shared_by_all_accounts(audit_of, organization_of):
+def test_connections_are_shared_by_all_accounts(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(24), concurrency=4)
     plan_id, (batch,) = audit.plan()
     before = audit.aws.counters.connections
@@ -135,13 +144,17 @@ def test_connections_are_shared_by_all_accounts(audit_of, organization_of):
     assert audit.aws.counters.connections - before <= 4 * (2 * 3 + 2) + 1
 
 
-def test_a_batch_that_is_scanned_again_reads_only_failed_targets(audit_of, organization_of):
+def test_a_batch_that_is_scanned_again_reads_only_failed_targets(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     audit = audit_of(organization_of(), batch_accounts=25)
     broken, dark = ("100000000003", "eu-west-1"), ("100000000005", "us-east-1")
     refuse = Refuse("KmsException", "no"), Refuse("AccessDeniedException", "no")
     audit.aws.faults = Faults(
-        Fault(effect, service="ecr", account=account_id, region=region)
-        for effect, (account_id, region) in zip(refuse, (broken, dark), strict=True)
+        [
+            Fault(effect, service="ecr", account=account_id, region=region)
+            for effect, (account_id, region) in zip(refuse, (broken, dark), strict=True)
+        ]
     )
     plan_id, (batch,) = audit.plan()
     first = audit.scan(plan_id, batch)
@@ -157,7 +170,9 @@ def test_a_batch_that_is_scanned_again_reads_only_failed_targets(audit_of, organ
     audit.assert_true()
 
 
-def test_a_batch_that_is_scanned_again_with_everything_settled_makes_no_call(audit_of, organization_of):
+def test_a_batch_that_is_scanned_again_with_everything_settled_makes_no_call(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     audit = audit_of(organization_of())
     plan_id, (batch,) = audit.plan()
     first = audit.scan(plan_id, batch)
@@ -170,7 +185,9 @@ def test_a_batch_that_is_scanned_again_with_everything_settled_makes_no_call(aud
 
 
 @pytest.mark.parametrize("wrong", [{"role_name": "ecr-audti"}, {"external_id": "wrong"}, {"external_id": None}])
-def test_a_total_failure_commits_nothing_and_yesterday_stays(audit_of, organization_of, wrong):
+def test_a_total_failure_commits_nothing_and_yesterday_stays(
+    audit_of: MakeAudit, organization_of: MakeWorld, wrong: dict[str, str | None]
+) -> None:
     world = organization_of(external_id="right")
     audit = audit_of(world, external_id="right")
     audit.run(DAY)
@@ -183,7 +200,7 @@ def test_a_total_failure_commits_nothing_and_yesterday_stays(audit_of, organizat
     assert rows_without_times(audit, DAY) == before
 
 
-def test_limits_narrow_the_calls(audit_of, organization_of):
+def test_limits_narrow_the_calls(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of())
     audit.run(scope=ScanScope(ous=["ou-demo-00000002"], regions=["us-east-1"]))
     shop = {account.id for account in audit.aws.world.accounts.values() if account.parent_id == "ou-demo-00000002"}
@@ -194,11 +211,10 @@ def test_limits_narrow_the_calls(audit_of, organization_of):
     audit.assert_accounts_true()
 
 
-def test_a_suspended_account_is_not_entered(audit_of, organization_of):
+def test_a_suspended_account_is_not_entered(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     world = organization_of(3)
-    world = replace(
-        world, accounts=world.accounts | {FIRST_MEMBER: replace(world.accounts[FIRST_MEMBER], state="SUSPENDED")}
-    )
+    suspended = replace(world.accounts[FIRST_MEMBER], state="SUSPENDED")
+    world = replace(world, accounts={**world.accounts, suspended.id: suspended})
     audit = audit_of(world)
     audit.run()
     audit.assert_true()
@@ -227,7 +243,7 @@ ODD_REPOSITORIES = [
 ]
 
 
-def test_odd_data_come_through_unchanged(audit_of, organization_of):
+def test_odd_data_come_through_unchanged(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     world = organization_of(len(ODD_NAMES))
     named = {
         account.id: replace(account, name=name)
@@ -235,7 +251,7 @@ def test_odd_data_come_through_unchanged(audit_of, organization_of):
     }
     world = replace(
         world,
-        accounts=world.accounts | named,
+        accounts={**world.accounts, **named},
         repository_source=stored({(FIRST_MEMBER, "us-east-1"): ODD_REPOSITORIES, (HUB, "eu-west-1"): ODD_REPOSITORIES}),
     )
     audit = audit_of(world)
@@ -244,7 +260,9 @@ def test_odd_data_come_through_unchanged(audit_of, organization_of):
     audit.assert_accounts_true()
 
 
-def test_tags_that_are_denied_lose_no_repository_and_are_reported(audit_of, organization_of):
+def test_tags_that_are_denied_lose_no_repository_and_are_reported(
+    audit_of: MakeAudit, organization_of: MakeWorld
+) -> None:
     denied = Fault(Refuse("AccessDeniedException", "tag:GetResources is not allowed"), service="tagging")
     audit = audit_of(organization_of(), denied)
     audit.run()
@@ -260,18 +278,18 @@ def test_tags_that_are_denied_lose_no_repository_and_are_reported(audit_of, orga
             assert told == (None, None), target
 
 
-def test_tags_that_are_not_wanted_are_not_asked_for(audit_of, organization_of):
+def test_tags_that_are_not_wanted_are_not_asked_for(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     audit = audit_of(organization_of(), collect_tags=False)
     audit.run()
     audit.assert_true(tags=False)
     assert audit.aws.counters.operations["tagging:GetResources"] == 0
 
 
-def test_an_error_is_reported_in_aws_words(audit_of, organization_of):
+def test_an_error_is_reported_in_aws_words(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
     world = organization_of(2)
     closed = replace(world.accounts[FIRST_MEMBER], denied_regions=frozenset({"eu-west-1"}))
     dark = replace(world.accounts["100000000002"], assumable=False)
-    audit = audit_of(replace(world, accounts=world.accounts | {closed.id: closed, dark.id: dark}))
+    audit = audit_of(replace(world, accounts={**world.accounts, closed.id: closed, dark.id: dark}))
     audit.run()
     rows = audit.scan_targets()
     assert rows[closed.id, "eu-west-1"]["error_code"] == "AccessDeniedException"

@@ -10,11 +10,15 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 
+from .conftest import MakeAudit, MakeWorld
+
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 TABLES = (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
 
 
-def test_two_nights_with_a_dark_account_and_a_second_run(audit_of, organization_of, bucket):
+def test_two_nights_with_a_dark_account_and_a_second_run(
+    audit_of: MakeAudit, organization_of: MakeWorld, bucket: str
+) -> None:
     audit = audit_of(organization_of(2))
     audit.lake = Lake(f"s3://{bucket}/ecr/lake")
     assert audit.lake.snapshot_dates("inventory") == []
@@ -33,7 +37,7 @@ def test_two_nights_with_a_dark_account_and_a_second_run(audit_of, organization_
     assert len(audit.lake.storage.folders("_parts")) == 1
 
 
-def test_a_bucket_that_does_not_exist_is_named(bucket):
+def test_a_bucket_that_does_not_exist_is_named(bucket: str) -> None:
     lake = Lake("s3://no-such-lake/ecr")
     with lake.writer("inventory", DAY) as writer:
         for table in TABLES:

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ecr_audit.lake.s3 import S3
@@ -50,7 +50,7 @@ class EmulatedS3:
             environ["PATH_INFO"] = f"/{self._listed}"
             for name in ("RAW_URI", "REQUEST_URI"):
                 environ[name] = f"/{self._listed}?{query}"
-        return self._application(environ, start_response)  # type: ignore[no-any-return]
+        return self._application(environ, start_response)  # type: ignore[no-any-return]  # moto does not type it
 
     def all_keys(self) -> set[str]:
         """The keys of all objects, also while listings are late."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.s3_store import S3PublicationStore
+from support.small_lake import SmallLake
 
 from .conftest import BUCKET, EmulatedS3
 
@@ -28,8 +29,12 @@ def write_json_lines(source: Source, folder: Path) -> None:
     (folder / FILE).write_text("".join(f"{finding}\n" for (finding,) in rows), encoding="utf-8")
 
 
+# A store, and what it holds of a version: the bytes of each file by name.
+Place = tuple[PublicationStore | S3PublicationStore, Callable[[str], dict[str, bytes]]]
+
+
 @pytest.fixture
-def in_a_folder(tmp_path: Path) -> Any:
+def in_a_folder(tmp_path: Path) -> Place:
     folder = tmp_path / "publish"
 
     def read(version: str) -> dict[str, bytes]:
@@ -46,7 +51,7 @@ def in_a_folder(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def on_s3(s3: EmulatedS3, tmp_path: Path) -> Any:
+def on_s3(s3: EmulatedS3, tmp_path: Path) -> Place:
     place = S3(f"s3://{BUCKET}/audit/reports")
 
     def read(version: str) -> dict[str, bytes]:
@@ -58,7 +63,7 @@ def on_s3(s3: EmulatedS3, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("place", ["in_a_folder", "on_s3"])
 def test_a_format_is_a_function_and_an_entry(
-    place: str, request: pytest.FixtureRequest, small_lake: Any, monkeypatch: pytest.MonkeyPatch
+    place: str, request: pytest.FixtureRequest, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, read = request.getfixturevalue(place)
     small_lake.scan(DAY, repositories=[{}, {"repository_name": "other"}])

@@ -19,6 +19,7 @@ from ecr_audit.lake.s3 import S3
 from ecr_audit.lake.schemas import ACCOUNTS, STAGES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
+from support.small_lake import SmallLake
 
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
@@ -51,7 +52,7 @@ def commit(lake: Lake, *account_ids: str, day: date = DAY) -> Commit:
 def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
     """The account ids of every table of a committed inventory."""
     found = lake.read_commit("inventory", day)
-    return found and [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY]
+    return [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY] if found else None
 
 
 def test_a_commit_is_seen_by_whoever_opens_the_lake(open_lake: Opener) -> None:
@@ -101,7 +102,7 @@ def test_files_come_back_as_they_were_and_go(open_lake: Opener, tmp_path: Path) 
     assert (lake.storage.files("a"), lake.storage.exists("a/two")) == ([], False)
 
 
-def test_thinned_and_published(open_lake: Opener, small_lake: Any, tmp_path: Path) -> None:
+def test_thinned_and_published(open_lake: Opener, small_lake: SmallLake, tmp_path: Path) -> None:
     for day in (DAY, NEXT_DAY, LATER):
         small_lake.lake = open_lake()
         small_lake.scan(day, repositories=[{}])
@@ -150,7 +151,7 @@ def test_a_writer_that_dies_before_it_has_removed_the_old_files(
 
 
 def test_a_night_is_evaluated_and_published_though_listings_are_late(
-    open_on_s3: Opener, s3: EmulatedS3, small_lake: Any, tmp_path: Path
+    open_on_s3: Opener, s3: EmulatedS3, small_lake: SmallLake, tmp_path: Path
 ) -> None:
     """Each step gets the date from the one before it, and asks for what it needs by name."""
     small_lake.lake = open_on_s3()

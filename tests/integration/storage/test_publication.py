@@ -21,6 +21,7 @@ from ecr_audit.publish.s3_store import S3PublicationStore
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings, load_settings
 from support import light_install
+from support.small_lake import SmallLake
 
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
@@ -74,7 +75,12 @@ def test_it_is_downloaded_once(
 ) -> None:
     publish(settings, "one")
     download, downloads = S3.download, []
-    monkeypatch.setattr(S3, "download", lambda *given: (downloads.append(given), download(*given)))
+
+    def watched_download(*given: Any) -> None:
+        downloads.append(given)
+        download(*given)
+
+    monkeypatch.setattr(S3, "download", watched_download)
     with ThreadPoolExecutor(12) as readers:
         paths = list(readers.map(lambda _: newest(elsewhere).database, range(12)))
     assert (len(downloads), len(set(paths))) == (1, 1)
@@ -179,7 +185,7 @@ def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> 
 
 
 def test_query_postgresql_and_the_shell_follow_it(
-    settings: Settings, small_lake: Any, postgres: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, small_lake: SmallLake, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the steps publish it: the lake on S3, too."""
     from ecr_audit.lake.lake import open_lake

@@ -18,6 +18,7 @@ from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import KnownWaivers
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
 
@@ -29,7 +30,7 @@ Night = Callable[..., list[Message]]
 
 
 @pytest.fixture
-def night(small_lake: Any, tmp_path: Path) -> Night:
+def night(small_lake: SmallLake, tmp_path: Path) -> Night:
     """Scans, evaluates and publishes a night of the given rows; returns its messages."""
 
     def messages(day: date, *, min_coverage: float = 0, **rows: Any) -> list[Message]:
@@ -154,8 +155,14 @@ def test_tags_that_can_no_longer_be_read(night: Night) -> None:
     assert "last read on 2026-11-04." in told.lines[0]
 
 
-def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: Any) -> None:
-    waiver = {"waiver_id": "W", "policy_id": POLICY, "repository": "*:repository/app", "reason": "r", "owner": "o"}
+def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: SmallLake) -> None:
+    waiver: dict[str, Any] = {
+        "waiver_id": "W",
+        "policy_id": POLICY,
+        "repository": "*:repository/app",
+        "reason": "r",
+        "owner": "o",
+    }
     waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
     read = {"regions_read_at": "2026-11-01T01:00:00+00:00", "regions_error": None}
@@ -215,8 +222,14 @@ def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Nig
     assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
 
 
-def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: Any) -> None:
-    waiver = {"waiver_id": "W", "policy_id": POLICY, "repository": "*:repository/accepted", "reason": "r", "owner": "o"}
+def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: SmallLake) -> None:
+    waiver: dict[str, Any] = {
+        "waiver_id": "W",
+        "policy_id": POLICY,
+        "repository": "*:repository/accepted",
+        "reason": "r",
+        "owner": "o",
+    }
     waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
     back = {"repository_name": "back"}
@@ -226,7 +239,7 @@ def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_l
     assert [line for line in told.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
 
 
-def test_a_waiver_is_reported_three_times(night: Night, small_lake: Any) -> None:
+def test_a_waiver_is_reported_three_times(night: Night, small_lake: SmallLake) -> None:
     """30 and 7 days before its end, and after it; one that covers nothing never. By the days that are left of it."""
     told = {
         31: None,
@@ -238,7 +251,7 @@ def test_a_waiver_is_reported_three_times(night: Night, small_lake: Any) -> None
         0: "ended on 2026-11-02; 1 finding no longer accepted",
         -1: None,
     }
-    waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
+    waiver: dict[str, Any] = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
     waivers = [
         waiver
         | {"waiver_id": f"W{days_left}{kind}", "repository": f"*:repository/{kind}{days_left}"}
@@ -272,9 +285,9 @@ def test_owners_of_one_name_are_distinguished(night: Night) -> None:
     assert sorted(headings) == ["000000000001 n1 (Root/A): 1", "000000000002 n1 (Root/A): 1", "n1 (Root/A): 1"]
 
 
-def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Night, small_lake: Any) -> None:
+def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Night, small_lake: SmallLake) -> None:
     """A is renamed, B's path goes to another unit, C's waiver names it by its id, D is as it was, E's ended."""
-    waiver = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
+    waiver: dict[str, Any] = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
     waiver |= {"created": date(2026, 1, 1), "expires": date(2027, 1, 1)}
     ids = {name: f"ou-test-0000000{name.lower()}" for name in "ABCDE"}
     small_lake.waivers = pa.Table.from_pylist(

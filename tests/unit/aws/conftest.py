@@ -11,11 +11,15 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from ecr_audit.aws import dispatcher
+from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Effort
 from support.processes import PATIENCE
 
+MakeCall = Callable[..., Call]
+MakeError = Callable[..., ClientError]
 
-class FakeClients:
+
+class FakeClients(Connections):
     """Answers a call by the function that `script` has for its method; an exception that it returns is raised.
 
     `made` lists all calls: (method, parameters, access key).
@@ -28,7 +32,7 @@ class FakeClients:
     async def call(
         self, credentials: ReadOnlyCredentials, service: str, region: str, method: str, parameters: Mapping[str, Any]
     ) -> Any:
-        self.made.append((method, parameters, credentials.access_key))
+        self.made.append((method, parameters, credentials.access_key or ""))
         answer = self.script[method](**parameters)
         if asyncio.iscoroutine(answer):
             answer = await answer
@@ -49,7 +53,7 @@ class FakeIdentity:
         return self._present
 
     def expire(self, used: ReadOnlyCredentials) -> None:
-        self.expired.append(used.access_key)
+        self.expired.append(used.access_key or "")
         self._present = ReadOnlyCredentials(f"{self._name}-{len(self.expired) + 1}", "secret", "token")
 
 
@@ -101,7 +105,7 @@ def clients() -> FakeClients:
 
 
 @pytest.fixture
-def identity() -> Callable[[str], FakeIdentity]:
+def identity() -> type[FakeIdentity]:
     return FakeIdentity
 
 
@@ -127,7 +131,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 
 @pytest.fixture
-def aws_error() -> Callable[..., ClientError]:
+def aws_error() -> MakeError:
     def make(code: str, status: int = 400, message: str = "no") -> ClientError:
         answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
         return ClientError(answer, "Operation")
@@ -136,7 +140,7 @@ def aws_error() -> Callable[..., ClientError]:
 
 
 @pytest.fixture
-def call(identity: Callable[[str], FakeIdentity]) -> Callable[..., Call]:
+def call(identity: type[FakeIdentity]) -> MakeCall:
     """A call of a method, with parameters; the answer must hold `value`."""
 
     def make(method: str, caller: FakeIdentity | None = None, **parameters: Any) -> Call:

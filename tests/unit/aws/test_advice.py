@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
 
 import aiohttp
@@ -15,34 +16,36 @@ from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, d
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.vocabulary import OUTCOME_WORDS
 
+from .conftest import MakeError
+
 PAGE = Path(__file__).parents[3] / "docs" / "errors.md"
 SCP = "User: x is not authorized to perform: y on resource: z with an explicit deny in a service control policy"
 
 
-def test_every_outcome_has_its_advice():
+def test_every_outcome_has_its_advice() -> None:
     assert set(OUTCOMES) == set(Outcome) == set(OUTCOME_WORDS)
     assert all(advice.meaning.endswith(".") for advice in OUTCOMES.values())
 
 
-def test_every_cause_has_a_meaning_and_advice():
+def test_every_cause_has_a_meaning_and_advice() -> None:
     for cause in CAUSES:
         assert cause.codes or cause.words
         for text in (cause.advice.meaning, cause.advice.fix):
             assert text.endswith("."), cause.title
 
 
-def test_the_committed_page_is_up_to_date():
+def test_the_committed_page_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == errors_page(), "run make docs"
 
 
-def test_no_code_has_two_causes():
+def test_no_code_has_two_causes() -> None:
     codes = [code for cause in CAUSES for code in cause.codes]
     assert sorted(codes) == sorted(set(codes))
 
 
-def test_exceptions_are_named_as_their_libraries_name_them():
+def test_exceptions_are_named_as_their_libraries_name_them() -> None:
     """A new version that calls one otherwise would leave it without advice."""
-    known = {*dir(aiohttp), *dir(botocore.exceptions), *dir(botocore.parsers), *dir(__builtins__), *__builtins__}
+    known = {*dir(aiohttp), *dir(botocore.exceptions), *dir(botocore.parsers), *dir(builtins)}
     codes = {code for cause in CAUSES for code in cause.codes if code.endswith(("Error", "InvalidURL"))}
     ours_or_aws = {"InternalError", "AuthorizationError", "ValidationError"}
     assert codes - known - ours_or_aws == set()
@@ -85,7 +88,7 @@ def test_exceptions_are_named_as_their_libraries_name_them():
         ("COLLECTED", "Tags.AccessDeniedException", SCP, ""),
     ],
 )
-def test_the_advice_follows_the_error(outcome, code, message, told):
+def test_the_advice_follows_the_error(outcome: str, code: str | None, message: str | None, told: str) -> None:
     assert told in advice_on(outcome, code, message).what_to_do
 
 
@@ -93,11 +96,11 @@ def test_the_advice_follows_the_error(outcome, code, message, told):
     ("code", "again"),
     [("ServerException", True), ("SocketTimeoutError", True), ("InvalidURL", False), ("KeyError", False)],
 )
-def test_a_repeat_is_advised_only_for_passing_faults(code, again):
+def test_a_repeat_is_advised_only_for_passing_faults(code: str, again: bool) -> None:
     assert ("the next night" in advice_on("FAILED", code, "").what_to_do) is again
 
 
-def test_several_errors_with_one_remedy_are_reported_once():
+def test_several_errors_with_one_remedy_are_reported_once() -> None:
     met = [
         ("FAILED", "ReadTimeoutError", ""),
         ("ASSUME_ROLE_DENIED", "AccessDenied", ""),
@@ -113,7 +116,7 @@ def test_several_errors_with_one_remedy_are_reported_once():
     ]
 
 
-def test_an_error_of_the_hub_has_advice_as_well(aws_error):
+def test_an_error_of_the_hub_has_advice_as_well(aws_error: MakeError) -> None:
     advice = advice_on_error(aws_error("RegionDisabledException"))
     assert advice and "whose STS is active" in advice.fix
     missing = advice_on_error(NoCredentialsError())

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import aiohttp
 import boto3
@@ -19,14 +22,19 @@ from botocore.exceptions import ClientError
 from ecr_audit.aws import connections as connections_module
 from ecr_audit.aws.access import AwsAccess, aws_access
 from ecr_audit.aws.connections import Connections
+from ecr_audit.aws.session import CONNECT_SECONDS
 from support.network import HERE, Authority, Proxy, TlsFront
 
 USER = ReadOnlyCredentials("AKIAEXAMPLE", "secret", None)
 WHOLE = b'{"repositories": []}'
 
+# Fixtures; keywords are options of Server, or of TlsFront and Authority.
+Serve = Callable[..., "Server"]
+Front = Callable[..., AbstractContextManager[Authority]]
+
 
 @pytest.fixture(autouse=True)
-def no_proxy_and_no_bundle(monkeypatch):
+def no_proxy_and_no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -44,7 +52,7 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(handler):  # noqa: N805 - `self` is the server's
+            def do_POST(handler) -> None:  # noqa: N805 - `self` is the server's
                 handler.rfile.read(int(handler.headers["Content-Length"]))
                 self.requests.append((handler.path, dict(handler.headers)))
                 self.connections.add(handler.client_address[1])
@@ -54,7 +62,7 @@ class Server:
                 handler.wfile.write(body)
                 handler.close_connection = length is not None
 
-            def log_message(self, *_):
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -68,10 +76,10 @@ class Server:
 
 
 @pytest.fixture
-def serve(monkeypatch):
-    servers = []
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    servers: list[Server] = []
 
-    def start(**options) -> Server:
+    def start(**options: Any) -> Server:
         servers.append(Server(**options))
         monkeypatch.setenv("AWS_ENDPOINT_URL", servers[-1].url)
         return servers[-1]
@@ -81,49 +89,51 @@ def serve(monkeypatch):
         server.close()
 
 
-def describe(times=1, regions=("us-east-1",), connections=2, access=None):
+def describe(
+    times: int = 1, regions: Sequence[str] = ("us-east-1",), connections: int = 2, access: AwsAccess | None = None
+) -> list[Mapping[str, Any]]:
     """The answers to as many calls in each region, all made at once."""
 
-    async def main():
+    async def main() -> list[Mapping[str, Any]]:
         async with Connections(access or aws_access(), connections) as clients:
             calls = [
                 clients.call(USER, "ecr", region, "describe_repositories", {"maxResults": 1000})
                 for region in regions
                 for _ in range(times)
             ]
-            return await asyncio.gather(*calls)
+            return list(await asyncio.gather(*calls))
 
     return asyncio.run(main())
 
 
-def test_connections_are_shared_and_no_more_than_may_be_open(serve):
+def test_connections_are_shared_and_no_more_than_may_be_open(serve: Serve) -> None:
     server = serve()
     assert describe(times=20, regions=("us-east-1", "eu-west-1"), connections=3) == [{"repositories": []}] * 40
     assert len(server.requests) == 40
     assert len(server.connections) <= 3
 
 
-def test_a_request_has_only_the_headers_that_are_meant(serve):
+def test_a_request_has_only_the_headers_that_are_meant(serve: Serve) -> None:
     server = serve()
     describe()
     [(path, headers)] = server.requests
     signed = {"Content-Type", "X-Amz-Target", "X-Amz-Date", "Authorization"}
-    assert (path, headers.keys()) == ("/", {"Host", "User-Agent", "Content-Length", *signed})
+    assert (path, set(headers)) == ("/", {"Host", "User-Agent", "Content-Length", *signed})
 
 
-def test_a_body_that_breaks_off_is_a_fault_of_the_network(serve):
+def test_a_body_that_breaks_off_is_a_fault_of_the_network(serve: Serve) -> None:
     serve(length=1000)
     with pytest.raises(aiohttp.ClientError):
         describe()
 
 
-def test_an_answer_that_does_not_come_is_a_fault_of_the_network(serve, monkeypatch):
+def test_an_answer_that_does_not_come_is_a_fault_of_the_network(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections_module, "READ_SECONDS", 0.05)
 
     class Silent(asyncio.Protocol):
         pass
 
-    async def main():
+    async def main() -> None:
         server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1", 0)
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         async with server, Connections(aws_access(), 1) as clients:
@@ -133,13 +143,13 @@ def test_an_answer_that_does_not_come_is_a_fault_of_the_network(serve, monkeypat
         asyncio.run(main())
 
 
-def test_a_refused_connection_is_a_fault_of_the_network(serve):
+def test_a_refused_connection_is_a_fault_of_the_network(serve: Serve) -> None:
     serve().close()
     with pytest.raises(aiohttp.ClientError):
         describe()
 
 
-def test_a_proxy_of_the_environment_gets_the_whole_address(serve, monkeypatch):
+def test_a_proxy_of_the_environment_gets_the_whole_address(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve()
     monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.test")
@@ -156,11 +166,11 @@ WRITTEN = "CORP%5Caudit:p%40ss%3Aw%2Fo%23rd"
 
 
 @pytest.fixture
-def front(serve, tmp_path, monkeypatch):
+def front(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Front:
     """Makes a server that speaks TLS, with a certificate of an authority that nobody trusts yet."""
 
     @contextmanager
-    def start(*, asks_clients=False, **how):
+    def start(*, asks_clients: bool = False, **how: Any) -> Iterator[Authority]:
         authority, server = Authority(tmp_path, **how), serve()
         with TlsFront(server.url, authority, asks_clients=asks_clients) as tls:
             monkeypatch.setenv("AWS_ENDPOINT_URL", tls.url)
@@ -169,10 +179,10 @@ def front(serve, tmp_path, monkeypatch):
     return start
 
 
-def strict(make):
+def strict(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
     """Python's default since 3.13, whatever Python this is."""
 
-    def made(*given, **options):
+    def made(*given: Any, **options: Any) -> ssl.SSLContext:
         context = make(*given, **options)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
@@ -181,7 +191,7 @@ def strict(make):
 
 
 @pytest.mark.parametrize("written", ["{0}", "//{0}", "http://{0}", f"{WRITTEN}@{{0}}", f"http://{WRITTEN}@{{0}}"])
-def test_a_proxy_is_the_one_that_botocore_reads(front, monkeypatch, written):
+def test_a_proxy_is_the_one_that_botocore_reads(front: Front, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
     with front() as authority, Proxy(LOGIN if "@" in written else None) as proxy:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
         monkeypatch.setenv("HTTPS_PROXY", written.format(proxy.address))
@@ -190,7 +200,9 @@ def test_a_proxy_is_the_one_that_botocore_reads(front, monkeypatch, written):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_a_fault_without_its_password(serve, front, monkeypatch, scheme):
+def test_a_proxy_that_refuses_is_a_fault_without_its_password(
+    serve: Serve, front: Front, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
     with front() as authority, Proxy(("another", "login")) as proxy:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.bundle))
         if scheme == "http":
@@ -201,7 +213,7 @@ def test_a_proxy_that_refuses_is_a_fault_without_its_password(serve, front, monk
     assert "p@ss" not in repr(caught.value) and "p%40ss" not in repr(caught.value)
 
 
-def test_a_proxy_of_a_connection_comes_before_the_environments(front, monkeypatch):
+def test_a_proxy_of_a_connection_comes_before_the_environments(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     with front() as authority, Proxy() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid:3128")
         proxies = Config(proxies={"https": proxy.address})
@@ -211,7 +223,9 @@ def test_a_proxy_of_a_connection_comes_before_the_environments(front, monkeypatc
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 @pytest.mark.parametrize("plain", [False, True])
-def test_the_certificates_of_botocore_are_trusted(front, monkeypatch, variable, plain):
+def test_the_certificates_of_botocore_are_trusted(
+    front: Front, monkeypatch: pytest.MonkeyPatch, variable: str, plain: bool
+) -> None:
     """`plain`: by certificates that Python itself refuses since 3.13."""
     monkeypatch.setattr(ssl, "create_default_context", strict(ssl.create_default_context))
     with front(plain=plain) as authority:
@@ -219,7 +233,7 @@ def test_the_certificates_of_botocore_are_trusted(front, monkeypatch, variable, 
         assert describe() == [{"repositories": []}]
 
 
-def test_nobody_else_is_trusted(front, monkeypatch, tmp_path):
+def test_nobody_else_is_trusted(front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with front() as authority:
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             describe()
@@ -230,7 +244,7 @@ def test_nobody_else_is_trusted(front, monkeypatch, tmp_path):
             describe(access=AwsAccess(boto3.Session(), verify=str(authority.bundle)))
 
 
-def test_a_certificate_of_ones_own_is_shown(front):
+def test_a_certificate_of_ones_own_is_shown(front: Front) -> None:
     with front(asks_clients=True) as authority:
         with pytest.raises(aiohttp.ClientError):
             describe(access=AwsAccess(boto3.Session(), verify=str(authority.bundle)))
@@ -238,29 +252,29 @@ def test_a_certificate_of_ones_own_is_shown(front):
         assert describe(access=AwsAccess(boto3.Session(), shown, str(authority.bundle))) == [{"repositories": []}]
 
 
-def test_a_bundle_is_read_only_for_tls(serve, monkeypatch):
+def test_a_bundle_is_read_only_for_tls(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     serve()
     monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/bundle.pem")
     assert describe() == [{"repositories": []}]
 
 
-def test_a_connection_sets_the_endpoint_and_the_timeouts(serve, monkeypatch):
+def test_a_connection_sets_the_endpoint_and_the_timeouts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     there = serve()
     serve()  # the environment's
     access = AwsAccess(boto3.Session(), Config(read_timeout=90), endpoint_urls={"": there.url})
     describe(access=access)
     assert len(there.requests) == 1
 
-    async def main():
+    async def main() -> tuple[float | None, ...]:
         async with Connections(access, 1) as clients:
             way = await clients.learn("ecr", "us-east-1", "describe_repositories", {})
             return way.timeout.sock_connect, way.timeout.sock_read, way.timeout.total
 
-    assert asyncio.run(main()) == (connections_module.CONNECT_SECONDS, 90, 95)
+    assert asyncio.run(main()) == (CONNECT_SECONDS, 90, 95)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
-def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch, region):
+def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     """Those of the global endpoint are not valid in opt-in regions, which would pass for disabled ones."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
@@ -277,7 +291,9 @@ def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch, re
         ({"AWS_REGION": " ", "AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
     ],
 )
-def test_s3_and_the_hub_are_reached_in_the_region_of_the_environment(monkeypatch, variables, region):
+def test_s3_and_the_hub_are_reached_in_the_region_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], region: str
+) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.dispatcher import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Dispatcher, Pacer
+from ecr_audit.aws.dispatcher import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Call, Dispatcher, Flow, Pacer
 from support.processes import PATIENCE
 
+from .conftest import FakeClients, FakeIdentity, FakeTime, MakeCall, MakeError, Results
 
-def answers(*script):
+
+def answers(*script: object) -> Callable[..., Any]:
     """A method that answers so, one after the other, and goes on with the last one for ever."""
     left = itertools.chain(script, itertools.repeat(script[-1]))
     return lambda **_: next(left)
 
 
-def flow_of(*calls):
+def flow_of(*calls: Call) -> Flow:
     """A flow that makes some calls, and returns their answers or the error that ended it."""
     values = []
     for each in calls:
@@ -33,8 +37,8 @@ def flow_of(*calls):
     return values
 
 
-def run(clients, results, *flows, in_flight=1, seconds=120.0):
-    async def main():
+def run(clients: FakeClients, results: Results, *flows: Flow, in_flight: int = 1, seconds: float = 120.0) -> None:
+    async def main() -> None:
         async with Dispatcher(clients, in_flight) as dispatcher:
             for number, flow in enumerate(flows):
                 dispatcher.submit(flow, seconds=seconds, on_done=results.taker(str(number)))
@@ -43,7 +47,9 @@ def run(clients, results, *flows, in_flight=1, seconds=120.0):
     asyncio.run(main())
 
 
-def test_a_flow_is_sent_the_answers_to_its_calls_and_its_result_comes_back(clients, results, call, identity):
+def test_a_flow_is_sent_the_answers_to_its_calls_and_its_result_comes_back(
+    clients: FakeClients, results: Results, call: MakeCall, identity: type[FakeIdentity]
+) -> None:
     clients.script = {"echo": lambda number: {"value": number * 10}}
     somebody = identity("somebody")
     run(clients, results, flow_of(call("echo", somebody, number=1), call("echo", somebody, number=2)))
@@ -53,13 +59,15 @@ def test_a_flow_is_sent_the_answers_to_its_calls_and_its_result_comes_back(clien
     assert (effort.calls, effort.retries, effort.throttles) == (2, 0, 0)
 
 
-def test_a_flow_may_end_without_any_call(clients, results):
+def test_a_flow_may_end_without_any_call(clients: FakeClients, results: Results) -> None:
     run(clients, results, flow_of())
     assert results.values["0"] == []
     assert results.efforts["0"].calls == 0
 
 
-def test_every_call_is_signed_as_its_own_flow_however_many_there_are(clients, results, call, identity):
+def test_every_call_is_signed_as_its_own_flow_however_many_there_are(
+    clients: FakeClients, results: Results, call: MakeCall, identity: type[FakeIdentity]
+) -> None:
     clients.script = {"whoami": lambda name: {"value": name}}
     names = [f"account{number}" for number in range(40)]
     flows = [flow_of(*(call("whoami", identity(name), name=name) for _ in range(5))) for name in names]
@@ -68,7 +76,9 @@ def test_every_call_is_signed_as_its_own_flow_however_many_there_are(clients, re
     assert all(key == f"{parameters['name']}-1" for _, parameters, key in clients.made)
 
 
-def test_a_throttled_call_is_repeated_until_it_passes(clients, results, call, clock, aws_error):
+def test_a_throttled_call_is_repeated_until_it_passes(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     clients.script = {"list": answers(*[aws_error("ThrottlingException")] * 12, {"value": 1})}
     run(clients, results, flow_of(call("list"), call("list")))
     assert results.values["0"] == [1, 1]
@@ -76,7 +86,9 @@ def test_a_throttled_call_is_repeated_until_it_passes(clients, results, call, cl
     assert (effort.calls, effort.retries, effort.throttles) == (14, 12, 12)
 
 
-def test_pauses_double_up_to_the_longest_and_vary(clients, results, call, clock, aws_error):
+def test_pauses_double_up_to_the_longest_and_vary(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     clients.script = {"list": answers(*[aws_error("ThrottlingException")] * 12, {"value": 1})}
     run(clients, results, flow_of(call("list")))
     longest = [min(LONGEST_WAIT_SECONDS, 0.25 * 2**attempt) for attempt in range(1, 13)]
@@ -86,7 +98,9 @@ def test_pauses_double_up_to_the_longest_and_vary(clients, results, call, clock,
     assert len(set(clock.slept)) == len(clock.slept)
 
 
-def test_a_call_is_throttled_until_the_flows_time_is_up_and_no_longer(clients, results, call, clock, aws_error):
+def test_a_call_is_throttled_until_the_flows_time_is_up_and_no_longer(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     error = aws_error("ThrottlingException")
     clients.script = {"list": answers(error)}
     run(clients, results, flow_of(call("list")), seconds=60)
@@ -95,7 +109,9 @@ def test_a_call_is_throttled_until_the_flows_time_is_up_and_no_longer(clients, r
     assert 60 - LONGEST_WAIT_SECONDS <= sum(clock.slept) < 60
 
 
-def test_the_time_is_the_whole_flows_not_each_calls(clients, results, call, clock, aws_error):
+def test_the_time_is_the_whole_flows_not_each_calls(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     error = aws_error("ThrottlingException")
     clients.script = {"first": answers(*[error] * 8, {"value": 1}), "second": answers(error)}
     run(clients, results, flow_of(call("first"), call("second")), seconds=60)
@@ -103,8 +119,10 @@ def test_the_time_is_the_whole_flows_not_each_calls(clients, results, call, cloc
     assert sum(clock.slept) < 60
 
 
-def test_a_flows_time_starts_with_its_first_call_not_in_the_queue(clients, results, call, clock, aws_error):
-    def takes_long():
+def test_a_flows_time_starts_with_its_first_call_not_in_the_queue(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
+    def takes_long() -> dict[str, int]:
         clock.now += 1000
         return {"value": 0}
 
@@ -114,7 +132,7 @@ def test_a_flows_time_starts_with_its_first_call_not_in_the_queue(clients, resul
     assert [results.efforts[name].duration_ms >= 1_000_000 for name in "01"] == [True, False]
 
 
-TRANSIENT = {
+TRANSIENT: dict[str, Callable[[MakeError], object]] = {
     "an internal error": lambda aws_error: aws_error("ServerException", 500),
     "a bad gateway": lambda aws_error: aws_error("502", 502),
     "a request that came too slowly": lambda aws_error: aws_error("RequestTimeout", 400),
@@ -129,7 +147,9 @@ TRANSIENT = {
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
-def test_a_transient_fault_is_tried_again_a_few_times(clients, results, call, clock, aws_error, fault):
+def test_a_transient_fault_is_tried_again_a_few_times(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError, fault: str
+) -> None:
     make = TRANSIENT[fault]
     clients.script = {"list": answers(*[make(aws_error)] * (TRANSIENT_ATTEMPTS - 1), {"value": 1})}
     run(clients, results, flow_of(call("list")))
@@ -138,7 +158,9 @@ def test_a_transient_fault_is_tried_again_a_few_times(clients, results, call, cl
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
-def test_a_fault_that_stays_is_not_tried_for_ever(clients, results, call, clock, aws_error, fault):
+def test_a_fault_that_stays_is_not_tried_for_ever(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError, fault: str
+) -> None:
     clients.script = {"list": answers(TRANSIENT[fault](aws_error))}
     run(clients, results, flow_of(call("list")))
     assert isinstance(results.values["0"], Exception)
@@ -146,14 +168,18 @@ def test_a_fault_that_stays_is_not_tried_for_ever(clients, results, call, clock,
 
 
 @pytest.mark.parametrize("number", [3, TRANSIENT_ATTEMPTS, 10])
-def test_a_fault_amid_throttled_attempts_is_tried_again(clients, results, call, clock, aws_error, number):
+def test_a_fault_amid_throttled_attempts_is_tried_again(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError, number: int
+) -> None:
     script = [*[aws_error("ThrottlingException")] * number, aws_error("ServerException", 500), {"value": 1}]
     clients.script = {"list": answers(*script)}
     run(clients, results, flow_of(call("list")))
     assert results.values["0"] == [1]
 
 
-def test_each_call_has_attempts_of_its_own(clients, results, call, clock, aws_error):
+def test_each_call_has_attempts_of_its_own(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     stumble = [*[aws_error("ServerException", 500)] * (TRANSIENT_ATTEMPTS - 1), {"value": 1}]
     clients.script = {"list": answers(*stumble * 3)}
     run(clients, results, flow_of(*[call("list")] * 3))
@@ -161,7 +187,9 @@ def test_each_call_has_attempts_of_its_own(clients, results, call, clock, aws_er
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "ValidationError", "UnrecognizedClientException"])
-def test_a_refusal_is_not_tried_again(clients, results, call, clock, aws_error, error):
+def test_a_refusal_is_not_tried_again(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError, error: str
+) -> None:
     refusal = aws_error(error)
     clients.script = {"list": answers(refusal)}
     run(clients, results, flow_of(call("list")))
@@ -169,16 +197,22 @@ def test_a_refusal_is_not_tried_again(clients, results, call, clock, aws_error, 
     assert len(clients.made) == 1
 
 
-def test_an_identity_that_has_no_credentials_is_an_error_of_the_call(clients, results, call, identity):
+def test_an_identity_that_has_no_credentials_is_an_error_of_the_call(
+    clients: FakeClients,
+    results: Results,
+    call: MakeCall,
+    identity: type[FakeIdentity],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     somebody = identity("somebody")
-    somebody.credentials = answers_by_raising(NoCredentialsError())
+    monkeypatch.setattr(somebody, "credentials", answers_by_raising(NoCredentialsError()))
     run(clients, results, flow_of(call("list", somebody)))
     assert isinstance(results.values["0"], NoCredentialsError)
     assert clients.made == []
 
 
-def answers_by_raising(error):
-    def credentials():
+def answers_by_raising(error: Exception) -> Callable[[], NoReturn]:
+    def credentials() -> NoReturn:
         raise error
 
     return credentials
@@ -186,8 +220,14 @@ def answers_by_raising(error):
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "RequestExpired"])
 def test_expired_credentials_are_renewed_and_the_call_repeated_at_once(
-    clients, results, call, identity, clock, aws_error, code
-):
+    clients: FakeClients,
+    results: Results,
+    call: MakeCall,
+    identity: type[FakeIdentity],
+    clock: FakeTime,
+    aws_error: MakeError,
+    code: str,
+) -> None:
     clients.script = {"list": answers(aws_error(code, 403), {"value": 1})}
     somebody = identity("somebody")
     run(clients, results, flow_of(call("list", somebody)))
@@ -197,7 +237,14 @@ def test_expired_credentials_are_renewed_and_the_call_repeated_at_once(
     assert clock.slept == [0.0]
 
 
-def test_credentials_are_renewed_once_a_call(clients, results, call, identity, clock, aws_error):
+def test_credentials_are_renewed_once_a_call(
+    clients: FakeClients,
+    results: Results,
+    call: MakeCall,
+    identity: type[FakeIdentity],
+    clock: FakeTime,
+    aws_error: MakeError,
+) -> None:
     expired = aws_error("ExpiredToken", 403)
     clients.script = {"list": answers(expired, {"value": 1}, expired, {"value": 2}), "other": answers(expired, expired)}
     somebody = identity("somebody")
@@ -206,10 +253,12 @@ def test_credentials_are_renewed_once_a_call(clients, results, call, identity, c
     assert len(clients.made) == 6
 
 
-def test_a_fault_of_a_flows_own_comes_back_as_its_result_and_stops_no_other(clients, results, call, caplog):
+def test_a_fault_of_a_flows_own_comes_back_as_its_result_and_stops_no_other(
+    clients: FakeClients, results: Results, call: MakeCall, caplog: pytest.LogCaptureFixture
+) -> None:
     clients.script = {"list": answers({"value": 1})}
 
-    def faulty():
+    def faulty() -> Flow:
         yield call("list")
         raise KeyError("repositoryName")
 
@@ -219,10 +268,17 @@ def test_a_fault_of_a_flows_own_comes_back_as_its_result_and_stops_no_other(clie
     assert "A step of the scan failed" in caplog.text
 
 
-def run_named(clients, results, flows, *, wait_for, in_flight=1):
+def run_named(
+    clients: FakeClients,
+    results: Results,
+    flows: Iterable[tuple[str, Flow, float, float]],
+    *,
+    wait_for: int,
+    in_flight: int = 1,
+) -> None:
     """Run `flows`: (name, flow, priority, seconds), until `count` have returned."""
 
-    async def main():
+    async def main() -> None:
         async with Dispatcher(clients, in_flight) as dispatcher:
             for name, flow, priority, seconds in flows:
                 dispatcher.submit(flow, seconds=seconds, on_done=results.taker(name), priority=priority)
@@ -231,21 +287,27 @@ def run_named(clients, results, flows, *, wait_for, in_flight=1):
     asyncio.run(main())
 
 
-def test_lower_priorities_start_first_and_equal_ones_in_the_order_they_came(clients, results, call):
+def test_lower_priorities_start_first_and_equal_ones_in_the_order_they_came(
+    clients: FakeClients, results: Results, call: MakeCall
+) -> None:
     clients.script = {"list": answers({"value": 1})}
     named = [("c", 1.0), ("a", 0.0), ("d", 1.0), ("b", 0.0)]
     run_named(clients, results, [(name, flow_of(call("list")), priority, 1) for name, priority in named], wait_for=4)
     assert results.order == ["a", "b", "c", "d"]
 
 
-def test_a_flow_under_way_goes_before_those_that_have_not_started(clients, results, call):
+def test_a_flow_under_way_goes_before_those_that_have_not_started(
+    clients: FakeClients, results: Results, call: MakeCall
+) -> None:
     clients.script = {"list": answers({"value": 1})}
     first, later = flow_of(call("list"), call("list")), flow_of(call("list"))
     run_named(clients, results, [("first", first, 0, 60), ("later", later, 1, 60)], wait_for=2)
     assert results.order == ["first", "later"]
 
 
-def test_flows_that_wait_take_no_place_in_flight(clients, results, call, aws_error, monkeypatch):
+def test_flows_that_wait_take_no_place_in_flight(
+    clients: FakeClients, results: Results, call: MakeCall, aws_error: MakeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One call in flight, and fifty flows that wait an hour each: another one passes all the same."""
     monkeypatch.setattr("ecr_audit.aws.dispatcher.FIRST_WAIT_SECONDS", 3600.0)
     monkeypatch.setattr("ecr_audit.aws.dispatcher.LONGEST_WAIT_SECONDS", 3600.0)
@@ -256,7 +318,9 @@ def test_flows_that_wait_take_no_place_in_flight(clients, results, call, aws_err
     assert len(clients.made) == 51
 
 
-def test_flows_that_keep_pace_take_no_place_in_flight_and_are_not_made_early(clients, results, call):
+def test_flows_that_keep_pace_take_no_place_in_flight_and_are_not_made_early(
+    clients: FakeClients, results: Results, call: MakeCall
+) -> None:
     clients.script = {"assume_role": answers({"value": 0}), "list": answers({"value": 1})}
     pacer = Pacer(rate=1 / 3600)
     pacer.reserve()
@@ -265,7 +329,9 @@ def test_flows_that_keep_pace_take_no_place_in_flight_and_are_not_made_early(cli
     assert [method for method, _, _ in clients.made] == ["list"]
 
 
-def test_a_retry_takes_a_slot_of_its_own(clients, results, call, clock, aws_error):
+def test_a_retry_takes_a_slot_of_its_own(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
     slots = []
 
     class Counting(Pacer):
@@ -278,7 +344,7 @@ def test_a_retry_takes_a_slot_of_its_own(clients, results, call, clock, aws_erro
     assert len(slots) == len(clients.made) == 4
 
 
-def test_a_pacer_lets_a_burst_pass_and_then_one_each_interval(clock):
+def test_a_pacer_lets_a_burst_pass_and_then_one_each_interval(clock: FakeTime) -> None:
     pacer = Pacer(rate=8)
     waits = [pacer.reserve() for _ in range(20)]
     assert waits == pytest.approx([0.0] * 8 + [number / 8 for number in range(1, 13)])
@@ -286,18 +352,18 @@ def test_a_pacer_lets_a_burst_pass_and_then_one_each_interval(clock):
     assert [pacer.reserve() for _ in range(9)] == pytest.approx([0.0] * 8 + [1 / 8])
 
 
-def test_leaving_ends_all_flows_where_they_are(clients, results, call):
+def test_leaving_ends_all_flows_where_they_are(clients: FakeClients, results: Results, call: MakeCall) -> None:
     entered = asyncio.Event()
     ended = []
 
-    async def hang():
+    async def hang() -> None:
         entered.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.append("hang")
 
-    async def main():
+    async def main() -> None:
         async with asyncio.timeout(PATIENCE), Dispatcher(clients, 2) as dispatcher:
             dispatcher.submit(flow_of(call("hang"), call("list")), seconds=1, on_done=results.taker("0"))
             await entered.wait()
@@ -310,10 +376,12 @@ def test_leaving_ends_all_flows_where_they_are(clients, results, call):
 
 
 @pytest.mark.parametrize("answered_at_once", [True, False])
-def test_a_thousand_flows_keep_to_the_calls_in_flight(clients, results, call, answered_at_once):
+def test_a_thousand_flows_keep_to_the_calls_in_flight(
+    clients: FakeClients, results: Results, call: MakeCall, answered_at_once: bool
+) -> None:
     present, most = 0, 0
 
-    async def one_of_many():
+    async def one_of_many() -> dict[str, int]:
         nonlocal present, most
         present += 1
         most = max(most, present)

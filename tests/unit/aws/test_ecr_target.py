@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from ecr_audit.aws.answers import quoted
-from ecr_audit.aws.ecr.target import scan_target
+from ecr_audit.aws.dispatcher import Call, Flow
+from ecr_audit.aws.ecr.repositories import Repository
+from ecr_audit.aws.ecr.target import TargetScan, scan_target
 from ecr_audit.aws.outcomes import Outcome
+
+from .conftest import FakeIdentity, MakeError
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 
 
-def drive(flow, *answers):
+def drive(flow: Flow, *answers: object) -> tuple[list[Call], TargetScan]:
     """Send the answers (an exception is thrown in); return the calls that were asked for, and the flow's result."""
     calls = [next(flow)]
     for answer in answers:
@@ -26,23 +32,23 @@ def drive(flow, *answers):
 
 
 @pytest.fixture
-def scan(identity):
-    def start(*, may_be_disabled=False, collect_tags=True):
+def scan(identity: type[FakeIdentity]) -> Callable[..., Flow]:
+    def start(*, may_be_disabled: bool = False, collect_tags: bool = True) -> Flow:
         somebody = identity("somebody")
         return scan_target(somebody, ACCOUNT, REGION, may_be_disabled=may_be_disabled, collect_tags=collect_tags)
 
     return start
 
 
-def arn(name):
+def arn(name: str) -> str:
     return f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
 
 
-def page(*names, **token):
+def page(*names: str, **token: object) -> dict[str, Any]:
     return {"repositories": [{"repositoryName": name, "repositoryArn": arn(name)} for name in names], **token}
 
 
-def tagged(token="", **tags):
+def tagged(token: object = "", **tags: dict[str, str]) -> dict[str, Any]:
     mappings = [
         {"ResourceARN": arn(name), "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}
         for name, pairs in tags.items()
@@ -50,11 +56,16 @@ def tagged(token="", **tags):
     return {"ResourceTagMappingList": mappings, "PaginationToken": token}
 
 
-def names(found):
+def names(found: TargetScan) -> list[str]:
     return [each.name for each in found.repositories]
 
 
-def test_a_region_without_repositories_takes_one_call(scan):
+def message_of(found: TargetScan) -> str:
+    assert found.error_message is not None
+    return found.error_message
+
+
+def test_a_region_without_repositories_takes_one_call(scan: Callable[..., Flow]) -> None:
     calls, found = drive(scan(), page())
     assert [(each.service, each.region, each.method, each.parameters) for each in calls] == [
         ("ecr", REGION, "describe_repositories", {"maxResults": 1000})
@@ -63,31 +74,33 @@ def test_a_region_without_repositories_takes_one_call(scan):
     assert (found.repositories, found.error_code, found.error_message) == ([], None, None)
 
 
-def test_pages_are_followed_to_the_last(scan):
+def test_pages_are_followed_to_the_last(scan: Callable[..., Flow]) -> None:
     calls, found = drive(scan(collect_tags=False), page("a", nextToken="1"), page("b", "c", nextToken="2"), page("d"))
     assert [each.parameters.get("nextToken") for each in calls] == [None, "1", "2"]
     assert all(each.parameters["maxResults"] == 1000 for each in calls)
     assert names(found) == ["a", "b", "c", "d"]
 
 
-def test_an_empty_page_with_a_token_is_not_the_last(scan):
+def test_an_empty_page_with_a_token_is_not_the_last(scan: Callable[..., Flow]) -> None:
     _, found = drive(scan(collect_tags=False), page(nextToken="1"), page("a", nextToken="2"), page("b"))
     assert names(found) == ["a", "b"]
 
 
-def test_a_token_that_comes_back_ends_in_a_fault_not_in_a_circle(scan):
+def test_a_token_that_comes_back_ends_in_a_fault_not_in_a_circle(scan: Callable[..., Flow]) -> None:
     _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="1"))
     assert (found.outcome, found.error_code, found.repositories) == (Outcome.FAILED, "PaginationError", [])
-    assert "returned the same nextToken twice" in found.error_message
+    assert "returned the same nextToken twice" in message_of(found)
 
 
-def test_a_list_that_breaks_off_is_thrown_away(scan, aws_error):
+def test_a_list_that_breaks_off_is_thrown_away(scan: Callable[..., Flow], aws_error: MakeError) -> None:
     _, found = drive(scan(), page("a", nextToken="1"), aws_error("AccessDeniedException", message="no more"))
     assert (found.outcome, found.repositories) == (Outcome.ACCESS_DENIED, [])
     assert (found.error_code, found.error_message) == ("AccessDeniedException", "no more")
 
 
-def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault(scan, aws_error):
+def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault(
+    scan: Callable[..., Flow], aws_error: MakeError
+) -> None:
     calls, found = drive(scan(), aws_error("UnrecognizedClientException"))
     assert len(calls) == 1
     assert found.outcome is Outcome.FAILED
@@ -105,7 +118,9 @@ def test_unknown_credentials_in_a_region_that_is_known_to_be_enabled_are_a_fault
         ("AccessDenied", Outcome.FAILED),
     ],
 )
-def test_a_region_that_may_be_disabled_is_confirmed_by_a_second_service(scan, aws_error, second, outcome):
+def test_a_region_that_may_be_disabled_is_confirmed_by_a_second_service(
+    scan: Callable[..., Flow], aws_error: MakeError, second: str | None, outcome: Outcome
+) -> None:
     unknown = aws_error("UnrecognizedClientException", message="The security token is invalid")
     answer = {"Account": ACCOUNT} if second is None else aws_error(second)
     calls, found = drive(scan(may_be_disabled=True), unknown, answer)
@@ -114,12 +129,14 @@ def test_a_region_that_may_be_disabled_is_confirmed_by_a_second_service(scan, aw
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "OptInRequired"])
-def test_no_second_service_is_asked_about_another_error(scan, aws_error, code):
+def test_no_second_service_is_asked_about_another_error(
+    scan: Callable[..., Flow], aws_error: MakeError, code: str
+) -> None:
     calls, _ = drive(scan(may_be_disabled=True), aws_error(code))
     assert len(calls) == 1
 
 
-def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan):
+def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan: Callable[..., Flow]) -> None:
     calls, found = drive(
         scan(), page("a", "b", "c"), tagged("t1", a={"owner": "x"}), tagged("t2"), tagged(b={}, gone={"owner": "y"})
     )
@@ -131,14 +148,16 @@ def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan):
     assert found.error_code is None
 
 
-def test_tags_are_not_asked_for_when_they_are_not_wanted(scan):
+def test_tags_are_not_asked_for_when_they_are_not_wanted(scan: Callable[..., Flow]) -> None:
     calls, found = drive(scan(collect_tags=False), page("a"))
     assert len(calls) == 1
     assert (found.outcome, found.tags) == (Outcome.COLLECTED, None)
 
 
 @pytest.mark.parametrize("after", [0, 1])
-def test_tags_that_cannot_be_read_lose_no_repository_and_are_reported(scan, aws_error, after):
+def test_tags_that_cannot_be_read_lose_no_repository_and_are_reported(
+    scan: Callable[..., Flow], aws_error: MakeError, after: int
+) -> None:
     error = aws_error("AccessDeniedException", message="tag:GetResources is denied")
     _, found = drive(scan(), page("a"), *[tagged("t1", a={"owner": "x"})] * after, error)
     assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
@@ -148,7 +167,7 @@ def test_tags_that_cannot_be_read_lose_no_repository_and_are_reported(scan, aws_
     assert found.error_message == "Repository tags could not be read: tag:GetResources is denied"
 
 
-def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan):
+def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan: Callable[..., Flow]) -> None:
     flow = scan()
     next(flow)
     with pytest.raises(KeyError):
@@ -158,9 +177,9 @@ def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan):
 # The content of one answer
 
 
-def described(**changes):
+def described(**changes: object) -> dict[str, Any]:
     """An answer with one repository, `app`, something of which is not as documented. `...` leaves a field out."""
-    whole = {
+    whole: dict[str, object] = {
         "repositoryName": "app",
         "repositoryArn": arn("app"),
         "createdAt": 1_700_000_000.0,
@@ -170,11 +189,13 @@ def described(**changes):
         "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "key"},
     }
     changed = {key: value for key, value in (whole | changes).items() if value is not ...}
-    return json.loads(json.dumps({"repositories": [changed]}))
+    answer: dict[str, Any] = json.loads(json.dumps({"repositories": [changed]}))
+    return answer
 
 
 SAID_BY_BOTO3 = datetime(2025, 2, 3, 10, tzinfo=UTC)
-ODD = [5, 1.5, True, [], {}, ["x"], {"x": 1}, "\ud800", float("nan")]
+EMPTY: list[Any] = [[], {}]
+ODD: list[Any] = [*EMPTY, 5, 1.5, True, ["x"], {"x": 1}, "\ud800", float("nan")]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +208,9 @@ ODD = [5, 1.5, True, [], {}, ["x"], {"x": 1}, "\ud800", float("nan")]
         (..., None),
     ],
 )
-def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
+def test_a_time_of_creation_is_read_as_boto3_reads_it(
+    scan: Callable[..., Flow], value: object, created_at: datetime | None
+) -> None:
     _, found = drive(scan(collect_tags=False), described(createdAt=value))
     assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
     assert [each.created_at for each in found.repositories] == [created_at]
@@ -196,7 +219,7 @@ def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        *((described(createdAt=value), "createdAt of app: ") for value in ("soon", [], {}, float("nan"), 1e300)),
+        *((described(createdAt=value), "createdAt of app: ") for value in (*EMPTY, "soon", float("nan"), 1e300)),
         *((described(repositoryName=value), "for a repositoryName") for value in (..., None, "", "x" * 257, *ODD)),
         *((described(repositoryArn=value), "for a repositoryArn") for value in (..., None, "", *ODD)),
         # Another account's, another region's, another repository's, another service's, and one with something before.
@@ -212,21 +235,22 @@ def test_a_time_of_creation_is_read_as_boto3_reads_it(scan, value, created_at):
             )
         ),
         *(({"repositories": [value]}, "for a repository") for value in (None, "app", 5, ["app"])),
-        *(({"repositories": value}, "for repositories") for value in ({}, "", "app", 0, True)),
-        *((page("a", nextToken=value), "the nextToken") for value in (5, 0, {}, ["1"], True)),
+        *(({"repositories": value}, "for repositories") for value in ("", "app", 0, True)),
+        ({"repositories": {}}, "for repositories"),
+        *((page("a", nextToken=value), "the nextToken") for value in (*EMPTY, 5, 0, ["1"], True)),
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_a_required_value_costs_its_target_and_is_reported(scan, answer, reason):
+def test_a_required_value_costs_its_target_and_is_reported(scan: Callable[..., Flow], answer: Any, reason: str) -> None:
     _, found = drive(scan(), answer)
     assert (found.outcome, found.error_code) == (Outcome.FAILED, "ResponseParserError")
     assert found.repositories == []
-    assert reason in found.error_message
-    assert len(found.error_message) < 600
-    found.error_message.encode()
+    assert reason in message_of(found)
+    assert len(message_of(found)) < 600
+    message_of(found).encode()
 
 
-def value_of(repository, field):
+def value_of(repository: Repository, field: str) -> object:
     return {
         "uri": repository.uri,
         "filters": [each["filter"] for each in repository.exclusion_filters],
@@ -243,7 +267,7 @@ def value_of(repository, field):
         *(("scan_on_push", {"imageScanningConfiguration": value}, None) for value in ("true", 5, ["x"])),
         *(
             ("scan_on_push", {"imageScanningConfiguration": {"scanOnPush": value}}, None)
-            for value in ("yes", 1, [], {}, "\ud800")
+            for value in (*EMPTY, "yes", 1, "\ud800")
         ),
         *(("encryption_type", {"encryptionConfiguration": value}, None) for value in ("KMS", 5, ["x"])),
         *(("encryption_type", {"encryptionConfiguration": {"encryptionType": value}}, None) for value in ODD),
@@ -256,14 +280,16 @@ def value_of(repository, field):
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_an_optional_value_costs_only_itself_and_is_reported(scan, field, changes, read):
+def test_an_optional_value_costs_only_itself_and_is_reported(
+    scan: Callable[..., Flow], field: str, changes: dict[str, Any], read: Any
+) -> None:
     _, found = drive(scan(collect_tags=False), described(**changes))
     assert found.outcome is Outcome.COLLECTED
     [repository] = found.repositories
     assert value_of(repository, field) == read
     assert found.error_code == "Repositories.UnreadableValue"
-    assert found.error_message.startswith("1 value of AWS's response could not be read: ")
-    assert "of 'app'" in found.error_message
+    assert message_of(found).startswith("1 value of AWS's response could not be read: ")
+    assert "of 'app'" in message_of(found)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +303,9 @@ def test_an_optional_value_costs_only_itself_and_is_reported(scan, field, change
         ("filters", {"imageTagMutabilityExclusionFilters": None}, []),
     ],
 )
-def test_absent_or_plain_values_are_not_reported(scan, field, changes, read):
+def test_absent_or_plain_values_are_not_reported(
+    scan: Callable[..., Flow], field: str, changes: dict[str, Any], read: bool | list[Any] | None
+) -> None:
     _, found = drive(scan(collect_tags=False), described(**changes))
     assert [value_of(each, field) for each in found.repositories] == [read]
     assert (found.outcome, found.error_code, found.error_message) == (Outcome.COLLECTED, None, None)
@@ -294,14 +322,16 @@ def test_absent_or_plain_values_are_not_reported(scan, field, changes, read):
     ],
     ids=lambda value: quoted(value)[-40:],
 )
-def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(scan, value, read):
+def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(
+    scan: Callable[..., Flow], value: Any, read: Any
+) -> None:
     """For the policy, which reports it as UNDETERMINED: the repository is seen."""
     _, found = drive(scan(collect_tags=False), described(imageTagMutability=value))
     assert found.outcome is Outcome.COLLECTED
     assert [each.image_tag_mutability for each in found.repositories] == [read]
 
 
-def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan):
+def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan: Callable[..., Flow]) -> None:
     """A listing is not a snapshot: a repository created meanwhile shifts all that follow to the next page."""
     first, again, other = (
         described(imageTagMutability=value, repositoryName=name, repositoryArn=arn(name))["repositories"][0]
@@ -319,7 +349,7 @@ def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan):
     assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
 
 
-def test_tokens_that_go_round_end_in_a_fault(scan):
+def test_tokens_that_go_round_end_in_a_fault(scan: Callable[..., Flow]) -> None:
     _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="2"), page("c", nextToken="1"))
     assert (found.outcome, found.error_code) == (Outcome.FAILED, "PaginationError")
 
@@ -331,30 +361,30 @@ def test_tokens_that_go_round_end_in_a_fault(scan):
         ([{"Key": "owner", "Value": None}], {"owner": ""}),
         *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
         *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
-        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, "owner", 5, [], {}, {"Value": "x"})),
+        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (*EMPTY, None, "owner", 5, {"Value": "x"})),
         ([{"Key": "owner", "Value": "x" * 257}], {}),
         # Not known, which is not the same as none.
         *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
     ],
     ids=lambda value: quoted(value)[-60:],
 )
-def test_an_odd_tag_costs_only_itself_and_is_reported(scan, tags, read):
+def test_an_odd_tag_costs_only_itself_and_is_reported(scan: Callable[..., Flow], tags: Any, read: Any) -> None:
     answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
     _, found = drive(scan(), page("a"), answer)
     assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
     assert found.tags == {arn("a"): read}
     assert found.error_code == "Tags.UnreadableValue"
-    assert arn("a")[:20] in found.error_message
+    assert arn("a")[:20] in message_of(found)
 
 
 @pytest.mark.parametrize("resource", [None, "arn", 5, [], {}, {"Tags": []}, {"ResourceARN": 5, "Tags": []}])
-def test_a_tagged_resource_without_an_arn_is_reported(scan, resource):
+def test_a_tagged_resource_without_an_arn_is_reported(scan: Callable[..., Flow], resource: object) -> None:
     [tagged_a] = tagged(a={"owner": "x"})["ResourceTagMappingList"]
     _, found = drive(scan(), page("a"), {"ResourceTagMappingList": [resource, tagged_a]})
     assert (found.tags, found.error_code) == ({arn("a"): {"owner": "x"}}, "Tags.UnreadableValue")
 
 
-def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stands(scan):
+def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stands(scan: Callable[..., Flow]) -> None:
     twice = {"ResourceARN": arn("a"), "Tags": [{"Key": "owner", "Value": "y"}, {"Key": "owner", "Value": "z"}]}
     _, found = drive(
         scan(), page("a"), tagged("1", a={"owner": "x", "stage": "prod"}), {"ResourceTagMappingList": [twice]}
@@ -363,13 +393,13 @@ def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stand
 
 
 @pytest.mark.parametrize("answer", [{"ResourceTagMappingList": {}}, tagged(5, a={"owner": "x"})])
-def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan, answer):
+def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan: Callable[..., Flow], answer: Any) -> None:
     _, found = drive(scan(), page("a"), answer)
     assert (found.outcome, names(found), found.tags) == (Outcome.COLLECTED, ["a"], None)
     assert found.error_code == "Tags.ResponseParserError"
 
 
-def test_all_that_could_not_be_read_is_reported(scan, aws_error):
+def test_all_that_could_not_be_read_is_reported(scan: Callable[..., Flow], aws_error: MakeError) -> None:
     odd = described(repositoryUri=5)
     _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
     assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"

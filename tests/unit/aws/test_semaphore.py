@@ -46,12 +46,12 @@ class Holders:
 
 
 @pytest.fixture
-def hang_soon(monkeypatch):
+def hang_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semaphore, "HANGING_SECONDS", 0.01)
 
 
-def test_the_lowest_priority_is_next_and_equal_ones_in_the_order_they_came():
-    async def main():
+def test_the_lowest_priority_is_next_and_equal_ones_in_the_order_they_came() -> None:
+    async def main() -> list[str]:
         holders = Holders(1)
         for name, priority in [("c", 1.0), ("a", 0.0), ("d", 1.0), ("b", 0.0)]:
             holders.come(name, priority)
@@ -63,8 +63,8 @@ def test_the_lowest_priority_is_next_and_equal_ones_in_the_order_they_came():
     assert asyncio.run(main()) == ["a", "b", "c", "d"]
 
 
-def test_no_more_are_held_than_there_are():
-    async def main():
+def test_no_more_are_held_than_there_are() -> None:
+    async def main() -> None:
         holders = Holders(2)
         for name in "abc":
             holders.come(name)
@@ -77,8 +77,8 @@ def test_no_more_are_held_than_there_are():
 
 
 @pytest.mark.parametrize("when", ["waiting", "about to get it"])
-def test_a_cancelled_waiter_keeps_no_slot(when):
-    async def main():
+def test_a_cancelled_waiter_keeps_no_slot(when: str) -> None:
+    async def main() -> None:
         holders = Holders(1)
         for name in ("first", "cancelled", "last"):
             holders.come(name)
@@ -98,8 +98,8 @@ def test_a_cancelled_waiter_keeps_no_slot(when):
     asyncio.run(main())
 
 
-def test_others_go_on_while_every_slot_hangs(hang_soon):
-    async def main():
+def test_others_go_on_while_every_slot_hangs(hang_soon: None) -> None:
+    async def main() -> None:
         holders = Holders(2)
         for name in ("hangs 1", "hangs 2", "other 1", "other 2"):
             holders.come(name)
@@ -110,8 +110,8 @@ def test_others_go_on_while_every_slot_hangs(hang_soon):
     asyncio.run(main())
 
 
-def test_at_most_as_many_are_lent_as_there_are(hang_soon):
-    async def main():
+def test_at_most_as_many_are_lent_as_there_are(hang_soon: None) -> None:
+    async def main() -> None:
         holders = Holders(2)
         for number in range(10):
             holders.come(str(number))
@@ -128,8 +128,8 @@ def test_at_most_as_many_are_lent_as_there_are(hang_soon):
     asyncio.run(main())
 
 
-def test_lent_slots_come_back(monkeypatch, hang_soon):
-    async def main():
+def test_lent_slots_come_back(monkeypatch: pytest.MonkeyPatch, hang_soon: None) -> None:
+    async def main() -> None:
         holders = Holders(1)
         holders.come("hangs")
         holders.come("other")

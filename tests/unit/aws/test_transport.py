@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import botocore.auth
@@ -19,7 +21,7 @@ from ecr_audit.aws.transport import Transport, header_text, rehearse
 
 ROLE = {"RoleArn": "arn:aws:iam::222222222222:role/ecr-audit", "RoleSessionName": "ecr-audit", "DurationSeconds": 3600}
 # Every call that the scan makes: service, method, parameters, the service's name in a signature.
-CALLS = [
+CALLS: list[tuple[str, str, dict[str, Any], str]] = [
     ("ecr", "describe_repositories", {"maxResults": 1000}, "ecr"),
     ("resourcegroupstaggingapi", "get_resources", {"ResourceTypeFilters": ["ecr:repository"]}, "tagging"),
     ("sts", "assume_role", ROLE, "sts"),
@@ -29,7 +31,7 @@ SESSION = ReadOnlyCredentials("ASIAEXAMPLE", "secret", "token/with+signs==")
 USER = ReadOnlyCredentials("AKIAEXAMPLE", "secret", None)
 NOW = datetime(2026, 11, 22, 2, 0, 5, tzinfo=UTC)
 
-PLACES = {
+PLACES: dict[str, tuple[str, dict[str, str], str]] = {
     "a default region": ("us-east-1", {}, "https://api.ecr.us-east-1.amazonaws.com/"),
     "GovCloud": ("us-gov-west-1", {}, "https://api.ecr.us-gov-west-1.amazonaws.com/"),
     "China": ("cn-north-1", {}, "https://api.ecr.cn-north-1.amazonaws.com.cn/"),
@@ -45,17 +47,17 @@ PLACES = {
 }
 
 
-def client_of(service, region="us-east-1"):
+def client_of(service: Any, region: str = "us-east-1") -> Any:
     return boto3.Session("nobody", "nobody").client(service, region_name=region)
 
 
 @pytest.fixture(scope="module")
-def ecr():
+def ecr() -> Transport:
     return Transport(client_of("ecr"), "describe_repositories", {})
 
 
 @pytest.fixture(scope="module", params=PLACES)
-def place(request):
+def place(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
     """A region and how it is reached, with botocore's clients there."""
     region, environment, endpoint = PLACES[request.param]
     with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +67,7 @@ def place(request):
         yield SimpleNamespace(region=region, endpoint=endpoint, clients=clients)
 
 
-def test_it_signs_as_botocore_does(monkeypatch, place):
+def test_it_signs_as_botocore_does(monkeypatch: pytest.MonkeyPatch, place: SimpleNamespace) -> None:
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: NOW)
     for service, method, parameters, signing_name in CALLS:
         transport = Transport(place.clients[service], method, parameters)
@@ -76,7 +78,7 @@ def test_it_signs_as_botocore_does(monkeypatch, place):
             assert transport.signed(body, credentials, NOW) == dict(request.headers)
 
 
-def test_it_sends_the_requests_of_botocore(place):
+def test_it_sends_the_requests_of_botocore(place: SimpleNamespace) -> None:
     for service, method, parameters, _ in CALLS:
         client = place.clients[service]
         theirs = rehearse(client, method, parameters)
@@ -90,18 +92,18 @@ def test_it_sends_the_requests_of_botocore(place):
         assert all(headers[name] == of_botocore[name] for name in headers.keys() - changing)
 
 
-def test_it_calls_the_endpoint_that_botocore_finds(place):
+def test_it_calls_the_endpoint_that_botocore_finds(place: SimpleNamespace) -> None:
     transport = Transport(place.clients["ecr"], "describe_repositories", {})
     assert transport.url == place.endpoint
     assert transport.headers["Content-Type"] == "application/x-amz-json-1.1"
     assert re.match(r"Boto3/\S+ md/Botocore#", transport.headers["User-Agent"])
 
 
-def test_an_answer_is_the_json_that_came(ecr):
+def test_an_answer_is_the_json_that_came(ecr: Transport) -> None:
     assert ecr.answer(200, {}, b'{"repositories": [{"createdAt": 1.5}]}') == {"repositories": [{"createdAt": 1.5}]}
 
 
-def test_an_answer_in_xml_is_parsed_as_by_botocore():
+def test_an_answer_in_xml_is_parsed_as_by_botocore() -> None:
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     body = b"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
         <AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
@@ -123,14 +125,16 @@ def test_an_answer_in_xml_is_parsed_as_by_botocore():
         (302, b"", "302", ""),
     ],
 )
-def test_an_error_of_aws_is_the_error_that_botocore_makes_of_it(ecr, status, body, code, message):
+def test_an_error_of_aws_is_the_error_that_botocore_makes_of_it(
+    ecr: Transport, status: int, body: bytes, code: str, message: str
+) -> None:
     with pytest.raises(ClientError) as caught:
         ecr.answer(status, {}, body)
     assert caught.value.response["Error"] == {"Code": code, "Message": message}
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
-def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it():
+def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it() -> None:
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
     with pytest.raises(ClientError) as caught:
@@ -149,14 +153,14 @@ def test_an_error_in_xml_is_the_error_that_botocore_makes_of_it():
     ],
     ids=lambda body: body[:20].decode(),
 )
-def test_an_error_that_cannot_be_read_is_not_an_answer(ecr, body):
+def test_an_error_that_cannot_be_read_is_not_an_answer(ecr: Transport, body: bytes) -> None:
     """Such as may pass when it is asked again, and not a fault of the program's own."""
     with pytest.raises(ResponseParserError, match=r"describe_repositories returned \(HTTP status 403\)"):
         ecr.answer(403, {}, body)
 
 
 @pytest.mark.parametrize("body", [b"<a", b"<Errors/>", b"<R><Errors>no</Errors></R>", b"<R><Error>no</Error></R>"])
-def test_an_error_in_xml_that_cannot_be_read_is_not_an_answer(body):
+def test_an_error_in_xml_that_cannot_be_read_is_not_an_answer(body: bytes) -> None:
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     try:
         sts.answer(403, {}, body)
@@ -166,14 +170,14 @@ def test_an_error_in_xml_that_cannot_be_read_is_not_an_answer(body):
         assert "assume_role returned (HTTP status 403)" in str(error)
 
 
-def test_a_refusal_with_broken_letters_is_a_refusal(ecr):
+def test_a_refusal_with_broken_letters_is_a_refusal(ecr: Transport) -> None:
     with pytest.raises(ClientError) as caught:
         ecr.answer(403, {}, b'{"__type": "AccessDeniedException", "message": "n\xf6"}')
     assert (error_code(caught.value), error_message(caught.value)) == ("AccessDeniedException", "n\ufffd")
 
 
 @pytest.mark.parametrize("expiration", ["<Expiration>soon</Expiration>", "<Expiration/>", ""])
-def test_a_time_in_xml_that_cannot_be_read_is_none(expiration):
+def test_a_time_in_xml_that_cannot_be_read_is_none(expiration: str) -> None:
     sts = Transport(client_of("sts"), "assume_role", ROLE)
     body = f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
         <AccessKeyId>ASIA</AccessKeyId>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"""
@@ -182,6 +186,6 @@ def test_a_time_in_xml_that_cannot_be_read_is_none(expiration):
 
 
 @pytest.mark.parametrize("body", [b"", b'{"repositories": [', b"[]", b"null", b"\xff", b"[" * 100_000])
-def test_an_answer_that_is_not_a_json_object(ecr, body):
+def test_an_answer_that_is_not_a_json_object(ecr: Transport, body: bytes) -> None:
     with pytest.raises(ResponseParserError, match="describe_repositories returned"):
         ecr.answer(200, {}, body)

@@ -16,6 +16,8 @@ from ecr_audit.compliance import known_waivers, steps
 from ecr_audit.settings import Settings
 from ecr_audit.text import plural
 from ecr_audit.yaml_files import located_yaml
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -262,14 +264,18 @@ def test_a_file_that_is_not_there_is_reported(tmp_path: Path, catalog: Catalog) 
 
 
 def test_a_bad_file_ends_the_evaluation_before_anything_is_evaluated(
-    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_lake: SmallLake, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = date(2026, 11, 1)
     small_lake.scan(day, repositories=[{}])
     path.write_text("waivers: 7")
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(path))
-    for step in (lambda: steps.evaluate(day.isoformat(), []), lambda: steps.roll_up(day.isoformat())):
+    evaluating: list[Callable[[], str]] = [
+        lambda: steps.evaluate(day.isoformat(), []),
+        lambda: steps.roll_up(day.isoformat()),
+    ]
+    for step in evaluating:
         with pytest.raises(WaiverError, match=r"accepted.yaml:1: waivers: '7' is not valid"):
             step()
     assert small_lake.lake.storage.files("_parts") == []
@@ -277,7 +283,7 @@ def test_a_bad_file_ends_the_evaluation_before_anything_is_evaluated(
 
 
 def test_the_steps_take_the_waivers_of_the_setting(
-    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_lake: SmallLake, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = date(2026, 2, 1)
     small_lake.scan(day, repositories=[{"repository_name": "legacy/app", "tags": {"stage": "sandbox"}}, {}])
@@ -290,7 +296,7 @@ def test_the_steps_take_the_waivers_of_the_setting(
 
 @pytest.fixture
 def evaluated(
-    small_lake: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_lake: SmallLake, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[date], dict[str, Any]]:
     """Scans a night and evaluates it with the file as it is; returns the waiver of each finding."""
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
@@ -306,17 +312,17 @@ def evaluated(
 
 
 def test_waivers_that_cannot_be_read_stay_until_they_can(
-    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
+    small_lake: SmallLake, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     """Also those that begin or end meanwhile: each night takes those of its day."""
     first, second, third, ended, back = (date(2026, *day) for day in ((2, 1), (2, 2), (2, 3), (4, 1), (4, 2)))
     waived, not_waived = {"legacy/app": "W-1", "app": None}, {"legacy/app": None, "app": None}
     assert evaluated(first) == waived
-    read_at = small_lake.lake.read_commit("compliance", first).details["waivers_read_at"]
+    read_at = committed(small_lake.lake, "compliance", first).details["waivers_read_at"]
     kept = path.rename(path.with_suffix(".lost"))
     for day in (second, third):
         assert evaluated(day) == waived
-        details = small_lake.lake.read_commit("compliance", day).details
+        details = committed(small_lake.lake, "compliance", day).details
         assert details["waivers_read_at"] == read_at
         assert f"'{path}' cannot be read" in details["waivers_error"]
         [unread] = small_lake.rows("unread_values", day)
@@ -326,12 +332,12 @@ def test_waivers_that_cannot_be_read_stay_until_they_can(
     kept.rename(path)
     path.write_text(path.read_text().replace("2026-04-01", "2026-05-01"))
     assert evaluated(back) == waived
-    assert small_lake.lake.read_commit("compliance", back).details["waivers_error"] is None
+    assert committed(small_lake.lake, "compliance", back).details["waivers_error"] is None
     assert small_lake.rows("unread_values", back) == []
 
 
 def test_a_night_that_is_evaluated_again_takes_the_newest_waivers_that_are_known(
-    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
+    small_lake: SmallLake, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     first, second = date(2026, 2, 1), date(2026, 2, 2)
     text = path.read_text()
@@ -346,7 +352,7 @@ def test_a_night_that_is_evaluated_again_takes_the_newest_waivers_that_are_known
 
 
 def test_a_file_that_never_was_read_is_not_one_without_waivers(
-    small_lake: Any, path: Path, evaluated: Callable[[date], dict[str, Any]]
+    small_lake: SmallLake, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
     path.unlink()
     with pytest.raises(WaiverError, match="cannot be read"):
@@ -356,12 +362,12 @@ def test_a_file_that_never_was_read_is_not_one_without_waivers(
         evaluated(date(2026, 2, 2))
 
 
-def test_waivers_of_an_older_lake_count_when_the_file_cannot_be_read(older: Any, tmp_path: Path) -> None:
+def test_waivers_of_an_older_lake_count_when_the_file_cannot_be_read(older: SmallLake, tmp_path: Path) -> None:
     settings = Settings(waivers=str(tmp_path / "none.yaml"))
     known = known_waivers(older.lake, older.catalog, settings)
     assert known.rows["waiver_id"].to_pylist() == ["W-1"]
     assert known.rows.schema.equals(SCHEMA)
-    commit = older.lake.read_commit("compliance", date(2026, 10, 31))
+    commit = committed(older.lake, "compliance", date(2026, 10, 31))
     # Before version 5 the commit did not note when they were read.
     is_noted = commit.schema_version >= 5
     assert known.read_at == (datetime(2026, 10, 31, 3, tzinfo=UTC) if is_noted else commit.committed_at)

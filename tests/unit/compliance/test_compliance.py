@@ -13,6 +13,8 @@ import pytest
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import CheckError, ComplianceError, PolicyError, evaluate, later_dates, roll_up, verdicts
 from ecr_audit.lake.storage import LakeError, Storage
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 DAY_1, DAY_2, DAY_3 = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -37,17 +39,17 @@ def with_logic(catalog: Catalog, logic: str) -> Catalog:
     return Catalog(policies, catalog.frameworks)
 
 
-def evaluated(small_lake: Any, day: date, **scanned: Any) -> None:
+def evaluated(small_lake: SmallLake, day: date, **scanned: Any) -> None:
     small_lake.scan(day, **scanned)
     small_lake.evaluate(day)
 
 
-def history(small_lake: Any, day: date) -> Any:
+def history(small_lake: SmallLake, day: date) -> Any:
     [row] = [row for row in small_lake.rows("policy_output", day) if row["policy_id"] == POLICY]
     return row["status"], row["status_date"], row["incompliant_start_date"], row["incompliant_end_date"]
 
 
-def test_a_policy_that_does_not_pass_on_owners(small_lake: Any) -> None:
+def test_a_policy_that_does_not_pass_on_owners(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "web"}}])
     small_lake.catalog = with_logic(small_lake.catalog, VERDICT)
     small_lake.evaluate(DAY_1)
@@ -55,7 +57,7 @@ def test_a_policy_that_does_not_pass_on_owners(small_lake: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "owner"), [("shop", "shop"), ("", "111111111111"), (None, "111111111111")])
-def test_an_account_owns_repositories_without_an_owner_tag(small_lake: Any, name: str | None, owner: str) -> None:
+def test_an_account_owns_repositories_without_an_owner_tag(small_lake: SmallLake, name: str | None, owner: str) -> None:
     """By name; by id where AWS gave none."""
     evaluated(small_lake, DAY_1, accounts=[{"account_name": name}], repositories=[{}])
     for table in ("policy_output", "repositories"):
@@ -82,7 +84,9 @@ def test_an_account_owns_repositories_without_an_owner_tag(small_lake: Any, name
         ("DELETE FROM staging.repositories", "must contain one SELECT"),
     ],
 )
-def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(small_lake: Any, logic: str, told: str) -> None:
+def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(
+    small_lake: SmallLake, logic: str, told: str
+) -> None:
     small_lake.scan(DAY_1, repositories=[{"repository_name": "a"}, {"repository_name": "b"}])
     with pytest.raises(PolicyError) as caught:
         evaluate(small_lake.lake, with_logic(small_lake.catalog, logic), DAY_1, owner_tags=())
@@ -106,7 +110,7 @@ REACHES = {
 
 
 @pytest.mark.parametrize("reach", REACHES)
-def test_a_policy_reaches_no_file_and_no_network(small_lake: Any, tmp_path: Path, reach: str) -> None:
+def test_a_policy_reaches_no_file_and_no_network(small_lake: SmallLake, tmp_path: Path, reach: str) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     secret = tmp_path / "secret"
     secret.with_suffix(".csv").write_text("a\n1\n")
@@ -118,7 +122,7 @@ def test_a_policy_reaches_no_file_and_no_network(small_lake: Any, tmp_path: Path
     assert REACHES[reach] in str(caught.value)
 
 
-def test_a_policy_may_call_functions_of_its_own_values(small_lake: Any) -> None:
+def test_a_policy_may_call_functions_of_its_own_values(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     logic = f"{VERDICT}WHERE (SELECT max(i) FROM range(3) AS t(i), unnest([1, 2]) AS u(j), json_each('[1]')) = 2"
     small_lake.catalog = with_logic(small_lake.catalog, logic)
@@ -126,7 +130,7 @@ def test_a_policy_may_call_functions_of_its_own_values(small_lake: Any) -> None:
     assert history(small_lake, DAY_1)[0] == "COMPLIANT"
 
 
-def test_a_policy_that_keeps_its_contract_is_taken(small_lake: Any) -> None:
+def test_a_policy_that_keeps_its_contract_is_taken(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     small_lake.catalog = with_logic(small_lake.catalog, VERDICT)
     small_lake.evaluate(DAY_1)
@@ -134,7 +138,7 @@ def test_a_policy_that_keeps_its_contract_is_taken(small_lake: Any) -> None:
 
 
 def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
-    small_lake: Any, monkeypatch: pytest.MonkeyPatch
+    small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = [{"account_id": str(number) * 12} for number in (3, 1, 2)]
     repositories = [
@@ -148,7 +152,7 @@ def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
     monkeypatch.setattr(verdicts, "SLICE_REPOSITORIES", 1)
     small_lake.evaluate(DAY_1)
     sliced = small_lake.rows("policy_output", DAY_1)
-    commit = small_lake.lake.read_commit("compliance", DAY_1)
+    commit = committed(small_lake.lake, "compliance", DAY_1)
     assert len(commit.files["policy_output"]) == len(accounts) * len(small_lake.catalog.policies)
     keys = [(row["policy_id"], row["account_id"]) for row in sliced]
     assert keys == sorted(keys)
@@ -156,13 +160,13 @@ def test_verdicts_are_in_order_of_policy_and_slice_and_slices_leave_no_trace(
     assert sorted(sliced, key=str) == sorted(whole, key=str)
 
 
-def test_an_empty_organization_is_evaluated(small_lake: Any) -> None:
+def test_an_empty_organization_is_evaluated(small_lake: SmallLake) -> None:
     evaluated(small_lake, DAY_1)
     assert small_lake.rows("policy_output", DAY_1) == []
     assert [row["compliant"] for row in small_lake.rows("policy_run", DAY_1)] == [0, 0]
 
 
-def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any) -> None:
+def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: SmallLake) -> None:
     """Also while an account is moved and a repository is created again, of which the policy knows no more."""
     evaluated(small_lake, DAY_1, repositories=[{}, {"repository_name": "again"}])
     left = [policy for policy in small_lake.catalog.policies if policy.id == POLICY]
@@ -174,18 +178,18 @@ def test_a_policy_that_is_taken_out_of_the_catalog_ends_no_night(small_lake: Any
     assert {row["policy_id"] for row in [*changes, *small_lake.rows("ended_findings", DAY_2)]} == {POLICY}
 
 
-def test_a_date_never_scanned_is_reported(small_lake: Any) -> None:
+def test_a_date_never_scanned_is_reported(small_lake: SmallLake) -> None:
     with pytest.raises(LakeError, match=r"no inventory of 2026-11-01. The newest are: none"):
         evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
 
 
-def test_rolling_up_needs_verdicts(small_lake: Any) -> None:
+def test_rolling_up_needs_verdicts(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1)
     with pytest.raises(ComplianceError, match=r"2026-11-01: .*not been evaluated yet"):
         roll_up(small_lake.lake, small_lake.catalog, DAY_1)
 
 
-def test_repeating_a_step_changes_nothing(small_lake: Any) -> None:
+def test_repeating_a_step_changes_nothing(small_lake: SmallLake) -> None:
     evaluated(small_lake, DAY_1, repositories=[{}])
     before = {table: small_lake.rows(table, DAY_1) for table in ("policy_output", "policy_run", "section_compliance")}
     roll_up(small_lake.lake, small_lake.catalog, DAY_1)
@@ -197,7 +201,7 @@ def test_repeating_a_step_changes_nothing(small_lake: Any) -> None:
 
 @pytest.mark.parametrize("survives", [0, 1, 2])
 def test_an_evaluation_killed_while_it_hands_over_does_not_count(
-    small_lake: Any, monkeypatch: pytest.MonkeyPatch, survives: int
+    small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch, survives: int
 ) -> None:
     """It moves a file for each policy and a note in; killed before any of them, the verdicts of before still stand."""
     evaluated(small_lake, DAY_1, repositories=[{}])
@@ -219,7 +223,7 @@ def test_an_evaluation_killed_while_it_hands_over_does_not_count(
     assert small_lake.rows("policy_output", DAY_1) == before
 
 
-def test_verdicts_on_another_inventory_are_refused(small_lake: Any) -> None:
+def test_verdicts_on_another_inventory_are_refused(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
     small_lake.scan(DAY_1)
@@ -227,14 +231,14 @@ def test_verdicts_on_another_inventory_are_refused(small_lake: Any) -> None:
         roll_up(small_lake.lake, small_lake.catalog, DAY_1)
 
 
-def test_verdicts_of_another_policy_are_refused(small_lake: Any) -> None:
+def test_verdicts_of_another_policy_are_refused(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY_1, owner_tags=())
     with pytest.raises(ComplianceError, match=r"policies changed since"):
         roll_up(small_lake.lake, with_logic(small_lake.catalog, VERDICT), DAY_1)
 
 
-def test_a_day_evaluated_late_becomes_part_of_the_history(small_lake: Any) -> None:
+def test_a_day_evaluated_late_becomes_part_of_the_history(small_lake: SmallLake) -> None:
     """Fixed on the 2nd only. Without the 2nd the stretch runs from the 1st; with it, the 3rd starts another."""
     evaluated(small_lake, DAY_1, repositories=[{}])
     evaluated(small_lake, DAY_3, repositories=[{}])
@@ -247,7 +251,7 @@ def test_a_day_evaluated_late_becomes_part_of_the_history(small_lake: Any) -> No
     assert history(small_lake, DAY_3) == ("INCOMPLIANT", DAY_3, DAY_3, None)
 
 
-def test_verdicts_whose_history_was_evaluated_again_are_refused(small_lake: Any) -> None:
+def test_verdicts_whose_history_was_evaluated_again_are_refused(small_lake: SmallLake) -> None:
     evaluated(small_lake, DAY_1, repositories=[{}])
     small_lake.scan(DAY_2, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY_2, owner_tags=())
@@ -256,7 +260,7 @@ def test_verdicts_whose_history_was_evaluated_again_are_refused(small_lake: Any)
         roll_up(small_lake.lake, small_lake.catalog, DAY_2)
 
 
-def test_a_failed_check_commits_nothing(small_lake: Any) -> None:
+def test_a_failed_check_commits_nothing(small_lake: SmallLake) -> None:
     target = {"account_id": "111111111111", "region": "eu-west-1", "repository_count": 7}
     small_lake.scan(DAY_1, repositories=[{}], scan_targets=[target])
     with pytest.raises(CheckError, match=r"collected_count_equals_rows.sql: 1 row, such as\n.*'repository_count': 7"):
@@ -264,7 +268,7 @@ def test_a_failed_check_commits_nothing(small_lake: Any) -> None:
     assert small_lake.lake.read_commit("compliance", DAY_1) is None
 
 
-def test_warnings_are_returned(small_lake: Any) -> None:
+def test_warnings_are_returned(small_lake: SmallLake) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "THROTTLED"}
     small_lake.scan(DAY_1, repositories=[{"image_tag_mutability": "SOMETIMES"}], scan_targets=[target])
     _, warnings = small_lake.evaluate(DAY_1)

@@ -20,6 +20,8 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.publish.build import publish
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 pytestmark = [pytest.mark.usefixtures("database_alone"), pytest.mark.slow]
 
@@ -52,8 +54,7 @@ def mutable_share(world: World, unit: str = "Root") -> float:
 
 
 def rows(lake: Lake, day: date, stage: str, table: Any) -> list[dict[str, Any]]:
-    commit = lake.read_commit(stage, day)
-    assert commit is not None
+    commit = committed(lake, stage, day)
     return list(lake.read_table(commit, table).to_pylist())
 
 
@@ -150,7 +151,7 @@ def test_written_again_it_is_the_same(lake: Lake, catalog: Catalog) -> None:
     assert [rows(lake, days[0], *table) for table in tables] == before
 
 
-def test_an_audit_that_is_there_continues_it(small_lake: Any, tmp_path: Path) -> None:
+def test_an_audit_that_is_there_continues_it(small_lake: SmallLake, tmp_path: Path) -> None:
     lake, catalog = small_lake.lake, small_lake.catalog
     [audited] = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=[LAST])
     forget_run_id(lake, audited)
@@ -163,7 +164,7 @@ def test_an_audit_that_is_there_continues_it(small_lake: Any, tmp_path: Path) ->
     assert publish(lake, catalog, tmp_path / "publish", owner_tags=OWNER_TAGS).snapshot_date == audited
 
 
-def test_an_existing_audit_is_continued_as_a_later_scan_would(small_lake: Any) -> None:
+def test_an_existing_audit_is_continued_as_a_later_scan_would(small_lake: SmallLake) -> None:
     """A scan carries over what it cannot read. The audit's own was before there was anything to carry over."""
     lake, catalog = small_lake.lake, small_lake.catalog
     before, last = plot.SUSPENSION_NIGHT - 1, LAST
@@ -181,15 +182,13 @@ def test_an_existing_audit_is_continued_as_a_later_scan_would(small_lake: Any) -
         verdicts = rows(lake, audited, "compliance", POLICY_OUTPUT)
         evaluated = {row["object_id"] for row in verdicts if row["status"] != "DISAPPEARED"}
         assert evaluated == {row["repository_arn"] for row in now}
-    commit = lake.read_commit("inventory", audited)
-    assert commit is not None
+    commit = committed(lake, "inventory", audited)
     assert commit.details["run_id"] == "scheduled"
 
 
 def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
     """Commit a night of the history again, as if an audit had scanned it."""
-    commit = lake.read_commit("inventory", day)
-    assert commit is not None
+    commit = committed(lake, "inventory", day)
     with lake.writer("inventory", day) as writer:
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
             writer.write(table, lake.read_table(commit, table))

@@ -14,19 +14,18 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import SCOPE_COMPLIANCE, WAIVERS
+from support.lakes import committed
 
 
 @pytest.mark.parametrize("today", [date(2026, 11, 23), date(2028, 2, 29)])
 def test_an_audit_of_that_day_distinguishes_every_kind(tmp_path: Path, catalog: Catalog, today: date) -> None:
     lake = Lake(str(tmp_path / "lake"))
     write_history(lake, catalog, today, owner_tags=("owner",), nights=[0, NIGHTS - 1])
-    commit = lake.read_commit("compliance", today - timedelta(days=2))
-    assert commit is not None
+    commit = committed(lake, "compliance", today - timedelta(days=2))
     waivers = lake.read_table(commit, WAIVERS).to_pylist()
     assert {row["status"] for row in waivers} == {"active", "expires_soon", "expired", "unmatched"}
     assert {row["policy_id"].rpartition("-")[2] for row in waivers} == {"mutability", "strict"}
-    first = lake.read_commit("compliance", lake.snapshot_dates("compliance")[0])
-    assert first is not None
+    first = committed(lake, "compliance", lake.snapshot_dates("compliance")[0])
     assert lake.read_table(first, WAIVERS).num_rows == 0, "they begin in the course of the history"
     for scope in lake.read_table(commit, SCOPE_COMPLIANCE).to_pylist():
         if scope["scope_type"] == "organization":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
@@ -43,7 +44,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     ],
 )
 def test_an_endpoint_by_http_on_another_machine(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str, address: str, settings: dict[str, str], plain: list[str]
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str, address: str, settings: dict[str, Any], plain: list[str]
 ) -> None:
     monkeypatch.setenv(variable, address)
     results = list(check_endpoints(hub, Settings(**settings)))
@@ -61,8 +62,8 @@ def test_certificates_that_are_not_checked(hub: Hub) -> None:
 
 
 def test_without_an_endpoint_there_is_nothing_to_warn_about(hub: Hub) -> None:
-    given = {"lake": "s3://bucket/lake", "alert_sns_topic_arn": TOPIC}
-    assert list(check_endpoints(hub, Settings(**given))) == []
+    settings = Settings(lake="s3://bucket/lake", alert_sns_topic_arn=TOPIC)
+    assert list(check_endpoints(hub, settings)) == []
 
 
 @pytest.mark.parametrize(

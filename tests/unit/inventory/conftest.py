@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,11 +30,13 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
+from support.lakes import committed
 
 HUB = "100000000000"
 UNIT_IDS = {"Root": "r-1", "Root/Prod": "ou-prod", "Root/Prod/Shop": "ou-shop", "Root/Dev": "ou-dev"}
 
 Target = tuple[str, str]
+MakeScope = Callable[..., ScanScope]
 
 
 def account(account_id: str, path: str = "Root", state: str = "ACTIVE") -> Account:
@@ -124,6 +126,7 @@ class FakeOrganization:
                 for name, arn in arns.items()
             ]
             repositories = read_repositories(described, *target, Unread())
+            tags: dict[str, dict[str, str] | None] | None
             tags = {arn: self.tags[name] for name, arn in arns.items() if name in self.tags} if found else None
             if not settings.collect_tags:
                 tags = None
@@ -135,8 +138,7 @@ class FakeOrganization:
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
-        commit = self.lake.read_commit("inventory", day)
-        assert commit is not None
+        commit = committed(self.lake, "inventory", day)
         return list(self.lake.read_table(commit, table).to_pylist())
 
     def tags_of(self, day: date) -> dict[str, tuple[dict[str, str] | None, date | None]]:
@@ -194,7 +196,7 @@ def organization(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> FakeOrganizatio
 
 
 @pytest.fixture
-def scope() -> Any:
+def scope() -> MakeScope:
     def make(*, accounts: Sequence[str] = (), ous: Sequence[str] = (), regions: Sequence[str] = ()) -> ScanScope:
         return ScanScope(accounts, ous, regions)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,10 +14,14 @@ from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import NothingCollectedError, commit_snapshot
 from ecr_audit.inventory.coverage import Coverage, coverage
 from ecr_audit.inventory.scan import scan_batch
+from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
 from support.lakes import cut_into_files
+
+from .conftest import FakeOrganization, MakeScope
 
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD = DAYS[:3]
@@ -26,18 +31,18 @@ DARK = [each for each in Outcome if each not in (Outcome.COLLECTED, Outcome.ACCO
 
 
 @pytest.fixture
-def night(organization):
+def night(organization: FakeOrganization) -> FakeOrganization:
     """Three members beside the hub, one batch each."""
     organization.add(A, B, C)
     organization.repositories = {(A, EU): ["a1", "a2"], (A, US): ["a3"], (B, EU): ["b1"], (C, US): ["c1"]}
     return organization
 
 
-def run(night, day, **options):
+def run(night: FakeOrganization, day: date, **options: Any) -> Commit:
     return night.run(day, batch_accounts=1, **options)
 
 
-def test_every_planned_target_has_one_row_and_every_repository_is_there(night):
+def test_every_planned_target_has_one_row_and_every_repository_is_there(night: FakeOrganization) -> None:
     commit = run(night, FIRST)
     assert night.outcomes_of(FIRST) == {(each, region): "COLLECTED" for each in (HUB, A, B, C) for region in (EU, US)}
     assert night.observed(FIRST) == {
@@ -52,7 +57,7 @@ def test_every_planned_target_has_one_row_and_every_repository_is_there(night):
     assert (counts[A, EU], counts[A, US], counts[HUB, EU]) == (2, 1, 0)
 
 
-def test_a_commit_remembers_the_run_it_is_of(night):
+def test_a_commit_remembers_the_run_it_is_of(night: FakeOrganization) -> None:
     details = dict(run(night, FIRST).details)
     assert details.pop("plan_id")
     assert details.pop("regions_read_at")
@@ -71,7 +76,7 @@ def test_a_commit_remembers_the_run_it_is_of(night):
     }
 
 
-def test_an_inactive_account_has_its_outcome_without_a_call(night):
+def test_an_inactive_account_has_its_outcome_without_a_call(night: FakeOrganization) -> None:
     night.add("250000000000", state="SUSPENDED")
     night.add("050000000000", state="CLOSED")
     night.add("950000000000", state="PENDING_CLOSURE")
@@ -84,7 +89,7 @@ def test_an_inactive_account_has_its_outcome_without_a_call(night):
         assert (row["outcome"], row["api_calls"], row["repository_count"]) == ("ACCOUNT_INACTIVE", 0, None)
 
 
-def test_files_are_sorted_whatever_order_scans_end_in(night):
+def test_files_are_sorted_whatever_order_scans_end_in(night: FakeOrganization) -> None:
     night.add("050000000000", state="CLOSED")
     night.regions.reverse()
     run(night, FIRST)
@@ -96,7 +101,7 @@ def test_files_are_sorted_whatever_order_scans_end_in(night):
             assert keys == sorted(keys)
 
 
-def test_the_targets_of_a_lost_batch_failed_with_the_reason(night):
+def test_the_targets_of_a_lost_batch_failed_with_the_reason(night: FakeOrganization) -> None:
     commit = run(night, FIRST, lost=[1, 3])
     assert commit.details["lost_batches"] == [1, 3]
     lost = {key for key, outcome in night.outcomes_of(FIRST).items() if outcome == "FAILED"}
@@ -110,7 +115,9 @@ def test_the_targets_of_a_lost_batch_failed_with_the_reason(night):
 
 
 @pytest.mark.parametrize("outcome", DARK)
-def test_repositories_of_a_dark_target_are_carried_over_as_not_observed(night, outcome):
+def test_repositories_of_a_dark_target_are_carried_over_as_not_observed(
+    night: FakeOrganization, outcome: Outcome
+) -> None:
     run(night, FIRST)
     night.outcomes[A, EU] = outcome
     night.repositories[A, EU] = []
@@ -127,7 +134,7 @@ def test_repositories_of_a_dark_target_are_carried_over_as_not_observed(night, o
     assert after[A, US, "a3"] > before[A, US, "a3"]
 
 
-def test_repositories_of_a_lost_batch_or_a_suspended_account_are_carried_over(night):
+def test_repositories_of_a_lost_batch_or_a_suspended_account_are_carried_over(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.accounts[2] = type(night.accounts[2])(**{**vars(night.accounts[2]), "state": "SUSPENDED"})
     run(night, SECOND, lost=[1])  # one of three that are left: the hub, A, C
@@ -137,7 +144,7 @@ def test_repositories_of_a_lost_batch_or_a_suspended_account_are_carried_over(ni
     assert len(night.observed(SECOND)) == 5
 
 
-def test_a_dark_target_stays_known_night_after_night_until_it_is_seen_again(night):
+def test_a_dark_target_stays_known_night_after_night_until_it_is_seen_again(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.outcomes[A, EU] = Outcome.ACCESS_DENIED
     for day in DAYS[1:5]:
@@ -151,14 +158,14 @@ def test_a_dark_target_stays_known_night_after_night_until_it_is_seen_again(nigh
     assert (A, EU, "a2") not in night.observed(DAYS[5])
 
 
-def test_a_repository_that_is_gone_from_a_collected_target_is_gone(night):
+def test_a_repository_that_is_gone_from_a_collected_target_is_gone(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.repositories[A, EU] = ["a2"]
     run(night, SECOND)
     assert (A, EU, "a1") not in night.observed(SECOND)
 
 
-def test_the_repositories_of_an_account_that_left_stay_known(night):
+def test_the_repositories_of_an_account_that_left_stay_known(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.accounts = [each for each in night.accounts if each.account_id != B]
     run(night, SECOND)
@@ -167,7 +174,7 @@ def test_the_repositories_of_an_account_that_left_stay_known(night):
     assert night.observed(SECOND)[B, EU, "b1"] is False
 
 
-def test_the_newest_earlier_snapshot_counts_not_a_later_one(night):
+def test_the_newest_earlier_snapshot_counts_not_a_later_one(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.repositories[A, EU] = ["a1", "later"]
     run(night, THIRD)
@@ -177,7 +184,7 @@ def test_the_newest_earlier_snapshot_counts_not_a_later_one(night):
     assert night.observed(SECOND)[A, EU, "a2"] is False
 
 
-def test_a_second_run_of_a_day_replaces_the_first_and_carries_over_its_repositories(night):
+def test_a_second_run_of_a_day_replaces_the_first_and_carries_over_its_repositories(night: FakeOrganization) -> None:
     night.repositories[B, EU] = ["b1", "fresh"]
     run(night, FIRST)
     night.outcomes[B, EU] = Outcome.THROTTLED
@@ -188,7 +195,7 @@ def test_a_second_run_of_a_day_replaces_the_first_and_carries_over_its_repositor
     assert (A, EU, "a2") not in night.observed(FIRST)
 
 
-def test_committing_a_plan_again_changes_nothing(night):
+def test_committing_a_plan_again_changes_nothing(night: FakeOrganization) -> None:
     run(night, FIRST)
     night.outcomes[A, EU] = Outcome.FAILED
     commit = run(night, SECOND)
@@ -197,7 +204,7 @@ def test_committing_a_plan_again_changes_nothing(night):
     assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)] == before
 
 
-def test_a_limited_run_changes_only_its_targets(night, scope):
+def test_a_limited_run_changes_only_its_targets(night: FakeOrganization, scope: MakeScope) -> None:
     run(night, FIRST)
     before = {table.name: night.rows(FIRST, table) for table in (SCAN_TARGETS, REPOSITORIES)}
     night.repositories = {(A, EU): ["a2", "new"], (B, EU): ["unseen"]}
@@ -218,11 +225,11 @@ def test_a_limited_run_changes_only_its_targets(night, scope):
         assert [row for row in night.rows(FIRST, table) if row["account_id"] != A] == unplanned
 
 
-def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night, scope):
+def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night: FakeOrganization, scope: MakeScope) -> None:
     """The parts of its batches, and its snapshot, lack the columns that came since."""
     plan_id = run(night, FIRST).details["plan_id"]
 
-    def lack(path, table):
+    def lack(path: str | Path, table: LakeTable) -> None:
         metadata = pq.read_schema(path).metadata
         rows = pq.read_table(path, partitioning=None).drop_columns(list(table.added))
         pq.write_table(rows.replace_schema_metadata(metadata), path)
@@ -235,7 +242,8 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night, scop
     assert {row["throttles"] for row in night.rows(FIRST, SCAN_TARGETS)} == {None}
 
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
-        lack(*night.lake.locations(commit, table), table)
+        [path] = night.lake.locations(commit, table)
+        lack(path, table)
     file = root / f"_commits/inventory/{FIRST}.json"
     before = min(SCAN_TARGETS.added.values()) - 1
     file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "schema_version": before}), "utf-8")
@@ -248,14 +256,16 @@ def test_an_upgrade_between_two_steps_of_a_night_keeps_earlier_files(night, scop
     )
 
 
-def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(night, scope):
+def test_a_run_limited_to_a_region_leaves_the_accounts_other_regions_as_they_are(
+    night: FakeOrganization, scope: MakeScope
+) -> None:
     run(night, FIRST)
     night.repositories = {}
     run(night, FIRST, scope=scope(regions=[US]))
     assert night.observed(FIRST) == {(A, EU, "a1"): True, (A, EU, "a2"): True, (B, EU, "b1"): True}
 
 
-def test_two_limited_runs_of_a_day_add_up(night, scope):
+def test_two_limited_runs_of_a_day_add_up(night: FakeOrganization, scope: MakeScope) -> None:
     run(night, FIRST)
     night.outcomes = {(A, EU): Outcome.FAILED, (B, EU): Outcome.FAILED}
     run(night, SECOND)
@@ -266,7 +276,9 @@ def test_two_limited_runs_of_a_day_add_up(night, scope):
     assert set(night.observed(SECOND).values()) == {True}
 
 
-def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_observed(night, scope):
+def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_observed(
+    night: FakeOrganization, scope: MakeScope
+) -> None:
     run(night, FIRST)
     run(night, SECOND, scope=scope(accounts=[A], regions=[EU]))
     assert night.outcomes_of(SECOND) == {(A, EU): "COLLECTED"}
@@ -274,12 +286,14 @@ def test_a_limited_run_on_a_day_without_a_snapshot_carries_the_rest_over_as_not_
     assert len(night.observed(SECOND)) == 5
 
 
-def everything_denied(night):
+def everything_denied(night: FakeOrganization) -> None:
     night.outcomes = {(each, region): Outcome.ASSUME_ROLE_DENIED for each in (A, B, C) for region in (EU, US)}
 
 
 @pytest.mark.parametrize("limited_to", [[], [A], [A, HUB]])
-def test_when_no_member_could_be_read_nothing_is_committed(night, scope, limited_to):
+def test_when_no_member_could_be_read_nothing_is_committed(
+    night: FakeOrganization, scope: MakeScope, limited_to: list[str]
+) -> None:
     """The hub, which is read with its own credentials, proves nothing."""
     run(night, FIRST)
     committed = night.lake.read_commit("inventory", FIRST)
@@ -293,7 +307,9 @@ def test_when_no_member_could_be_read_nothing_is_committed(night, scope, limited
     assert night.lake.read_commit("inventory", FIRST) == committed
 
 
-def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(night, scope):
+def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_error(
+    night: FakeOrganization, scope: MakeScope
+) -> None:
     """ECR_AUDIT_REGIONS names only regions that nobody has enabled: the run fails, and yesterday's state stays."""
     run(night, FIRST)
     night.outcomes = {(each, region): Outcome.REGION_DISABLED for each in (HUB, A, B, C) for region in (EU, US)}
@@ -306,7 +322,7 @@ def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_erro
     assert night.outcomes_of(FIRST)[A, EU] == "COLLECTED"
 
 
-def test_missing_accounts_and_regions_are_kept_with_the_commit(night):
+def test_missing_accounts_and_regions_are_kept_with_the_commit(night: FakeOrganization) -> None:
     commit = run(night, FIRST, accounts=(A, "999999999999"), regions=(EU, "eu-west-9"))
     assert commit.details["missing_accounts"] == ["999999999999"]
     assert commit.details["missing_regions"] == ["eu-west-9"]
@@ -314,7 +330,7 @@ def test_missing_accounts_and_regions_are_kept_with_the_commit(night):
     assert run(night, FIRST).details["missing_accounts"] == []
 
 
-def test_when_nothing_could_be_read_the_advice_follows_the_errors(night):
+def test_when_nothing_could_be_read_the_advice_follows_the_errors(night: FakeOrganization) -> None:
     night.outcomes = {(each, region): Outcome.FAILED for each in (A, B, C) for region in (EU, US)}
     night.errors = {(A, EU): ("RegionDisabledException", "STS is not activated in this region for account:2")}
     with pytest.raises(NothingCollectedError) as caught:
@@ -325,31 +341,31 @@ def test_when_nothing_could_be_read_the_advice_follows_the_errors(night):
     assert "ECR_AUDIT_ROLE_NAME" not in told
 
 
-def test_one_member_is_enough(night):
+def test_one_member_is_enough(night: FakeOrganization) -> None:
     everything_denied(night)
     del night.outcomes[C, EU]
     run(night, FIRST)
     assert night.lake.snapshot_dates("inventory") == [FIRST]
 
 
-def test_an_organization_of_the_hub_alone_is_committed(night):
+def test_an_organization_of_the_hub_alone_is_committed(night: FakeOrganization) -> None:
     night.accounts = night.accounts[:1]
     run(night, FIRST)
     assert set(night.outcomes_of(FIRST)) == {(HUB, EU), (HUB, US)}
 
 
-def test_a_run_over_inactive_accounts_only_is_committed(night, scope):
+def test_a_run_over_inactive_accounts_only_is_committed(night: FakeOrganization, scope: MakeScope) -> None:
     night.add("500000000000", state="SUSPENDED")
     run(night, FIRST, scope=scope(accounts=["500000000000"]))
     assert set(night.outcomes_of(FIRST).values()) == {"ACCOUNT_INACTIVE"}
 
 
-def test_all_batches_lost_is_nothing_collected(night):
+def test_all_batches_lost_is_nothing_collected(night: FakeOrganization) -> None:
     with pytest.raises(NothingCollectedError, match="6 FAILED"):
         run(night, FIRST, lost=range(4))
 
 
-def test_earlier_plans_are_removed_and_the_present_one_kept(night):
+def test_earlier_plans_are_removed_and_the_present_one_kept(night: FakeOrganization) -> None:
     """And what versions before 6 left, which kept all that under another name."""
     stale, _ = night.plan(FIRST)
     for left in ("20261101T020000000000-abcdef/plan.json", "compliance/2026-11-01/evaluation.json"):
@@ -362,7 +378,7 @@ def test_earlier_plans_are_removed_and_the_present_one_kept(night):
     assert stale.plan_id != commit.details["plan_id"]
 
 
-def test_a_later_plan_and_files_of_other_writers_are_left_alone(night):
+def test_a_later_plan_and_files_of_other_writers_are_left_alone(night: FakeOrganization) -> None:
     mine, batches = night.plan(FIRST)
     for batch in batches:
         scan_batch(night.lake, night.hub, mine.plan_id, batch, Settings())
@@ -377,7 +393,7 @@ def test_a_later_plan_and_files_of_other_writers_are_left_alone(night):
         assert other.exists()
 
 
-def test_an_earlier_snapshot_of_several_files_is_carried_over(night):
+def test_an_earlier_snapshot_of_several_files_is_carried_over(night: FakeOrganization) -> None:
     run(night, FIRST)
     before = night.rows(FIRST, REPOSITORIES)
     cut_into_files(night.lake, "inventory", FIRST, REPOSITORIES)
@@ -388,7 +404,7 @@ def test_an_earlier_snapshot_of_several_files_is_carried_over(night):
     assert {row["observed"] for row in after if row["account_id"] == A} == {False}
 
 
-def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
+def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night: FakeOrganization) -> None:
     commit = run(night, FIRST)
     [path] = night.lake.locations(commit, REPOSITORIES)
     with open(path, "r+b") as file:  # noqa: PTH123
@@ -398,7 +414,7 @@ def test_a_damaged_earlier_snapshot_is_named_and_nothing_is_committed(night):
     assert night.lake.snapshot_dates("inventory") == [FIRST]
 
 
-def test_coverage_leaves_out_disabled_regions_and_inactive_accounts(night):
+def test_coverage_leaves_out_disabled_regions_and_inactive_accounts(night: FakeOrganization) -> None:
     night.add("500000000000", state="SUSPENDED")
     night.outcomes = {
         (A, EU): Outcome.REGION_DISABLED,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import HubError
@@ -18,6 +20,8 @@ from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
 from ecr_audit.settings import Settings
 
+from .conftest import FakeOrganization, MakeScope
+
 DAYS = [date(2026, 3, day) for day in range(1, 8)]
 FIRST, SECOND, THIRD, FOURTH = DAYS[:4]
 HUB, A, B = "100000000000", "200000000000", "300000000000"
@@ -26,7 +30,7 @@ OWNED, SUNSET = {"owner": "team"}, {"owner": "team", "lifecycle": "sunset"}
 
 
 @pytest.fixture
-def night(organization):
+def night(organization: FakeOrganization) -> FakeOrganization:
     """Two members beside the hub: `a1` and `a2` have tags, `b1` has none."""
     organization.add(A, B)
     organization.repositories = {(A, EU): ["a1", "a2"], (B, EU): ["b1"]}
@@ -37,7 +41,7 @@ def night(organization):
 # Tags
 
 
-def test_unread_tags_stay_with_their_age(night):
+def test_unread_tags_stay_with_their_age(night: FakeOrganization) -> None:
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     for day in DAYS[1:4]:
@@ -46,7 +50,7 @@ def test_unread_tags_stay_with_their_age(night):
         assert set(night.observed(day).values()) == {True}
 
 
-def test_tags_that_can_be_read_again_count_at_once_and_so_does_their_removal(night):
+def test_tags_that_can_be_read_again_count_at_once_and_so_does_their_removal(night: FakeOrganization) -> None:
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     night.tags = {"a1": {"owner": "other"}, "b1": OWNED}
@@ -57,7 +61,9 @@ def test_tags_that_can_be_read_again_count_at_once_and_so_does_their_removal(nig
     assert night.tags_of(THIRD) == {"a1": ({"owner": "other"}, THIRD), "a2": ({}, THIRD), "b1": (OWNED, THIRD)}
 
 
-def test_a_repository_that_is_new_or_another_has_no_tags_and_one_that_is_gone_stays_gone(night):
+def test_a_repository_that_is_new_or_another_has_no_tags_and_one_that_is_gone_stays_gone(
+    night: FakeOrganization,
+) -> None:
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     night.repositories[A, EU] = ["a1", "new"]
@@ -69,7 +75,9 @@ def test_a_repository_that_is_new_or_another_has_no_tags_and_one_that_is_gone_st
 
 
 @pytest.mark.parametrize("created", [(None, 1.0), (1.0, None), (None, None)])
-def test_a_repository_without_a_time_of_creation_is_taken_for_the_one_of_before(night, created):
+def test_a_repository_without_a_time_of_creation_is_taken_for_the_one_of_before(
+    night: FakeOrganization, created: tuple[Any, ...]
+) -> None:
     night.created = {"a1": created[0]}
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
@@ -78,7 +86,7 @@ def test_a_repository_without_a_time_of_creation_is_taken_for_the_one_of_before(
     assert night.tags_of(SECOND)["a1"] == (OWNED, FIRST)
 
 
-def test_tags_that_are_not_wanted_are_not_kept(night):
+def test_tags_that_are_not_wanted_are_not_kept(night: FakeOrganization) -> None:
     night.run(FIRST)
     night.run(SECOND, collect_tags=False)
     assert set(night.tags_of(SECOND).values()) == {(None, None)}
@@ -87,7 +95,7 @@ def test_tags_that_are_not_wanted_are_not_kept(night):
     assert night.tags_of(THIRD) == {"a1": (None, None), "a2": (None, None), "b1": ({}, THIRD)}
 
 
-def test_a_target_that_is_dark_and_then_without_tags_keeps_those_of_before(night):
+def test_a_target_that_is_dark_and_then_without_tags_keeps_those_of_before(night: FakeOrganization) -> None:
     night.run(FIRST)
     night.outcomes[A, EU] = Outcome.FAILED
     night.run(SECOND)
@@ -101,7 +109,7 @@ def test_a_target_that_is_dark_and_then_without_tags_keeps_those_of_before(night
     assert night.tags_of(FOURTH)["a1"] == (OWNED, FIRST)
 
 
-def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night, scope):
+def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night: FakeOrganization, scope: MakeScope) -> None:
     night.run(FIRST)
     night.tags_denied = {(A, EU)}
     night.run(SECOND)
@@ -115,7 +123,7 @@ def test_a_limited_run_leaves_other_tags_as_that_day_has_them(night, scope):
     assert night.tags_of(SECOND) == {"a1": (OWNED, FIRST), "a2": (SUNSET, FIRST), "b1": ({}, SECOND)}
 
 
-def test_batches_that_are_lost_or_scanned_again_change_nothing_of_it(night):
+def test_batches_that_are_lost_or_scanned_again_change_nothing_of_it(night: FakeOrganization) -> None:
     night.run(FIRST, batch_accounts=1)
     night.tags_denied = {(A, EU)}
     night.run(SECOND, batch_accounts=1, lost=[1])
@@ -130,7 +138,7 @@ def test_batches_that_are_lost_or_scanned_again_change_nothing_of_it(night):
     assert night.tags_of(THIRD)["a1"] == (OWNED, FIRST)
 
 
-def test_a_target_with_an_error_keeps_the_tags_that_were_read(night):
+def test_a_target_with_an_error_keeps_the_tags_that_were_read(night: FakeOrganization) -> None:
     """Such as one with an odd tag, which was left out."""
     night.run(FIRST)
     night.tags_odd = {(A, EU)}
@@ -139,7 +147,7 @@ def test_a_target_with_an_error_keeps_the_tags_that_were_read(night):
     assert night.tags_of(SECOND) == {"a1": ({"owner": "other"}, SECOND), "a2": ({}, SECOND), "b1": ({}, SECOND)}
 
 
-def test_tags_of_an_older_version_are_as_old_as_its_rows():
+def test_tags_of_an_older_version_are_as_old_as_its_rows() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [{"tags": [("a", "b")], "collected_at": at}, {"tags": None, "collected_at": at}]
     older = pa.Table.from_pylist(rows, schema=REPOSITORIES.schema_of(4))
@@ -149,14 +157,14 @@ def test_tags_of_an_older_version_are_as_old_as_its_rows():
 # Accounts
 
 
-def unit_of(night, day, account_id=A):
+def unit_of(night: FakeOrganization, day: date, account_id: str = A) -> tuple[Any, ...]:
     """The account's name, unit and date of joining, and the night on which they were read."""
     nights = {row["collected_at"]: each for each in DAYS if each <= day for row in night.rows(each, ACCOUNTS)}
     [row] = [row for row in night.rows(day, ACCOUNTS) if row["account_id"] == account_id]
     return row["account_name"], row["ou_id"], row["ou_path"], row["joined_at"], nights.get(row["details_read_at"])
 
 
-def without(night, **changes):
+def without(night: FakeOrganization, **changes: Any) -> list[Account]:
     """The accounts, A as changed."""
     return [replace(each, **changes) if each.account_id == A else each for each in night.accounts]
 
@@ -164,7 +172,7 @@ def without(night, **changes):
 @pytest.mark.parametrize(
     "missing", [{"ou_id": None, "ou_path": None, "unit_ids": ()}, {"name": ""}, {"joined_at": None}]
 )
-def test_missing_details_of_an_account_stay_as_last_known(night, missing):
+def test_missing_details_of_an_account_stay_as_last_known(night: FakeOrganization, missing: dict[str, Any]) -> None:
     night.run(FIRST)
     name, *known, read_on = unit_of(night, FIRST)
     assert (name, read_on) == (f"account {A}", FIRST)
@@ -179,7 +187,7 @@ def test_missing_details_of_an_account_stay_as_last_known(night, missing):
     assert unit_of(night, FOURTH) == (name, *known, FOURTH)
 
 
-def test_a_tree_of_units_that_cannot_be_read_costs_the_units_of_new_accounts_only(night):
+def test_a_tree_of_units_that_cannot_be_read_costs_the_units_of_new_accounts_only(night: FakeOrganization) -> None:
     night.units_error = "organizations:ListRoots is refused"
     with pytest.raises(HubError, match="ListRoots is refused"):
         night.run(FIRST)
@@ -193,13 +201,13 @@ def test_a_tree_of_units_that_cannot_be_read_costs_the_units_of_new_accounts_onl
     assert set(night.outcomes_of(SECOND).values()) == {"COLLECTED"}
 
 
-def test_an_account_whose_unit_was_never_read_has_none(night):
+def test_an_account_whose_unit_was_never_read_has_none(night: FakeOrganization) -> None:
     night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
     night.run(FIRST)
     assert unit_of(night, FIRST)[1:] == (None, None, datetime(2020, 1, 1, tzinfo=UTC), None)
 
 
-def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night, scope):
+def test_a_run_of_a_unit_reads_the_accounts_last_known_to_be_in_it(night: FakeOrganization, scope: MakeScope) -> None:
     night.run(FIRST)
     night.accounts = without(night, ou_id=None, ou_path=None, unit_ids=())
     night.run(SECOND, scope=scope(ous=["Root"]))
@@ -224,11 +232,15 @@ PROD, SHOP = ("r-1", "ou-prod"), ("r-1", "ou-prod", "ou-shop")
         ),
     ],
 )  # fmt: skip
-def test_a_unit_that_is_kept_is_called_as_other_accounts_call_it_tonight(kept, known_ids, others, expected):
+def test_a_unit_that_is_kept_is_called_as_other_accounts_call_it_tonight(
+    kept: str, known_ids: tuple[str, ...] | None, others: list[Any], expected: tuple[Any, ...]
+) -> None:
     """So that one unit is one, whatever night each account's was read on."""
     before, tonight = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
 
-    def row(account_id, ou_path, unit_ids, **more):
+    def row(
+        account_id: str, ou_path: str | None, unit_ids: tuple[str | None, ...] | None, **more: object
+    ) -> dict[str, Any]:
         ou_id = unit_ids[-1] if unit_ids else None
         row = {"account_id": account_id, "account_name": "n", "joined_at": before, "collected_at": tonight}
         return row | {"ou_id": ou_id, "ou_path": ou_path, "unit_ids": unit_ids} | more
@@ -243,16 +255,16 @@ def test_a_unit_that_is_kept_is_called_as_other_accounts_call_it_tonight(kept, k
 # Regions
 
 
-def regions_of(night, day):
+def regions_of(night: FakeOrganization, day: date) -> set[str]:
     return {region for _, region in night.outcomes_of(day)}
 
 
-def refuse(night, *botocore):
+def refuse(night: FakeOrganization, *botocore: str) -> None:
     """EC2 no longer names the regions; botocore knows these."""
     night.regions, night.doubt = [Region(name, False) for name in botocore], "denied"
 
 
-def test_the_list_of_regions_stays_as_it_was_last_read(night):
+def test_the_list_of_regions_stays_as_it_was_last_read(night: FakeOrganization) -> None:
     """Neither one that botocore does not know yet is lost, nor one that only botocore knows is planned."""
     night.regions = [Region("ap-new-1", True), Region(EU, False)]
     read_at = night.run(FIRST).details["regions_read_at"]
@@ -264,7 +276,7 @@ def test_the_list_of_regions_stays_as_it_was_last_read(night):
         assert (details["regions_read_at"], details["regions_error"]) == (read_at, "denied")
 
 
-def test_a_region_that_is_asked_for_may_have_opened_since(night):
+def test_a_region_that_is_asked_for_may_have_opened_since(night: FakeOrganization) -> None:
     night.regions = [Region(EU, False)]
     night.run(FIRST)
     refuse(night, EU, US)
@@ -274,7 +286,7 @@ def test_a_region_that_is_asked_for_may_have_opened_since(night):
         night.run(THIRD, scope=ScanScope(regions=["eu-west-9"]))
 
 
-def test_regions_that_were_never_listed_are_those_of_botocore_and_earlier_scans(night):
+def test_regions_that_were_never_listed_are_those_of_botocore_and_earlier_scans(night: FakeOrganization) -> None:
     refuse(night, EU)
     details = night.run(FIRST).details
     assert regions_of(night, FIRST) == {EU}
@@ -284,7 +296,7 @@ def test_regions_that_were_never_listed_are_those_of_botocore_and_earlier_scans(
     assert regions_of(night, SECOND) == {EU, US}
 
 
-def test_a_list_that_can_be_read_again_counts_at_once(night):
+def test_a_list_that_can_be_read_again_counts_at_once(night: FakeOrganization) -> None:
     night.run(FIRST)
     refuse(night, EU)
     night.run(SECOND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,15 +14,25 @@ from hypothesis import strategies as st
 from ecr_audit.aws.regions import Region
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.inventory.plan import MOST_BATCHES, PlanError, assign_batches, read_missing, read_plan, read_plan_table
+from ecr_audit.inventory.plan import (
+    MOST_BATCHES,
+    PlanError,
+    ScanScope,
+    assign_batches,
+    read_missing,
+    read_plan,
+    read_plan_table,
+)
 from ecr_audit.lake.schemas import ACCOUNTS
+
+from .conftest import FakeOrganization, MakeScope
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 HUB, SHOP, STOCK, DEV, OLD = "100000000000", "200000000000", "300000000000", "400000000000", "500000000000"
 
 
 @pytest.fixture
-def company(organization):
+def company(organization: FakeOrganization) -> FakeOrganization:
     organization.add(SHOP, path="Root/Prod/Shop")
     organization.add(STOCK, path="Root/Prod")
     organization.add(DEV, path="Root/Dev")
@@ -30,20 +41,20 @@ def company(organization):
     return organization
 
 
-def targets(company, scope=None, **configured):
+def targets(company: FakeOrganization, scope: ScanScope | None = None, **configured: Any) -> list[dict[str, Any]]:
     plan, _ = company.plan(DAY, scope, **configured)
-    return read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
+    return list(read_plan_table(company.lake, plan, "targets.parquet").to_pylist())
 
 
-def accounts(company, scope=None, **configured):
+def accounts(company: FakeOrganization, scope: ScanScope | None = None, **configured: Any) -> set[str]:
     return {row["account_id"] for row in targets(company, scope, **configured)}
 
 
-def regions(company, scope=None, **configured):
+def regions(company: FakeOrganization, scope: ScanScope | None = None, **configured: Any) -> set[str]:
     return {row["region"] for row in targets(company, scope, **configured)}
 
 
-def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(company):
+def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(company: FakeOrganization) -> None:
     rows = targets(company)
     assert [(row["account_id"], row["region"]) for row in rows] == [
         (account_id, region)
@@ -54,7 +65,7 @@ def test_every_account_meets_every_region_and_the_inactive_are_in_no_batch(compa
     assert {row["account_id"] for row in rows if row["batch"] is None} == {OLD}
 
 
-def test_a_plan_knows_its_run_and_all_accounts(company, scope):
+def test_a_plan_knows_its_run_and_all_accounts(company: FakeOrganization, scope: MakeScope) -> None:
     plan, _ = company.plan(DAY, scope(accounts=[DEV]))
     assert read_plan(company.lake, plan.plan_id) == plan
     assert (plan.snapshot_date, plan.run_id, plan.organization_id) == (DAY, "run", "o-1")
@@ -65,7 +76,7 @@ def test_a_plan_knows_its_run_and_all_accounts(company, scope):
     assert staged["unit_ids"].to_pylist()[1] == ["r-1", "ou-prod", "ou-shop"]
 
 
-def test_a_run_without_limits_is_not_limited(company, scope):
+def test_a_run_without_limits_is_not_limited(company: FakeOrganization, scope: MakeScope) -> None:
     assert company.plan(DAY, scope())[0].limited is False
 
 
@@ -80,22 +91,24 @@ def test_a_run_without_limits_is_not_limited(company, scope):
         ("r-1", {HUB, SHOP, STOCK, DEV, OLD}),
     ],
 )
-def test_a_unit_is_meant_with_all_below_it_by_path_or_id(company, scope, unit, within):
+def test_a_unit_is_meant_with_all_below_it_by_path_or_id(
+    company: FakeOrganization, scope: MakeScope, unit: str, within: set[str]
+) -> None:
     assert accounts(company, scope(ous=[unit])) == within
 
 
-def test_a_unit_that_holds_only_units_is_found_by_its_id(company, scope):
+def test_a_unit_that_holds_only_units_is_found_by_its_id(company: FakeOrganization, scope: MakeScope) -> None:
     company.accounts = [each for each in company.accounts if each.account_id != STOCK]
     assert accounts(company, scope(ous=["ou-prod"])) == {SHOP}
 
 
-def test_a_unit_whose_name_begins_another_is_not_that_other(company, scope):
+def test_a_unit_whose_name_begins_another_is_not_that_other(company: FakeOrganization, scope: MakeScope) -> None:
     company.add("600000000000", path="Root/Prod/Shop")
     company.accounts[-1] = type(company.accounts[-1])(**{**vars(company.accounts[-1]), "ou_path": "Root/Production"})
     assert "600000000000" not in accounts(company, scope(ous=["Root/Prod"]))
 
 
-def test_a_slash_in_a_name_makes_no_other_unit(company, scope):
+def test_a_slash_in_a_name_makes_no_other_unit(company: FakeOrganization, scope: MakeScope) -> None:
     """`CI/CD` and `Sandbox/evil` are units under the root; CI with CD in it, and Sandbox, are others."""
     where = {
         "600000000000": "CI%2FCD",
@@ -117,7 +130,9 @@ def test_a_slash_in_a_name_makes_no_other_unit(company, scope):
         company.plan(DAY, scope(ous=["Root/Sandbox/evil"]))
 
 
-def test_several_limits_narrow_each_other_and_several_values_add_up(company, scope):
+def test_several_limits_narrow_each_other_and_several_values_add_up(
+    company: FakeOrganization, scope: MakeScope
+) -> None:
     assert accounts(company, scope(ous=["ou-shop", "Root/Dev"])) == {SHOP, DEV}
     assert accounts(company, scope(ous=["Root/Prod"], accounts=[SHOP, DEV])) == {SHOP}
     assert accounts(company, scope(accounts=[SHOP, DEV]), accounts=(DEV, STOCK)) == {DEV}
@@ -153,7 +168,9 @@ def test_several_limits_narrow_each_other_and_several_values_add_up(company, sco
         ({"accounts": [SHOP], "ous": ["Root/Dev"]}, {}, "no account in common"),
     ],
 )
-def test_an_unknown_name_is_reported_with_the_known_ones(company, scope, limited, configured, message):
+def test_an_unknown_name_is_reported_with_the_known_ones(
+    company: FakeOrganization, scope: MakeScope, limited: dict[str, Any], configured: dict[str, Any], message: str
+) -> None:
     with pytest.raises(PlanError, match=message):
         company.plan(DAY, scope(**limited), **configured)
 
@@ -166,7 +183,9 @@ def test_an_unknown_name_is_reported_with_the_known_ones(company, scope, limited
         ({"accounts": (SHOP, OLD), "regions": ("eu-west-1",)}, Missing([], [])),
     ],
 )
-def test_missing_accounts_and_regions_are_left_out_and_reported(company, caplog, configured, missing):
+def test_missing_accounts_and_regions_are_left_out_and_reported(
+    company: FakeOrganization, caplog: pytest.LogCaptureFixture, configured: dict[str, Any], missing: Missing
+) -> None:
     """An account that has left the organization must not cost the others their nights."""
     plan, _ = company.plan(DAY, **configured)
     planned = read_plan_table(company.lake, plan, "targets.parquet")
@@ -176,7 +195,7 @@ def test_missing_accounts_and_regions_are_left_out_and_reported(company, caplog,
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == missing.sentences()
 
 
-def test_without_an_answer_of_ec2_a_setting_is_trusted(company):
+def test_without_an_answer_of_ec2_a_setting_is_trusted(company: FakeOrganization) -> None:
     """botocore's list may lack newer regions: a region that is not known to be gone stays in coverage."""
     company.doubt = "UnauthorizedOperation"
     assert regions(company) == {"eu-south-1", "eu-west-1", "us-east-1"}
@@ -184,7 +203,7 @@ def test_without_an_answer_of_ec2_a_setting_is_trusted(company):
     assert {row["region"]: row["opt_in"] for row in rows} == {"eu-west-1": False, "me-newer-1": True}
 
 
-def test_a_second_organization_is_kept_out_of_a_lake(company):
+def test_a_second_organization_is_kept_out_of_a_lake(company: FakeOrganization) -> None:
     company.run(DAY)
     company.id = "o-2"
     with pytest.raises(PlanError, match=r"holds the snapshots of organization o-1, .* belongs to o-2") as caught:
@@ -193,7 +212,7 @@ def test_a_second_organization_is_kept_out_of_a_lake(company):
     assert isinstance(caught.value, FinalError)
 
 
-def test_batches_follow_the_calls_of_the_last_scan(company):
+def test_batches_follow_the_calls_of_the_last_scan(company: FakeOrganization) -> None:
     """One account took 97 of 100 calls: the next night it has a batch to itself, and the others share one."""
     company.regions = company.regions[1:2]
     company.accounts = company.accounts[:4]
@@ -203,25 +222,25 @@ def test_batches_follow_the_calls_of_the_last_scan(company):
     assert batches(company, NEXT_DAY) == {HUB: 0, SHOP: 1, STOCK: 1, DEV: 1}
 
 
-def test_accounts_of_a_lost_batch_are_planned_as_unscanned(company):
+def test_accounts_of_a_lost_batch_are_planned_as_unscanned(company: FakeOrganization) -> None:
     first = batches(company, DAY)
     company.run(DAY, batch_accounts=2, lost=[first[HUB]])
     assert batches(company, NEXT_DAY) == first
 
 
-def batches(company, day):
+def batches(company: FakeOrganization, day: date) -> dict[str, int]:
     plan, _ = company.plan(day, batch_accounts=2)
     rows = read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
     return {row["account_id"]: row["batch"] for row in rows}
 
 
-def test_the_numbers_of_the_batches_are_those_in_the_targets(company):
+def test_the_numbers_of_the_batches_are_those_in_the_targets(company: FakeOrganization) -> None:
     plan, numbers = company.plan(DAY, batch_accounts=1)
     rows = read_plan_table(company.lake, plan, "targets.parquet").to_pylist()
     assert numbers == sorted({row["batch"] for row in rows} - {None}) == [0, 1, 2, 3]
 
 
-def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, scope):
+def test_an_organization_that_is_all_inactive_has_one_empty_batch(company: FakeOrganization, scope: MakeScope) -> None:
     """So that what follows the batches runs: the targets are committed as ACCOUNT_INACTIVE."""
     plan, numbers = company.plan(DAY, scope(accounts=[OLD]))
     assert numbers == [0]
@@ -241,7 +260,7 @@ def test_an_organization_that_is_all_inactive_has_one_empty_batch(company, scope
         (3, 10_000, [3]),
     ],
 )
-def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes):
+def test_accounts_of_equal_work_make_even_batches(number: int, batch_accounts: int, sizes: list[int]) -> None:
     accounts = [f"{n:012}" for n in range(number)]
     assert list(Counter(assign_batches(accounts, {}, batch_accounts, regions=17).values()).values()) == sizes
 
@@ -252,7 +271,9 @@ def test_accounts_of_equal_work_make_even_batches(number, batch_accounts, sizes)
     batch_accounts=st.integers(1, 50),
     regions=st.integers(1, 40),
 )
-def test_every_account_is_in_one_batch_in_order_and_no_batch_is_overloaded(calls, batch_accounts, regions):
+def test_every_account_is_in_one_batch_in_order_and_no_batch_is_overloaded(
+    calls: list[int], batch_accounts: int, regions: int
+) -> None:
     accounts = [f"{n:012}" for n in range(len(calls))]
     expected = dict(zip(accounts, calls, strict=True))
     batch_of = assign_batches(accounts, expected, batch_accounts, regions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore.parsers import ResponseParserError
@@ -16,6 +17,8 @@ from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message
 from ecr_audit.inventory.rows import repository_rows, target_rows
 from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
+
+Tags = dict[str, dict[str, str] | None] | None
 
 COLLECTED_AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 ARN = "arn:aws:ecr:us-east-1:111111111111:repository/app"
@@ -32,17 +35,18 @@ WHOLE = {
 }
 
 
-def scan(*repositories, tags=None, outcome=Outcome.COLLECTED):
+def scan(*repositories: dict[str, Any], tags: Tags = None, outcome: Outcome = Outcome.COLLECTED) -> TargetScan:
     described = read_repositories(repositories, "111111111111", "us-east-1", Unread())
     return TargetScan("111111111111", "us-east-1", outcome, described, tags)
 
 
-def row(repository, tags=None):
+def row(repository: dict[str, Any], tags: Tags = None) -> dict[str, Any]:
+    found: dict[str, Any]
     (found,) = repository_rows([scan(repository, tags=tags)], COLLECTED_AT).to_pylist()
     return found
 
 
-def test_a_whole_repository():
+def test_a_whole_repository() -> None:
     assert row(WHOLE, {ARN: {"owner": "team"}}) == {
         "account_id": "111111111111",
         "region": "us-east-1",
@@ -63,7 +67,7 @@ def test_a_whole_repository():
 
 
 @pytest.mark.parametrize("absent", [{}, dict.fromkeys(WHOLE)], ids=["left out", "null"])
-def test_an_absent_field_is_null(absent):
+def test_an_absent_field_is_null(absent: dict[str, None]) -> None:
     found = row({**absent, "repositoryName": "app", "repositoryArn": ARN})
     assert found.pop("image_tag_mutability_exclusion_filters") == []
     present = {"account_id", "region", "repository_name", "repository_arn", "collected_at", "observed"}
@@ -71,11 +75,11 @@ def test_an_absent_field_is_null(absent):
 
 
 @pytest.mark.parametrize("value", ["IMMUTABLE_AFTER_SCAN", " immutable ", ""])
-def test_an_unknown_mutability_is_kept_as_it_is(value):
+def test_an_unknown_mutability_is_kept_as_it_is(value: str) -> None:
     assert row({**WHOLE, "imageTagMutability": value})["image_tag_mutability"] == value
 
 
-def test_tags_that_were_not_read_are_distinguished_from_no_tags():
+def test_tags_that_were_not_read_are_distinguished_from_no_tags() -> None:
     unread, unreadable, none_at_all = row(WHOLE, None), row(WHOLE, {ARN: None}), row(WHOLE, {})
     assert (unread["tags"], unread["tags_read_at"]) == (None, None)
     assert (unreadable["tags"], unreadable["tags_read_at"]) == (None, None)
@@ -83,14 +87,14 @@ def test_tags_that_were_not_read_are_distinguished_from_no_tags():
     assert row(WHOLE, {"arn:another": {"owner": "x"}})["tags"] == []
 
 
-JUNK = [
+JUNK: list[Any] = [
     *(None, True, 0, -1, 1e300, 10**30, float("nan"), float("inf"), "", "x", "\x00", "\ud800", "x" * 100_000),
     *([], {}, [None], [[]], [{}], {"Key": 5}, {"filter": "\ud800"}, {"scanOnPush": {}}, {"encryptionType": ["KMS"]}),
 ]
 
 
 @pytest.mark.parametrize("field", WHOLE)
-def test_any_value_of_a_field_gives_rows_or_a_reason(field):
+def test_any_value_of_a_field_gives_rows_or_a_reason(field: str) -> None:
     """In one batch with another target's, which must not be lost."""
     for junk in JUNK:
         [repository] = json.loads(json.dumps([{**WHOLE, field: junk}]))
@@ -107,7 +111,7 @@ def test_any_value_of_a_field_gives_rows_or_a_reason(field):
         )
 
 
-def test_targets_do_not_mix():
+def test_targets_do_not_mix() -> None:
     first, second = scan(WHOLE, tags={ARN: {"owner": "a"}}), scan(WHOLE, tags=None)
     second.account_id = "222222222222"
     found = repository_rows([first, second], COLLECTED_AT)
@@ -116,20 +120,21 @@ def test_targets_do_not_mix():
     assert found["tags"].to_pylist() == [[("owner", "a")], None]
 
 
-def test_without_targets_the_rows_have_the_same_shape():
+def test_without_targets_the_rows_have_the_same_shape() -> None:
     assert repository_rows([], COLLECTED_AT).schema.equals(REPOSITORIES.schema)
 
 
-def target_row(scan, effort):
+def target_row(scan: TargetScan, effort: Effort | None) -> dict[str, Any]:
+    found: dict[str, Any]
     [found] = target_rows([(scan, effort)]).to_pylist()
     return found
 
 
-def test_without_scans_the_target_rows_have_the_same_shape():
+def test_without_scans_the_target_rows_have_the_same_shape() -> None:
     assert target_rows([]).schema.equals(SCAN_TARGETS.schema)
 
 
-def test_a_target_has_its_outcome_and_its_calls():
+def test_a_target_has_its_outcome_and_its_calls() -> None:
     effort = Effort(started_at=COLLECTED_AT.timestamp(), duration_ms=250, calls=4, retries=2, throttles=1)
     other = {**WHOLE, "repositoryName": "web", "repositoryArn": ARN.replace("app", "web")}
     found = target_row(scan(WHOLE, other), effort)
@@ -148,15 +153,15 @@ def test_a_target_has_its_outcome_and_its_calls():
     }
 
 
-def test_uncounted_calls_are_unknown_not_zero():
+def test_uncounted_calls_are_unknown_not_zero() -> None:
     found = target_row(scan(outcome=Outcome.FAILED), None)
     assert {found[name] for name in ("api_calls", "retries", "throttles", "started_at", "duration_ms")} == {None}
 
 
 @pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.COLLECTED])
-def test_where_nobody_could_look_the_count_is_unknown_not_zero(outcome):
+def test_where_nobody_could_look_the_count_is_unknown_not_zero(outcome: Outcome) -> None:
     assert target_row(scan(outcome=outcome), Effort())["repository_count"] is None
 
 
-def test_a_collected_target_without_repositories_has_none():
+def test_a_collected_target_without_repositories_has_none() -> None:
     assert target_row(scan(), Effort())["repository_count"] == 0

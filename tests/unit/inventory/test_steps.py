@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,14 +14,17 @@ from ecr_audit.errors import FinalError
 from ecr_audit.inventory import steps
 from ecr_audit.inventory.plan import PlanError, read_plan
 from ecr_audit.settings import SettingsError
+from support.lakes import committed
 
-NO_LIMITS = {"accounts": [], "ous": [], "regions": []}
+from .conftest import FakeOrganization
+
+NO_LIMITS: dict[str, list[str]] = {"accounts": [], "ous": [], "regions": []}
 RUN_AFTER = datetime(2026, 3, 1, 2, tzinfo=UTC)
 MEMBER = "200000000000"
 
 
 @pytest.fixture
-def night(organization, monkeypatch):
+def night(organization: FakeOrganization, monkeypatch: pytest.MonkeyPatch) -> FakeOrganization:
     """The hub and a member in two regions; the settings name the lake of the fixture."""
     monkeypatch.setenv("ECR_AUDIT_LAKE", organization.lake.root)
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 1))
@@ -26,22 +32,25 @@ def night(organization, monkeypatch):
     return organization
 
 
-def run(night, params=NO_LIMITS):
+def run(night: FakeOrganization, params: Mapping[str, Any] = NO_LIMITS) -> str:
     plan_id = steps.discover(night.hub, params, RUN_AFTER, "manual__1")
     for batch in steps.plan(night.hub, plan_id, params):
         steps.scan(night.hub, plan_id, batch)
     return plan_id
 
 
-def test_a_night_from_step_to_step(night):
+def test_a_night_from_step_to_step(night: FakeOrganization) -> None:
     plan_id = run(night)
     assert steps.commit(plan_id) == "2026-03-01"
     steps.check_coverage(plan_id)
-    assert night.lake.read_commit("inventory", date(2026, 3, 1)).details["run_id"] == "manual__1"
+    commit = committed(night.lake, "inventory", date(2026, 3, 1))
+    assert commit.details["run_id"] == "manual__1"
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"COLLECTED"}
 
 
-def test_a_night_begins_with_the_places_that_it_goes_by(night, monkeypatch, tmp_path, caplog):
+def test_a_night_begins_with_the_places_that_it_goes_by(
+    night: FakeOrganization, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A relative one as the absolute one that it means for this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ECR_AUDIT_PUBLISH", "reports/ecr")
@@ -58,12 +67,12 @@ def test_a_night_begins_with_the_places_that_it_goes_by(night, monkeypatch, tmp_
         (datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2))), date(2026, 2, 28)),
     ],
 )
-def test_the_snapshot_is_of_the_runs_day_in_utc(night, run_after, day):
+def test_the_snapshot_is_of_the_runs_day_in_utc(night: FakeOrganization, run_after: datetime, day: date) -> None:
     plan_id = steps.discover(night.hub, NO_LIMITS, run_after, "run")
     assert read_plan(night.lake, plan_id).snapshot_date == day
 
 
-def test_a_run_of_a_day_that_is_over_is_refused(night, monkeypatch):
+def test_a_run_of_a_day_that_is_over_is_refused(night: FakeOrganization, monkeypatch: pytest.MonkeyPatch) -> None:
     """A back-fill, or an old run that is cleared, would date the present state back."""
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 2))
     steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
@@ -72,13 +81,13 @@ def test_a_run_of_a_day_that_is_over_is_refused(night, monkeypatch):
         steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
 
 
-def test_a_setting_overrides_the_date(night, monkeypatch):
+def test_a_setting_overrides_the_date(night: FakeOrganization, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-01-31")
     plan_id = steps.discover(night.hub, NO_LIMITS, RUN_AFTER, "run")
     assert read_plan(night.lake, plan_id).snapshot_date == date(2026, 1, 31)
 
 
-def test_the_form_limits_the_run(night):
+def test_the_form_limits_the_run(night: FakeOrganization) -> None:
     run(night)
     night.scanned.clear()
     plan_id = run(night, {**NO_LIMITS, "accounts": [MEMBER], "regions": ["us-east-1"]})
@@ -86,12 +95,12 @@ def test_the_form_limits_the_run(night):
     assert read_plan(night.lake, plan_id).limited is True
 
 
-def test_a_form_that_names_missing_accounts_ends_the_run(night):
+def test_a_form_that_names_missing_accounts_ends_the_run(night: FakeOrganization) -> None:
     with pytest.raises(PlanError, match="the run's OUs: 'Root/None' holds no account"):
         run(night, {**NO_LIMITS, "ous": ["Root/None"]})
 
 
-def test_wrong_settings_end_every_step(night, monkeypatch):
+def test_wrong_settings_end_every_step(night: FakeOrganization, monkeypatch: pytest.MonkeyPatch) -> None:
     plan_id = run(night)
     monkeypatch.setenv("ECR_AUDIT_CONCURRENCY", "0")
     for step in (
@@ -106,7 +115,9 @@ def test_wrong_settings_end_every_step(night, monkeypatch):
 
 
 @pytest.mark.parametrize(("minimum", "passes"), [("0.75", True), ("0.76", False), ("0", True), ("1", False)])
-def test_coverage_under_the_minimum_is_reported_after_the_commit(night, monkeypatch, minimum, passes):
+def test_coverage_under_the_minimum_is_reported_after_the_commit(
+    night: FakeOrganization, monkeypatch: pytest.MonkeyPatch, minimum: str, passes: bool
+) -> None:
     """Three of four targets are collected."""
     monkeypatch.setenv("ECR_AUDIT_MIN_COVERAGE", minimum)
     night.outcomes = {(MEMBER, "us-east-1"): Outcome.ACCESS_DENIED}
@@ -124,7 +135,13 @@ def test_coverage_under_the_minimum_is_reported_after_the_commit(night, monkeypa
 
 
 @pytest.mark.parametrize(("suspended", "outcome"), [(True, Outcome.ACCOUNT_INACTIVE), (False, Outcome.REGION_DISABLED)])
-def test_a_run_without_any_readable_target_is_committed(night, monkeypatch, caplog, suspended, outcome):
+def test_a_run_without_any_readable_target_is_committed(
+    night: FakeOrganization,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    suspended: bool,
+    outcome: Outcome,
+) -> None:
     """A run limited to a suspended unit, or to regions that are disabled: its targets have their outcomes."""
     night.add("500000000000", path="Root/Dev", state="SUSPENDED" if suspended else "ACTIVE")
     night.outcomes = {("500000000000", region.name): outcome for region in night.regions}
@@ -135,7 +152,9 @@ def test_a_run_without_any_readable_target_is_committed(night, monkeypatch, capl
     assert "has no targets to read" in caplog.text
 
 
-def test_a_night_of_inactive_accounts_only_is_committed(night, monkeypatch):
+def test_a_night_of_inactive_accounts_only_is_committed(
+    night: FakeOrganization, monkeypatch: pytest.MonkeyPatch
+) -> None:
     night.add("500000000000", state="SUSPENDED")
     monkeypatch.setenv("ECR_AUDIT_ACCOUNTS", "500000000000")
     plan_id = run(night)
@@ -144,6 +163,6 @@ def test_a_night_of_inactive_accounts_only_is_committed(night, monkeypatch):
     assert set(night.outcomes_of(date(2026, 3, 1)).values()) == {"ACCOUNT_INACTIVE"}
 
 
-def test_coverage_of_a_plan_that_was_not_committed_is_reported(night):
+def test_coverage_of_a_plan_that_was_not_committed_is_reported(night: FakeOrganization) -> None:
     with pytest.raises(steps.CoverageError, match="has committed no snapshot"):
         steps.check_coverage(run(night))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,14 +15,20 @@ import pytest
 
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import read_plan_table
+from ecr_audit.inventory.plan import Plan, read_plan_table
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.inventory.verification import ERROR_CODE
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
 from ecr_audit.warehouse import checks
 from ecr_audit.warehouse.checks import Check, CheckError, load_checks
 from ecr_audit.warehouse.statements import parse_statement
+from support.lakes import committed
+
+from .conftest import FakeOrganization, MakeScope
+
+Change = Callable[[pa.Table], pa.Table]
 
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (1, 2, 3))
 HUB, A, B = "100000000000", "200000000000", "300000000000"
@@ -29,13 +37,13 @@ SEEN = {(A, EU, "a1"): True, (A, EU, "a2"): True, (A, US, "a3"): True, (B, EU, "
 
 
 @pytest.fixture
-def night(organization):
+def night(organization: FakeOrganization) -> FakeOrganization:
     organization.add(A, B)
     organization.repositories = {(A, EU): ["a1", "a2"], (A, US): ["a3"], (B, EU): ["b1"]}
     return organization
 
 
-def scanned(night, day):
+def scanned(night: FakeOrganization, day: date) -> Plan:
     """A night up to its commit. Returns the plan."""
     plan, batches = night.plan(day)
     for batch in batches:
@@ -43,16 +51,16 @@ def scanned(night, day):
     return plan
 
 
-def change_part(night, plan, name, change):
+def change_part(night: FakeOrganization, plan: Plan, name: str, change: Change) -> None:
     """Rewrite the repositories or targets that the only batch left."""
     [path] = Path(night.lake.root, plan.folder).glob(f"{name}-*.parquet")
     metadata = pq.read_schema(path).metadata
     pq.write_table(change(pq.read_table(path)).replace_schema_metadata(metadata), path)
 
 
-def change_committed(night, day, table, change):
+def change_committed(night: FakeOrganization, day: date, table: LakeTable, change: Change) -> None:
     """Rewrite a file of a committed snapshot, as an older version of the audit could have written it."""
-    commit = night.lake.read_commit("inventory", day)
+    commit = committed(night.lake, "inventory", day)
     [location] = night.lake.locations(commit, table)
     rows = change(pq.read_table(location, partitioning=None))
     pq.write_table(rows, location)
@@ -63,18 +71,18 @@ def change_committed(night, day, table, change):
     file.write_text(json.dumps(document), "utf-8")
 
 
-def twice(rows):
+def twice(rows: pa.Table) -> pa.Table:
     return pa.concat_tables([rows, rows])
 
 
-def with_column(rows, name, values):
+def with_column(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
-def set_to(column, value, *, where):
+def set_to(column: str, value: object, *, where: str) -> Change:
     """Change a column in the rows of a repository or an account."""
 
-    def change(rows):
+    def change(rows: pa.Table) -> pa.Table:
         name = "repository_name" if "repository_name" in rows.schema.names else "account_id"
         changed = pc.if_else(
             pc.equal(rows[name], where), pa.scalar(value, rows.schema.field(column).type), rows[column]
@@ -84,12 +92,12 @@ def set_to(column, value, *, where):
     return change
 
 
-def target(night, day, *key):
+def target(night: FakeOrganization, day: date, *key: str) -> dict[str, Any]:
     [row] = [row for row in night.rows(day, SCAN_TARGETS) if (row["account_id"], row["region"]) == key]
     return row
 
 
-def test_an_inventory_remembers_the_checks_that_it_passed(night):
+def test_an_inventory_remembers_the_checks_that_it_passed(night: FakeOrganization) -> None:
     commit = night.run(FIRST)
     assert commit.inventory_checks == [
         "arn_names_its_target",
@@ -112,7 +120,9 @@ def test_an_inventory_remembers_the_checks_that_it_passed(night):
         ("observed_agrees_with_outcome", "repositories", set_to("observed", False, where="a1")),
     ],
 )
-def test_a_refused_check_is_the_outcome_of_its_target(night, check, name, change):
+def test_a_refused_check_is_the_outcome_of_its_target(
+    night: FakeOrganization, check: str, name: str, change: Change
+) -> None:
     """Twice the same night, so that the second has something to carry over."""
     night.run(FIRST)
     plan = scanned(night, SECOND)
@@ -132,7 +142,7 @@ def test_a_refused_check_is_the_outcome_of_its_target(night, check, name, change
     assert set(night.outcomes_of(THIRD).values()) == {"COLLECTED"}
 
 
-def test_a_part_with_a_repository_twice_is_refused_for_its_target(night):
+def test_a_part_with_a_repository_twice_is_refused_for_its_target(night: FakeOrganization) -> None:
     """As an older version staged it, before an upgrade between two steps of a night."""
     plan = scanned(night, FIRST)
     change_part(night, plan, "repositories", twice)
@@ -148,7 +158,7 @@ def test_a_part_with_a_repository_twice_is_refused_for_its_target(night):
     assert night.observed(FIRST) == {}
 
 
-def test_known_rows_that_contradict_themselves_are_not_carried_over(night):
+def test_known_rows_that_contradict_themselves_are_not_carried_over(night: FakeOrganization) -> None:
     night.run(FIRST)
     change_committed(night, FIRST, REPOSITORIES, set_to("repository_arn", "arn:aws:ecr:x:y:repository/a1", where="a1"))
     night.outcomes[A, EU] = Outcome.ACCESS_DENIED
@@ -157,7 +167,7 @@ def test_known_rows_that_contradict_themselves_are_not_carried_over(night):
     assert night.observed(SECOND) == {(A, US, "a3"): True, (B, EU, "b1"): True}
 
 
-def test_a_target_whose_known_rows_are_inconsistent_too_keeps_no_rows(night):
+def test_a_target_whose_known_rows_are_inconsistent_too_keeps_no_rows(night: FakeOrganization) -> None:
     bad = set_to("repository_arn", "arn:aws:ecr:x:y:repository/a1", where="a1")
     night.run(FIRST)
     change_committed(night, FIRST, REPOSITORIES, bad)
@@ -169,7 +179,9 @@ def test_a_target_whose_known_rows_are_inconsistent_too_keeps_no_rows(night):
 
 
 @pytest.mark.parametrize("differs", [False, True])
-def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, scope, differs):
+def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(
+    night: FakeOrganization, scope: MakeScope, differs: bool
+) -> None:
     night.tags = {"a3": {"owner": "x"}}
     night.run(FIRST)
     for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
@@ -197,14 +209,14 @@ def test_a_base_with_doubled_keys_is_carried_over_with_one_row_a_key(night, scop
     assert len(night.outcomes_of(SECOND)) == 6
 
 
-def test_a_plan_on_a_base_with_doubled_targets_scans_each_once(night):
+def test_a_plan_on_a_base_with_doubled_targets_scans_each_once(night: FakeOrganization) -> None:
     night.run(FIRST)
     change_committed(night, FIRST, SCAN_TARGETS, twice)
     plan, _ = night.plan(SECOND)
     assert read_plan_table(night.lake, plan, "targets.parquet").num_rows == 6
 
 
-def test_limited_runs_that_leave_a_gap_are_reported(night, scope):
+def test_limited_runs_that_leave_a_gap_are_reported(night: FakeOrganization, scope: MakeScope) -> None:
     """One of an account and one of another in another region: what neither planned was not looked at."""
     night.add("400000000000", state="SUSPENDED")
     night.run(FIRST, scope=scope(accounts=[A], regions=[EU]))
@@ -228,7 +240,9 @@ def test_limited_runs_that_leave_a_gap_are_reported(night, scope):
         "SELECT account_id, region FROM lake.scan_targets WHERE region = 'eu-west-1'",
     ],
 )
-def test_a_fault_of_no_single_target_is_refused_and_nothing_is_committed(night, monkeypatch, refused):
+def test_a_fault_of_no_single_target_is_refused_and_nothing_is_committed(
+    night: FakeOrganization, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
     night.run(FIRST)
     committed = night.lake.read_commit("inventory", FIRST)
     check = Check("a_check", "fail", "inventory", parse_statement("sql/checks/a_check.sql", refused))

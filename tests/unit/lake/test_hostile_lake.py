@@ -17,6 +17,7 @@ from ecr_audit.inventory.plan import Plan, PlanError, read_plan, read_plan_table
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 1)
 PLAN_ID = "20261101T020000000000-abcdef"
@@ -64,7 +65,7 @@ def replaced(make: Callable[[Path], Any]) -> Callable[[Path], None]:
     return change
 
 
-NOT_A_DOCUMENT: dict[str, Callable[[Path], None]] = {
+NOT_A_DOCUMENT: dict[str, Callable[[Path], object]] = {
     "a list": lambda path: path.write_text("[]"),
     "deep": lambda path: path.write_bytes(b'{"schema_version":' + b"[" * 100_000),
     "huge": lambda path: path.write_bytes(b" " * (17 << 20)),
@@ -110,7 +111,7 @@ PLANS = NOT_A_DOCUMENT | {
 
 
 @pytest.mark.parametrize("damage", COMMITS)
-def test_a_commit_names_its_own_files_and_nothing_else(small_lake: Any, damage: str) -> None:
+def test_a_commit_names_its_own_files_and_nothing_else(small_lake: SmallLake, damage: str) -> None:
     small_lake.scan(DAY, repositories=[{}])
     path = Path(small_lake.lake.root, "_commits/inventory/2026-11-01.json")
     COMMITS[damage](path)
@@ -120,7 +121,7 @@ def test_a_commit_names_its_own_files_and_nothing_else(small_lake: Any, damage: 
 
 
 @pytest.mark.parametrize("name", ["2026-11-01 (copy).json", "20261101.json", "2026-02-31.json", "\u202e.json"])
-def test_a_name_that_is_not_a_date_is_named(small_lake: Any, name: str) -> None:
+def test_a_name_that_is_not_a_date_is_named(small_lake: SmallLake, name: str) -> None:
     small_lake.scan(DAY, repositories=[{}])
     Path(small_lake.lake.root, "_commits/inventory", name).touch()
     with pytest.raises(LakeError, match="is not a name that the audit uses") as refused:
@@ -128,7 +129,7 @@ def test_a_name_that_is_not_a_date_is_named(small_lake: Any, name: str) -> None:
     assert str(refused.value).isprintable()
 
 
-def test_a_folder_that_is_not_a_date_is_named(small_lake: Any) -> None:
+def test_a_folder_that_is_not_a_date_is_named(small_lake: SmallLake) -> None:
     Path(small_lake.lake.root, "repositories/snapshot_date=..").mkdir(parents=True)
     with pytest.raises(LakeError, match=r"repositories: 'snapshot_date=\.\.' is not a name"):
         small_lake.lake.unthinned_dates()
@@ -163,7 +164,7 @@ def test_nothing_is_read_or_written_outside_of_the_lake(tmp_path: Path, relative
     assert not (tmp_path / "copy").exists()
 
 
-def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: Any) -> None:
+def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: SmallLake) -> None:
     made = small_lake.scan(DAY, repositories=[{}])
     [path] = map(Path, small_lake.lake.locations(made, ACCOUNTS))
     replaced(os.mkfifo)(path)
@@ -172,7 +173,7 @@ def test_a_pipe_in_place_of_a_table_is_not_waited_for(small_lake: Any) -> None:
 
 
 @pytest.mark.parametrize("damage", NOTES)
-def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> None:
+def test_the_note_of_an_evaluation_is_checked(small_lake: SmallLake, damage: str) -> None:
     small_lake.scan(DAY, repositories=[{}])
     evaluate(small_lake.lake, small_lake.catalog, DAY, owner_tags=())
     path = Path(small_lake.lake.root, "_parts/compliance/2026-11-01/evaluation.json")
@@ -183,7 +184,7 @@ def test_the_note_of_an_evaluation_is_checked(small_lake: Any, damage: str) -> N
 
 
 @pytest.fixture
-def plan(small_lake: Any) -> Plan:
+def plan(small_lake: SmallLake) -> Plan:
     """A plan in the lake."""
     made = Plan(PLAN_ID, DAY, "run", "o-organization", "111111111111", "aws", False)
     folder = Path(small_lake.lake.root, made.folder)
@@ -192,19 +193,19 @@ def plan(small_lake: Any) -> Plan:
     return made
 
 
-def test_a_plan_is_read_as_it_was_written(small_lake: Any, plan: Plan) -> None:
+def test_a_plan_is_read_as_it_was_written(small_lake: SmallLake, plan: Plan) -> None:
     assert read_plan(small_lake.lake, PLAN_ID) == plan
 
 
 @pytest.mark.parametrize("damage", PLANS)
-def test_a_plan_is_checked(small_lake: Any, plan: Plan, damage: str) -> None:
+def test_a_plan_is_checked(small_lake: SmallLake, plan: Plan, damage: str) -> None:
     PLANS[damage](Path(small_lake.lake.root, plan.folder, "plan.json"))
     with pytest.raises(LakeError, match=r"plan\.json"):
         read_plan(small_lake.lake, PLAN_ID)
 
 
 @pytest.mark.parametrize("plan_id", ["../../etc", "x", f"{PLAN_ID}/../x", f"{PLAN_ID}\n", ""])
-def test_the_id_of_a_plan_is_not_a_path(small_lake: Any, plan_id: str) -> None:
+def test_the_id_of_a_plan_is_not_a_path(small_lake: SmallLake, plan_id: str) -> None:
     with pytest.raises(PlanError, match="is not the id of a plan"):
         read_plan(small_lake.lake, plan_id)
 
@@ -213,7 +214,7 @@ def test_the_id_of_a_plan_is_not_a_path(small_lake: Any, plan_id: str) -> None:
     "name",
     ["", "../../secret.parquet", "repositories-0002-0123abcd.parquet", "repositories-0001-0123abcd.parquet/../x"],
 )
-def test_a_part_names_its_own_repositories(small_lake: Any, plan: Plan, name: str) -> None:
+def test_a_part_names_its_own_repositories(small_lake: SmallLake, plan: Plan, name: str) -> None:
     lake, part, own = small_lake.lake, SCAN_TARGETS.schema.empty_table(), "repositories-0001-0123abcd.parquet"
     write_plan_table(lake, plan, own, REPOSITORIES.schema.empty_table())
     write_plan_table(lake, plan, targets_name(1), part.replace_schema_metadata({REPOSITORIES_FILE: own}))
@@ -223,7 +224,7 @@ def test_a_part_names_its_own_repositories(small_lake: Any, plan: Plan, name: st
         read_part(lake, plan, 1)
 
 
-def test_a_damaged_part_is_named(small_lake: Any, plan: Plan) -> None:
+def test_a_damaged_part_is_named(small_lake: SmallLake, plan: Plan) -> None:
     path = Path(small_lake.lake.root, plan.folder, "targets.parquet")
     path.write_bytes(b"PAR1")
     with pytest.raises(LakeError, match=f"{path}: cannot be read as Parquet"):

@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +23,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS, STAGES
 from ecr_audit.lake.storage import LakeError, Storage
 from ecr_audit.lake.tables import LakeTable
+from support.lakes import committed
 from support.processes import PATIENCE
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
@@ -47,20 +50,20 @@ def commit(lake: Lake, *account_ids: str, day: date = DAY) -> Commit:
 def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
     """The account ids of every table of a committed inventory."""
     found = lake.read_commit("inventory", day)
-    return found and [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY]
+    return [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY] if found else None
 
 
 def files(lake: Lake) -> list[str]:
     return sorted(str(path.relative_to(lake.root)) for path in Path(lake.root).rglob("*") if path.is_file())
 
 
-def test_nothing_is_there_before_the_first_commit(lake):
+def test_nothing_is_there_before_the_first_commit(lake: Lake) -> None:
     assert lake.snapshot_dates("inventory") == []
     assert lake.read_commit("inventory", DAY) is None
     assert lake.previous_commit("inventory", DAY) is None
 
 
-def test_a_commit_makes_one_sorted_file_a_table_visible(lake):
+def test_a_commit_makes_one_sorted_file_a_table_visible(lake: Lake) -> None:
     before = datetime.now(UTC)
     made = commit(lake, "2", "3", "1")
     assert seen(lake) == [["1", "2", "3"]] * 3
@@ -74,7 +77,7 @@ def test_a_commit_makes_one_sorted_file_a_table_visible(lake):
     ]
 
 
-def test_a_table_of_several_files_is_one_table(lake, tmp_path):
+def test_a_table_of_several_files_is_one_table(lake: Lake, tmp_path: Path) -> None:
     parts = [tmp_path / name for name in ("b", "a", "c")]
     for path, account_ids in zip(parts, (("1", "2"), (), ("3",)), strict=True):
         pq.write_table(rows(REPOSITORIES, *account_ids), path)
@@ -96,7 +99,7 @@ def test_a_table_of_several_files_is_one_table(lake, tmp_path):
 
 
 @pytest.mark.parametrize("lacking", [0, 1, 2])
-def test_a_table_that_lacks_one_of_its_files_is_not_read(lake, tmp_path, lacking):
+def test_a_table_that_lacks_one_of_its_files_is_not_read(lake: Lake, tmp_path: Path, lacking: int) -> None:
     """Whether a commit file no longer names it, or another file is in its place."""
     parts = [tmp_path / str(number) for number in range(3)]
     for number, path in enumerate(parts):
@@ -111,26 +114,27 @@ def test_a_table_that_lacks_one_of_its_files_is_not_read(lake, tmp_path, lacking
     del document["files"]["repositories"][lacking]
     path.write_text(json.dumps(document))
     with pytest.raises(LakeError, match=r"not a readable commit file|has 3 rows in 2 files, not the 6 that were"):
-        lake.read_table(lake.read_commit("inventory", DAY), REPOSITORIES)
+        damaged = committed(lake, "inventory", DAY)
+        lake.read_table(damaged, REPOSITORIES)
     locations = lake.locations(made, REPOSITORIES)
     Path(locations[lacking]).write_bytes(Path(locations[lacking - 1]).read_bytes())
     with pytest.raises(LakeError, match=r"repositories/snapshot_date=2026-03-01: has \d rows in 3 files, not the 6"):
         lake.read_table(made, REPOSITORIES)
 
 
-def test_a_table_without_rows_is_a_typed_file(lake):
+def test_a_table_without_rows_is_a_typed_file(lake: Lake) -> None:
     made = commit(lake)
     for table in INVENTORY:
         assert [pq.read_schema(each) for each in lake.locations(made, table)] == [table.schema]
 
 
-def test_files_are_compressed_with_zstd(lake):
+def test_files_are_compressed_with_zstd(lake: Lake) -> None:
     made = commit(lake, "1")
     [path] = lake.locations(made, ACCOUNTS)
     assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
 
 
-def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(lake):
+def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(lake: Lake) -> None:
     commit(lake, "1")
     made = commit(lake, "2")
     assert seen(lake) == [["2"]] * 3
@@ -138,7 +142,7 @@ def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(
     assert all(made.commit_id in name for name in files(lake) if name.endswith(".parquet"))
 
 
-def test_dates_and_stages_do_not_touch_each_other(lake):
+def test_dates_and_stages_do_not_touch_each_other(lake: Lake) -> None:
     commit(lake, "2", day=NEXT_DAY)
     commit(lake, "1", day=DAY)
     with lake.writer("compliance", DAY) as writer:
@@ -148,11 +152,12 @@ def test_dates_and_stages_do_not_touch_each_other(lake):
     assert (seen(lake, DAY), seen(lake, NEXT_DAY)) == ([["1"]] * 3, [["2"]] * 3)
     assert lake.snapshot_dates("inventory") == [DAY, NEXT_DAY]
     assert lake.snapshot_dates("compliance") == [DAY]
-    assert lake.previous_commit("inventory", NEXT_DAY).snapshot_date == DAY
+    previous = lake.previous_commit("inventory", NEXT_DAY)
+    assert previous is not None and previous.snapshot_date == DAY
     assert lake.previous_commit("inventory", DAY) is None
 
 
-def test_a_writer_that_gives_up_leaves_nothing(lake):
+def test_a_writer_that_gives_up_leaves_nothing(lake: Lake) -> None:
     commit(lake, "1")
     before = files(lake)
     with pytest.raises(ZeroDivisionError), lake.writer("inventory", DAY) as writer:
@@ -164,7 +169,7 @@ def test_a_writer_that_gives_up_leaves_nothing(lake):
     assert list(Path(lake.root, "_scratch").iterdir()) == []
 
 
-def test_a_table_that_was_not_written_is_refused(lake):
+def test_a_table_that_was_not_written_is_refused(lake: Lake) -> None:
     with lake.writer("inventory", DAY) as writer:
         writer.write(SCAN_TARGETS, rows(SCAN_TARGETS, "1"))
         with pytest.raises(LakeError, match="inventory of 2026-03-01: not written: accounts, repositories"):
@@ -189,7 +194,7 @@ def narrowed(schema: pa.Schema) -> pa.Schema:
 
 
 @pytest.mark.parametrize("spoil", [mislabelled, mistyped, widened, narrowed])
-def test_a_table_of_another_shape_is_refused(lake, spoil):
+def test_a_table_of_another_shape_is_refused(lake: Lake, spoil: Callable[[pa.Schema], pa.Schema]) -> None:
     commit(lake, "1")
     with lake.writer("inventory", DAY) as writer:
         for table in INVENTORY:
@@ -200,12 +205,12 @@ def test_a_table_of_another_shape_is_refused(lake, spoil):
     assert seen(lake) == [["1"]] * 3
 
 
-def test_rows_that_do_not_fit_a_table_are_refused(lake):
+def test_rows_that_do_not_fit_a_table_are_refused(lake: Lake) -> None:
     with lake.writer("inventory", DAY) as writer, pytest.raises(ValueError, match="account_id"):
         writer.write(ACCOUNTS, pa.table({"account_id": ["1"]}))
 
 
-def test_element_names_of_lists_and_maps_do_not_change_the_shape(lake):
+def test_element_names_of_lists_and_maps_do_not_change_the_shape(lake: Lake) -> None:
     made = commit(lake)
     columns = [
         pa.field("tags", pa.map_(pa.field("k", pa.string(), nullable=False), pa.field("v", pa.string())))
@@ -220,7 +225,7 @@ def test_element_names_of_lists_and_maps_do_not_change_the_shape(lake):
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, 0.5, -1])
-def test_a_parquet_file_that_breaks_off_is_named(lake, left):
+def test_a_parquet_file_that_breaks_off_is_named(lake: Lake, left: float) -> None:
     made = commit(lake, "1", "2")
     [path] = map(Path, lake.locations(made, ACCOUNTS))
     whole = path.read_bytes()
@@ -229,7 +234,7 @@ def test_a_parquet_file_that_breaks_off_is_named(lake, left):
         lake.read_table(made, ACCOUNTS)
 
 
-def test_a_parquet_file_that_is_missing_is_named(lake):
+def test_a_parquet_file_that_is_missing_is_named(lake: Lake) -> None:
     made = commit(lake, "1")
     [location] = lake.locations(made, ACCOUNTS)
     Path(location).unlink()
@@ -237,7 +242,7 @@ def test_a_parquet_file_that_is_missing_is_named(lake):
         lake.read_table(made, ACCOUNTS)
 
 
-def test_a_parquet_file_of_another_table_is_named(lake):
+def test_a_parquet_file_of_another_table_is_named(lake: Lake) -> None:
     made = commit(lake, "1")
     pq.write_table(POLICY_OUTPUT.schema.empty_table(), *lake.locations(made, ACCOUNTS))
     with pytest.raises(LakeError, match=r"columns differ from the table's: .*account_name.*policy_id"):
@@ -245,7 +250,7 @@ def test_a_parquet_file_of_another_table_is_named(lake):
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 2}', "[]", "null", "\x00\xff"])
-def test_a_commit_file_that_is_damaged_is_named(lake, content):
+def test_a_commit_file_that_is_damaged_is_named(lake: Lake, content: str) -> None:
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_bytes(content.encode("latin-1"))
@@ -256,7 +261,7 @@ def test_a_commit_file_that_is_damaged_is_named(lake, content):
     assert seen(lake) == [["2"]] * 3
 
 
-def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
+def test_a_commit_file_that_breaks_off_anywhere_is_named(lake: Lake) -> None:
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     whole = path.read_bytes()
@@ -275,7 +280,7 @@ def test_a_commit_file_that_breaks_off_anywhere_is_named(lake):
         (None, "No release of the audit wrote it"),
     ],
 )
-def test_an_unreadable_schema_version_is_reported_with_advice(lake, version, remedy):
+def test_an_unreadable_schema_version_is_reported_with_advice(lake: Lake, version: object, remedy: str) -> None:
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
@@ -295,14 +300,16 @@ def where_nobody_can_write(_: Path) -> str:
 
 
 @pytest.mark.parametrize("place", [under_a_file, where_nobody_can_write])
-def test_a_lake_that_cannot_be_written_names_the_setting_and_the_place(tmp_path, place):
+def test_a_lake_that_cannot_be_written_names_the_setting_and_the_place(
+    tmp_path: Path, place: Callable[[Path], str]
+) -> None:
     root = place(tmp_path)
     with pytest.raises(LakeError, match=f"ECR_AUDIT_LAKE: '{root}' cannot be written"):
         commit(Lake(root), "1")
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path):
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -313,7 +320,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_is_reported_and_costs_no_earlier_snapshot(small_disk):
+def test_a_full_disk_is_reported_and_costs_no_earlier_snapshot(small_disk: Path) -> None:
     lake = Lake(str(small_disk / "lake"))
     commit(lake, "1")
     noise = [os.urandom(20_000).hex() for _ in range(100)]
@@ -325,7 +332,7 @@ def test_a_full_disk_is_reported_and_costs_no_earlier_snapshot(small_disk):
     assert seen(lake, NEXT_DAY) == [["2"]] * 3
 
 
-def test_a_disk_that_is_full_to_the_last_byte_is_reported(small_disk):
+def test_a_disk_that_is_full_to_the_last_byte_is_reported(small_disk: Path) -> None:
     lake = Lake(str(small_disk / "lake"))
     commit(lake, "1")
     with pytest.raises(OSError, match="No space left"), (small_disk / "hog").open("wb") as hog:
@@ -337,7 +344,7 @@ def test_a_disk_that_is_full_to_the_last_byte_is_reported(small_disk):
     assert seen(lake) == [["1"]] * 3
 
 
-def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
+def test_a_committer_waits_for_another_to_be_done(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the first, cleaning up, could remove what the second has moved in but not yet committed."""
     order: list[str] = []
     second_waits = threading.Event()
@@ -348,16 +355,16 @@ def test_a_committer_waits_for_another_to_be_done(lake, monkeypatch):
 
     lock, move_in, list_files = fcntl.flock, Storage.move_in, Storage.files
 
-    def watched_lock(*args):
+    def watched_lock(*args: Any) -> None:
         if threading.current_thread() is second:
             second_waits.set()
         lock(*args)
 
-    def watched_move_in(self, *args):
+    def watched_move_in(self: Storage, *args: Any) -> None:
         say("moves in")
         move_in(self, *args)
 
-    def watched_files(self, *args):
+    def watched_files(self: Storage, *args: Any) -> list[str]:
         """A committer lists what is there to clean up."""
         if threading.current_thread() is not second and not second_waits.is_set():
             second.start()

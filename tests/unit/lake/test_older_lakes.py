@@ -21,6 +21,8 @@ from ecr_audit.lake.schemas import POLICY_OUTPUT, POLICY_RUN
 from ecr_audit.lake.snapshot import fetch_history
 from ecr_audit.lake.tables import Input, LakeTable
 from ecr_audit.publish.build import publish
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LAKES = sorted(FIXTURES.glob("lake-v*"))
@@ -32,7 +34,7 @@ PROD, SANDBOX = "ou-demo-00000001", "ou-demo-00000002"
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
 
-def next_night(older: Any) -> None:
+def next_night(older: SmallLake) -> None:
     """Everything can be read again; `web` is fixed, `api` is as it was, `waived` is gone."""
     accounts = [
         {"account_id": id, "account_name": name, "unit_ids": ["r-demo", PROD]}
@@ -70,7 +72,7 @@ def test_a_lake_of_the_version_before_is_kept() -> None:
         assert {commit["schema_version"] for commit in commits} == {int(path.name.removeprefix("lake-v"))}
 
 
-def test_the_next_night_continues_its_history(older: Any) -> None:
+def test_the_next_night_continues_its_history(older: SmallLake) -> None:
     next_night(older)
     assert history(older.rows("policy_output", NEXT)) == {
         "web": ("COMPLIANT", NEXT, THINNED, NEXT),
@@ -95,20 +97,20 @@ ASKED = {
 }
 
 
-def published(older: Any, folder: Path) -> dict[str, list[Any]]:
+def published(older: SmallLake, folder: Path) -> dict[str, list[Any]]:
     path = publish(older.lake, older.catalog, folder, owner_tags=older.owner_tags).database
     with duckdb.connect(path, read_only=True) as database:
         return {name: database.execute(sql).fetchall() for name, sql in ASKED.items()}
 
 
-def test_it_is_published_as_it_is(older: Any, tmp_path: Path) -> None:
+def test_it_is_published_as_it_is(older: SmallLake, tmp_path: Path) -> None:
     """Also before the first night of the present version."""
     found = published(older, tmp_path)
     assert found["nights"] == [(THINNED,), (FIRST,), (LAST,)]
     assert found["findings"] == [("api", "shop"), ("book", "book-team"), ("waived", "waived-team"), ("web", "web-team")]
 
 
-def test_its_nights_and_those_after_are_published_together(older: Any, tmp_path: Path) -> None:
+def test_its_nights_and_those_after_are_published_together(older: SmallLake, tmp_path: Path) -> None:
     next_night(older)
     found = published(older, tmp_path)
     assert found["nights"] == found["trend"] == [(THINNED,), (FIRST,), (LAST,), (NEXT,)]
@@ -119,9 +121,9 @@ def test_its_nights_and_those_after_are_published_together(older: Any, tmp_path:
     assert days == [(FIRST,), (LAST,), (NEXT,)]
 
 
-def test_the_history_of_an_account_continues_over_the_versions(older: Any, tmp_path: Path) -> None:
+def test_the_history_of_an_account_continues_over_the_versions(older: SmallLake, tmp_path: Path) -> None:
     """Before version 5 nights lack the unit's id, which ends no run; the thinned night still has its coverage."""
-    has_unit_ids = older.lake.read_commit("compliance", LAST).schema_version >= 5
+    has_unit_ids = committed(older.lake, "compliance", LAST).schema_version >= 5
     next_night(older)
     path = publish(older.lake, older.catalog, tmp_path, owner_tags=older.owner_tags).database
     with duckdb.connect(path, read_only=True) as database:
@@ -136,11 +138,11 @@ def test_the_history_of_an_account_continues_over_the_versions(older: Any, tmp_p
     ]
 
 
-def test_an_old_night_is_evaluated_again(older: Any) -> None:
+def test_an_old_night_is_evaluated_again(older: SmallLake) -> None:
     before = {day: history(older.rows("policy_output", day)) for day in (FIRST, LAST)}
     for day in (FIRST, LAST):
         older.evaluate(day)
-        commit = older.lake.read_commit("compliance", day)
+        commit = committed(older.lake, "compliance", day)
         assert commit.schema_version == SCHEMA_VERSION
         assert older.lake.read_table(commit, POLICY_OUTPUT).schema.names == POLICY_OUTPUT.schema.names
     starts = {day: {name: row[2] for name, row in history(older.rows("policy_output", day)).items()} for day in before}
@@ -148,17 +150,17 @@ def test_an_old_night_is_evaluated_again(older: Any) -> None:
     assert starts[LAST] == {name: row[2] and max(row[2], FIRST) for name, row in before[LAST].items()}
 
 
-def test_verdicts_of_an_older_version_are_not_rolled_up(older: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verdicts_of_an_older_version_are_not_rolled_up(older: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would be committed with columns missing."""
     monkeypatch.setattr(evaluation, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(ComplianceError, match=r"schema_version changed since .* Evaluate that date again"):
         roll_up(older.lake, older.catalog, LAST)
 
 
-def test_it_is_thinned_and_stays_readable(older: Any, tmp_path: Path) -> None:
-    version = older.lake.read_commit("compliance", FIRST).schema_version
+def test_it_is_thinned_and_stays_readable(older: SmallLake, tmp_path: Path) -> None:
+    version = committed(older.lake, "compliance", FIRST).schema_version
     assert retention.thin(older.lake, date(2026, 12, 31), 30, dry_run=False) == [FIRST]
-    thinned = older.lake.read_commit("compliance", FIRST)
+    thinned = committed(older.lake, "compliance", FIRST)
     assert not thinned.is_whole
     assert thinned.schema_version == version, "its files are as they were written"
     document = json.loads(Path(older.lake.root, f"_commits/compliance/{FIRST}.json").read_text("utf-8"))
@@ -167,7 +169,7 @@ def test_it_is_thinned_and_stays_readable(older: Any, tmp_path: Path) -> None:
     assert published(older, tmp_path)["nights"] == [(THINNED,), (FIRST,), (LAST,), (NEXT,)]
 
 
-def test_a_column_that_a_version_added_is_null_in_older_files(older: Any, tmp_path: Path) -> None:
+def test_a_column_that_a_version_added_is_null_in_older_files(older: SmallLake, tmp_path: Path) -> None:
     """With a column that the next version might add; of two nights the second has it."""
     lake: Lake = older.lake
     since = SCHEMA_VERSION + 1
@@ -175,7 +177,7 @@ def test_a_column_that_a_version_added_is_null_in_older_files(older: Any, tmp_pa
         LakeTable(table.name, table.schema.append(pa.field("note", pa.date32())), (), {**table.added, "note": since})
         for table in (POLICY_OUTPUT, POLICY_RUN)
     )
-    old, present = (lake.read_commit("compliance", day) for day in (FIRST, LAST))
+    old, present = (committed(lake, "compliance", day) for day in (FIRST, LAST))
     rows = lake.read_table(present, POLICY_RUN)
     pq.write_table(rows.append_column("note", pa.array([LAST] * rows.num_rows)), *lake.locations(present, POLICY_RUN))
     present = replace(present, schema_version=since)

@@ -22,6 +22,8 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.tables import TABLES
 from ecr_audit.warehouse import checks
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
 
@@ -51,8 +53,7 @@ def older_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 def double(lake: Lake, stage: str, day: date, table: LakeTable) -> None:
     """Write every row of a committed file twice."""
-    commit = lake.read_commit(stage, day)
-    assert commit is not None
+    commit = committed(lake, stage, day)
     for location in lake.locations(commit, table):
         rows = pq.read_table(location, partitioning=None)
         pq.write_table(pa.concat_tables([rows, rows]), location)
@@ -76,7 +77,7 @@ def doubled_keys(database: Path) -> dict[str, int]:
     return {table: count for table, count in found.items() if count}
 
 
-def verdicts(small_lake: Any, day: date) -> dict[str, tuple[Any, ...]]:
+def verdicts(small_lake: SmallLake, day: date) -> dict[str, tuple[Any, ...]]:
     rows = [row for row in small_lake.rows("policy_output", day) if row["policy_id"] == POLICY]
     assert len({row["object_id"] for row in rows}) == len(rows)
     return {
@@ -95,7 +96,7 @@ def verdicts(small_lake: Any, day: date) -> dict[str, tuple[Any, ...]]:
     ids=["same", "differing"],
 )
 def test_the_next_night_heals_a_night_that_was_published_doubled(
-    small_lake: Any, older_version: Callable[[], Any], tmp_path: Path, again: dict[str, Any], tables: set[str]
+    small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path, again: dict[str, Any], tables: set[str]
 ) -> None:
     with older_version():
         small_lake.scan(FIRST, repositories=[WEB])
@@ -117,7 +118,7 @@ def test_the_next_night_heals_a_night_that_was_published_doubled(
         assert small_lake.rows("changes", day) == []
 
 
-def test_histories_with_every_row_twice_are_published_with_one(small_lake: Any, tmp_path: Path) -> None:
+def test_histories_with_every_row_twice_are_published_with_one(small_lake: SmallLake, tmp_path: Path) -> None:
     """A finding that ended and one that began on a night whose repositories were committed twice."""
     small_lake.scan(FIRST, repositories=[WEB])
     small_lake.evaluate(FIRST)
@@ -144,7 +145,7 @@ def test_histories_with_every_row_twice_are_published_with_one(small_lake: Any, 
 
 
 def test_a_doubled_repository_that_is_gone_disappears_once(
-    small_lake: Any, older_version: Callable[[], Any], tmp_path: Path
+    small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path
 ) -> None:
     with older_version():
         small_lake.scan(POISONED, repositories=[WEB, APP, APP])
@@ -159,7 +160,7 @@ def test_a_doubled_repository_that_is_gone_disappears_once(
     assert doubled_keys(publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database) == {}
 
 
-def test_a_doubled_inventory_is_evaluated_and_published_once(small_lake: Any, tmp_path: Path) -> None:
+def test_a_doubled_inventory_is_evaluated_and_published_once(small_lake: SmallLake, tmp_path: Path) -> None:
     """One that an older version committed just before an upgrade, or that is evaluated again among later nights."""
     small_lake.scan(POISONED, repositories=[APP, APP], accounts=[{}, {}])
     small_lake.evaluate(POISONED)

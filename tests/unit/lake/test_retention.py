@@ -18,6 +18,7 @@ from ecr_audit.lake.schemas import STAGES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.publication import PublishError
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
 
@@ -32,7 +33,7 @@ KEPT = [day for day in NIGHTS if day not in THINNED]
 
 
 @pytest.fixture
-def nights(once: Callable[..., None], small_lake: Any) -> Any:
+def nights(once: Callable[..., None], small_lake: SmallLake) -> SmallLake:
     """A repository that is MUTABLE from the second night on."""
 
     def audit() -> None:
@@ -66,21 +67,21 @@ def named(lake: Lake) -> set[str]:
     return own | {name for commit in commits if commit for names in commit.files.values() for name in names}
 
 
-def test_the_last_of_each_month_and_all_recent_ones_stay(nights: Any) -> None:
+def test_the_last_of_each_month_and_all_recent_ones_stay(nights: SmallLake) -> None:
     assert retention.thin(nights.lake, TODAY, DAYS, dry_run=False) == THINNED
     assert dates(nights.lake) == KEPT
     assert files(nights.lake) == named(nights.lake)
     assert retention.thin(nights.lake, TODAY, DAYS, dry_run=False) == []
 
 
-def test_a_dry_run_reports_the_same_and_removes_nothing(nights: Any) -> None:
+def test_a_dry_run_reports_the_same_and_removes_nothing(nights: SmallLake) -> None:
     before = files(nights.lake)
     assert retention.thin(nights.lake, TODAY, DAYS, dry_run=True) == THINNED
     assert files(nights.lake) == before
 
 
 @pytest.mark.parametrize(("days", "oldest_kept"), [(30, date(2026, 2, 8)), (29, date(2026, 2, 9))])
-def test_the_day_of_the_limit_stays(small_lake: Any, days: int, oldest_kept: date) -> None:
+def test_the_day_of_the_limit_stays(small_lake: SmallLake, days: int, oldest_kept: date) -> None:
     month = [date(2026, 2, day) for day in (7, 8, 9, 28)]
     for day in month:
         small_lake.scan(day)
@@ -89,12 +90,12 @@ def test_the_day_of_the_limit_stays(small_lake: Any, days: int, oldest_kept: dat
     assert thinned == [day for day in month if day < oldest_kept]
 
 
-def test_the_newest_stays_however_old(nights: Any) -> None:
+def test_the_newest_stays_however_old(nights: SmallLake) -> None:
     retention.thin(nights.lake, TODAY + timedelta(days=5000), DAYS, dry_run=False)
     assert dates(nights.lake) == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 9)]
 
 
-def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: Any) -> None:
+def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: SmallLake) -> None:
     evaluated, unevaluated = date(2026, 1, 10), date(2026, 1, 11)
     small_lake.scan(evaluated)
     small_lake.evaluate(evaluated)
@@ -102,7 +103,7 @@ def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(sm
     assert retention.thin(small_lake.lake, TODAY, DAYS, dry_run=False) == []
 
 
-def published(nights: Any, folder: Path) -> dict[str, list[Any]]:
+def published(nights: SmallLake, folder: Path) -> dict[str, list[Any]]:
     """The published histories; findings_history without the findings that are open, and age."""
     path = publish(nights.lake, nights.catalog, folder, owner_tags=()).database
     with duckdb.connect(path, read_only=True) as database:
@@ -110,7 +111,7 @@ def published(nights: Any, folder: Path) -> dict[str, list[Any]]:
         return {table: database.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in histories}
 
 
-def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: Path) -> None:
+def test_every_history_goes_back_to_the_first_night(small_lake: SmallLake, tmp_path: Path) -> None:
     """Also what began, ended and changed in nights that were thinned."""
     for day, value in zip(NIGHTS, ("MUTABLE", "IMMUTABLE", "MUTABLE", "IMMUTABLE", "MUTABLE", "MUTABLE"), strict=True):
         small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
@@ -122,7 +123,7 @@ def test_every_history_goes_back_to_the_first_night(small_lake: Any, tmp_path: P
     assert published(small_lake, tmp_path) == before
 
 
-def test_verdicts_keep_their_dates(nights: Any, tmp_path: Path) -> None:
+def test_verdicts_keep_their_dates(nights: SmallLake, tmp_path: Path) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.scan(TODAY, repositories=[{}])
     nights.evaluate(TODAY)
@@ -132,14 +133,14 @@ def test_verdicts_keep_their_dates(nights: Any, tmp_path: Path) -> None:
     assert starts == [(STARTED,)], "the night on which the stretch began was thinned"
 
 
-def test_a_night_that_was_thinned_cannot_be_evaluated_again(nights: Any) -> None:
+def test_a_night_that_was_thinned_cannot_be_evaluated_again(nights: SmallLake) -> None:
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     with pytest.raises(LakeError, match=r"no inventory of 2026-02-03"):
         nights.evaluate(THINNED[-1])
 
 
 def test_a_whole_night_that_is_evaluated_again_replaces_the_thinned_ones_before_it(
-    nights: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    nights: SmallLake, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """2026-02-28 then continues from 2026-01-31, and 2026-02-03 between them no longer belongs to the history."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
@@ -152,7 +153,7 @@ def test_a_whole_night_that_is_evaluated_again_replaces_the_thinned_ones_before_
     assert "1 thinned nights from 2026-02-03 on are left out" in caplog.text
 
 
-def test_the_nights_after_one_that_was_evaluated_again_have_to_be_evaluated(nights: Any, tmp_path: Path) -> None:
+def test_the_nights_after_one_that_was_evaluated_again_have_to_be_evaluated(nights: SmallLake, tmp_path: Path) -> None:
     """Not the thinned one that follows it at once, which can no longer be evaluated."""
     retention.thin(nights.lake, TODAY, DAYS, dry_run=False)
     nights.evaluate(date(2026, 1, 31))
@@ -160,7 +161,7 @@ def test_the_nights_after_one_that_was_evaluated_again_have_to_be_evaluated(nigh
         published(nights, tmp_path)
 
 
-def test_a_night_put_in_between_asks_for_those_after_it(nights: Any, tmp_path: Path) -> None:
+def test_a_night_put_in_between_asks_for_those_after_it(nights: SmallLake, tmp_path: Path) -> None:
     between = date(2026, 3, 1)
     nights.scan(between, repositories=[{}])
     nights.evaluate(between)
@@ -175,7 +176,7 @@ def whole(lake: Lake, days: Iterable[date]) -> bool:
 
 
 def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishes(
-    small_lake: Any, tmp_path: Path, is_killed_after: Callable[..., bool]
+    small_lake: SmallLake, tmp_path: Path, is_killed_after: Callable[..., bool]
 ) -> None:
     old, kept = date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
     for day in (old, *kept):
@@ -219,7 +220,7 @@ def test_scratch_folders_go_a_day_after_they_were_last_touched(tmp_path: Path) -
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_the_task_takes_the_days_from_the_settings(
-    nights: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, dry_run: bool
+    nights: SmallLake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, dry_run: bool
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", nights.lake.root)
     monkeypatch.setenv("ECR_AUDIT_RETENTION_DAYS", "36500")

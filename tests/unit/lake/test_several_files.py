@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -13,14 +12,15 @@ from ecr_audit.lake import retention
 from ecr_audit.lake.schemas import CHANGES, POLICY_OUTPUT, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
-from support.lakes import cut_into_files
+from support.lakes import committed, cut_into_files
+from support.small_lake import SmallLake
 
 DAY, NEXT_DAY, LATER = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 30)
 NAMES = ("api", "app", "job", "web")
 MARTS = ("policy_output", "changes", "ended_findings", "findings", "findings_history")
 
 
-def night(small_lake: Any, day: date) -> None:
+def night(small_lake: SmallLake, day: date) -> None:
     fixed = {"api"} if day == DAY else {"job", "web"}
     small_lake.scan(
         day,
@@ -32,14 +32,14 @@ def night(small_lake: Any, day: date) -> None:
     small_lake.evaluate(day)
 
 
-def marts(small_lake: Any) -> dict[str, list[str]]:
+def marts(small_lake: SmallLake) -> dict[str, list[str]]:
     return {mart: sorted(map(str, small_lake.rows(mart, NEXT_DAY))) for mart in MARTS}
 
 
 @pytest.mark.parametrize(
     ("stage", "table"), [("inventory", REPOSITORIES), ("compliance", POLICY_OUTPUT), ("compliance", CHANGES)]
 )
-def test_in_files_of_a_row_each(small_lake: Any, tmp_path: Path, stage: str, table: LakeTable) -> None:
+def test_in_files_of_a_row_each(small_lake: SmallLake, tmp_path: Path, stage: str, table: LakeTable) -> None:
     for day in (DAY, NEXT_DAY):
         night(small_lake, day)
     expected = marts(small_lake)
@@ -57,7 +57,7 @@ def test_in_files_of_a_row_each(small_lake: Any, tmp_path: Path, stage: str, tab
     with duckdb.connect() as views:
         views.execute((tmp_path / "publish" / "lake.sql").read_text("utf-8"))
         [(rows,)] = views.execute(f"SELECT count(*) FROM lake_{table.name}").fetchall()
-    kept = [small_lake.lake.read_commit(stage, day).rows[table.name] for day in (DAY, NEXT_DAY)]
+    kept = [committed(small_lake.lake, stage, day).rows[table.name] for day in (DAY, NEXT_DAY)]
     assert rows == sum(kept)
     assert published.rows["repositories"] == len(NAMES)
 

@@ -22,6 +22,8 @@ from ecr_audit.publish.exports import EXPORTS
 from ecr_audit.publish.publication import PublicationError, PublishError
 from ecr_audit.publish.tables import VIEWS, WITHOUT_CSV
 from ecr_audit.warehouse.statements import WarehouseError
+from support.lakes import committed
+from support.small_lake import SmallLake
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
@@ -40,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def published(small_lake: Any, folder: Path) -> Callable[..., PublishResult]:
+def published(small_lake: SmallLake, folder: Path) -> Callable[..., PublishResult]:
     """Publish; given a day, first scan and evaluate it."""
 
     def run(day: date | None = None, **scanned: Any) -> PublishResult:
@@ -124,21 +126,21 @@ def test_the_newest_snapshot_is_published_and_the_history_of_sections(published:
 
 
 @alone
-def test_the_publication_names_its_sources(small_lake: Any, published: Callable[..., PublishResult]) -> None:
+def test_the_publication_names_its_sources(small_lake: SmallLake, published: Callable[..., PublishResult]) -> None:
     target = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     path = published(DAY_1, repositories=[{}], scan_targets=[target]).database
     [row] = query(
         path,
         "SELECT snapshot_date, inventory_commit, compliance_commit, coverage_percent, policy_hashes FROM publication",
     )
-    commits = [small_lake.lake.read_commit(stage, DAY_1).commit_id for stage in ("inventory", "compliance")]
+    commits = [committed(small_lake.lake, stage, DAY_1).commit_id for stage in ("inventory", "compliance")]
     hashes = {policy.id: policy.hash for policy in small_lake.catalog.policies}
     assert row == (DAY_1, *commits, 50.0, hashes)
 
 
 @alone
 def test_a_past_night_is_published_as_it_was(
-    small_lake: Any, published: Callable[..., PublishResult], tmp_path: Path
+    small_lake: SmallLake, published: Callable[..., PublishResult], tmp_path: Path
 ) -> None:
     def contents(database: Path) -> dict[str, Any]:
         columns = {"publication": "* EXCLUDE (published_at)"}
@@ -152,7 +154,7 @@ def test_a_past_night_is_published_as_it_was(
 
 @alone
 def test_a_past_night_that_is_not_there_is_refused_by_name(
-    small_lake: Any, published: Callable[..., PublishResult], tmp_path: Path
+    small_lake: SmallLake, published: Callable[..., PublishResult], tmp_path: Path
 ) -> None:
     for day in (DAY_1, DAY_2):
         published(day, repositories=[{}])
@@ -229,7 +231,7 @@ def test_text_that_a_spreadsheet_would_run_is_defused_in_csv_only(
 
 
 def test_without_an_evaluated_snapshot_there_is_nothing_to_publish(
-    small_lake: Any, published: Callable[..., PublishResult]
+    small_lake: SmallLake, published: Callable[..., PublishResult]
 ) -> None:
     small_lake.scan(DAY_1)
     with pytest.raises(PublishError, match=r"no snapshot has been evaluated yet"):
@@ -237,7 +239,9 @@ def test_without_an_evaluated_snapshot_there_is_nothing_to_publish(
 
 
 @alone
-def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: Callable[..., PublishResult]) -> None:
+def test_verdicts_on_another_inventory_are_refused(
+    small_lake: SmallLake, published: Callable[..., PublishResult]
+) -> None:
     path = published(DAY_1, repositories=[{}]).database
     small_lake.scan(DAY_1)
     with pytest.raises(
@@ -249,7 +253,7 @@ def test_verdicts_on_another_inventory_are_refused(small_lake: Any, published: C
 
 @alone
 def test_a_history_that_was_evaluated_again_is_refused(
-    small_lake: Any, published: Callable[..., PublishResult]
+    small_lake: SmallLake, published: Callable[..., PublishResult]
 ) -> None:
     published(DAY_1)
     published(DAY_2)
@@ -336,7 +340,7 @@ def test_a_file_with_other_rows_than_the_lake_is_not_published(
     assert not (folder / "compliance.duckdb").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(small_lake: Any, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(small_lake: SmallLake, tmp_path: Path) -> None:
     small_lake.scan(DAY_1)
     small_lake.evaluate(DAY_1)
     (tmp_path / "file").write_text("in the way")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -17,6 +16,7 @@ from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.tables import TABLES, VIEWS
+from support.small_lake import SmallLake
 
 PAGE = Path(__file__).parents[3] / "docs" / "data-dictionary.md"
 
@@ -24,7 +24,7 @@ DICTIONARY = load_dictionary(TABLES)
 
 
 @pytest.fixture
-def published(once: Callable[..., None], small_lake: Any, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def published(once: Callable[..., None], small_lake: SmallLake, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     def audit() -> None:
         # Two units with one path, as AWS may give them while they are renamed, and both kinds of owner.
         small_lake.scan(

@@ -6,17 +6,17 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 1)
 
 
-def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: Any, tmp_path: Path) -> None:
+def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: SmallLake, tmp_path: Path) -> None:
     small_lake.scan(DAY, repositories=[{}])
     small_lake.evaluate(DAY)
     published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).published

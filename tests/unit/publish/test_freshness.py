@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.freshness import MissedNightError, check_freshness, missed_night, nights_missed
 from ecr_audit.settings import Settings
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 2)
 
@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def scanned(small_lake: Any) -> Callable[[], None]:
+def scanned(small_lake: SmallLake) -> Callable[[], None]:
     """A night that is in the lake; evaluated, too."""
 
     def night() -> None:
@@ -62,7 +62,7 @@ def test_a_lake_that_nobody_publishes_is_reported(settings: Settings, scanned: C
 
 
 def test_a_published_night_is_fresh_until_the_next_is_due(
-    settings: Settings, scanned: Callable[[], None], small_lake: Any, tmp_path: Path
+    settings: Settings, scanned: Callable[[], None], small_lake: SmallLake, tmp_path: Path
 ) -> None:
     scanned()
     publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())

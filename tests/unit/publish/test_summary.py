@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
+from support.small_lake import SmallLake
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
 
@@ -26,7 +28,7 @@ WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires"
 
 
 @pytest.fixture
-def summary(small_lake: Any, tmp_path: Path) -> Any:
+def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
     """The summaries of three nights: a finding of the first is fixed on the second; nothing changes on the third."""
 
     def tell(**rows: Any) -> str:
@@ -46,19 +48,19 @@ def summary(small_lake: Any, tmp_path: Path) -> Any:
     return tell
 
 
-def test_only_the_newest_nights_changes_are_reported(summary: Any) -> None:
+def test_only_the_newest_nights_changes_are_reported(summary: Callable[..., str]) -> None:
     told = summary()
     assert "Since the night before  nothing changed" in told
     assert "Waivers" not in told
 
 
-def test_waivers_are_reported(small_lake: Any, summary: Any) -> None:
+def test_waivers_are_reported(small_lake: SmallLake, summary: Callable[..., str]) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
     assert "Waivers  1 in force, 1 unmatched; findings waived: Repository Image Tag Mutability" in summary()
 
 
-def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: Any, tmp_path: Path) -> None:
+def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: SmallLake, tmp_path: Path) -> None:
     """For each policy, undetermined ones apart: all other counts of what is waived are of INCOMPLIANT."""
     strict = {"waiver_id": "W-2", "policy_id": STRICT}
     small_lake.waivers = pa.Table.from_pylist([WAIVER, WAIVER | strict], schema=waivers.SCHEMA)
@@ -79,7 +81,9 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: A
     assert f"findings waived: {counted}" in told.getvalue()
 
 
-def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(small_lake: Any, tmp_path: Path) -> None:
+def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
+    small_lake: SmallLake, tmp_path: Path
+) -> None:
     denied = {"account_id": "111111111111", "region": "eu-west-1", "error_code": "Tags.AccessDeniedException"}
     first = {"repository_name": "a", "tags": {"owner": "team"}}
     for day in DAYS[:2]:
@@ -101,7 +105,7 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(small_
     assert any("are based on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
 
 
-def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: Any, tmp_path: Path) -> None:
+def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: SmallLake, tmp_path: Path) -> None:
     dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
     for day in DAYS[:2]:
         small_lake.scan(day, repositories=[{}], scan_targets=[dark])
@@ -113,7 +117,7 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
     assert "Since the night before  nothing changed in what was read" in told.getvalue()
 
 
-def test_unread_targets_are_reported_with_advice_on_each_error(summary: Any) -> None:
+def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable[..., str]) -> None:
     errors = [("us-east-1", "InvalidURL"), ("us-west-1", "SomethingNew"), ("us-west-2", "InvalidURL")]
     targets = [
         {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
@@ -125,7 +129,7 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Any) -> 
     assert "FAILED (SomethingNew): Fix the cause that the error names." in told
 
 
-def test_missing_accounts_and_regions_are_in_the_metrics(summary: Any) -> None:
+def test_missing_accounts_and_regions_are_in_the_metrics(summary: Callable[..., str]) -> None:
     assert "Missing" not in summary()
     missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
     told = summary(details=missing)

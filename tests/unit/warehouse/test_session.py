@@ -12,6 +12,7 @@ import pytest
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.storage import LakeError, Storage
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
+from support.small_lake import SmallLake
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 REPOSITORIES_OF_TWO_ACCOUNTS = [{"repository_name": "a"}, {"repository_name": "b", "account_id": "222222222222"}]
@@ -21,11 +22,11 @@ def query(warehouse: Any, sql: str, **parameters: Any) -> list[dict[str, Any]]:
     return list(warehouse.query(parse_statement("test.sql", sql), **parameters).to_pylist())
 
 
-def opened(small_lake: Any, day: date) -> Any:
+def opened(small_lake: SmallLake, day: date) -> Any:
     return small_lake.opened(day, owner_tags=("owner",))
 
 
-def test_tables_have_their_snapshot_date(small_lake: Any) -> None:
+def test_tables_have_their_snapshot_date(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     small_lake.evaluate(DAY_1)
     small_lake.scan(DAY_2, repositories=[{}])
@@ -36,7 +37,7 @@ def test_tables_have_their_snapshot_date(small_lake: Any) -> None:
             assert found == [{"snapshot_date": DAY_1}]
 
 
-def test_previous_tables_are_typed_when_there_is_no_previous_snapshot(small_lake: Any) -> None:
+def test_previous_tables_are_typed_when_there_is_no_previous_snapshot(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1) as warehouse:
         [types] = query(
@@ -50,7 +51,7 @@ def test_previous_tables_are_typed_when_there_is_no_previous_snapshot(small_lake
     assert types == {"rows": 1, "kind": "DATE"}
 
 
-def test_accounts_can_be_shown_in_parts(small_lake: Any) -> None:
+def test_accounts_can_be_shown_in_parts(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, accounts=[{}, {"account_id": "222222222222"}], repositories=REPOSITORIES_OF_TWO_ACCOUNTS)
     with opened(small_lake, DAY_1) as warehouse:
 
@@ -64,20 +65,20 @@ def test_accounts_can_be_shown_in_parts(small_lake: Any) -> None:
         assert shown() == ["a", "b"]
 
 
-def test_owner_tags_may_be_none(small_lake: Any) -> None:
+def test_owner_tags_may_be_none(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1, repositories=[{"tags": {"owner": "payments"}}])
     with small_lake.opened(DAY_1) as warehouse:
         assert query(warehouse, "SELECT owner FROM staging.repositories") == [{"owner": None}]
 
 
-def test_a_remote_lake_is_read_through_its_file_system(small_lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_lake_is_read_through_its_file_system(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> None:
     small_lake.scan(DAY_1, repositories=[{}])
     monkeypatch.setattr(Storage, "is_local", False)
     with opened(small_lake, DAY_1) as warehouse:
         assert query(warehouse, "SELECT repository_name FROM lake.repositories") == [{"repository_name": "app"}]
 
 
-def test_a_truncated_file_is_named(small_lake: Any) -> None:
+def test_a_truncated_file_is_named(small_lake: SmallLake) -> None:
     commit = small_lake.scan(DAY_1, repositories=[{}])
     [path] = map(Path, small_lake.lake.locations(commit, REPOSITORIES))
     path.write_bytes(path.read_bytes()[:-10])
@@ -85,20 +86,20 @@ def test_a_truncated_file_is_named(small_lake: Any) -> None:
         pass
 
 
-def test_a_date_without_inventory_lists_the_others(small_lake: Any) -> None:
+def test_a_date_without_inventory_lists_the_others(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1)
     with pytest.raises(LakeError, match=r"no inventory of 2026-11-02. The newest are: 2026-11-01"):
         opened(small_lake, DAY_2).__enter__()
 
 
-def test_nothing_is_left_behind(small_lake: Any) -> None:
+def test_nothing_is_left_behind(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1):
         pass
     assert list(Path(small_lake.lake.storage.absolute("_scratch")).iterdir()) == []
 
 
-def test_only_named_parameters_are_bound(small_lake: Any) -> None:
+def test_only_named_parameters_are_bound(small_lake: SmallLake) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1) as warehouse:
         assert query(warehouse, "SELECT $wanted AS x", wanted=1, unwanted=2) == [{"x": 1}]
@@ -116,13 +117,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sql", ["SELECT no_such_column FROM lake.repositories", "SELECT error('at run time')"])
-def test_a_fault_in_sql_names_its_file(small_lake: Any, sql: str) -> None:
+def test_a_fault_in_sql_names_its_file(small_lake: SmallLake, sql: str) -> None:
     small_lake.scan(DAY_1)
     with opened(small_lake, DAY_1) as warehouse, pytest.raises(WarehouseError, match=r"marts/x.sql: "):
         warehouse.query(parse_statement("marts/x.sql", sql))
 
 
-def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake: Any, tmp_path: Path) -> None:
+def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake: SmallLake, tmp_path: Path) -> None:
     """Also through a link, as where the lake is on a larger disk."""
     real = tmp_path / "disk"
     Path(small_lake.lake.root).mkdir()

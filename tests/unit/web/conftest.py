@@ -15,6 +15,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 2)
 
@@ -31,7 +32,7 @@ def pages_read_the_database_alone(database_alone: None) -> None:
 
 
 @pytest.fixture
-def published(small_lake: Any, folder: Path) -> Callable[..., None]:
+def published(small_lake: SmallLake, folder: Path) -> Callable[..., None]:
     """Scan and evaluate a night of the given rows (see SmallLake.scan), and publish it."""
 
     def night(day: date = DAY, **rows: Any) -> None:

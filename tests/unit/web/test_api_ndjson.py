@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.web.api import ndjson, records
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 NDJSON = {"Accept": "application/x-ndjson"}
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -35,9 +36,15 @@ NAMES = [
 
 
 @pytest.fixture
-def nights(once: Callable[..., None], small_lake: Any, published: Callable[..., None]) -> None:
+def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable[..., None]) -> None:
     """Two nights with a row for each list, and hostile names."""
-    waiver = {"waiver_id": "W-1", "policy_id": POLICY, "region": "us-east-1", "reason": NAMES[0], "owner": NAMES[1]}
+    waiver: dict[str, Any] = {
+        "waiver_id": "W-1",
+        "policy_id": POLICY,
+        "region": "us-east-1",
+        "reason": NAMES[0],
+        "owner": NAMES[1],
+    }
     waiver |= {"approved_by": "a", "created": NIGHT_1, "expires": date(2026, 12, 1)}
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=SCHEMA)
     accounts = [{"account_name": NAMES[0], "ou_path": "Root/Prod"}]
@@ -228,8 +235,7 @@ def test_a_query_that_fails_is_an_error_and_no_part_of_the_list(
 
 def test_a_long_list_is_written_in_little_memory(tmp_path: Path) -> None:
     """100 MB of text where DuckDB may use 40 MB and no disk: it is neither sorted nor held as a whole."""
-    settings = {"memory_limit": "40MB", "threads": 2, "temp_directory": ""}
-    with duckdb.connect(config=settings) as database:
+    with duckdb.connect(config={"memory_limit": "40MB", "threads": 2, "temp_directory": ""}) as database:
         rows = "(SELECT number::VARCHAR AS framework_id, repeat('x', 500) AS name FROM range(200_000) AS r(number))"
         ndjson.write_records(database, rows, records.Framework, tmp_path / "frameworks.ndjson", {})
         with pytest.raises(duckdb.OutOfMemoryException):

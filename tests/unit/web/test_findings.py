@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ecr_audit.catalog.waivers import SCHEMA
+from support.small_lake import SmallLake
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 9)
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -73,7 +74,7 @@ def repositories(day: int) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def night(
-    once: Callable[..., None], small_lake: Any, published: Callable[..., None], folder: Path
+    once: Callable[..., None], small_lake: SmallLake, published: Callable[..., None], folder: Path
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Two nights are published; a session that has the findings, for the truth."""
     waiver = {

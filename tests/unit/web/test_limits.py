@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import Message, Scope, Send
 
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import Published
@@ -127,21 +128,21 @@ def spool() -> Iterator[Spool]:
     assert (spool.files, spool.bytes_held) == (0, 0)
 
 
-def send(file: SpooledFile, taken: Callable[[dict[str, Any]], Any]) -> None:
+def send(file: SpooledFile, taken: Send) -> None:
     """Send a file to a receiver that never disconnects and takes each message as set."""
 
-    async def receive() -> dict[str, Any]:
+    async def receive() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
-    scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.3"}}
-    asyncio.run(file(scope, receive, taken))  # type: ignore[arg-type]
+    scope: Scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.3"}}
+    asyncio.run(file(scope, receive, taken))
 
 
 def test_a_file_is_gone_when_it_is_sent(spool: Spool) -> None:
     got = []
 
-    async def take(message: dict[str, Any]) -> None:
+    async def take(message: Message) -> None:
         got.append(message.get("body", b""))
 
     send(spool.send(lambda path: path.write_bytes(b"x" * 1_000_000), "x.csv"), take)
@@ -157,7 +158,7 @@ def test_a_reader_that_is_too_slow_is_disconnected(
     file = spool.send(lambda path: path.write_bytes(b"x" * 100_000), "x.csv")
     monkeypatch.setattr(spool_module, "IDLE_SECONDS", idle)
 
-    async def take_nothing(message: dict[str, Any]) -> None:
+    async def take_nothing(message: Message) -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(TimeoutError):
@@ -178,7 +179,7 @@ def test_files_have_bounds_of_number_and_size(spool: Spool, monkeypatch: pytest.
         spool.send(make, "x.csv")
     first.done()
     with pytest.raises(ZeroDivisionError):
-        spool.send(lambda _: 1 / 0, "x.csv")  # type: ignore[arg-type]
+        spool.send(lambda _: 1 / 0, "x.csv")
     spool.send(make, "x.csv").done()
 
 
@@ -211,7 +212,8 @@ def test_a_transfer_that_was_cut_does_not_go_on_with_another_file(
     answer = client.get(path, headers={"Range": "bytes=20-"})
     assert answer.status_code == 200
     assert answer.headers["accept-ranges"] == "none"
-    assert len(answer.content) == int(client.head(path).headers["content-length"])
+    # Two workbooks made one after the other may differ in length: by when they were made.
+    assert answer.content[:20] == client.get(path).content[:20]
 
 
 def test_one_request_looks_for_the_newest_and_others_use_the_current(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 from fastapi.testclient import TestClient
 
 from ecr_audit.catalog import waivers
 from support.pages import text_of
+from support.small_lake import SmallLake
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
@@ -59,7 +59,7 @@ def test_unseen_targets_are_reported_with_their_reason(client: TestClient, publi
 
 
 def test_a_waiver_that_expires_soon_is_listed(
-    client: TestClient, small_lake: Any, published: Callable[..., None]
+    client: TestClient, small_lake: SmallLake, published: Callable[..., None]
 ) -> None:
     row = dict.fromkeys(waivers.SCHEMA.names) | {
         "waiver_id": "W-1",

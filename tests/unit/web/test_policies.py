@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from ecr_audit.catalog import Catalog
+from ecr_audit.catalog import Catalog, Policy
 from ecr_audit.web import policy_texts
 from support.pages import text_at
 
@@ -100,8 +101,8 @@ def test_it_reports_files_of_another_version(client: TestClient, monkeypatch: py
     assert "has been changed since this night was evaluated" not in text_at(client, MUTABILITY)
     found = policy_texts.find_policy
 
-    def changed(*asked: object) -> object:
-        policy = found(*asked)  # type: ignore[arg-type]
+    def changed(*asked: Any) -> Policy | None:
+        policy = found(*asked)
         return policy and policy.model_copy(update={"hash": "0" * 64})
 
     monkeypatch.setattr("ecr_audit.web.pages.policy.find_policy", changed)

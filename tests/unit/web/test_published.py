@@ -16,7 +16,7 @@ from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import Published, version_of
 from ecr_audit.settings import SettingsError
 from ecr_audit.web.app import create_app
-from ecr_audit.web.published import NewestPublication, NothingPublished
+from ecr_audit.web.published import NewestPublication, NothingPublished, PublishedDatabase
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 ONE, TWO = (version_of(datetime(2026, 11, day, tzinfo=UTC), "0123456789ab") for day in (1, 2))
@@ -38,8 +38,8 @@ def make(folder: Path, version: str) -> None:
         store.add(aside, version, DAY_1)
 
 
-def run_id(publication: object) -> str:
-    return publication.rows("snapshot")[0]["inventory_run_id"]  # type: ignore[attr-defined, no-any-return]
+def run_id(publication: PublishedDatabase) -> str:
+    return str(publication.rows("snapshot")[0]["inventory_run_id"])
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.web.aws_console import repository_address
 from ecr_audit.web.pages.repository import strip
+from support.small_lake import SmallLake
 
 ARN = "arn:aws:ecr:eu-west-1:111111111111:repository/"
 
@@ -54,7 +55,7 @@ def test_overwritable_tags_in_words(client: TestClient, published: Callable[...,
         assert f"Overwritable tags {said}" in words(client, name), name
 
 
-def test_history_command_and_waiver(client: TestClient, published: Callable[..., None], small_lake: Any) -> None:
+def test_history_command_and_waiver(client: TestClient, published: Callable[..., None], small_lake: SmallLake) -> None:
     waiver = {
         "waiver_id": "W-7",
         "policy_id": "/ce/ca/aws/ecr/repository-image-tag-mutability",

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import date
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish.build import publish
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 NEXT = date(2026, 11, 1)
 # Those of the older lakes.
@@ -52,12 +52,12 @@ oldest = pytest.mark.parametrize("older", [OLDEST], indirect=True, ids=["lake-v2
 
 
 @oldest
-def test_before_a_night_of_this_version(older: Any, folder: Path, client: TestClient) -> None:
+def test_before_a_night_of_this_version(older: SmallLake, folder: Path, client: TestClient) -> None:
     publish(older.lake, older.catalog, folder, owner_tags=older.owner_tags)
     assert_all_there(client)
 
 
 @oldest
-def test_after_one(older: Any, published: Callable[..., None], client: TestClient) -> None:
+def test_after_one(older: SmallLake, published: Callable[..., None], client: TestClient) -> None:
     published(NEXT, accounts=ACCOUNTS, repositories=[{"repository_name": "web"}, {"repository_name": "new"}])
     assert_all_there(client)

@@ -50,7 +50,7 @@ def list_at(path: str, tag: str, record: type[records.Record]) -> Callable[[Answ
     return router.get(
         path,
         tags=[tag],
-        response_model=records.Part[record],  # type: ignore[valid-type]
+        response_model=records.Part[record],  # type: ignore[valid-type]  # a model made at run time
         responses={200: {"content": ndjson.content(record), "headers": ndjson.HEADERS}},
     )
 
@@ -268,7 +268,7 @@ def _part(page: Page, record: type[Item], asked: Asked, count: int, rows: list[R
     others = asked.model_dump(mode="json", exclude_defaults=True, exclude={"page", "version"})
     following = others | {"page": asked.page + 1, "version": page.publication.version}
     return _read(
-        records.Part[record],  # type: ignore[valid-type]
+        records.Part[record],  # type: ignore[valid-type]  # a model made at run time
         {
             "snapshot_date": page.publication.snapshot_date,
             "version": page.publication.version,

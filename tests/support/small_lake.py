@@ -1,0 +1,146 @@
+"""A small lake that a test fills by hand, day by day, and has evaluated by the real catalog."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ecr_audit.catalog import Catalog, waivers
+from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
+from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
+from ecr_audit.publish.database import HISTORIES, readings
+from ecr_audit.warehouse.session import Warehouse, open_warehouse
+from ecr_audit.warehouse.statements import read_statement
+from support.lakes import committed
+from support.units import unit_id
+
+Rows = Sequence[dict[str, Any]]
+
+ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIVE", "ou_path": "Root/Prod"}
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
+
+
+class SmallLake:
+    """A lake, the real catalog, and the steps of both DAGs on them."""
+
+    def __init__(self, root: Path, catalog: Catalog) -> None:
+        self.lake = Lake(str(root))
+        self.catalog = catalog
+        self.owner_tags = ("owner",)
+        self.waivers = waivers.SCHEMA.empty_table()
+        # Those of an earlier night, when the file cannot be read.
+        self.waivers_unread: KnownWaivers | None = None
+
+    def scan(
+        self,
+        day: date,
+        *,
+        repositories: Rows = (),
+        accounts: Rows = (),
+        scan_targets: Rows = (),
+        details: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Commit an inventory. Rows name only the columns that matter; `details` are what the commit notes.
+
+        Without accounts there is one, `shop`. Every account has every region that a row names; a target that no row
+        describes was COLLECTED, or in an account that is not active, ACCOUNT_INACTIVE. A unit's id follows from its
+        path (`unit_id`), unless a row gives `unit_ids`.
+        """
+        account_rows = [_account(row) for row in accounts or [{}]]
+        repository_rows = [_repository(row, day) for row in repositories]
+        targets = _targets(account_rows, repository_rows, scan_targets)
+        with self.lake.writer("inventory", day) as writer:
+            for table, rows in ((ACCOUNTS, account_rows), (SCAN_TARGETS, targets), (REPOSITORIES, repository_rows)):
+                writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
+            return writer.commit(details or {})
+
+    def evaluate(self, day: date) -> tuple[Commit, list[Violation]]:
+        """Both evaluating tasks, one after the other."""
+        run_time = datetime.combine(day, time(3), UTC)
+        waivers = KnownWaivers(self.waivers, run_time) if self.waivers_unread is None else self.waivers_unread
+        evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
+        return roll_up(self.lake, self.catalog, day, waivers=waivers)
+
+    @contextmanager
+    def opened(
+        self, day: date, *, owner_tags: tuple[str, ...] = (), evaluated: Commit | None = None
+    ) -> Iterator[Warehouse]:
+        """A session over the inventory of a day; where it was `evaluated`, with its verdicts and histories up to it."""
+        with (
+            fetch_snapshot(self.lake, day, purpose="test") as snapshot,
+            open_warehouse(snapshot, self.catalog, owner_tags=owner_tags) as warehouse,
+        ):
+            if evaluated:
+                dates = [each for each in self.lake.snapshot_dates("compliance") if each <= day]
+                commits = self.lake.read_commits("compliance", dates)
+                histories = [fetch_history(self.lake, table, commits, snapshot.folder) for table in HISTORIES]
+                for given in (*fetch_stage(self.lake, evaluated, "compliance", snapshot.folder), *histories):
+                    warehouse.register_input(given)
+            yield warehouse
+
+    def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
+        """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
+        commit = committed(self.lake, "compliance", day)
+        if mart in COMMITTED:
+            return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())
+        with self.opened(day, owner_tags=self.owner_tags, evaluated=commit) as warehouse:
+            statement = read_statement(f"marts/{mart}")
+            # One mart reads another, as published before it.
+            if "published." in statement.text:
+                warehouse.connection.execute("ATTACH ':memory:' AS published")
+                for published in ("findings", "findings_history"):
+                    warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
+            noted = readings(committed(self.lake, "inventory", day), commit)
+            return list(warehouse.query(statement, snapshot_date=day, **noted).to_pylist())
+
+
+def _account(row: dict[str, Any]) -> dict[str, Any]:
+    full = ACCOUNT | row
+    steps = full["ou_path"].split("/") if full["ou_path"] else []
+    ids = full.get("unit_ids") or [unit_id("/".join(steps[: depth + 1])) for depth in range(len(steps))]
+    return {"ou_id": ids[-1] if ids else None} | full | {"unit_ids": ids}
+
+
+def _repository(row: dict[str, Any], day: date) -> dict[str, Any]:
+    full = {
+        "account_id": ACCOUNT["account_id"],
+        "region": "eu-west-1",
+        "repository_name": "app",
+        "image_tag_mutability": "MUTABLE",
+        "created_at": CREATED,
+        "collected_at": datetime.combine(day, time(2), UTC),
+        "observed": True,
+    } | row
+    arn = f"arn:aws:ecr:{full['region']}:{full['account_id']}:repository/{full['repository_name']}"
+    return {"repository_arn": arn} | full
+
+
+def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[str, Any]]:
+    given = {(row["account_id"], row["region"]): row for row in described}
+    seen = Counter((row["account_id"], row["region"]) for row in repositories if row["observed"])
+    regions = {row["region"] for row in (*repositories, *described)} or {"eu-west-1"}
+    return [
+        {
+            "account_id": account["account_id"],
+            "region": region,
+            "outcome": "COLLECTED" if account["state"] == "ACTIVE" else "ACCOUNT_INACTIVE",
+            "repository_count": seen[account["account_id"], region],
+            # A scan counts what every target cost, also the one that it asked nothing.
+            "api_calls": 0,
+            "retries": 0,
+            "throttles": 0,
+        }
+        | given.get((account["account_id"], region), {})
+        for account in accounts
+        for region in sorted(regions)
+    ]
