@@ -1,4 +1,4 @@
-"""What tests of several folders need: small lakes, a PostgreSQL, and work that is killed in the middle."""
+"""Fixtures for tests of several folders: small lakes, a PostgreSQL, and work that is killed in the middle."""
 
 from __future__ import annotations
 

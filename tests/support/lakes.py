@@ -1,4 +1,4 @@
-"""What a lake has committed, and lakes whose tables are cut into many files."""
+"""The commits of a lake, and lakes whose tables are cut into many files."""
 
 from __future__ import annotations
 
