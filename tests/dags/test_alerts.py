@@ -171,9 +171,9 @@ def test_an_error_does_not_reveal_the_webhook(
     connection = f'{{"conn_type": "slackwebhook", "host": "{address}", "password": "{WEBHOOK}"}}'
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_ALERTS", connection)
     monkeypatch.setenv("ECR_AUDIT_ALERT_SLACK_CONN_ID", "slack_alerts")
-    with pytest.raises(AlertError) as told:
+    with pytest.raises(AlertError) as reported:
         send_night()
-    written = "".join([*capfd.readouterr(), caplog.text, str(told.value)])
+    written = "".join([*capfd.readouterr(), caplog.text, str(reported.value)])
     assert "Not sent over Slack connection slack_alerts" in written
     assert WEBHOOK not in written
 
@@ -260,11 +260,11 @@ def test_the_doctor_names_missing_fields_of_a_connection(
     channels = alerts.check_channels()
     assert [name.split()[0] for name in channels] == ["Slack", "e-mail", "SNS"]
     assert set(channels.values()) == {""}
-    name, connection, told = LACKING[case]
+    name, connection, reported = LACKING[case]
     if connection is None:
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}")
     else:
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
     [lacks] = [lacks for lacks in alerts.check_channels().values() if lacks]
-    assert told in lacks
+    assert reported in lacks
     assert (slack.bodies, mail.mails, sns.bodies) == ([], [], [])

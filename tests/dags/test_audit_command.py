@@ -89,8 +89,8 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         ).fetchall()
     linked = f"{100 * compliant / evaluated:.1f} % ({compliant:,}/{evaluated:,})"
     assert done.stdout.count(linked) == 10
-    for told in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings"):
-        assert told in done.stdout
+    for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings"):
+        assert reported in done.stdout
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
     [log] = re.findall(r"Full log: (\S+)", done.stdout)

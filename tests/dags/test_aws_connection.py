@@ -84,7 +84,7 @@ def test_an_unknown_connection_is_an_error(monkeypatch: pytest.MonkeyPatch, airf
 
 
 @pytest.mark.parametrize(
-    ("fields", "extra", "told"),
+    ("fields", "extra", "reported"),
     [
         ({"conn_type": "postgres"}, {}, "it is of type postgres, not aws"),
         (
@@ -116,10 +116,10 @@ def test_an_unknown_connection_is_an_error(monkeypatch: pytest.MonkeyPatch, airf
         ({}, {"service_config": {"s3": "http://minio"}}, "service_config: give an object for each service"),
     ],
 )
-def test_ignored_fields_are_named(connect: Connect, fields: Any, extra: Any, told: str) -> None:
+def test_ignored_fields_are_named(connect: Connect, fields: Any, extra: Any, reported: str) -> None:
     connect(extra, **fields)
     with pytest.raises(
-        SettingsError, match=f"ECR_AUDIT_AWS_CONN_ID: connection 'aws_hub' cannot be used.*\n  .*{told}"
+        SettingsError, match=f"ECR_AUDIT_AWS_CONN_ID: connection 'aws_hub' cannot be used.*\n  .*{reported}"
     ):
         connection_access()
 

@@ -79,8 +79,8 @@ def test_freshness_is_looked_at_when_the_night_is_due(dags: DagBag) -> None:
 
 def test_a_run_that_fails_is_reported(dags: DagBag) -> None:
     for dag_id in DAG_IDS:
-        told = dags.get_dag(dag_id).on_failure_callback.__name__
-        assert told == ("send_missed_night" if dag_id == "ecr_freshness" else "send_failed_run")
+        reported = dags.get_dag(dag_id).on_failure_callback.__name__
+        assert reported == ("send_missed_night" if dag_id == "ecr_freshness" else "send_failed_run")
 
 
 def test_a_fault_that_a_retry_cannot_fix_is_not_retried(dags: DagBag) -> None:

@@ -96,8 +96,8 @@ def test_a_night_seen_from_outside(
     assert scanned["ecr_audit.repositories"] == repositories > 100
     countable = sum(outcomes.values()) - outcomes["ACCOUNT_INACTIVE"]
     assert scanned["ecr_audit.coverage_percent"] == pytest.approx(100 * outcomes["COLLECTED"] / countable)
-    told = {name: value for name, value in evaluated.items() if ".verdicts." in name and value}
-    assert told == {f"ecr_audit.verdicts.{policy.rpartition('/')[2]}.{status}": n for policy, status, n in verdicts}
+    reported = {name: value for name, value in evaluated.items() if ".verdicts." in name and value}
+    assert reported == {f"ecr_audit.verdicts.{policy.rpartition('/')[2]}.{status}": n for policy, status, n in verdicts}
     assert 0 < evaluated["ecr_audit.compliance_percent.repository-image-tag-mutability"] < 100
     assert evaluated["ecr_audit.published_at_seconds"] > scanned["ecr_audit.snapshot_committed_at_seconds"] > 1.7e9
 

@@ -113,8 +113,8 @@ def test_a_download_is_logged_with_who_asked(
         api_server.get(f"{PREFIX}/{name}?owner=a%0Ab", headers=token("viewer") | asked)
         api_server.get(f"{PREFIX}/{name}", headers=token(None) | asked)
         api_server.get(f"{PREFIX}/", headers=token("viewer"))
-    told = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_airflow.login"]
-    assert told == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
+    reported = [each.getMessage() for each in caplog.records if each.name == "ecr_audit_airflow.login"]
+    assert reported == [f"Download by 'somebody': {PREFIX}/{name}?owner=a%0Ab"]
 
 
 def test_a_reader_without_a_valid_token_is_asked_to_log_in(api_server: TestClient) -> None:

@@ -300,11 +300,11 @@ def test_an_account_that_went_dark_keeps_its_repositories(
         f"SELECT DISTINCT status, observed, condition_index FROM policy_output WHERE {policy} AND account_id = '{dark}'"
     )
     assert rows == [("UNDETERMINED", False, 599)]
-    [(told,)] = published(
+    [(reported,)] = published(
         f"SELECT count(*) FROM policy_output WHERE {policy} AND account_id = '{dark}'"
         " AND current_state_message LIKE 'Not seen: ASSUME_ROLE_DENIED (AccessDenied). Last known, of %MUTABLE%'"
     )
-    assert told >= known
+    assert reported >= known
     assert published(of_others) == before
     assert published(percent.format(policy, demo.world.hub_account_id)) == others
     [(coverage_before, coverage_now)] = published(

@@ -189,14 +189,14 @@ from airflow.configuration import conf
 asked, settings = json.load(sys.stdin)
 parser, faults = get_parser(), []
 for words in asked:
-    told = io.StringIO()
+    reported = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(reported):
             # Some open the file that they are given.
             parser.parse_args([re.sub(r"\$\w+/", "", word) for word in words])
     except SystemExit as end:
         if end.code:
-            faults.append(f"airflow {' '.join(words)}: {told.getvalue()[-300:]}")
+            faults.append(f"airflow {' '.join(words)}: {reported.getvalue()[-300:]}")
 known = {(section, option) for section, group in conf.configuration_description.items() for option in group["options"]}
 for setting in settings:
     section, _, option = setting.removeprefix("AIRFLOW__").lower().partition("__")

@@ -136,7 +136,7 @@ def test_each_service_is_hardened_bounded_and_watched(name: str) -> None:
     assert service["mem_limit"]
     assert service["pids_limit"]
     assert "privileged" not in service
-    # The image of the audit has a user of its own; the others' start as root unless told.
+    # The image of the audit has a user of its own; the others' start as root unless the file names one.
     assert service["image"] in ("ecr-audit", "ecr-audit-demo") or service["user"] not in ("root", "0")
     assert service["restart"] == ("no" if name == "init" else "unless-stopped")
     # Those of Airflow by the image's own check (test_health.py), which must not be taken away.

@@ -137,12 +137,12 @@ def test_the_database_is_prepared_as_in_compose() -> None:
 
 
 def test_airflow_gets_the_settings_of_compose() -> None:
-    told = {f"AIRFLOW__{section}__{key}".upper() for section, keys in VALUES["config"].items() for key in keys}
-    told |= {each["name"] for each in VALUES["env"]}
+    configured = {f"AIRFLOW__{section}__{key}".upper() for section, keys in VALUES["config"].items() for key in keys}
+    configured |= {each["name"] for each in VALUES["env"]}
     by_compose = COMPOSE["x-airflow-settings"].keys() | {
         name for name, value in COMPOSE["x-watch-settings"].items() if value is not None
     }
-    missing = by_compose - told - {"AIRFLOW__CORE__EXECUTOR"}
+    missing = by_compose - configured - {"AIRFLOW__CORE__EXECUTOR"}
     assert [name for name in missing if not name.startswith("AIRFLOW__CELERY__")] == []
 
 

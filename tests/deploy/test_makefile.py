@@ -81,13 +81,13 @@ def test_no_target_that_runs_something_is_forgotten() -> None:
 
 
 def test_the_pages_ask_for_a_login_and_answer_this_machine(checkout: Checkout) -> None:
-    calls, told = checkout.make("pages")
+    calls, reported = checkout.make("pages")
     server = next(call for call in calls if call.startswith("airflow api-server"))
     assert "SIMPLE_AUTH_MANAGER" not in server
     # By which the pages also refuse other names in the Host header (ecr_audit/web/front_door.py).
     assert "AIRFLOW__API__HOST=127.0.0.1" in server
-    assert "Log in as admin." in told
-    assert f"{checkout.folder}/.airflow/terminal/simple_auth_manager_passwords.json.generated" in told
+    assert "Log in as admin." in reported
+    assert f"{checkout.folder}/.airflow/terminal/simple_auth_manager_passwords.json.generated" in reported
 
 
 def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> None:
@@ -103,14 +103,16 @@ def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> 
     checkout.program(".venv/bin/python", f"#!/bin/sh\necho {published}\n")
     (checkout.folder / ".venv/bin/duckdb").unlink()
     (checkout.folder / ".venv/bin/duckdb").symlink_to(Path(sys.executable).with_name("duckdb"))
-    _, told = checkout.make("sql", f"FROM findings;\nFROM '{other}';\n.shell cat {other}\n.output {other}\n", ends=2)
-    assert "42" in told
-    assert "of somebody" not in told
+    _, reported = checkout.make(
+        "sql", f"FROM findings;\nFROM '{other}';\n.shell cat {other}\n.output {other}\n", ends=2
+    )
+    assert "42" in reported
+    assert "of somebody" not in reported
     assert other.read_text(encoding="utf-8") == "secret\nof somebody\n"
-    _, told = checkout.make("sql", "DELETE FROM findings;\n", ends=2)
-    assert "read-only" in told
-    _, told = checkout.make("sql", "EXECUTE answers(policy_id := 'a');\n")
-    assert "43" in told
+    _, reported = checkout.make("sql", "DELETE FROM findings;\n", ends=2)
+    assert "read-only" in reported
+    _, reported = checkout.make("sql", "EXECUTE answers(policy_id := 'a');\n")
+    assert "43" in reported
 
 
 def test_the_dashboard_reads_the_publication(checkout: Checkout) -> None:

@@ -34,7 +34,7 @@ def test_a_server_that_takes_publications(postgres: str, settings: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("parameter", "told"),
+    ("parameter", "reported"),
     [
         ("channel_binding=require", "channel binding required"),
         ("target_session_attrs=standby", "server is not in hot standby mode"),
@@ -43,14 +43,14 @@ def test_a_server_that_takes_publications(postgres: str, settings: Settings) -> 
     ],
 )
 def test_a_server_that_does_not_match_the_connection(
-    postgres: str, settings: Settings, parameter: str, told: str
+    postgres: str, settings: Settings, parameter: str, reported: str
 ) -> None:
     """In the form that the DAG makes of an Airflow connection: all of it is a parameter."""
     server = urlsplit(postgres)
     uri = f"postgresql:///?host={server.hostname}&port={server.port}&user=publisher&dbname=postgres"
     assert check_postgres(settings, lambda: uri).status is Status.OK
     result = check_postgres(settings, lambda: f"{uri}&{parameter}")
-    assert (result.status, told in result.found) == (Status.FAIL, True), result.found
+    assert (result.status, reported in result.found) == (Status.FAIL, True), result.found
 
 
 def test_a_user_who_may_not_create_tables(reader: str, settings: Settings) -> None:

@@ -90,8 +90,8 @@ def test_the_cover_counts_the_rows_of_findings_for_each_policy(book: Any, databa
     ).fetchall()
     assert len(expected) == 2
     for policy, findings, incompliant in expected:
-        told = f"{findings:,}, {incompliant:,} of them INCOMPLIANT, the others UNDETERMINED"
-        assert cover[f"Findings under {policy}"] == told
+        reported = f"{findings:,}, {incompliant:,} of them INCOMPLIANT, the others UNDETERMINED"
+        assert cover[f"Findings under {policy}"] == reported
 
 
 def test_the_cover_explains_the_words_that_the_cells_have(book: Any) -> None:

@@ -58,9 +58,9 @@ def test_costs_and_coverage_count_all_targets(small_lake: SmallLake) -> None:
 
 
 def test_numbers_that_an_older_version_did_not_count_are_unknown(older: SmallLake) -> None:
-    told = {name for (name, *_) in values(metrics.of_inventory(older.lake))}
+    reported = {name for (name, *_) in values(metrics.of_inventory(older.lake))}
     version = committed(older.lake, "inventory", older.lake.snapshot_dates("inventory")[-1]).schema_version
-    assert set(metrics.COSTS) - told == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))
+    assert set(metrics.COSTS) - reported == set(metrics.COSTS) & set(SCAN_TARGETS.lacking(version))
 
 
 def test_nothing_evaluated_has_no_compliance(small_lake: SmallLake) -> None:

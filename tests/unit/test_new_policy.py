@@ -269,15 +269,15 @@ def test_an_alert_and_the_summary_name_it(night: Night, tmp_path: Path) -> None:
     assert "later" in text
     assert not any(ENCRYPTION_NAME in each for each in texts)
 
-    told = io.StringIO()
-    print_summary(Settings(data=tmp_path, publish=str(night.database.parents[2])), Console(file=told, width=200))
-    assert re.search(rf"{SCAN_NAME} +2 +0 +1 +0 +0", told.getvalue())
-    assert re.search(rf"{ENCRYPTION_NAME} +1 +1 +1 +0 +0", told.getvalue())
+    reported = io.StringIO()
+    print_summary(Settings(data=tmp_path, publish=str(night.database.parents[2])), Console(file=reported, width=200))
+    assert re.search(rf"{SCAN_NAME} +2 +0 +1 +0 +0", reported.getvalue())
+    assert re.search(rf"{ENCRYPTION_NAME} +1 +1 +1 +0 +0", reported.getvalue())
     if is_alone(night):
-        assert "ECR.1" in told.getvalue(), "the sections of the first policy"
+        assert "ECR.1" in reported.getvalue(), "the sections of the first policy"
         with open_published(night.database) as published:
             assert describe_changes(published) == "1 new findings, 1 lost from sight"
-        assert_says_nothing_of_tags("\n".join([*texts, told.getvalue()]))
+        assert_says_nothing_of_tags("\n".join([*texts, reported.getvalue()]))
 
 
 def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> None:

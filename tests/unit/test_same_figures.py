@@ -161,13 +161,13 @@ def test_six_channels_show_the_same_figures(
         "doctor": lambda: check(monkeypatch),
         "log": lambda: log_line(small_lake.lake.root, monkeypatch),
     }
-    told = {name: tell() for name, tell in (compared | alone).items()}
-    assert {name: figures(told[name]) for name in compared} == dict.fromkeys(compared, COMPARED)
+    reported = {name: tell() for name, tell in (compared | alone).items()}
+    assert {name: figures(reported[name]) for name in compared} == dict.fromkeys(compared, COMPARED)
     assert {
-        name: figures(told[name]) & (ALONE | COMPARED | {"100.0", "94.96", "99.96"}) for name in alone
+        name: figures(reported[name]) & (ALONE | COMPARED | {"100.0", "94.96", "99.96"}) for name in alone
     } == dict.fromkeys(alone, ALONE)
-    assert "coverage 94.9 % is under the minimum" in told["alert"]
-    assert "FAIL a night would read 94.9 % (ECR_AUDIT_MIN_COVERAGE: 95.0 %)" in told["doctor"]
+    assert "coverage 94.9 % is under the minimum" in reported["alert"]
+    assert "FAIL a night would read 94.9 % (ECR_AUDIT_MIN_COVERAGE: 95.0 %)" in reported["doctor"]
     # No sentence has a figure that is under itself.
-    for name, text in told.items():
+    for name, text in reported.items():
         assert not re.search(r"(\d+\.\d+ %)[^.\n]* under [^.\n]*\1", text), name

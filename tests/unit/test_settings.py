@@ -235,7 +235,7 @@ def test_invalid_values_are_refused_with_variable_value_and_valid_ones(
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "told"),
+    ("name", "given", "reported"),
     [
         ("ACCOUNTS", "111111111111,12,x", "'12' is not an account id of 12 digits; 'x' is not an account id"),
         ("ACCOUNTS", "12345670123", "'12345670123' is not an account id of 12 digits; did you mean 012345670123?"),
@@ -252,11 +252,11 @@ def test_invalid_values_are_refused_with_variable_value_and_valid_ones(
         ("LAKE", "/srv/lake # the lake", "did you mean /srv/lake?"),
     ],
 )
-def test_a_likely_meaning_is_suggested(monkeypatch: pytest.MonkeyPatch, name: str, given: str, told: str) -> None:
+def test_a_likely_meaning_is_suggested(monkeypatch: pytest.MonkeyPatch, name: str, given: str, reported: str) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{name}", given)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert "?." not in str(caught.value)
 
 

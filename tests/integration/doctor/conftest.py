@@ -60,11 +60,11 @@ class AwsWithAClock(EmulatedAws):
         if abs(now - signed) <= timedelta(minutes=5):
             response = await super()._respond(request, body)
         else:
-            told = f"{signed:%Y%m%dT%H%M%SZ}"
+            reported = f"{signed:%Y%m%dT%H%M%SZ}"
             edge = f"{now:%Y%m%dT%H%M%SZ} ({'-' if now > signed else '+'} 5 min.)"
             late = "Signature expired" if now > signed else "Signature not yet current"
             comparison = "earlier" if now > signed else "later"
-            message = f"{late}: {told} is now {comparison} than {edge}"
+            message = f"{late}: {reported} is now {comparison} than {edge}"
             error = AwsError("SignatureDoesNotMatch", message, 403)
             answer = render_error(SERVICES["sts"], error, new_request_id())
             response = web.Response(status=403, body=answer, headers={"Content-Type": "text/xml"})

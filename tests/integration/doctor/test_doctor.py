@@ -100,13 +100,13 @@ def test_missing_credentials(aws: AwsWithAClock, findings: Examine, monkeypatch:
     assert "No AWS credentials" in result.found
 
 
-@pytest.mark.parametrize(("minutes", "told"), [(10, "behind AWS"), (-10, "ahead of AWS")])
-def test_clock_skew(aws: AwsWithAClock, findings: Examine, minutes: int, told: str) -> None:
+@pytest.mark.parametrize(("minutes", "reported"), [(10, "behind AWS"), (-10, "ahead of AWS")])
+def test_clock_skew(aws: AwsWithAClock, findings: Examine, minutes: int, reported: str) -> None:
     aws.ahead = timedelta(minutes=minutes)
     clock, credentials = findings()
     assert clock.title == "Clock"
     # The Date header has whole seconds.
-    assert re.match(rf"clock skew: this machine is (9 min 5\d s|10 min \d s) {told}", clock.found)
+    assert re.match(rf"clock skew: this machine is (9 min 5\d s|10 min \d s) {reported}", clock.found)
     assert "NTP" in clock.fix
     # Failures due to it are reported as consequences.
     assert credentials.title == "Credentials"
@@ -153,7 +153,7 @@ def test_no_access_to_organizations(findings: Examine, inject: Inject, operation
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "title", "status", "told"),
+    ("setting", "value", "title", "status", "reported"),
     [
         # As a night goes on without them, and fails when nothing is left.
         ("ACCOUNTS", "100000000001,999999999999", "Organization", Status.WARN, "does not have: 999999999999"),
@@ -163,12 +163,18 @@ def test_no_access_to_organizations(findings: Examine, inject: Inject, operation
     ],
 )
 def test_a_setting_that_names_something_missing(
-    findings: Examine, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, title: str, status: Status, told: str
+    findings: Examine,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    value: str,
+    title: str,
+    status: Status,
+    reported: str,
 ) -> None:
     monkeypatch.setenv(f"ECR_AUDIT_{setting}", value)
     result = only(findings())
     assert (result.title, result.status) == (title, status)
-    assert told in result.found and f"ECR_AUDIT_{setting}" in result.found
+    assert reported in result.found and f"ECR_AUDIT_{setting}" in result.found
     if setting == "REGIONS":
         assert "Nearest: eu-west-1." in result.found + "".join(result.cases)
 
@@ -244,7 +250,7 @@ def refused(code: str, message: str = "no", **where: Any) -> Fault:
 
 
 @pytest.mark.parametrize(
-    ("fault", "title", "told"),
+    ("fault", "title", "reported"),
     [
         # In a region that is not the hub's, or in one account only: a night would meet it.
         (refused("AccessDeniedException", service="ecr", region="eu-west-1"), "Repositories", "ecr:DescribeRep"),
@@ -271,7 +277,7 @@ def test_the_advice_follows_the_errors(
     monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
     title: str,
-    told: str,
+    reported: str,
 ) -> None:
     monkeypatch.setattr("ecr_audit.aws.dispatcher.LONGEST_WAIT_SECONDS", 0.01)
     enabled = frozenset({"me-south-1"})
@@ -281,7 +287,7 @@ def test_the_advice_follows_the_errors(
     inject(fault)
     result = only(findings())
     assert (result.title, result.status) == (title, Status.FAIL)
-    assert told in result.fix
+    assert reported in result.fix
 
 
 def test_the_doctor_goes_the_ways_of_a_scan(findings: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,19 +356,19 @@ def test_a_hub_that_may_not_ask_which_regions_there_are(
 
 
 @pytest.mark.parametrize(
-    ("date", "told"),
+    ("date", "reported"),
     [
         ("yesterday", "no readable date"),
         ("", "no readable date"),
         ("Mon, 23 Nov 20266 10:00:00 GMT", "no readable date"),
     ],
 )
-def test_a_date_that_cannot_be_read_ends_no_examination(aws: AwsWithAClock, date: str, told: str) -> None:
+def test_a_date_that_cannot_be_read_ends_no_examination(aws: AwsWithAClock, date: str, reported: str) -> None:
     """As a proxy on the way may write it."""
     aws.date = date
     results = {result.title: result for result in examine(connect_hub, lambda: None)}
     assert results["Clock"].status is Status.SKIPPED
-    assert told in results["Clock"].found
+    assert reported in results["Clock"].found
     assert results["Lake"].status is Status.OK
 
 

@@ -108,7 +108,12 @@ def test_connections_of_airflows_database_are_found(
         ECR_AUDIT_ALERT_SLACK_CONN_ID="slack_alerts",
     )
     assert done.returncode == 1
-    told = " ".join(done.stdout.split())
-    assert "ok Role in the accounts" in told, done.stdout + done.stderr
-    assert "FAIL PostgreSQL" in told and "127.0.0.1" in told and "FAIL Alerts" in told and "has no password" in told
-    assert "isn't defined" not in told and "2 to fix" in told
+    reported = " ".join(done.stdout.split())
+    assert "ok Role in the accounts" in reported, done.stdout + done.stderr
+    assert (
+        "FAIL PostgreSQL" in reported
+        and "127.0.0.1" in reported
+        and "FAIL Alerts" in reported
+        and "has no password" in reported
+    )
+    assert "isn't defined" not in reported and "2 to fix" in reported

@@ -98,10 +98,10 @@ def test_a_bucket_leaves_no_probe_behind(findings: Examine, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("action", "told"), [("PutObject", "written"), ("GetObject", "read back"), ("DeleteObject", "deleted from")]
+    ("action", "reported"), [("PutObject", "written"), ("GetObject", "read back"), ("DeleteObject", "deleted from")]
 )
 def test_a_bucket_that_refuses(
-    findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str, action: str, told: str
+    findings: Examine, monkeypatch: pytest.MonkeyPatch, bucket: str, action: str, reported: str
 ) -> None:
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{bucket}/lake")
     statement = {"Effect": "Deny", "Principal": "*", "Action": f"s3:{action}", "Resource": f"arn:aws:s3:::{bucket}/*"}
@@ -110,7 +110,7 @@ def test_a_bucket_that_refuses(
     result = only(findings())
     boto3.client("s3").delete_bucket_policy(Bucket=bucket)
     assert result.title == "Lake"
-    assert f"cannot be {told}" in result.found
+    assert f"cannot be {reported}" in result.found
 
 
 def test_a_lake_of_another_organization(findings: Examine, tmp_path: Path) -> None:

@@ -272,8 +272,8 @@ def test_tags_that_are_throttled_for_ever_lose_no_repository(audit_of: MakeAudit
     audit = audit_of(organization_of(4), Fault(Throttle(), service="tagging"), target_seconds=1)
     audit.run()
     audit.assert_true(tags=False)
-    told = {row["error_code"] for row in audit.scan_targets().values() if row["repository_count"]}
-    assert told == {"Tags.ThrottledException"}
+    reported = {row["error_code"] for row in audit.scan_targets().values() if row["repository_count"]}
+    assert reported == {"Tags.ThrottledException"}
 
 
 @pytest.mark.parametrize(

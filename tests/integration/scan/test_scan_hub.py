@@ -46,7 +46,7 @@ def test_missing_credentials_are_reported_with_advice(
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reported"),
     [
         # Keys of GovCloud without a region are the likely cause of the default's answer.
         (
@@ -66,13 +66,15 @@ def test_refused_credentials_are_reported_with_the_region_that_was_asked(
     organization_of: MakeWorld,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
-    told: str,
+    reported: str,
 ) -> None:
     audit_of(organization_of(1))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(HubError, match=f"rejects the hub's credentials: InvalidClientTokenId: The security .*{told}"):
+    with pytest.raises(
+        HubError, match=f"rejects the hub's credentials: InvalidClientTokenId: The security .*{reported}"
+    ):
         connect_hub()
 
 
@@ -120,7 +122,7 @@ def test_a_region_of_an_airflow_connection_comes_before_the_environments(
 
 
 @pytest.mark.parametrize(
-    ("variables", "told"),
+    ("variables", "reported"),
     [
         ({"AWS_REGION": "Frankfurt!"}, r"Frankfurt!.* \(by AWS_REGION\)\. Check AWS_REGION"),
         ({"AWS_ENDPOINT_URL": "localhost:5000"}, r"Invalid endpoint: localhost:5000\..*with their scheme"),
@@ -131,17 +133,17 @@ def test_faults_of_the_environment_are_named(
     organization_of: MakeWorld,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
-    told: str,
+    reported: str,
 ) -> None:
     audit_of(organization_of(1))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(HubError, match=told):
+    with pytest.raises(HubError, match=reported):
         connect_hub()
 
 
 @pytest.mark.parametrize(
-    ("effect", "told"),
+    ("effect", "reported"),
     [
         (Refuse("RegionDisabledException", "STS is not activated in this region"), "region whose STS is active"),
         (Refuse("ExpiredToken", "The security token included in the request is expired", 403), "Renew them"),
@@ -149,10 +151,10 @@ def test_faults_of_the_environment_are_named(
     ],
 )
 def test_the_advice_on_the_hub_follows_the_error(
-    audit_of: MakeAudit, organization_of: MakeWorld, no_backoff: None, effect: Refuse | TruncatedBody, told: str
+    audit_of: MakeAudit, organization_of: MakeWorld, no_backoff: None, effect: Refuse | TruncatedBody, reported: str
 ) -> None:
     audit_of(organization_of(1), Fault(effect, operation="GetCallerIdentity"))
-    with pytest.raises(HubError, match=told) as caught:
+    with pytest.raises(HubError, match=reported) as caught:
         connect_hub()
     assert "The region is us-east-1" in str(caught.value)
 

@@ -125,14 +125,14 @@ def test_a_batch_logs_its_progress(
     plan_id, (batch,) = audit.plan()
     audit.scan(plan_id, batch)
     commit_snapshot(audit.lake, plan_id)
-    told = [found.groups() for line in caplog.messages if (found := PROGRESS.fullmatch(line))]
-    done = [int(targets) for targets, *_ in told]
+    reported = [found.groups() for line in caplog.messages if (found := PROGRESS.fullmatch(line))]
+    done = [int(targets) for targets, *_ in reported]
     assert done == sorted(done) and len(set(done)) > 1
     rows = audit.scan_targets().values()
     whole = len(rows), sum(row["repository_count"] or 0 for row in rows), sum(row["throttles"] for row in rows)
-    assert tuple(int(number) for number in (done[-1], *told[-1][2:4])) == whole
-    assert {int(planned) for _, planned, *_ in told} == {len(rows)}
-    assert told[-1][4:] == ("0",) and whole[2] > 0
+    assert tuple(int(number) for number in (done[-1], *reported[-1][2:4])) == whole
+    assert {int(planned) for _, planned, *_ in reported} == {len(rows)}
+    assert reported[-1][4:] == ("0",) and whole[2] > 0
 
 
 def test_connections_are_shared_by_all_accounts(audit_of: MakeAudit, organization_of: MakeWorld) -> None:
@@ -268,14 +268,14 @@ def test_tags_that_are_denied_lose_no_repository_and_are_reported(
     audit.run()
     audit.assert_true(tags=False)
     for target, row in audit.scan_targets().items():
-        told = (row["error_code"], row["error_message"])
+        reported = (row["error_code"], row["error_message"])
         if row["repository_count"]:
-            assert told == (
+            assert reported == (
                 "Tags.AccessDeniedException",
                 "Repository tags could not be read: tag:GetResources is not allowed",
             ), target
         else:
-            assert told == (None, None), target
+            assert reported == (None, None), target
 
 
 def test_tags_that_are_not_wanted_are_not_asked_for(audit_of: MakeAudit, organization_of: MakeWorld) -> None:

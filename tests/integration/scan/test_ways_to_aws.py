@@ -183,5 +183,5 @@ def test_a_proxy_that_refuses_is_found_by_the_doctor_and_no_password_is_shown(
         results = {result.title: result for result in examine(connect_hub, lambda: None)}
     failed = [result.title for result in results.values() if result.status is Status.FAIL]
     assert failed == ["Credentials", "Lake", "Published files"]
-    told = "".join(str(result) for result in results.values())
-    assert "p@ss" not in told and "p%40ss" not in told
+    reported = "".join(str(result) for result in results.values())
+    assert "p@ss" not in reported and "p%40ss" not in reported

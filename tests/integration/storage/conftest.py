@@ -41,11 +41,11 @@ class EmulatedS3:
             return [] if method == "HEAD" else [_WRONG_REGION]
         begins_to_write = key and ((method == "PUT" and "partNumber" not in query) or "uploads" in query)
         if bucket == BUCKET and begins_to_write:
-            told = environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION")
-            if self.asks_for_encryption and told is None:
+            reported = environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION")
+            if self.asks_for_encryption and reported is None:
                 start_response("403 Forbidden", [])
                 return [_DENIED]
-            self.encryption[key] = told, environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID")
+            self.encryption[key] = reported, environ.get("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION_AWS_KMS_KEY_ID")
         if bucket == BUCKET and "list-type=2" in query and self._listed:
             environ["PATH_INFO"] = f"/{self._listed}"
             for name in ("RAW_URI", "REQUEST_URI"):

@@ -179,7 +179,7 @@ def test_a_writer_sees_its_commit_although_listings_are_late(open_on_s3: Opener,
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "reported"),
     [
         (None, (None, None)),
         ("AES256", ("AES256", None)),
@@ -188,7 +188,7 @@ def test_a_writer_sees_its_commit_although_listings_are_late(open_on_s3: Opener,
     ],
 )
 def test_every_object_is_encrypted_as_set(
-    open_on_s3: Opener, s3: EmulatedS3, setting: str | None, told: tuple[str | None, str | None]
+    open_on_s3: Opener, s3: EmulatedS3, setting: str | None, reported: tuple[str | None, str | None]
 ) -> None:
     """Also where nothing but removal is done, for which other clients write objects that stand for folders."""
     s3.asks_for_encryption = setting is not None
@@ -196,7 +196,7 @@ def test_every_object_is_encrypted_as_set(
     commit(lake, "1")
     commit(lake, "2")
     lake.storage.remove_folder(f"{ACCOUNTS.name}/snapshot_date={DAY}")
-    assert set(s3.encryption.values()) == {told}
+    assert set(s3.encryption.values()) == {reported}
     assert len(s3.encryption) == 2 * 3 + 1
 
 

@@ -161,16 +161,16 @@ def test_a_listing_that_is_late_hides_nothing_and_removes_nothing_that_is_needed
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"), [("AES256", ("AES256", None)), ("aws:kms", ("aws:kms", None)), (KEY, ("aws:kms", KEY))]
+    ("setting", "reported"), [("AES256", ("AES256", None)), ("aws:kms", ("aws:kms", None)), (KEY, ("aws:kms", KEY))]
 )
 def test_every_object_is_encrypted_as_set(
-    settings: Settings, s3: EmulatedS3, setting: str, told: tuple[str | None, str | None]
+    settings: Settings, s3: EmulatedS3, setting: str, reported: tuple[str | None, str | None]
 ) -> None:
     s3.asks_for_encryption = True
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_PUBLISH: 's3://.*' cannot be written .*AccessDenied"):
         publish(settings, "one")
     publish(settings.model_copy(update={"s3_encryption": setting}), "two")
-    assert set(s3.encryption.values()) == {told}
+    assert set(s3.encryption.values()) == {reported}
 
 
 def test_without_a_publication_the_error_names_the_setting(settings: Settings) -> None:
@@ -210,8 +210,8 @@ def test_query_postgresql_and_the_shell_follow_it(
     assert newest(settings).version == version
     command = [sys.executable, "-m", "ecr_audit.publish.newest"]
     plugins = Path(ecr_audit.__file__).parents[1]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
-    with duckdb.connect(told.stdout.strip(), read_only=True) as database:
+    reported = subprocess.run(command, check=True, capture_output=True, text=True, cwd=plugins)
+    with duckdb.connect(reported.stdout.strip(), read_only=True) as database:
         assert database.execute("SELECT count(*) FROM findings").fetchall() == [(2,)]
     light = light_install.query("SELECT count(*) AS findings FROM findings")
     assert light["rows"] == [{"findings": 2}]

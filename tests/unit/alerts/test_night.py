@@ -55,6 +55,22 @@ def test_a_quiet_night_is_not_reported(night: Night) -> None:
     assert night(SECOND, repositories=[{}]) == []
 
 
+# A waiver in force, but for its id and where it holds.
+WAIVER: dict[str, Any] = {
+    "policy_id": POLICY,
+    "reason": "r",
+    "owner": "o",
+    "ticket": "RISK-1",
+    "approved_by": "a",
+    "created": date(2026, 1, 1),
+    "expires": date(2027, 1, 1),
+}
+
+
+def waivers_of(*waivers: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist([WAIVER | waiver for waiver in waivers], schema=WAIVERS)
+
+
 def account(number: int, **more: Any) -> dict[str, Any]:
     return {"account_id": f"{number:012}", "account_name": f"n{number}", "state": "ACTIVE", "ou_path": "Root/A"} | more
 
@@ -68,7 +84,7 @@ def test_accounts_that_are_no_longer_read(night: Night) -> None:
     regions = [target(1, region, "ACCESS_DENIED") for region in ("eu-west-1", "us-east-1")]
     assert night(FIRST, accounts=[account(n) for n in (1, 2, 3, 4)], scan_targets=regions) == []
     denied = "ASSUME_ROLE_DENIED"
-    [told] = night(
+    [reported] = night(
         SECOND,
         accounts=[*(account(n) for n in (1, 2, 3, 5)), account(4, state="SUSPENDED")],
         scan_targets=[
@@ -78,33 +94,33 @@ def test_accounts_that_are_no_longer_read(night: Night) -> None:
             *(target(5, region, denied) for region in ("eu-west-1", "us-east-1")),
         ],
     )
-    assert told.subject == "ECR audit, night of 2026-11-02: 2 accounts lost from sight"
-    assert [line for line in told.lines if line.startswith("- ")] == [
+    assert reported.subject == "ECR audit, night of 2026-11-02: 2 accounts lost from sight"
+    assert [line for line in reported.lines if line.startswith("- ")] == [
         "- 000000000003 n3 (Root/A): 0 of 2 regions read; ASSUME_ROLE_DENIED (AccessDenied)",
         "- 000000000002 n2 (Root/A): 1 of 2 regions read; FAILED",
     ]
-    assert told.lines[0] == "1 of 8 account-regions were read: 12.5 %; in the night of 2026-11-01 it was 75.0 %."
+    assert reported.lines[0] == "1 of 8 account-regions were read: 12.5 %; in the night of 2026-11-01 it was 75.0 %."
     # The reasons of the lost ones, not earlier ones.
-    advice = told.lines[told.lines.index("What to do:") + 1 :]
+    advice = reported.lines[reported.lines.index("What to do:") + 1 :]
     assert [line.partition(":")[0] for line in advice][:3] == [denied, "FAILED", ""]
 
 
 def test_coverage_under_the_minimum(night: Night) -> None:
     rows = {"accounts": [account(1), account(2)], "scan_targets": [target(1, "eu-west-1", "ACCESS_DENIED")]}
     assert night(FIRST, **rows, min_coverage=0.5) == []
-    [told] = night(SECOND, **rows, min_coverage=0.51)
-    assert told.subject == "ECR audit, night of 2026-11-02: coverage 50.0 % is under the minimum"
-    assert "The minimum is 51.0 % (ECR_AUDIT_MIN_COVERAGE)." in told.lines
-    assert "ACCESS_DENIED: Allow ecr:DescribeRepositories to the audit role" in told.body
+    [reported] = night(SECOND, **rows, min_coverage=0.51)
+    assert reported.subject == "ECR audit, night of 2026-11-02: coverage 50.0 % is under the minimum"
+    assert "The minimum is 51.0 % (ECR_AUDIT_MIN_COVERAGE)." in reported.lines
+    assert "ACCESS_DENIED: Allow ecr:DescribeRepositories to the audit role" in reported.body
 
 
 def test_settings_that_name_missing_things(night: Night) -> None:
     """Each night until they are corrected: an account that is not audited must not be forgotten."""
     missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
-    [told] = night(FIRST, repositories=[{}], details=missing)
-    assert told.subject == "ECR audit, night of 2026-11-01: settings name unknown accounts or regions"
-    assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have: 999999999999." in told.body
-    assert "What to do:" not in told.lines
+    [reported] = night(FIRST, repositories=[{}], details=missing)
+    assert reported.subject == "ECR audit, night of 2026-11-01: settings name unknown accounts or regions"
+    assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have: 999999999999." in reported.body
+    assert "What to do:" not in reported.lines
     assert len(night(SECOND, repositories=[{}], details=missing)) == 1
     assert night(date(2026, 11, 3), repositories=[{}], details={name: [] for name in missing}) == []
 
@@ -112,10 +128,10 @@ def test_settings_that_name_missing_things(night: Night) -> None:
 def test_many_lost_accounts_are_counted(night: Night) -> None:
     accounts = [account(n) for n in range(1, 14)]
     night(FIRST, accounts=accounts)
-    [told] = night(SECOND, accounts=accounts, scan_targets=[target(n, "eu-west-1", "FAILED") for n in range(1, 14)])
-    assert "13 accounts lost" in told.subject
-    assert len([line for line in told.lines if line.startswith("- ")]) == 10
-    assert "… and 3 more accounts" in told.lines
+    [reported] = night(SECOND, accounts=accounts, scan_targets=[target(n, "eu-west-1", "FAILED") for n in range(1, 14)])
+    assert "13 accounts lost" in reported.subject
+    assert len([line for line in reported.lines if line.startswith("- ")]) == 10
+    assert "… and 3 more accounts" in reported.lines
 
 
 TAGS_DENIED = {"error_code": "Tags.AccessDeniedException", "error_message": "denied"}
@@ -136,9 +152,9 @@ def test_tags_that_can_no_longer_be_read(night: Night) -> None:
     """Reported when it begins, and not every night."""
     third, fourth, fifth = (SECOND + timedelta(days=n) for n in (1, 2, 3))
     assert night(FIRST, **tagged(FIRST)) == []
-    [told] = night(SECOND, **tagged(SECOND, FIRST))
-    assert told.subject == "ECR audit, night of 2026-11-02: values that could not be read"
-    assert told.lines == (
+    [reported] = night(SECOND, **tagged(SECOND, FIRST))
+    assert reported.subject == "ECR audit, night of 2026-11-02: values that could not be read"
+    assert reported.lines == (
         "The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and waivers of 1"
         " are based on tags last read on 2026-11-01.",
         "",
@@ -151,26 +167,18 @@ def test_tags_that_can_no_longer_be_read(night: Night) -> None:
     )
     assert night(third, **tagged(third, FIRST)) == []
     assert night(fourth, **tagged(fourth)) == []
-    [told] = night(fifth, **tagged(fifth, fourth))
-    assert "last read on 2026-11-04." in told.lines[0]
+    [reported] = night(fifth, **tagged(fifth, fourth))
+    assert "last read on 2026-11-04." in reported.lines[0]
 
 
 def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: SmallLake) -> None:
-    waiver: dict[str, Any] = {
-        "waiver_id": "W",
-        "policy_id": POLICY,
-        "repository": "*:repository/app",
-        "reason": "r",
-        "owner": "o",
-    }
-    waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
-    small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
+    small_lake.waivers = waivers_of({"waiver_id": "W", "repository": "*:repository/app"})
     read = {"regions_read_at": "2026-11-01T01:00:00+00:00", "regions_error": None}
     assert night(FIRST, repositories=[{}], details=read) == []
     read_at = datetime.combine(FIRST, time(4), UTC)
     small_lake.waivers_unread = KnownWaivers(small_lake.waivers, read_at, "s3://bucket/waivers.yaml cannot be read")
-    [told] = night(SECOND, repositories=[{}], details=read | {"regions_error": "UnauthorizedOperation"})
-    assert told.lines[:6] == (
+    [reported] = night(SECOND, repositories=[{}], details=read | {"regions_error": "UnauthorizedOperation"})
+    assert reported.lines[:6] == (
         "The file of waivers (ECR_AUDIT_WAIVERS) could not be read: the waivers last read on 2026-11-01 count, for 1"
         " repository.",
         "EC2 did not return the regions (ec2:DescribeRegions in the hub account): those that it returned on 2026-11-01"
@@ -190,12 +198,14 @@ def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
 
     night(FIRST, accounts=[account(1, **read(FIRST, FIRST))], repositories=[])
     unread = [account(1, **read(SECOND, FIRST)), account(2, ou_path=None, **read(SECOND, None))]
-    [told] = night(SECOND, accounts=unread, repositories=[{"account_id": "000000000001", "image_tag_mutability": ""}])
-    assert told.lines[0] == (
+    [reported] = night(
+        SECOND, accounts=unread, repositories=[{"account_id": "000000000001", "image_tag_mutability": ""}]
+    )
+    assert reported.lines[0] == (
         "The name or unit of 2 accounts could not be read. For 1, with 1 repository, those last read on 2026-11-01"
         " count. The unit of 1 is unknown."
     )
-    assert told.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
+    assert reported.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
 
 
 def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Night) -> None:
@@ -207,9 +217,9 @@ def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Nig
     old = [{"repository_name": "old"}, {"repository_name": "good", "image_tag_mutability": "IMMUTABLE"}]
     night(FIRST, repositories=old)
     new = [repository(f"r{n}", 0) for n in range(5)] + [repository(f"o{n}", n) for n in range(1, 12)]
-    [told] = night(SECOND, repositories=[*old, *new])
-    assert told.subject == "ECR audit, night of 2026-11-02: 16 new findings"
-    assert told.lines[1:7] == (
+    [reported] = night(SECOND, repositories=[*old, *new])
+    assert reported.subject == "ECR audit, night of 2026-11-02: 16 new findings"
+    assert reported.lines[1:7] == (
         "",
         "team-00 (Root/Prod): 5",
         "- r0, eu-west-1, 111111111111 shop",
@@ -217,31 +227,23 @@ def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Nig
         "- r2, eu-west-1, 111111111111 shop",
         "… and 2 more repositories",
     )
-    assert len([line for line in told.lines if re.fullmatch(r"team-\d\d \(.*\): \d", line)]) == 10
+    assert len([line for line in reported.lines if re.fullmatch(r"team-\d\d \(.*\): \d", line)]) == 10
     link = f"https://airflow/ecr-audit/findings?policy={quote(POLICY, safe='')}"
-    assert told.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
+    assert reported.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
 
 
 def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: SmallLake) -> None:
-    waiver: dict[str, Any] = {
-        "waiver_id": "W",
-        "policy_id": POLICY,
-        "repository": "*:repository/accepted",
-        "reason": "r",
-        "owner": "o",
-    }
-    waiver |= {"ticket": "t", "approved_by": "a", "created": FIRST, "expires": FIRST + timedelta(days=200)}
-    small_lake.waivers = pa.Table.from_pylist([waiver], schema=WAIVERS)
+    small_lake.waivers = waivers_of({"waiver_id": "W", "repository": "*:repository/accepted"})
     back = {"repository_name": "back"}
     night(FIRST, repositories=[back])
     night(SECOND, repositories=[back | {"image_tag_mutability": "IMMUTABLE"}])
-    [told] = night(date(2026, 11, 3), repositories=[back, {"repository_name": "accepted"}])
-    assert [line for line in told.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
+    [reported] = night(date(2026, 11, 3), repositories=[back, {"repository_name": "accepted"}])
+    assert [line for line in reported.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
 
 
 def test_a_waiver_is_reported_three_times(night: Night, small_lake: SmallLake) -> None:
     """30 and 7 days before its end, and after it; one that covers nothing never. By the days that are left of it."""
-    told = {
+    reported = {
         31: None,
         30: "ends on 2026-12-02, in 30 days; covers 1 finding",
         29: None,  # reported the night before
@@ -251,20 +253,18 @@ def test_a_waiver_is_reported_three_times(night: Night, small_lake: SmallLake) -
         0: "ended on 2026-11-02; 1 finding no longer accepted",
         -1: None,
     }
-    waiver: dict[str, Any] = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
     waivers = [
-        waiver
-        | {"waiver_id": f"W{days_left}{kind}", "repository": f"*:repository/{kind}{days_left}"}
-        | {"created": date(2026, 1, 1), "expires": SECOND + timedelta(days=days_left)}
-        for days_left in told
+        {"waiver_id": f"W{days_left}{kind}", "repository": f"*:repository/{kind}{days_left}"}
+        | {"expires": SECOND + timedelta(days=days_left)}
+        for days_left in reported
         for kind in ("app", "none")
     ]
-    small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)
-    repositories = [{"repository_name": f"app{days_left}"} for days_left in told]
+    small_lake.waivers = waivers_of(*waivers)
+    repositories = [{"repository_name": f"app{days_left}"} for days_left in reported]
     night(FIRST, repositories=repositories)
     lines = [line for each in night(SECOND, repositories=repositories) for line in each.lines]
     assert sorted(line for line in lines if line.startswith("- ")) == sorted(
-        f"- W{days_left}app (RISK-1, o): {line}" for days_left, line in told.items() if line
+        f"- W{days_left}app (RISK-1, o): {line}" for days_left, line in reported.items() if line
     )
 
 
@@ -272,7 +272,7 @@ def test_owners_of_one_name_are_distinguished(night: Night) -> None:
     """A team that tags name, and two accounts in one unit, all called n1."""
     accounts = [account(1), account(2, account_name="n1")]
     night(FIRST, accounts=accounts)
-    [told] = night(
+    [reported] = night(
         SECOND,
         accounts=accounts,
         repositories=[
@@ -281,22 +281,17 @@ def test_owners_of_one_name_are_distinguished(night: Night) -> None:
             {"account_id": "000000000002", "repository_name": "other"},
         ],
     )
-    headings = [line for line in told.lines if line.endswith(" (Root/A): 1")]
+    headings = [line for line in reported.lines if line.endswith(" (Root/A): 1")]
     assert sorted(headings) == ["000000000001 n1 (Root/A): 1", "000000000002 n1 (Root/A): 1", "n1 (Root/A): 1"]
 
 
 def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Night, small_lake: SmallLake) -> None:
     """A is renamed, B's path goes to another unit, C's waiver names it by its id, D is as it was, E's ended."""
-    waiver: dict[str, Any] = {"policy_id": POLICY, "reason": "r", "owner": "o", "ticket": "RISK-1", "approved_by": "a"}
-    waiver |= {"created": date(2026, 1, 1), "expires": date(2027, 1, 1)}
     ids = {name: f"ou-test-0000000{name.lower()}" for name in "ABCDE"}
-    small_lake.waivers = pa.Table.from_pylist(
-        [
-            *(waiver | {"waiver_id": name, "ou_path": f"Root/{name}"} for name in "ABD"),
-            waiver | {"waiver_id": "C", "ou_id": ids["C"]},
-            waiver | {"waiver_id": "E", "ou_path": "Root/E", "expires": FIRST},
-        ],
-        schema=WAIVERS,
+    small_lake.waivers = waivers_of(
+        *({"waiver_id": name, "ou_path": f"Root/{name}"} for name in "ABD"),
+        {"waiver_id": "C", "ou_id": ids["C"]},
+        {"waiver_id": "E", "ou_path": "Root/E", "expires": FIRST},
     )
 
     def accounts(**renamed: str) -> list[dict[str, Any]]:
@@ -307,9 +302,9 @@ def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Nig
 
     assert night(FIRST, accounts=accounts()) == []
     changed = {"accounts": accounts(A="F", B="G", C="B", E="H")}
-    [told] = night(SECOND, **changed)
-    assert told.subject == "ECR audit, night of 2026-11-02: 2 waivers whose unit changed"
-    assert [line for line in told.lines if line.startswith("- ")] == [
+    [reported] = night(SECOND, **changed)
+    assert reported.subject == "ECR audit, night of 2026-11-02: 2 waivers whose unit changed"
+    assert [line for line in reported.lines if line.startswith("- ")] == [
         "- A (RISK-1, o): Root/A has no accounts now",
         "- B (RISK-1, o): Root/B is another unit now, ou-test-0000000c",
     ]
@@ -320,10 +315,10 @@ def test_names_are_shown_and_do_nothing(night: Night) -> None:
     """An owner's tag and an account's name, with a line break that would make a line of its own."""
     night(FIRST, repositories=[])
     hostile = {"account_name": "shop\n- 999999999999 forged", "ou_path": "Root/<!channel>\u202e"}
-    [told] = night(
+    [reported] = night(
         SECOND,
         accounts=[account(1, **hostile)],
         repositories=[{"account_id": "000000000001", "tags": [("owner", "me\r\nSubject: forged")]}],
     )
-    assert "me Subject: forged (Root/<!channel>): 1" in told.lines
-    assert "- app, eu-west-1, 000000000001 shop - 999999999999 forged" in told.lines
+    assert "me Subject: forged (Root/<!channel>): 1" in reported.lines
+    assert "- app, eu-west-1, 000000000001 shop - 999999999999 forged" in reported.lines

@@ -52,7 +52,7 @@ def test_exceptions_are_named_as_their_libraries_name_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code", "message", "told"),
+    ("outcome", "code", "message", "reported"),
     [
         ("ASSUME_ROLE_DENIED", "AccessDenied", "not authorized to perform: sts:AssumeRole", "ECR_AUDIT_ROLE_NAME"),
         ("ASSUME_ROLE_DENIED", "AccessDenied", SCP, "Exempt the audit role in the SCP"),
@@ -88,8 +88,8 @@ def test_exceptions_are_named_as_their_libraries_name_them() -> None:
         ("COLLECTED", "Tags.AccessDeniedException", SCP, ""),
     ],
 )
-def test_the_advice_follows_the_error(outcome: str, code: str | None, message: str | None, told: str) -> None:
-    assert told in advice_on(outcome, code, message).what_to_do
+def test_the_advice_follows_the_error(outcome: str, code: str | None, message: str | None, reported: str) -> None:
+    assert reported in advice_on(outcome, code, message).what_to_do
 
 
 @pytest.mark.parametrize(

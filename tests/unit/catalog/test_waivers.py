@@ -107,7 +107,7 @@ def test_a_unit_is_named_by_its_path_or_its_id(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "reported"),
     [
         ("    owner: payments\n", "", "2: Key 'owner' is missing"),
         ("    expires: 2026-04-01\n", "", "2: Key 'expires' is missing"),
@@ -153,11 +153,11 @@ def test_a_unit_is_named_by_its_path_or_its_id(
         ),
     ],
 )
-def test_a_fault_is_reported_by_line_and_field(path: Path, catalog: Catalog, old: str, new: str, told: str) -> None:
+def test_a_fault_is_reported_by_line_and_field(path: Path, catalog: Catalog, old: str, new: str, reported: str) -> None:
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
-    assert any(fault.startswith(f"accepted.yaml:{told}") for fault in faults(path, catalog)), faults(path, catalog)
+    assert any(fault.startswith(f"accepted.yaml:{reported}") for fault in faults(path, catalog)), faults(path, catalog)
 
 
 def test_all_faults_are_reported_together_and_an_id_is_used_once(path: Path, catalog: Catalog) -> None:

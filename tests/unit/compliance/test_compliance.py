@@ -65,7 +65,7 @@ def test_an_account_owns_repositories_without_an_owner_tag(small_lake: SmallLake
 
 
 @pytest.mark.parametrize(
-    ("logic", "told"),
+    ("logic", "reported"),
     [
         (VERDICT.replace("'COMPLIANT'", "'FINE'"), "repository/a: status FINE"),
         (VERDICT.replace("'COMPLIANT'", "'DISAPPEARED'"), "status DISAPPEARED"),
@@ -85,14 +85,14 @@ def test_an_account_owns_repositories_without_an_owner_tag(small_lake: SmallLake
     ],
 )
 def test_a_policy_that_breaks_its_contract_is_named_and_nothing_is_kept(
-    small_lake: SmallLake, logic: str, told: str
+    small_lake: SmallLake, logic: str, reported: str
 ) -> None:
     small_lake.scan(DAY_1, repositories=[{"repository_name": "a"}, {"repository_name": "b"}])
     with pytest.raises(PolicyError) as caught:
         evaluate(small_lake.lake, with_logic(small_lake.catalog, logic), DAY_1, owner_tags=())
     assert POLICY in str(caught.value)
     assert "sql/policies/ecr/repository-image-tag-mutability/logic.sql" in str(caught.value)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert small_lake.lake.storage.files("_parts") == []
 
 

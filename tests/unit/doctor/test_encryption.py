@@ -48,8 +48,8 @@ def test_an_endpoint_by_http_on_another_machine(
 ) -> None:
     monkeypatch.setenv(variable, address)
     results = list(check_endpoints(hub, Settings(**settings)))
-    told = [case for result in results for case in result.cases]
-    assert [case.partition(":")[0][:8] for case in told] == [name[:8] for name in plain]
+    reported = [case for result in results for case in result.cases]
+    assert [case.partition(":")[0][:8] for case in reported] == [name[:8] for name in plain]
     assert all(result.status is Status.WARN and "https://" in result.fix for result in results)
     assert len(results) == bool(plain)
 

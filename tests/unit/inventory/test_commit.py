@@ -335,10 +335,10 @@ def test_when_nothing_could_be_read_the_advice_follows_the_errors(night: FakeOrg
     night.errors = {(A, EU): ("RegionDisabledException", "STS is not activated in this region for account:2")}
     with pytest.raises(NothingCollectedError) as caught:
         run(night, FIRST)
-    told = str(caught.value)
-    assert "6 FAILED" in told
-    assert "Set AWS_REGION to a region whose STS is active" in told
-    assert "ECR_AUDIT_ROLE_NAME" not in told
+    reported = str(caught.value)
+    assert "6 FAILED" in reported
+    assert "Set AWS_REGION to a region whose STS is active" in reported
+    assert "ECR_AUDIT_ROLE_NAME" not in reported
 
 
 def test_one_member_is_enough(night: FakeOrganization) -> None:

@@ -129,8 +129,8 @@ def test_coverage_under_the_minimum_is_reported_after_the_commit(
     with pytest.raises(steps.CoverageError) as caught:
         steps.check_coverage(plan_id)
     assert isinstance(caught.value, FinalError)
-    for told in ("3 of 4 targets", "2026-03-01", "75.0 %", "1 ACCESS_DENIED", "ECR_AUDIT_MIN_COVERAGE"):
-        assert told in str(caught.value)
+    for reported in ("3 of 4 targets", "2026-03-01", "75.0 %", "1 ACCESS_DENIED", "ECR_AUDIT_MIN_COVERAGE"):
+        assert reported in str(caught.value)
     assert night.lake.snapshot_dates("inventory") == [date(2026, 3, 1)]
 
 

@@ -284,9 +284,9 @@ def test_an_unreadable_schema_version_is_reported_with_advice(lake: Lake, versio
     commit(lake, "1")
     path = Path(lake.root, "_commits/inventory/2026-03-01.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
-    told = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
+    reported = f"{path}: of lake schema version {version!r}; this program reads 2 to {SCHEMA_VERSION}. {remedy}"
     # Final, too: a retry would not fix it.
-    with pytest.raises(FinalError, match=re.escape(told)):
+    with pytest.raises(FinalError, match=re.escape(reported)):
         lake.read_commit("inventory", DAY)
 
 

@@ -227,8 +227,8 @@ def test_the_task_takes_the_days_from_the_settings(
     assert retention.maintain(dry_run=dry_run) == []
     monkeypatch.setenv("ECR_AUDIT_RETENTION_DAYS", "1")
     with caplog.at_level("INFO"):
-        told = retention.maintain(dry_run=dry_run)
+        reported = retention.maintain(dry_run=dry_run)
     # Long after these nights, only the last of each month is kept.
-    assert told == [day.isoformat() for day in THINNED]
+    assert reported == [day.isoformat() for day in THINNED]
     assert ("To be thinned out" if dry_run else "Thinned out") in caplog.text
     assert dates(nights.lake) == (NIGHTS if dry_run else KEPT)

@@ -289,13 +289,15 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
         assert files(folder) == before, step
 
 
-@pytest.mark.parametrize(("few", "told"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])])
+@pytest.mark.parametrize(
+    ("few", "reported"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])]
+)
 def test_tables_that_need_more_memory_get_more(
     published: Callable[..., PublishResult],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     few: int,
-    told: list[str],
+    reported: list[str],
 ) -> None:
     """At once, if there are many repositories."""
     expected = published(DAY_1, repositories=[{}])
@@ -306,7 +308,7 @@ def test_tables_that_need_more_memory_get_more(
     again = published()
     assert again.rows == expected.rows
     assert {path.name for path in again.published.folder.iterdir()} == names
-    assert [record.getMessage() for record in caplog.records] == told
+    assert [record.getMessage() for record in caplog.records] == reported
 
 
 @alone

@@ -41,17 +41,17 @@ def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
             small_lake.evaluate(day)
         settings = Settings(data=tmp_path)
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
-        told = io.StringIO()
-        print_summary(settings, Console(file=told, width=110))
-        return told.getvalue()
+        reported = io.StringIO()
+        print_summary(settings, Console(file=reported, width=110))
+        return reported.getvalue()
 
     return tell
 
 
 def test_only_the_newest_nights_changes_are_reported(summary: Callable[..., str]) -> None:
-    told = summary()
-    assert "Since the night before  nothing changed" in told
-    assert "Waivers" not in told
+    reported = summary()
+    assert "Since the night before  nothing changed" in reported
+    assert "Waivers" not in reported
 
 
 def test_waivers_are_reported(small_lake: SmallLake, summary: Callable[..., str]) -> None:
@@ -72,13 +72,13 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: S
         small_lake.evaluate(day)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
-    told = io.StringIO()
-    print_summary(settings, Console(file=told, width=200))
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=200))
     counted = (
         "Repository Image Tag Mutability is set to Mutable 1 and 1 undetermined,"
         " Repository Image Tags are not all Immutable 1 and 1 undetermined"
     )
-    assert f"findings waived: {counted}" in told.getvalue()
+    assert f"findings waived: {counted}" in reported.getvalue()
 
 
 def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
@@ -94,13 +94,13 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
         assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
     settings = Settings(data=tmp_path)
     published = publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=("owner",))
-    told = io.StringIO()
-    print_summary(settings, Console(file=told, width=300))
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=300))
     assert (
         "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
-        " waivers of 1 are based on tags last read on 2026-11-01." in told.getvalue()
+        " waivers of 1 are based on tags last read on 2026-11-01." in reported.getvalue()
     )
-    assert "Since the night before  nothing changed in what was read" in told.getvalue()
+    assert "Since the night before  nothing changed in what was read" in reported.getvalue()
     cover = openpyxl.load_workbook(published.database.with_name("compliance.xlsx"))["Cover"]
     assert any("are based on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
 
@@ -112,9 +112,9 @@ def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: 
         small_lake.evaluate(day)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
-    told = io.StringIO()
-    print_summary(settings, Console(file=told, width=110))
-    assert "Since the night before  nothing changed in what was read" in told.getvalue()
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=110))
+    assert "Since the night before  nothing changed in what was read" in reported.getvalue()
 
 
 def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable[..., str]) -> None:
@@ -123,16 +123,19 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable
         {"account_id": "111111111111", "region": region, "outcome": "FAILED", "error_code": code}
         for region, code in errors
     ]
-    told = summary(scan_targets=targets)
-    assert "us-east-1, us-west-2  InvalidURL" in told
-    assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in told
-    assert "FAILED (SomethingNew): Fix the cause that the error names." in told
+    reported = summary(scan_targets=targets)
+    assert "us-east-1, us-west-2  InvalidURL" in reported
+    assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in reported
+    assert "FAILED (SomethingNew): Fix the cause that the error names." in reported
 
 
 def test_missing_accounts_and_regions_are_in_the_metrics(summary: Callable[..., str]) -> None:
     assert "Missing" not in summary()
     missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
-    told = summary(details=missing)
-    told = " ".join(told.split())
-    assert "ECR_AUDIT_ACCOUNTS names 2 accounts that the organization does not have: 999999999999, 888888888888" in told
-    assert "ECR_AUDIT_REGIONS names 1 region that ECR in this partition does not have: eu-west-9" in told
+    reported = summary(details=missing)
+    reported = " ".join(reported.split())
+    assert (
+        "ECR_AUDIT_ACCOUNTS names 2 accounts that the organization does not have: 999999999999, 888888888888"
+        in reported
+    )
+    assert "ECR_AUDIT_REGIONS names 1 region that ECR in this partition does not have: eu-west-9" in reported

@@ -191,13 +191,13 @@ WRONG = {
 def test_an_invalid_value_is_reported_with_its_parameter_and_valid_values(
     client: TestClient, night: duckdb.DuckDBPyConnection
 ) -> None:
-    for name, (value, told) in WRONG.items():
+    for name, (value, reported) in WRONG.items():
         as_json = client.get("/api/v1/findings", params={name: value})
         assert as_json.status_code == 422
         assert as_json.headers["content-type"] == "application/problem+json"
         for text in (as_json.json()["detail"], unescape(client.get("/findings", params={name: value}).text)):
             assert f"{name}: {value!r}" in text
-            assert told in text
+            assert reported in text
 
 
 def test_the_address_is_the_whole_state(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:

@@ -25,8 +25,8 @@ def test_every_page_of_an_old_night_shows_a_note(client: TestClient, published: 
     published(day, repositories=[{}])
     missed = nights_missed(day, datetime.now(UTC))
     assert missed in (4, 5)
-    told = f"<strong>{missed} nights missed.</strong> These pages are out of date: no snapshot newer than {day} is"
-    assert [page for page in PAGES if told not in client.get(page).text] == []
+    reported = f"<strong>{missed} nights missed.</strong> These pages are out of date: no snapshot newer than {day} is"
+    assert [page for page in PAGES if reported not in client.get(page).text] == []
     assert client.get("/api/v1/publication").json()["nights_missed"] == missed
     assert client.get("/api/v1/overview").json()["nights_missed"] == missed
 

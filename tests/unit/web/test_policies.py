@@ -53,7 +53,7 @@ def test_the_list_has_the_figures_of_each_policy(client: TestClient) -> None:
 def test_it_describes_the_policy(client: TestClient, catalog: Catalog) -> None:
     text = text_at(client, MUTABILITY)
     assert "Policies / Compliance Engine / Cloudaware / AWS / ECR AWS ECR Repository Image Tag Mutability" in text
-    for told in (
+    for reported in (
         "Contextual name Repository Image Tag Mutability is set to Mutable",
         "Tags none",
         "Policy type COMPLIANCE_POLICY",
@@ -61,7 +61,7 @@ def test_it_describes_the_policy(client: TestClient, catalog: Catalog) -> None:
         "Similar policies Security Hub ECR.2",
         "Rule Policies Flags dec-x-767cce1f 1 production",
     ):
-        assert told in text
+        assert reported in text
     [policy] = [each for each in catalog.policies if MUTABILITY.endswith(each.id)]
     assert f"Version {policy.hash[:12]} since 2026-11-02" in text
 
