@@ -97,7 +97,7 @@ EVENT_WORDS = {
     "lost_sight": "Lost from sight",
     "seen_again": "Seen again",
     "moved": "Moved with its account",
-    "found": "Found incompliant",
+    "found": "Incompliant when first evaluated",
     "ended": "No longer incompliant:",
 }
 

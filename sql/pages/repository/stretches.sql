@@ -3,6 +3,7 @@
 SELECT
     policy_id,
     started,
+    started_known,
     ended,
     days,
     ended_by

@@ -1,13 +1,14 @@
--- verdicts: one row per policy: its verdict on the repository, why, and the waiver in force that covers it.
+-- verdicts: one row per policy: its verdict on the repository, why, its finding, and the waiver in force that covers it.
 -- key: policy_id.  from: policy_output, pages/policies, findings, waivers.
-WITH accepted AS (
+WITH finding AS (
     SELECT
         policy_id,
+        age_days,
+        started_known,
         waiver_id
     FROM findings
     WHERE account_id = split_part($arn, ':', 5)
         AND repository_arn = $arn
-        AND waived
 )
 
 SELECT
@@ -23,6 +24,8 @@ SELECT
     remediation_message,
     remediation_command,
     observed,
+    age_days,
+    finding.started_known,
     waiver_id,
     waiver.reason,
     waiver.owner AS waiver_owner,
@@ -32,7 +35,7 @@ SELECT
     waiver.days_left
 FROM policy_output AS verdict
 LEFT JOIN {policies} AS policy USING (policy_id)
-LEFT JOIN accepted USING (policy_id)
+LEFT JOIN finding USING (policy_id)
 LEFT JOIN waivers AS waiver USING (waiver_id)
 WHERE verdict.account_id = split_part($arn, ':', 5)
     AND verdict.region = split_part($arn, ':', 4)

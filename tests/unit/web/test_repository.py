@@ -82,11 +82,12 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
         "2026-11-04 Incompliant again Undetermined → Incompliant",
         "2026-11-03 Lost from sight Compliant → Undetermined",
         "2026-11-02 Fixed Incompliant → Compliant",
-        "2026-11-01 Found incompliant",
+        "2026-11-01 Incompliant when first evaluated",
     ]
     places = [text.find(event) for event in events]
     assert -1 not in places
     assert places == sorted(places)
+    assert "Incompliant since 2026-11-04 or earlier: today or earlier." in text, "it was not seen the night before"
     assert "--repository-name 'app' --image-tag-mutability IMMUTABLE" in text
     assert "Until the pipeline is gone. Waiver W-7, RISK-1; owner platform, approved by CISO;" in text
     assert "until 2026-11-20, 16 days from this night" in text
@@ -94,6 +95,21 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
     assert [verdict["status"] for verdict in answer["verdicts"]] == ["INCOMPLIANT", "INCOMPLIANT"]
     assert answer["verdicts"][0]["waiver_id"] == "W-7"
     assert len(answer["history"]) == 8
+
+
+def test_a_finding_is_as_old_as_on_the_list(client: TestClient, published: Callable[..., None]) -> None:
+    """Its status begins again when the repository is seen again; and what the first night found may be older."""
+    dark = {"account_id": "111111111111", "region": "eu-west-1", "outcome": "FAILED"}
+    published(date(2026, 11, 1), repositories=[{"repository_name": "app"}])
+    unseen = [{"repository_name": "app", "observed": False}]
+    published(date(2026, 11, 2), repositories=unseen, scan_targets=[dark])
+    text = words(client, "app")
+    assert "Incompliant since 2026-11-01 or earlier: at least 1 day. Undetermined since 2026-11-02." in text
+    published(date(2026, 11, 3), repositories=[{"repository_name": "app"}])
+    text = words(client, "app")
+    assert "Incompliant since 2026-11-01 or earlier: at least 2 days." in text
+    assert "Incompliant 2026-11-01 or earlier to tonight: at least 2 days" in text
+    assert "since 2026-11-03" not in text
 
 
 def test_one_that_is_gone_still_has_its_history(client: TestClient, published: Callable[..., None]) -> None:
@@ -140,8 +156,8 @@ def test_the_console_of_each_partition(arn: str, address: str | None) -> None:
 
 def test_the_strip_is_to_scale() -> None:
     day = [date(2026, 11, n) for n in range(1, 12)]
-    past = {"started": day[0], "ended": day[2], "days": 2}
-    now = {"started": day[5], "ended": None, "days": 5}
+    past = {"started": day[0], "ended": day[2], "days": 2, "started_known": True}
+    now = {"started": day[5], "ended": None, "days": 5, "started_known": True}
     assert [(part.x, part.width) for part in strip([past, now], day[10])] == [(0, 200), (500, 500)]
-    [today] = strip([{"started": day[0], "ended": None, "days": 0}], day[0])
+    [today] = strip([{"started": day[0], "ended": None, "days": 0, "started_known": True}], day[0])
     assert today.width > 0

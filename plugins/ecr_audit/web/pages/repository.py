@@ -25,6 +25,7 @@ class Stretch:
     x: float
     width: float
     started: date
+    started_known: bool
     ended: date | None
     days: int
 
@@ -68,6 +69,7 @@ def strip(stretches: list[Row], today: date) -> list[Stretch]:
             round((each["started"] - first).days * unit, 1),
             round(max(((each["ended"] or today) - each["started"]).days * unit, 6), 1),
             each["started"],
+            each["started_known"],
             each["ended"],
             each["days"],
         )
