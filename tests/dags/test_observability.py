@@ -71,6 +71,7 @@ def received(server: socket.socket) -> Gauges:
             gauges[match[1]] = float(match[2])
 
 
+@pytest.mark.slow
 def test_a_night_seen_from_outside(
     demo: EmulatedAws,
     run_dag: Run,

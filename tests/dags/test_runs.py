@@ -136,6 +136,7 @@ def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
     assert published(everything) == before
 
 
+@pytest.mark.slow
 def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_published(
     demo: EmulatedAws, run_dag: Run, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_
 TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time"}
 
 
+@pytest.mark.slow
 def test_a_night_that_is_run_twice_publishes_the_same(
     demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +275,7 @@ def test_a_total_failure_is_red_and_leaves_the_published_file_alone(
     assert now == files
 
 
+@pytest.mark.slow
 def test_an_account_that_went_dark_keeps_its_repositories(
     demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:

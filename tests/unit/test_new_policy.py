@@ -44,6 +44,8 @@ from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
 from support.small_lake import SmallLake
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 

@@ -25,7 +25,7 @@ from ecr_audit.warehouse import checks
 from support.lakes import committed
 from support.small_lake import SmallLake
 
-pytestmark = pytest.mark.usefixtures("database_alone")
+pytestmark = [pytest.mark.usefixtures("database_alone"), pytest.mark.slow]
 
 DAYS = [date(2026, 11, day) for day in range(1, 5)]
 FIRST, POISONED, NEXT, LAST = DAYS

@@ -20,7 +20,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.publication import PublishError
 from support.small_lake import SmallLake
 
-pytestmark = pytest.mark.usefixtures("database_alone")
+pytestmark = [pytest.mark.usefixtures("database_alone"), pytest.mark.slow]
 
 TODAY = date(2026, 3, 10)
 # Under 30 days the cutoff is 2026-02-08, in the middle of a month.

@@ -15,6 +15,8 @@ from ecr_audit.publish.build import publish
 from support.lakes import committed, cut_into_files
 from support.small_lake import SmallLake
 
+pytestmark = pytest.mark.slow
+
 DAY, NEXT_DAY, LATER = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 30)
 NAMES = ("api", "app", "job", "web")
 MARTS = ("policy_output", "changes", "ended_findings", "findings", "findings_history")

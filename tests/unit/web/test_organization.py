@@ -160,7 +160,7 @@ def test_an_account_that_was_moved_shows_it_once(client: TestClient, published: 
     arn = "arn:aws:ecr:eu-west-1:111111111111:repository/app"
     events = (
         "2026-11-02 Fixed Incompliant → Compliant Image tag mutability is IMMUTABLE: no tag can be overwritten."
-        " 2026-11-02 Moved with its account The account was moved from Root/Lab to Root/Prod. 2026-11-01 Found"
+        " 2026-11-02 Moved with its account The account was moved from Root/Lab to Root/Prod. 2026-11-01 Incompliant"
     )
     assert events in text_of(client.get(f"/repositories/{arn}"))
     moved = client.get("/api/v1/changes", params={"change": "moved"}).json()["items"]
