@@ -116,7 +116,7 @@ bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, wi
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
 test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some four minutes
-	@$(BIN)/python -m pytest -n 3 -m "not slow" tests/unit tests/sql tests/published tests/dags
+	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/sql tests/published tests/dags
 	@echo "Left out: the slow tests, which go through whole nights with the scheduler, PostgreSQL, Redis, Superset and a" \
 		"browser (tests/integration, deploy, browser, scheduler, cluster and bi, and what is marked slow in the" \
 		"other folders). They run with: make test-slow; all tests with: make test-all"
