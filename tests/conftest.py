@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import hashlib
 import os
 import shutil
 import signal
@@ -105,18 +106,22 @@ def older(request: pytest.FixtureRequest, small_lake: SmallLake) -> SmallLake:
     return small_lake
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `once` keeps what was made."""
     return tmp_path_factory.mktemp("once")
 
 
 @pytest.fixture
-def once(made_before: Path, tmp_path: Path) -> Callable[[Callable[[], Any]], None]:
-    """Lets a function fill the test's folder: the first time in a module; from then on what it made is copied."""
+def once(made_before: Path, tmp_path: Path) -> Callable[..., None]:
+    """Lets a function fill the test's folder: the first time in a session; from then on what it made is copied.
 
-    def fill(make: Callable[[], Any]) -> None:
-        kept = made_before / make.__qualname__
+    `given` are the values that it makes it of.
+    """
+
+    def fill(make: Callable[[], Any], *given: Any) -> None:
+        made_of = repr((make.__module__, make.__qualname__, given))
+        kept = made_before / hashlib.sha256(made_of.encode()).hexdigest()
         if kept.exists():
             shutil.copytree(kept, tmp_path, symlinks=True, dirs_exist_ok=True)
         else:

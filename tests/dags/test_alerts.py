@@ -103,8 +103,7 @@ def nights(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
 
     def night(day: date, **rows: Any) -> None:
-        small_lake.scan(day, **rows)
-        small_lake.evaluate(day)
+        small_lake.night(day, **rows)
         publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
 
     return night

@@ -23,8 +23,7 @@ OLD = [date(2020, 1, 30), date(2020, 1, 31)]
 @pytest.fixture
 def lake(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     for day in OLD:
-        small_lake.scan(day)
-        small_lake.evaluate(day)
+        small_lake.night(day)
     monkeypatch.setenv("ECR_AUDIT_LAKE", small_lake.lake.root)
     found: Lake = small_lake.lake
     return found

@@ -157,8 +157,7 @@ def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publication
     small_lake.lake = open_lake(settings)
     # A day twice: what is replaced is deleted.
     for _ in range(2):
-        small_lake.scan(date(2026, 11, 1), repositories=[{}])
-        small_lake.evaluate(date(2026, 11, 1))
+        small_lake.night(date(2026, 11, 1), repositories=[{}])
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     # A write that breaks off aborts its upload; none did.
     assert s3_calls | {"s3:AbortMultipartUpload"} == ON_S3
@@ -178,8 +177,7 @@ def test_readers_have_exactly_the_permissions_declared_for_pages_and_callbacks(
     # A callback before anything is published: it looks whether the lake has a snapshot.
     assert missed_night(reader, now) is None
     small_lake.lake = open_lake(settings)
-    small_lake.scan(date(2026, 11, 1), repositories=[{}])
-    small_lake.evaluate(date(2026, 11, 1))
+    small_lake.night(date(2026, 11, 1), repositories=[{}])
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     s3_calls.clear()
     assert missed_night(reader, now)

@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def gauges(small_lake: SmallLake) -> list[Gauge]:
     """All metrics of a night with a finding."""
-    small_lake.scan(date(2026, 11, 1), repositories=[{}])
-    small_lake.evaluate(date(2026, 11, 1))
+    small_lake.night(date(2026, 11, 1), repositories=[{}])
     return [each for said in observability.task_reports().values() for each in said.gauges(small_lake.lake)]
 
 

@@ -55,8 +55,7 @@ class Place:
 
     def next_night(self) -> dict[str, Any]:
         """Evaluate a night on which one repository is as before; returns its verdict."""
-        self.small_lake.scan(NEXT, repositories=[{"repository_name": "web"}])
-        self.small_lake.evaluate(NEXT)
+        self.small_lake.night(NEXT, repositories=[{"repository_name": "web"}])
         rows = self.small_lake.rows("policy_output", NEXT)
         [row] = [row for row in rows if row["policy_id"] == POLICY and row["object_id"].endswith("/web")]
         return dict(row)

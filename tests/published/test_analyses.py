@@ -163,8 +163,7 @@ def test_only_fixed_findings_can_come_back(small_lake: SmallLake, tmp_path: Path
         ([{}, deleted | again, both | again, replaced | again, dark], "ACTIVE"),
     ]
     for day, (repositories, state) in enumerate(nights, 1):
-        small_lake.scan(date(2026, 11, day), accounts=[{}, lab | {"state": state}], repositories=repositories)
-        small_lake.evaluate(date(2026, 11, day))
+        small_lake.night(date(2026, 11, day), accounts=[{}, lab | {"state": state}], repositories=repositories)
     database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",)).database
     with duckdb.connect(database, read_only=True) as published:
         sql = "SELECT DISTINCT repository_name FROM findings WHERE policy_id NOT LIKE '%strict' ORDER BY ALL"

@@ -48,8 +48,7 @@ for _ in range({MOST_READS}):
 
 def publish_day(small_lake: SmallLake, folder: Path, number: int) -> Path:
     day = date(2026, 11, number)
-    small_lake.scan(day, repositories=[{"repository_name": f"app-{each}"} for each in range(number)])
-    small_lake.evaluate(day)
+    small_lake.night(day, repositories=[{"repository_name": f"app-{each}"} for each in range(number)])
     publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
     return folder / "compliance.duckdb"
 

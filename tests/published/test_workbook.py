@@ -142,8 +142,7 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -
     repositories = [
         {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts
     ]
-    small_lake.scan(DAY, accounts=accounts, repositories=repositories)
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, accounts=accounts, repositories=repositories)
     publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
     book = openpyxl.load_workbook(tmp_path / "compliance.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]

@@ -43,8 +43,7 @@ def test_case(path: Path, small_lake: SmallLake) -> None:
     waivers = [{"policy_id": POLICY} | waiver for waiver in case.get("waivers", [])]
     small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)
     for day, scanned in case["scanned"].items():
-        small_lake.scan(day, **scanned)
-        small_lake.evaluate(day)
+        small_lake.night(day, **scanned)
     for day, scanned in case.get("scanned_again", {}).items():
         small_lake.scan(day, **scanned)
         for again in [day, *later_dates(small_lake.lake, day)]:

@@ -71,6 +71,11 @@ class SmallLake:
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
         return roll_up(self.lake, self.catalog, day, waivers=waivers)
 
+    def night(self, day: date, **rows: Any) -> None:
+        """Scan a night of the given rows, and evaluate it."""
+        self.scan(day, **rows)
+        self.evaluate(day)
+
     @contextmanager
     def opened(
         self, day: date, *, owner_tags: tuple[str, ...] = (), evaluated: Commit | None = None

@@ -22,8 +22,7 @@ def test_before_the_first_night_there_is_nothing_to_report(small_lake: SmallLake
 
 def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(small_lake: SmallLake) -> None:
     for day, value in ((OLD, "MUTABLE"), (NEW, "IMMUTABLE"), (OLD, "MUTABLE")):
-        small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{"image_tag_mutability": value}])
     found = values(metrics.of_compliance(small_lake.lake))
     assert found["verdicts", "repository-image-tag-mutability", "COMPLIANT"] == 1
     assert found["verdicts", "repository-image-tag-mutability", "INCOMPLIANT"] == 0
@@ -64,8 +63,7 @@ def test_numbers_that_an_older_version_did_not_count_are_unknown(older: SmallLak
 
 
 def test_nothing_evaluated_has_no_compliance(small_lake: SmallLake) -> None:
-    small_lake.scan(NEW)
-    small_lake.evaluate(NEW)
+    small_lake.night(NEW)
     found = values(metrics.of_compliance(small_lake.lake))
     assert found["verdicts", "repository-image-tag-mutability", "UNDETERMINED"] == 0
     assert not [key for key in found if key[0] == "compliance_percent"]

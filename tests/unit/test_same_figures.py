@@ -75,8 +75,7 @@ REPOSITORIES = [
 def folder(small_lake: SmallLake, tmp_path: Path) -> Path:
     """Where the night is published."""
     accounts = [{"account_id": f"{number:012}", "account_name": f"n{number}"} for number in range(1, ACCOUNTS + 1)]
-    small_lake.scan(DAY, accounts=accounts, scan_targets=TARGETS, repositories=REPOSITORIES)
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, accounts=accounts, scan_targets=TARGETS, repositories=REPOSITORIES)
     publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
     return tmp_path / "publish"
 

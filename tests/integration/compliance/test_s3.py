@@ -42,8 +42,7 @@ def test_two_nights_are_evaluated_and_published(small_lake: SmallLake, bucket: s
     small_lake.lake = Lake(f"s3://{bucket}/ecr/lake")
     small_lake.waivers = load_waivers(f"s3://{bucket}/accepted/waivers.yaml", small_lake.catalog, 365)
     for day in (DAY, NEXT_DAY):
-        small_lake.scan(day, repositories=[{}])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{}])
     publication = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=())
     with duckdb.connect(publication.database, read_only=True) as database:
         rows = database.execute(

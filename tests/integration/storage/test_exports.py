@@ -66,8 +66,7 @@ def test_a_format_is_a_function_and_an_entry(
     place: str, request: pytest.FixtureRequest, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, read = request.getfixturevalue(place)
-    small_lake.scan(DAY, repositories=[{}, {"repository_name": "other"}])
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, repositories=[{}, {"repository_name": "other"}])
 
     def published() -> tuple[dict[str, bytes], dict[str, str]]:
         result = publish(small_lake.lake, small_lake.catalog, store, owner_tags=())

@@ -105,8 +105,7 @@ def test_files_come_back_as_they_were_and_go(open_lake: Opener, tmp_path: Path) 
 def test_thinned_and_published(open_lake: Opener, small_lake: SmallLake, tmp_path: Path) -> None:
     for day in (DAY, NEXT_DAY, LATER):
         small_lake.lake = open_lake()
-        small_lake.scan(day, repositories=[{}])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{}])
     assert retention.thin(open_lake(), date(2026, 6, 1), 30, dry_run=False) == [DAY, NEXT_DAY]
     assert open_lake().snapshot_dates("inventory") == [LATER]
     assert open_lake().unthinned_dates() == [LATER]
@@ -155,8 +154,7 @@ def test_a_night_is_evaluated_and_published_though_listings_are_late(
 ) -> None:
     """Each step gets the date from the one before it, and asks for what it needs by name."""
     small_lake.lake = open_on_s3()
-    small_lake.scan(DAY, repositories=[{}])
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, repositories=[{}])
     s3.stop_listing()
     small_lake.lake = open_on_s3()
     small_lake.scan(NEXT_DAY, repositories=[{"image_tag_mutability": "IMMUTABLE"}])

@@ -193,8 +193,7 @@ def test_query_postgresql_and_the_shell_follow_it(
 
     monkeypatch.setenv("ECR_AUDIT_LAKE", f"s3://{BUCKET}/audit/lake")
     small_lake.lake = open_lake(load_settings())
-    small_lake.scan(DAY, repositories=[{}])
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, repositories=[{}])
     assert steps.publish(DAY.isoformat()) == f"{ROOT}/latest.json"
     assert list(ecr_audit.query("SELECT snapshot_date FROM publication")["snapshot_date"].dt.date) == [DAY]
     assert steps.announce() == "this is the first night: there is nothing to compare with"

@@ -34,8 +34,7 @@ def night(small_lake: SmallLake, tmp_path: Path) -> Night:
     """Scans, evaluates and publishes a night of the given rows; returns its messages."""
 
     def messages(day: date, *, min_coverage: float = 0, **rows: Any) -> list[Message]:
-        small_lake.scan(day, **rows)
-        small_lake.evaluate(day)
+        small_lake.night(day, **rows)
         published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",))
         return night_messages(published.database, min_coverage, "https://airflow/ecr-audit")
 
@@ -79,10 +78,10 @@ def target(number: int, region: str, outcome: str, **more: Any) -> dict[str, Any
     return {"account_id": f"{number:012}", "region": region, "outcome": outcome, "repository_count": None} | more
 
 
-def test_accounts_that_are_no_longer_read(night: Night) -> None:
+def test_accounts_that_are_no_longer_read(night: Night, small_lake: SmallLake) -> None:
     """Of five: 1 never could be entered, 2 is lost in one of two regions, 3 altogether, 4 is closed, 5 is new."""
     regions = [target(1, region, "ACCESS_DENIED") for region in ("eu-west-1", "us-east-1")]
-    assert night(FIRST, accounts=[account(n) for n in (1, 2, 3, 4)], scan_targets=regions) == []
+    small_lake.night(FIRST, accounts=[account(n) for n in (1, 2, 3, 4)], scan_targets=regions)
     denied = "ASSUME_ROLE_DENIED"
     [reported] = night(
         SECOND,
@@ -125,9 +124,9 @@ def test_settings_that_name_missing_things(night: Night) -> None:
     assert night(date(2026, 11, 3), repositories=[{}], details={name: [] for name in missing}) == []
 
 
-def test_many_lost_accounts_are_counted(night: Night) -> None:
+def test_many_lost_accounts_are_counted(night: Night, small_lake: SmallLake) -> None:
     accounts = [account(n) for n in range(1, 14)]
-    night(FIRST, accounts=accounts)
+    small_lake.night(FIRST, accounts=accounts)
     [reported] = night(SECOND, accounts=accounts, scan_targets=[target(n, "eu-west-1", "FAILED") for n in range(1, 14)])
     assert "13 accounts lost" in reported.subject
     assert len([line for line in reported.lines if line.startswith("- ")]) == 10
@@ -148,10 +147,10 @@ def tagged(day: date, read_on: date | None = None) -> dict[str, Any]:
     }
 
 
-def test_tags_that_can_no_longer_be_read(night: Night) -> None:
+def test_tags_that_can_no_longer_be_read(night: Night, small_lake: SmallLake) -> None:
     """Reported when it begins, and not every night."""
     third, fourth, fifth = (SECOND + timedelta(days=n) for n in (1, 2, 3))
-    assert night(FIRST, **tagged(FIRST)) == []
+    small_lake.night(FIRST, **tagged(FIRST))
     [reported] = night(SECOND, **tagged(SECOND, FIRST))
     assert reported.subject == "ECR audit, night of 2026-11-02: values that could not be read"
     assert reported.lines == (
@@ -174,7 +173,7 @@ def test_tags_that_can_no_longer_be_read(night: Night) -> None:
 def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: SmallLake) -> None:
     small_lake.waivers = waivers_of({"waiver_id": "W", "repository": "*:repository/app"})
     read = {"regions_read_at": "2026-11-01T01:00:00+00:00", "regions_error": None}
-    assert night(FIRST, repositories=[{}], details=read) == []
+    small_lake.night(FIRST, repositories=[{}], details=read)
     read_at = datetime.combine(FIRST, time(4), UTC)
     small_lake.waivers_unread = KnownWaivers(small_lake.waivers, read_at, "s3://bucket/waivers.yaml cannot be read")
     [reported] = night(SECOND, repositories=[{}], details=read | {"regions_error": "UnauthorizedOperation"})
@@ -190,13 +189,13 @@ def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night,
     )
 
 
-def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
+def test_an_account_whose_unit_cannot_be_read(night: Night, small_lake: SmallLake) -> None:
     def read(day: date, read_on: date | None) -> dict[str, Any]:
         moment = datetime.combine(day, time(1), UTC)
         details = read_on and datetime.combine(read_on, time(1), UTC)
         return {"collected_at": moment, "details_read_at": details}
 
-    night(FIRST, accounts=[account(1, **read(FIRST, FIRST))], repositories=[])
+    small_lake.night(FIRST, accounts=[account(1, **read(FIRST, FIRST))], repositories=[])
     unread = [account(1, **read(SECOND, FIRST)), account(2, ou_path=None, **read(SECOND, None))]
     [reported] = night(
         SECOND, accounts=unread, repositories=[{"account_id": "000000000001", "image_tag_mutability": ""}]
@@ -208,14 +207,14 @@ def test_an_account_whose_unit_cannot_be_read(night: Night) -> None:
     assert reported.lines[3:5] == ("- 000000000001 n1 (Root/A): name or unit", "- 000000000002 n2: name or unit")
 
 
-def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Night) -> None:
+def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Night, small_lake: SmallLake) -> None:
     """Owner 0 has five, the others one each: 12 owners, of which 10 are listed."""
 
     def repository(name: str, owner: int) -> dict[str, Any]:
         return {"repository_name": name, "tags": [("owner", f"team-{owner:02}")]}
 
     old = [{"repository_name": "old"}, {"repository_name": "good", "image_tag_mutability": "IMMUTABLE"}]
-    night(FIRST, repositories=old)
+    small_lake.night(FIRST, repositories=old)
     new = [repository(f"r{n}", 0) for n in range(5)] + [repository(f"o{n}", n) for n in range(1, 12)]
     [reported] = night(SECOND, repositories=[*old, *new])
     assert reported.subject == "ECR audit, night of 2026-11-02: 16 new findings"
@@ -235,8 +234,8 @@ def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Nig
 def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: SmallLake) -> None:
     small_lake.waivers = waivers_of({"waiver_id": "W", "repository": "*:repository/accepted"})
     back = {"repository_name": "back"}
-    night(FIRST, repositories=[back])
-    night(SECOND, repositories=[back | {"image_tag_mutability": "IMMUTABLE"}])
+    small_lake.night(FIRST, repositories=[back])
+    small_lake.night(SECOND, repositories=[back | {"image_tag_mutability": "IMMUTABLE"}])
     [reported] = night(date(2026, 11, 3), repositories=[back, {"repository_name": "accepted"}])
     assert [line for line in reported.lines if line.startswith("- ")] == ["- back, eu-west-1, 111111111111 shop"]
 
@@ -261,17 +260,17 @@ def test_a_waiver_is_reported_three_times(night: Night, small_lake: SmallLake) -
     ]
     small_lake.waivers = waivers_of(*waivers)
     repositories = [{"repository_name": f"app{days_left}"} for days_left in reported]
-    night(FIRST, repositories=repositories)
+    small_lake.night(FIRST, repositories=repositories)
     lines = [line for each in night(SECOND, repositories=repositories) for line in each.lines]
     assert sorted(line for line in lines if line.startswith("- ")) == sorted(
         f"- W{days_left}app (RISK-1, o): {line}" for days_left, line in reported.items() if line
     )
 
 
-def test_owners_of_one_name_are_distinguished(night: Night) -> None:
+def test_owners_of_one_name_are_distinguished(night: Night, small_lake: SmallLake) -> None:
     """A team that tags name, and two accounts in one unit, all called n1."""
     accounts = [account(1), account(2, account_name="n1")]
-    night(FIRST, accounts=accounts)
+    small_lake.night(FIRST, accounts=accounts)
     [reported] = night(
         SECOND,
         accounts=accounts,
@@ -300,7 +299,7 @@ def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Nig
             for number, name in enumerate("ABCDE", 1)
         ]
 
-    assert night(FIRST, accounts=accounts()) == []
+    small_lake.night(FIRST, accounts=accounts())
     changed = {"accounts": accounts(A="F", B="G", C="B", E="H")}
     [reported] = night(SECOND, **changed)
     assert reported.subject == "ECR audit, night of 2026-11-02: 2 waivers whose unit changed"
@@ -311,9 +310,9 @@ def test_a_waiver_whose_unit_was_renamed_or_replaced_is_reported_once(night: Nig
     assert night(date(2026, 11, 3), **changed) == []
 
 
-def test_names_are_shown_and_do_nothing(night: Night) -> None:
+def test_names_are_shown_and_do_nothing(night: Night, small_lake: SmallLake) -> None:
     """An owner's tag and an account's name, with a line break that would make a line of its own."""
-    night(FIRST, repositories=[])
+    small_lake.night(FIRST, repositories=[])
     hostile = {"account_name": "shop\n- 999999999999 forged", "ou_path": "Root/<!channel>\u202e"}
     [reported] = night(
         SECOND,

@@ -40,8 +40,7 @@ def with_logic(catalog: Catalog, logic: str) -> Catalog:
 
 
 def evaluated(small_lake: SmallLake, day: date, **scanned: Any) -> None:
-    small_lake.scan(day, **scanned)
-    small_lake.evaluate(day)
+    small_lake.night(day, **scanned)
 
 
 def history(small_lake: SmallLake, day: date) -> Any:

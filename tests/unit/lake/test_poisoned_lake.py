@@ -99,16 +99,13 @@ def test_the_next_night_heals_a_night_that_was_published_doubled(
     small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path, again: dict[str, Any], tables: set[str]
 ) -> None:
     with older_version():
-        small_lake.scan(FIRST, repositories=[WEB])
-        small_lake.evaluate(FIRST)
-        small_lake.scan(POISONED, repositories=[WEB, APP, again])
-        small_lake.evaluate(POISONED)
+        small_lake.night(FIRST, repositories=[WEB])
+        small_lake.night(POISONED, repositories=[WEB, APP, again])
         database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
     assert doubled_keys(database).keys() >= tables, "the lake is not poisoned as it was"
 
     for day in (NEXT, LAST):
-        small_lake.scan(day, repositories=[WEB, APP])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[WEB, APP])
         database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
         assert doubled_keys(database) == {}
         assert verdicts(small_lake, day) == {
@@ -120,10 +117,8 @@ def test_the_next_night_heals_a_night_that_was_published_doubled(
 
 def test_histories_with_every_row_twice_are_published_with_one(small_lake: SmallLake, tmp_path: Path) -> None:
     """A finding that ended and one that began on a night whose repositories were committed twice."""
-    small_lake.scan(FIRST, repositories=[WEB])
-    small_lake.evaluate(FIRST)
-    small_lake.scan(POISONED, repositories=[{**WEB, **RECREATED}, APP])
-    small_lake.evaluate(POISONED)
+    small_lake.night(FIRST, repositories=[WEB])
+    small_lake.night(POISONED, repositories=[{**WEB, **RECREATED}, APP])
     sound = {table: len(small_lake.rows(table, POISONED)) for table in ("changes", "ended_findings")}
     assert all(sound.values())
     for stage, tables in (
@@ -133,8 +128,7 @@ def test_histories_with_every_row_twice_are_published_with_one(small_lake: Small
         for table in tables:
             double(small_lake.lake, stage, POISONED, table)
 
-    small_lake.scan(NEXT, repositories=[{**WEB, **RECREATED}, APP])
-    small_lake.evaluate(NEXT)
+    small_lake.night(NEXT, repositories=[{**WEB, **RECREATED}, APP])
     database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
     assert doubled_keys(database) == {}
     with duckdb.connect(database, read_only=True) as published:
@@ -148,10 +142,8 @@ def test_a_doubled_repository_that_is_gone_disappears_once(
     small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path
 ) -> None:
     with older_version():
-        small_lake.scan(POISONED, repositories=[WEB, APP, APP])
-        small_lake.evaluate(POISONED)
-    small_lake.scan(NEXT, repositories=[WEB])
-    small_lake.evaluate(NEXT)
+        small_lake.night(POISONED, repositories=[WEB, APP, APP])
+    small_lake.night(NEXT, repositories=[WEB])
     assert verdicts(small_lake, NEXT) == {
         "web": ("INCOMPLIANT", POISONED, None),
         "app": ("DISAPPEARED", POISONED, NEXT),
@@ -162,8 +154,7 @@ def test_a_doubled_repository_that_is_gone_disappears_once(
 
 def test_a_doubled_inventory_is_evaluated_and_published_once(small_lake: SmallLake, tmp_path: Path) -> None:
     """One that an older version committed just before an upgrade, or that is evaluated again among later nights."""
-    small_lake.scan(POISONED, repositories=[APP, APP], accounts=[{}, {}])
-    small_lake.evaluate(POISONED)
+    small_lake.night(POISONED, repositories=[APP, APP], accounts=[{}, {}])
     assert verdicts(small_lake, POISONED) == {"app": ("INCOMPLIANT", POISONED, None)}
     assert doubled_keys(publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database) == {}
     with duckdb.connect(tmp_path / "compliance.duckdb", read_only=True) as published:

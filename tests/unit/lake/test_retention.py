@@ -39,8 +39,7 @@ def nights(once: Callable[..., None], small_lake: SmallLake) -> SmallLake:
     def audit() -> None:
         for day in NIGHTS:
             value = "MUTABLE" if day >= STARTED else "IMMUTABLE"
-            small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-            small_lake.evaluate(day)
+            small_lake.night(day, repositories=[{"image_tag_mutability": value}])
 
     once(audit)
     return small_lake
@@ -84,8 +83,7 @@ def test_a_dry_run_reports_the_same_and_removes_nothing(nights: SmallLake) -> No
 def test_the_day_of_the_limit_stays(small_lake: SmallLake, days: int, oldest_kept: date) -> None:
     month = [date(2026, 2, day) for day in (7, 8, 9, 28)]
     for day in month:
-        small_lake.scan(day)
-        small_lake.evaluate(day)
+        small_lake.night(day)
     thinned = retention.thin(small_lake.lake, TODAY, days, dry_run=False)
     assert thinned == [day for day in month if day < oldest_kept]
 
@@ -97,8 +95,7 @@ def test_the_newest_stays_however_old(nights: SmallLake) -> None:
 
 def test_an_evaluated_snapshot_is_not_given_up_for_a_later_one_that_never_was(small_lake: SmallLake) -> None:
     evaluated, unevaluated = date(2026, 1, 10), date(2026, 1, 11)
-    small_lake.scan(evaluated)
-    small_lake.evaluate(evaluated)
+    small_lake.night(evaluated)
     small_lake.scan(unevaluated)
     assert retention.thin(small_lake.lake, TODAY, DAYS, dry_run=False) == []
 
@@ -114,8 +111,7 @@ def published(nights: SmallLake, folder: Path) -> dict[str, list[Any]]:
 def test_every_history_goes_back_to_the_first_night(small_lake: SmallLake, tmp_path: Path) -> None:
     """Also what began, ended and changed in nights that were thinned."""
     for day, value in zip(NIGHTS, ("MUTABLE", "IMMUTABLE", "MUTABLE", "IMMUTABLE", "MUTABLE", "MUTABLE"), strict=True):
-        small_lake.scan(day, repositories=[{"image_tag_mutability": value}])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{"image_tag_mutability": value}])
     before = published(small_lake, tmp_path)
     assert [row for row in before["changes"] if row[0] == STARTED], "something changed on a night that is thinned"
     assert all(before.values())
@@ -180,8 +176,7 @@ def test_killed_at_any_moment_it_leaves_whole_snapshots_and_the_next_run_finishe
 ) -> None:
     old, kept = date(2026, 1, 30), [date(2026, 1, 31), date(2026, 3, 9)]
     for day in (old, *kept):
-        small_lake.scan(day, repositories=[{}])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{}])
     killed, changes = True, 0
     while killed:
         changes += 1

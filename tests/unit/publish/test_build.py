@@ -47,8 +47,7 @@ def published(small_lake: SmallLake, folder: Path) -> Callable[..., PublishResul
 
     def run(day: date | None = None, **scanned: Any) -> PublishResult:
         if day is not None:
-            small_lake.scan(day, **scanned)
-            small_lake.evaluate(day)
+            small_lake.night(day, **scanned)
         return publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
 
     return run
@@ -272,8 +271,7 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
 ) -> None:
     published(DAY_1, repositories=[{}])
     before = files(folder)
-    small_lake.scan(DAY_2)
-    small_lake.evaluate(DAY_2)
+    small_lake.night(DAY_2)
 
     def break_off(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -343,8 +341,7 @@ def test_a_file_with_other_rows_than_the_lake_is_not_published(
 
 
 def test_a_folder_that_cannot_be_written_is_named(small_lake: SmallLake, tmp_path: Path) -> None:
-    small_lake.scan(DAY_1)
-    small_lake.evaluate(DAY_1)
+    small_lake.night(DAY_1)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
         publish(small_lake.lake, small_lake.catalog, tmp_path / "file" / "publish", owner_tags=())

@@ -17,8 +17,7 @@ DAY = date(2026, 11, 1)
 
 
 def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: SmallLake, tmp_path: Path) -> None:
-    small_lake.scan(DAY, repositories=[{}])
-    small_lake.evaluate(DAY)
+    small_lake.night(DAY, repositories=[{}])
     published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).published
     names = [DATABASE, CHECKSUMS]
     for name, write in EXPORTS.items():

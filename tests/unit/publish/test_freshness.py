@@ -41,8 +41,7 @@ def scanned(small_lake: SmallLake) -> Callable[[], None]:
     """A night that is in the lake; evaluated, too."""
 
     def night() -> None:
-        small_lake.scan(DAY, repositories=[{}])
-        small_lake.evaluate(DAY)
+        small_lake.night(DAY, repositories=[{}])
 
     return night
 

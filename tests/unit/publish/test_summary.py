@@ -37,8 +37,7 @@ def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
                 {"repository_name": "a"},
                 {"repository_name": "b", "image_tag_mutability": mutability},
             ]
-            small_lake.scan(day, repositories=repositories, **rows)
-            small_lake.evaluate(day)
+            small_lake.night(day, repositories=repositories, **rows)
         settings = Settings(data=tmp_path)
         publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
         reported = io.StringIO()
@@ -68,8 +67,7 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: S
     lost = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     for day, targets in zip(DAYS, ([], [lost]), strict=False):
         unseen = {"observed": not targets}
-        small_lake.scan(day, repositories=[repositories[0], repositories[1] | unseen], scan_targets=targets)
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[repositories[0], repositories[1] | unseen], scan_targets=targets)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     reported = io.StringIO()
@@ -108,8 +106,7 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
 def test_nothing_is_claimed_to_be_unchanged_where_nobody_could_look(small_lake: SmallLake, tmp_path: Path) -> None:
     dark = {"account_id": "111111111111", "region": "us-east-1", "outcome": "ACCESS_DENIED", "repository_count": None}
     for day in DAYS[:2]:
-        small_lake.scan(day, repositories=[{}], scan_targets=[dark])
-        small_lake.evaluate(day)
+        small_lake.night(day, repositories=[{}], scan_targets=[dark])
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     reported = io.StringIO()

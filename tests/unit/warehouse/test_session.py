@@ -27,8 +27,7 @@ def opened(small_lake: SmallLake, day: date) -> Any:
 
 
 def test_tables_have_their_snapshot_date(small_lake: SmallLake) -> None:
-    small_lake.scan(DAY_1, repositories=[{}])
-    small_lake.evaluate(DAY_1)
+    small_lake.night(DAY_1, repositories=[{}])
     small_lake.scan(DAY_2, repositories=[{}])
     with opened(small_lake, DAY_2) as warehouse:
         assert query(warehouse, "SELECT snapshot_date FROM lake.repositories") == [{"snapshot_date": DAY_2}]

@@ -32,13 +32,21 @@ def pages_read_the_database_alone(database_alone: None) -> None:
 
 
 @pytest.fixture
-def published(small_lake: SmallLake, folder: Path) -> Callable[..., None]:
-    """Scan and evaluate a night of the given rows (see SmallLake.scan), and publish it."""
+def published(once: Callable[..., None], small_lake: SmallLake, folder: Path, tmp_path: Path) -> Callable[..., None]:
+    """Scan and evaluate a night of the given rows (see SmallLake.scan), and publish it.
+
+    Tests that begin with the same night share it.
+    """
 
     def night(day: date = DAY, **rows: Any) -> None:
-        small_lake.scan(day, **rows)
-        small_lake.evaluate(day)
-        publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
+        def audit() -> None:
+            small_lake.night(day, **rows)
+            publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
+
+        if any(tmp_path.iterdir()):
+            audit()
+        else:
+            once(audit, day, rows, small_lake.owner_tags, small_lake.waivers.to_pylist(), small_lake.waivers_unread)
 
     return night
 

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from ecr_audit.web.api import records
 from ecr_audit.web.api.records import Record
+from support.small_lake import SmallLake
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 
@@ -46,7 +47,7 @@ def pages_read_the_database_alone() -> None:
 
 @pytest.fixture
 def nights(
-    once: Callable[..., None], published: Callable[..., None], folder: Path
+    once: Callable[..., None], small_lake: SmallLake, published: Callable[..., None], folder: Path
 ) -> Callable[[str], list[dict[str, Any]]]:
     """Two nights are published; asks the published tables."""
     accounts = [
@@ -59,7 +60,7 @@ def nights(
     ]
 
     def audit() -> None:
-        published(date(2026, 11, 1), accounts=accounts, repositories=rows)
+        small_lake.night(date(2026, 11, 1), accounts=accounts, repositories=rows)
         fixed = [row | {"image_tag_mutability": "IMMUTABLE"} for row in rows[:2]]
         published(date(2026, 11, 2), accounts=accounts, repositories=[*fixed, *rows[2:]])
 

@@ -63,7 +63,7 @@ def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable
     refused = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_message": NAMES[2]}
 
     def audit() -> None:
-        published(NIGHT_1, accounts=accounts, repositories=rows, scan_targets=[refused])
+        small_lake.night(NIGHT_1, accounts=accounts, repositories=rows, scan_targets=[refused])
         fixed = rows[0] | {"image_tag_mutability": "IMMUTABLE"}
         published(NIGHT_2, accounts=accounts, repositories=[fixed, *rows[1:]], scan_targets=[refused])
 

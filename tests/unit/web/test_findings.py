@@ -90,7 +90,7 @@ def night(
     small_lake.waivers = pa.Table.from_pylist([waiver], schema=SCHEMA)
 
     def audit() -> None:
-        published(DAY_1, accounts=ACCOUNTS, repositories=list(repositories(1)))
+        small_lake.night(DAY_1, accounts=ACCOUNTS, repositories=list(repositories(1)))
         lost = {"account_id": "333333333333", "region": "us-east-1", "outcome": "ACCESS_DENIED"}
         published(DAY_2, accounts=ACCOUNTS, repositories=list(repositories(2)), scan_targets=[lost])
 

@@ -16,9 +16,11 @@ MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
 
-def test_it_shows_compliance_and_changes(client: TestClient, published: Callable[..., None]) -> None:
+def test_it_shows_compliance_and_changes(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
     first = [{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}]
-    published(date(2026, 11, 1), repositories=[*first, {"repository_name": "fixed"}])
+    small_lake.night(date(2026, 11, 1), repositories=[*first, {"repository_name": "fixed"}])
     published(
         date(2026, 11, 2), repositories=[*first, {"repository_name": "fixed", "image_tag_mutability": "IMMUTABLE"}]
     )
@@ -29,9 +31,11 @@ def test_it_shows_compliance_and_changes(client: TestClient, published: Callable
     assert "open eu-west-1 shop 111111111111 shop at least 1 day" in text, "it was open on the first night"
 
 
-def test_the_trend_is_drawn_and_described(client: TestClient, published: Callable[..., None]) -> None:
-    for day, setting in ((1, "MUTABLE"), (2, "IMMUTABLE")):
-        published(date(2026, 11, day), repositories=[{"image_tag_mutability": setting}])
+def test_the_trend_is_drawn_and_described(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
+    small_lake.night(date(2026, 11, 1), repositories=[{}])
+    published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     page = client.get("/").text
     assert 'd="M0.0 200.0L1000.0 0.0"' in page
     assert "Compliance and coverage by night, 2026-11-01 to 2026-11-02. Tonight: Compliance 100.0 %, " in page

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from ecr_audit.catalog import Catalog, Policy
 from ecr_audit.web import policy_texts
 from support.pages import text_at
+from support.small_lake import SmallLake
 
 MUTABILITY = "/policies/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/policies/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
@@ -122,8 +123,10 @@ def test_without_usable_files_it_shows_the_publication(
     assert client.get(f"{MUTABILITY}/files/logic.sql").status_code == 404
 
 
-def test_its_trend_and_version_reach_over_the_nights(client: TestClient, published: Callable[..., None]) -> None:
-    published(date(2026, 11, 1), repositories=[{}])
+def test_its_trend_and_version_reach_over_the_nights(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
+    small_lake.night(date(2026, 11, 1), repositories=[{}])
     published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
     page = client.get(MUTABILITY).text
     assert "2026-11-01, Compliance 0.0 %, Coverage 100.0 %" in page

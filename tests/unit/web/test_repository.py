@@ -75,8 +75,9 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
         {"repositories": [{"repository_name": "app"}]},
     ]
     nights[2]["scan_targets"] = [dark]
-    for day, rows in enumerate(nights, start=1):
-        published(date(2026, 11, day), **rows)
+    for day, rows in enumerate(nights[:-1], start=1):
+        small_lake.night(date(2026, 11, day), **rows)
+    published(date(2026, 11, len(nights)), **nights[-1])
     text = words(client, "app")
     events = [
         "2026-11-04 Incompliant again Undetermined → Incompliant",
@@ -97,10 +98,12 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
     assert len(answer["history"]) == 8
 
 
-def test_a_finding_is_as_old_as_on_the_list(client: TestClient, published: Callable[..., None]) -> None:
+def test_a_finding_is_as_old_as_on_the_list(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
     """Its status begins again when the repository is seen again; and what the first night found may be older."""
     dark = {"account_id": "111111111111", "region": "eu-west-1", "outcome": "FAILED"}
-    published(date(2026, 11, 1), repositories=[{"repository_name": "app"}])
+    small_lake.night(date(2026, 11, 1), repositories=[{"repository_name": "app"}])
     unseen = [{"repository_name": "app", "observed": False}]
     published(date(2026, 11, 2), repositories=unseen, scan_targets=[dark])
     text = words(client, "app")
@@ -112,9 +115,11 @@ def test_a_finding_is_as_old_as_on_the_list(client: TestClient, published: Calla
     assert "since 2026-11-03" not in text
 
 
-def test_one_that_is_gone_still_has_its_history(client: TestClient, published: Callable[..., None]) -> None:
-    published(date(2026, 11, 1), repositories=[{"repository_name": "app"}, {"repository_name": "stays"}])
-    published(date(2026, 11, 2), repositories=[{"repository_name": "stays"}])
+def test_one_that_is_gone_still_has_its_history(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
+    small_lake.night(date(2026, 11, 1), repositories=[{"repository_name": "app"}, {"repository_name": "stays"}])
+    small_lake.night(date(2026, 11, 2), repositories=[{"repository_name": "stays"}])
     published(date(2026, 11, 3), repositories=[{"repository_name": "stays"}])
     text = words(client, "app")
     assert "The repository has been deleted." in text

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from support.pages import text_at
+from support.small_lake import SmallLake
 
 FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
 SHOP, LEDGER = "111111111111", "222222222222"
@@ -22,26 +23,30 @@ SENTENCE = (
 
 
 @pytest.fixture
-def denied(published: Callable[..., None]) -> None:
+def denied(once: Callable[..., None], published: Callable[..., None], small_lake: SmallLake) -> None:
     """The tags of an account's repositories cannot be read on the second night; `fresh` came on it."""
     accounts = [{}, {"account_id": LEDGER, "account_name": "ledger"}]
     old, book = {"repository_name": "old", "tags": {"owner": "team"}}, {"account_id": LEDGER, "tags": {"owner": "team"}}
-    published(FIRST, accounts=accounts, repositories=[old, book])
-    unread = {"tags_read_at": datetime.combine(FIRST, time(2), UTC)}
-    published(
-        SECOND,
-        accounts=accounts,
-        repositories=[old | unread, {"repository_name": "fresh", "image_tag_mutability": "IMMUTABLE"}, book],
-        scan_targets=[
-            {
-                "account_id": SHOP,
-                "region": "eu-west-1",
-                "repository_count": 2,
-                "error_code": "Tags.AccessDeniedException",
-                "error_message": "not allowed",
-            }
-        ],
-    )
+
+    def audit() -> None:
+        small_lake.night(FIRST, accounts=accounts, repositories=[old, book])
+        unread = {"tags_read_at": datetime.combine(FIRST, time(2), UTC)}
+        published(
+            SECOND,
+            accounts=accounts,
+            repositories=[old | unread, {"repository_name": "fresh", "image_tag_mutability": "IMMUTABLE"}, book],
+            scan_targets=[
+                {
+                    "account_id": SHOP,
+                    "region": "eu-west-1",
+                    "repository_count": 2,
+                    "error_code": "Tags.AccessDeniedException",
+                    "error_message": "not allowed",
+                }
+            ],
+        )
+
+    once(audit)
 
 
 def test_every_page_that_rests_on_it_shows_a_note(client: TestClient, denied: None) -> None:
@@ -69,10 +74,12 @@ def test_the_api_has_when_tags_were_read(client: TestClient, denied: None) -> No
     }
 
 
-def test_a_night_without_changes_claims_only_read_targets(client: TestClient, published: Callable[..., None]) -> None:
+def test_a_night_without_changes_claims_only_read_targets(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
     row: dict[str, Any] = {"tags": {}, "tags_read_at": datetime.combine(FIRST, time(2), UTC)}
     error = {"account_id": SHOP, "region": "eu-west-1", "repository_count": 1, "error_code": "Tags.ThrottledException"}
-    published(FIRST, repositories=[{"tags": {}}])
+    small_lake.night(FIRST, repositories=[{"tags": {}}])
     published(SECOND, repositories=[row], scan_targets=[error])
     assert "Since the night before Nothing changed in what was read." in text_at(client, "/")
     published(date(2026, 11, 3), repositories=[{"tags": {}}])
