@@ -49,7 +49,7 @@ UNUSED = ("airflow", "numpy", "openpyxl", "pandas", "pydantic_settings")
 # Privates of botocore, boto3 and Airflow's hook that have no public equal; each use has a comment with the reason.
 FOREIGN_PRIVATES = {
     "plugins/ecr_audit/aws/access.py": {"_session"},
-    "plugins/ecr_audit/aws/connections.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
+    "plugins/ecr_audit/aws/endpoints.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
     "plugins/ecr_audit_airflow/aws_connection.py": {"_session"},
     "tests/dags/test_aws_connection.py": {"_endpoint", "_verify"},
     "tests/deploy/test_least_privilege.py": {"_authenticate_and_authorize_s3_action"},
