@@ -171,6 +171,8 @@ def _is_self(node: ast.expr) -> bool:
         # Whoever reads a number of a night need not load what makes one.
         ("ecr_audit.metrics", ("ecr_audit.inventory.scan", "ecr_audit.inventory.commit", "duckdb")),
         ("ecr_audit.inventory.commit", ("ecr_audit.inventory.scan", "duckdb")),
+        # Its steps hide pandas, which pyarrow.dataset would load.
+        ("ecr_audit.inventory.steps", ("pandas", "pyarrow.dataset")),
         # A reader of the published file has DuckDB, and perhaps nothing else.
         ("ecr_audit.publish.published_file", ("ecr_audit.lake", "ecr_audit.catalog", "pyarrow")),
         # Before it knows whether there is something to write.

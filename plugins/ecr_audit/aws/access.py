@@ -79,7 +79,7 @@ class AwsAccess:
 
     @cached_property
     def endpoints(self) -> Endpoints:
-        """What `Connections` have learned of the services: later ones need not learn it again."""
+        """The endpoints of the services, which `Connections` share: later ones need not learn them again."""
         from ecr_audit.aws.endpoints import Endpoints  # late: it loads aiohttp and botocore
 
         return Endpoints(self)

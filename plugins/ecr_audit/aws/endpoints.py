@@ -41,7 +41,7 @@ class Way(NamedTuple):
 
 
 class Endpoints:
-    """What was learned of the services on one way to AWS. `AwsAccess.endpoints` keeps it."""
+    """The operations of services that were learned on one way to AWS. `AwsAccess.endpoints` keeps it."""
 
     def __init__(self, access: AwsAccess) -> None:
         self._access = access
