@@ -30,6 +30,9 @@ from ecr_audit.hidden_modules import hidden_modules
 # imports: to look through these again and again is a tenth of the time that importing takes.
 _FEW_LOOKS_FOR_GARBAGE = 50_000
 
+# pydantic would look for plugins of its own among all packages that are installed.
+_NO_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+
 
 class ProcessEndedError(RuntimeError):
     """The process has ended without a result: something has killed it."""
@@ -45,7 +48,7 @@ def in_own_process(function: str, *arguments: Any) -> Any:
     ours, theirs = Pipe()
     command = [sys.executable, "-c", f"from {__name__} import _main; _main({theirs.fileno()})"]
     # Modules are found where the caller finds them: Airflow adds its folders to the path of its own process only.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_NO_PLUGINS}
     with (
         ours,
         subprocess.Popen(  # noqa: S603 - this very program
