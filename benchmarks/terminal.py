@@ -22,7 +22,7 @@ from typing import Any
 
 from measuring import ROOT, print_table
 
-# That `make audit` audits.
+# Audited by one `make audit`.
 NIGHTS = 2
 
 STEPS = ("compliance.steps:evaluate", "compliance.steps:roll_up", "publish.steps:publish")
@@ -68,7 +68,7 @@ class Version:
         return self._cpu("bin/audit.py", "demo"), NIGHTS * self._tasks_of_a_night()
 
     def empty(self, tasks: int) -> float:
-        """CPU seconds of an empty DAG of so many tasks, on the same database."""
+        """CPU seconds of an empty DAG of N tasks, on the same database."""
         file = ROOT / "benchmarks" / "empty_dag" / "empty.py"
         return self._cpu(str(file), EMPTY_TASKS=str(tasks), AIRFLOW__CORE__DAGS_FOLDER=str(file.parent))
 
@@ -81,7 +81,7 @@ class Version:
     def whole(self, step: str) -> float:
         """CPU seconds of a step's own process from start to end, on the newest snapshot."""
         [newest] = sorted(Path(self._environment["ECR_AUDIT_DATA"]).glob("lake/_commits/inventory/*.json"))[-1:]
-        arguments = (newest.stem, []) if step.endswith("evaluate") else (newest.stem,)
+        arguments: tuple[Any, ...] = (newest.stem, []) if step.endswith("evaluate") else (newest.stem,)
         return float(self._output("-c", _WHOLE, f"ecr_audit.{step}", repr(arguments)))
 
     def _tasks_of_a_night(self) -> int:

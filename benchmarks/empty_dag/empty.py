@@ -9,7 +9,7 @@ from airflow.sdk import chain, dag, task
 
 
 @dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="UTC"))
-def empty():
+def empty() -> None:
     @task
     def nothing() -> None:
         pass

@@ -26,9 +26,9 @@ from typing import Any
 from ecr_audit.aws.access import use_access
 from ecr_audit.hidden_modules import hidden_modules
 
-# New objects between two looks for garbage, 700 by default. Most objects of a step are those of the libraries that it
-# imports: to look through these again and again is a tenth of the time that importing takes.
-_FEW_LOOKS_FOR_GARBAGE = 50_000
+# New objects between two garbage collections, 700 by default. Most objects of a step are those of the libraries that it
+# imports: to go through these again and again is a tenth of the time that importing takes.
+_GC_THRESHOLD = 50_000
 
 # pydantic would look for plugins of its own among all packages that are installed.
 _NO_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
@@ -136,7 +136,7 @@ class _Relay(QueueHandler):
 
 def _main(descriptor: int) -> None:
     global _caller
-    gc.set_threshold(_FEW_LOOKS_FOR_GARBAGE)
+    gc.set_threshold(_GC_THRESHOLD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the caller, and that ends this
     pipe = Connection(descriptor)
     function, arguments, level = pipe.recv()

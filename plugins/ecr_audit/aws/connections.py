@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from botocore.credentials import ReadOnlyCredentials
 
 from ecr_audit.aws.access import AwsAccess
-from ecr_audit.aws.endpoints import Way
+from ecr_audit.aws.endpoints import Endpoint
 
 # Headers that aiohttp would add to a request.
 _UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
@@ -49,23 +49,24 @@ class Connections:
         Raises ClientError for an error of AWS, aiohttp's ClientError or TimeoutError for one of the way to it, and
         ResponseParserError for an answer that is none. Answers of JSON services hold timestamps as seconds since 1970.
         """
-        way = self._endpoints.known(service, region, method) or await self._learn(service, region, method, parameters)
-        body, headers = way.transport.request(parameters, credentials)
-        if way.url.scheme == "http":
-            headers |= way.proxy_headers
+        key = service, region, method
+        endpoint = self._endpoints.known(*key) or await self._learn(*key, parameters)
+        body, headers = endpoint.transport.request(parameters, credentials)
+        if endpoint.url.scheme == "http":
+            headers |= endpoint.proxy_headers
         async with self._http.post(
-            way.url,
+            endpoint.url,
             data=body,
             headers=headers,
-            proxy=way.proxy,
-            proxy_headers=way.proxy_headers,
-            ssl=way.tls,
-            timeout=way.timeout,
+            proxy=endpoint.proxy,
+            proxy_headers=endpoint.proxy_headers,
+            ssl=endpoint.tls,
+            timeout=endpoint.timeout,
             allow_redirects=False,
         ) as response:
-            return way.transport.answer(response.status, response.headers, await response.read())
+            return endpoint.transport.answer(response.status, response.headers, await response.read())
 
-    async def _learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Way:
+    async def _learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Endpoint:
         async with self._learning:
             # Making a client takes CPU time, which calls in flight need not wait for.
             return await asyncio.to_thread(self._endpoints.learn, service, region, method, parameters)

@@ -1,4 +1,4 @@
-"""The endpoints of AWS, each learned once by a process: how one operation is asked for in one region.
+"""The endpoints of AWS, each learned once by a process: the URL of an operation in a region, and how it is reached.
 
 A call goes the way that boto3's own client would: by the same proxy, trusting the same certificates, as patiently. One
 client of a service shows that for all regions, since botocore's rules for endpoints need no client for each.
@@ -27,7 +27,7 @@ CALL_SECONDS = 60
 _NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 
 
-class Way(NamedTuple):
+class Endpoint(NamedTuple):
     """One operation in one region, and how its endpoint is reached."""
 
     transport: Transport
@@ -41,29 +41,29 @@ class Way(NamedTuple):
 
 
 class Endpoints:
-    """The operations of services that were learned on one way to AWS. `AwsAccess.endpoints` keeps it."""
+    """The endpoints learned so far. `AwsAccess.endpoints` keeps them."""
 
     def __init__(self, access: AwsAccess) -> None:
         self._access = access
-        self._ways: dict[tuple[str, str, str], Way] = {}
+        self._learned: dict[tuple[str, str, str], Endpoint] = {}
         # By service, in the region that was learned first.
         self._clients: dict[str, Any] = {}
         self._tls: ssl.SSLContext | None = None
         self._learning = threading.Lock()
 
-    def known(self, service: str, region: str, method: str) -> Way | None:
-        """The way of an operation that was learned before."""
-        return self._ways.get((service, region, method))
+    def known(self, service: str, region: str, method: str) -> Endpoint | None:
+        """The endpoint of an operation; None when it was not learned before."""
+        return self._learned.get((service, region, method))
 
-    def learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Way:
-        """The way of an operation. `method`: as a boto3 client names it; `parameters`: of any call of it."""
+    def learn(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Endpoint:
+        """The endpoint of an operation. `method`: as a boto3 client names it; `parameters`: those of any such call."""
         key = (service, region, method)
         with self._learning:  # one after the other: they share clients and the TLS context
-            if key not in self._ways:
-                self._ways[key] = self._way(*key, parameters)
-        return self._ways[key]
+            if key not in self._learned:
+                self._learned[key] = self._endpoint(*key, parameters)
+        return self._learned[key]
 
-    def _way(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Way:
+    def _endpoint(self, service: str, region: str, method: str, parameters: Mapping[str, Any]) -> Endpoint:
         client = self._clients.get(service) or self._client(service, region)
         transport = Transport(client, method, parameters, region)
         url = URL(transport.url, encoded=True)
@@ -76,7 +76,7 @@ class Endpoints:
         connect, read = client.meta.config.connect_timeout, client.meta.config.read_timeout
         whole = max(CALL_SECONDS, (connect or 0) + (read or 0))
         timeout = aiohttp.ClientTimeout(whole, sock_connect=connect, sock_read=read)
-        return Way(transport, url, proxy, proxy_headers, self._tls or True, timeout)
+        return Endpoint(transport, url, proxy, proxy_headers, self._tls or True, timeout)
 
     def _client(self, service: str, region: str) -> Any:
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)

@@ -158,13 +158,13 @@ def rehearse(client: Any, method: str, parameters: Mapping[str, Any], region: st
     `region`: where it goes instead of the client's region. It is still signed for that one.
     """
 
-    def lead(builtins: dict[str, Any], **_: Any) -> None:
+    def redirect(builtins: dict[str, Any], **_: Any) -> None:
         builtins["AWS::Region"] = region or client.meta.region_name
 
     def catch(request: AWSPreparedRequest, **_: Any) -> None:
         raise _Rehearsed(request)
 
-    client.meta.events.register("before-endpoint-resolution", lead)
+    client.meta.events.register("before-endpoint-resolution", redirect)
     client.meta.events.register_last("before-send", catch)
     try:
         getattr(client, method)(**parameters)
@@ -172,5 +172,5 @@ def rehearse(client: Any, method: str, parameters: Mapping[str, Any], region: st
         return caught.request
     finally:
         client.meta.events.unregister("before-send", catch)
-        client.meta.events.unregister("before-endpoint-resolution", lead)
+        client.meta.events.unregister("before-endpoint-resolution", redirect)
     raise AssertionError(f"{method} was not to be sent")
