@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,10 +20,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
+from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.terminal import open_console
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Batches run one after another here, where each more is time: its calls begin again, and end with few in flight.
+BATCH_ACCOUNTS = 2_000
 
 UNTOUCHED = "The previous publication is unchanged."
 
@@ -36,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="audit", description=__doc__)
     parser.add_argument("where", choices=("demo", "aws"))
     where = parser.parse_args().where
-    with _own_terminal() as console:
+    with _own_terminal() as console, hidden_modules("pandas"):
         try:
             set_data_folder(where)
             log_file = _log_everything()
@@ -124,8 +130,6 @@ def demo_environment(endpoint_url: str) -> None:
         AWS_CONFIG_FILE=nowhere,
         AWS_SHARED_CREDENTIALS_FILE=nowhere,
         NO_PROXY="127.0.0.1",
-        # Three batches instead of one, to show how the work is spread.
-        ECR_AUDIT_BATCH_ACCOUNTS="9",
     )
 
 
@@ -145,6 +149,8 @@ class _Airflow:
         self._console = console
         # Between the tasks, too, Airflow looks for connections in its database, such as the one to AWS.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+        if not os.environ.get("ECR_AUDIT_BATCH_ACCOUNTS", "").strip():
+            os.environ["ECR_AUDIT_BATCH_ACCOUNTS"] = str(BATCH_ACCOUNTS)
         try:
             self._settings = load_settings()
         except SettingsError as fault:
@@ -183,15 +189,66 @@ class _Airflow:
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
         """Run a DAG to its end and print each task that fails. Returns the run."""
 
-        def report(context: Any) -> None:
-            self._console.print(f"  [red]{context['task'].task_id}: {escape(str(context['exception']))}[/]")
-
+        steps = Steps(self._console)
         dag = self._dags.get_dag(dag_id)
         for each in dag.tasks:
             # A person is watching: report a fault at once rather than retry in half a minute.
             each.retries = 0
-            each.on_failure_callback = [report]
+            each.on_execute_callback = [steps.start]
+            each.on_success_callback = [steps.end]
+            each.on_skipped_callback = [steps.skip]
+            each.on_failure_callback = [steps.fail]
         return dag.test(run_conf=params, logical_date=None)
+
+
+class Steps:
+    """Shows which task runs, on a terminal with the seconds that it has taken so far; and how long each took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = 0.0
+        self._running: Status | None = None
+
+    def start(self, context: Any) -> None:
+        """A task begins."""
+        self._began = time.monotonic()
+        self._running = Status(_Running(_name(context)), console=self._console, refresh_per_second=2)
+        self._running.start()
+
+    def end(self, context: Any) -> None:
+        """It has ended well."""
+        self._console.print(f"  {_name(context)}: {self._stop():.1f} s")
+
+    def skip(self, context: Any) -> None:
+        """It had nothing to do."""
+        self._stop()
+        self._console.print(f"  {_name(context)}: skipped", style="dim")
+
+    def fail(self, context: Any) -> None:
+        """It has failed."""
+        seconds = self._stop()
+        self._console.print(f"  [red]{_name(context)}: {escape(str(context['exception']))}[/] ({seconds:.1f} s)")
+
+    def _stop(self) -> float:
+        if self._running:
+            self._running.stop()
+        return time.monotonic() - self._began
+
+
+class _Running:
+    """The name of a task that runs, and its seconds whenever it is drawn."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = time.monotonic()
+
+    def __rich__(self) -> str:
+        return f"{self._name} … {time.monotonic() - self._began:.0f} s"
+
+
+def _name(context: Any) -> str:
+    instance = context["ti"]
+    return f"{instance.task_id} {instance.map_index}" if instance.map_index > 0 else str(instance.task_id)
 
 
 class Progress(logging.Handler):

@@ -12,9 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ecr_audit import written
 from ecr_audit.errors import FinalError
@@ -70,8 +69,8 @@ def _if_text(read: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-NamesOrAll = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_all_or_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+NamesOrAll = Annotated[tuple[str, ...], BeforeValidator(_all_or_split)]
 Place = Annotated[str, _if_text(place_of)]
 
 
@@ -80,10 +79,10 @@ def _valid(text: str) -> dict[str, Any]:
     return {"valid": text}
 
 
-class AlertSettings(BaseSettings):
+class AlertSettings(BaseModel):
     """Settings for sending alerts. Loaded separately so that an invalid setting elsewhere can still be reported."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     aws_conn_id: str | None = Field(
         description="Airflow connection for everything that calls AWS, in place of boto3's own chain.",
@@ -296,13 +295,11 @@ def load_settings() -> Settings:
     Raises SettingsError, which lists every fault: bad values, and unknown `ECR_AUDIT_*` variables. Those
     that Kubernetes sets for the Services of a release called ecr-audit are ignored.
     """
-    # Case-insensitive, as pydantic-settings reads them.
-    given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
-    others = [name for name, value in given.items() if not is_service_link(name, value)]
-    names = sorted(name.removeprefix(PREFIX).lower() for name in others)
+    given = _given()
+    names = sorted(name for name, value in given.items() if not is_service_link(f"{PREFIX}{name.upper()}", value))
     faults = [_unknown(name) for name in names if name not in Settings.model_fields]
     try:
-        settings = Settings()
+        settings = Settings(**_fields(Settings, given))
     except ValidationError as fault:
         faults += [_describe(error, given) for error in fault.errors()]
     if faults:
@@ -316,11 +313,27 @@ def load_alert_settings() -> AlertSettings:
 
     So a fault in one channel's setting does not stop messages over the others.
     """
+    given = _fields(AlertSettings, _given())
     try:
-        return AlertSettings()
+        return AlertSettings(**given)
     except ValidationError as fault:
         unset: dict[str, Any] = {str(error["loc"][0]): "" for error in fault.errors()}
-        return AlertSettings(**unset)
+        return AlertSettings(**given | unset)
+
+
+def _given() -> dict[str, str]:
+    """The `ECR_AUDIT_*` variables of the environment, in any case, by their names without the prefix, in lower case.
+
+    pydantic-settings would take as long to import as Parquet and YAML together: every step's process would pay it.
+    """
+    variables = {name.lower(): value for name, value in os.environ.items()}
+    prefix = PREFIX.lower()
+    return {name.removeprefix(prefix): value for name, value in variables.items() if name.startswith(prefix)}
+
+
+def _fields(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Any]:
+    """Those of the variables that a model has."""
+    return {name: value for name, value in given.items() if name in model.model_fields}
 
 
 def _unknown(name: str) -> str:
@@ -335,7 +348,7 @@ def _unknown(name: str) -> str:
 
 def _describe(error: ErrorDetails, given: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
-    return _fault(name, given[f"{PREFIX}{name.upper()}"], error["msg"].removeprefix("Value error, "))
+    return _fault(name, given[name], error["msg"].removeprefix("Value error, "))
 
 
 def _fault(name: str, given: str, what: str) -> str:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     assert done.stdout.count(linked) == 10
     for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings"):
         assert reported in done.stdout
+    steps = re.findall(r"^  (\w+): (?:\d+\.\d s|skipped)$", done.stdout, flags=re.MULTILINE)
+    inventory = ("discover_organization", "plan_scan", "scan_accounts", "commit_snapshot", "check_coverage")
+    compliance = ("evaluate_policies", "roll_up_frameworks", "publish", "publish_to_postgres", "announce")
+    assert Counter(steps) == dict.fromkeys((*inventory, *compliance), 2)
+    for reported in ("Planned 1 batch", "Publishing: database", "Publishing: workbook"):
+        assert done.stdout.count(reported) == 2
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
     [log] = re.findall(r"Full log: (\S+)", done.stdout)

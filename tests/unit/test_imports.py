@@ -11,16 +11,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ecr_audit.own_process import in_own_process
+from ecr_audit.publish.build import publish
 from support.paths import ROOT
 
 # Rooms of the library, lowest first: each may import itself and the ones before it.
 ROOMS = (
     *("version", "errors", "text", "vocabulary", "unit_paths", "untrusted_files"),
-    *("place", "written", "service_links", "terminal"),
+    *("place", "written", "service_links", "terminal", "hidden_modules"),
     *("settings", "macros", "yaml_files", "aws", "own_process", "lake", "catalog", "warehouse"),
     *("inventory", "compliance", "metrics", "publish"),
     *("alerts", "web", "doctor"),
@@ -37,10 +41,15 @@ TREES = {
 }
 PROJECT = ("ecr_audit", "ecr_audit_airflow", "ecr_audit_plugin", "demo")
 
+# Packages that take much time to import.
+OF_AWS = ("boto3", "botocore", "aiohttp")
+DRIVER = ("adbc_driver_manager", "adbc_driver_postgresql")
+UNUSED = ("airflow", "numpy", "openpyxl", "pandas", "pydantic_settings")
+
 # Privates of botocore, boto3 and Airflow's hook that have no public equal; each use has a comment with the reason.
 FOREIGN_PRIVATES = {
     "plugins/ecr_audit/aws/access.py": {"_session"},
-    "plugins/ecr_audit/aws/connections.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
+    "plugins/ecr_audit/aws/endpoints.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
     "plugins/ecr_audit_airflow/aws_connection.py": {"_session"},
     "tests/dags/test_aws_connection.py": {"_endpoint", "_verify"},
     "tests/deploy/test_least_privilege.py": {"_authenticate_and_authorize_s3_action"},
@@ -162,8 +171,12 @@ def _is_self(node: ast.expr) -> bool:
         # Whoever reads a number of a night need not load what makes one.
         ("ecr_audit.metrics", ("ecr_audit.inventory.scan", "ecr_audit.inventory.commit", "duckdb")),
         ("ecr_audit.inventory.commit", ("ecr_audit.inventory.scan", "duckdb")),
+        # Its steps hide pandas, which pyarrow.dataset would load.
+        ("ecr_audit.inventory.steps", ("pandas", "pyarrow.dataset")),
         # A reader of the published file has DuckDB, and perhaps nothing else.
         ("ecr_audit.publish.published_file", ("ecr_audit.lake", "ecr_audit.catalog", "pyarrow")),
+        # Before it knows whether there is something to write.
+        ("ecr_audit.publish.steps", ("pandas", "xlsxwriter", *DRIVER, *OF_AWS)),
     ],
 )
 def test_a_module_does_not_load_unused_libraries(module: str, without: tuple[str, ...]) -> None:
@@ -171,3 +184,36 @@ def test_a_module_does_not_load_unused_libraries(module: str, without: tuple[str
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_process_of_a_step_loads_nothing_unused(
+    small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is run as its task runs it, over a local lake: what a library imports at work counts, too."""
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    night = date(2026, 11, 1)
+    small_lake.scan(night, repositories=[{"name": "a"}])
+    banned = (*UNUSED, *OF_AWS, *DRIVER)
+    for step, arguments, others in (
+        ("ecr_audit.compliance.steps:evaluate", (night.isoformat(), []), ("xlsxwriter",)),
+        ("ecr_audit.compliance.steps:roll_up", (night.isoformat(),), ("xlsxwriter",)),
+        ("ecr_audit.publish.steps:publish", (night.isoformat(),), ()),
+    ):
+        _, loaded = in_own_process("support.loaded_modules:loaded_by", step, *arguments)
+        assert {"duckdb", "pyarrow"} <= loaded
+        unused = loaded & {*banned, *others}
+        assert not unused, f"{step} loads {sorted(unused)}"
+
+
+def test_publishing_to_postgresql_loads_its_driver_and_little_else(
+    small_lake: Any, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_alone: None
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    night = date(2026, 11, 1)
+    small_lake.scan(night, repositories=[{"name": "a"}])
+    small_lake.evaluate(night)
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    step = "ecr_audit.publish.steps:publish_to_postgres"
+    _, loaded = in_own_process("support.loaded_modules:loaded_by", step, postgres)
+    assert set(DRIVER) <= loaded
+    assert not loaded & {*UNUSED, *OF_AWS, "xlsxwriter"}

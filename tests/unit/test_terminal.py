@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 import ecr_audit
+from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish import newest
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.summary import print_summary
@@ -92,16 +94,40 @@ def test_the_summary(small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.
     assert shown(output.getvalue()).count("gnp.exe") >= 3
 
 
-@pytest.mark.parametrize("message", [HARM, f"line\n{HARM}", "", "\n"])
-def test_log_lines_of_the_audit(message: str) -> None:
+@pytest.fixture(scope="module")
+def audit() -> Any:
     spec = importlib.util.spec_from_file_location("audit_command", AUDIT)
     assert spec and spec.loader
-    audit = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(audit)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("message", [HARM, f"line\n{HARM}", "", "\n"])
+def test_log_lines_of_the_audit(audit: Any, message: str) -> None:
     output = io.StringIO()
     handler = audit.Progress(open_console(output))
     handler.emit(logging.LogRecord("ecr_audit", logging.WARNING, "", 0, "%s", (message,), None))
     assert shown(output.getvalue()).count("\n") == 1
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_steps_of_the_audit(audit: Any, is_terminal: bool) -> None:
+    output = io.StringIO()
+    steps = audit.Steps(PlainConsole(file=output, force_terminal=is_terminal, highlight=False, width=200))
+    context: dict[str, Any] = {"ti": SimpleNamespace(task_id="publish", map_index=-1)}
+    for end in (steps.end, steps.skip):
+        steps.start(context)
+        end(context)
+    context |= {"ti": SimpleNamespace(task_id="scan_accounts", map_index=2), "exception": LakeError(f"[red]{HARM}")}
+    steps.start(context)
+    steps.fail(context)
+    left = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output.getvalue())
+    lines = [line for line in left.splitlines() if "…" not in line]
+    assert re.fullmatch(r"  publish: \d\.\d s", lines[0])
+    assert lines[1] == "  publish: skipped"
+    assert re.fullmatch(r"  scan_accounts 2: \[red\]a.* \(\d\.\d s\)", " ".join(lines[2:]))
+    assert ("publish … 0 s" in left) is is_terminal
 
 
 def test_an_error_of_the_shell(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
+    from ecr_audit.aws.endpoints import Endpoints
+
 log = logging.getLogger(__name__)
 
 # A source is read again after this many seconds: a connection's keys may have been replaced, which a web server that
@@ -74,6 +76,13 @@ class AwsAccess:
         from botocore.config import Config
 
         return self.client("s3", config=Config(max_pool_connections=_S3_CONNECTIONS))
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """The endpoints of the services, which `Connections` share: later ones need not learn them again."""
+        from ecr_audit.aws.endpoints import Endpoints  # late: it loads aiohttp and botocore
+
+        return Endpoints(self)
 
 
 # Returns the AWS connection; None for boto3's own chain. May raise any error.

@@ -33,12 +33,19 @@ PER_CALL_HEADERS = frozenset({"authorization", "x-amz-date", "x-amz-security-tok
 class Transport:
     """One operation of a service in one region: knows the requests and answers, but no connection."""
 
-    def __init__(self, client: Any, method: str, parameters: Mapping[str, Any]) -> None:
-        """`client`: the botocore client to learn from; `method`: as the client names it; `parameters`: of any call."""
-        request = rehearse(client, method, parameters)
+    def __init__(self, client: Any, method: str, parameters: Mapping[str, Any], region: str | None = None) -> None:
+        """`client`: the botocore client to learn from; `method`: as the client names it; `parameters`: of any call.
+
+        `region`: another one than the client's, whose endpoint is the one that a client of that region would have.
+        """
+        request = rehearse(client, method, parameters, region)
         headers = {name: header_text(value) for name, value in request.headers.items()}
         # Credential=<key id>/<date>/<region>/<service>/aws4_request
-        self._scope = "/".join(headers["Authorization"].partition(",")[0].split("/")[2:])
+        scope = headers["Authorization"].partition(",")[0].split("/")[2:]
+        # The client's own region stands there unless the service's endpoint names one.
+        if region and scope[0] == client.meta.region_name:
+            scope[0] = region
+        self._scope = "/".join(scope)
         self._method = method
         self.headers = {name: value for name, value in headers.items() if _is_sent(name)}
         self.url = request.url
@@ -145,12 +152,19 @@ class _Rehearsed(Exception):  # noqa: N818 - no error: it ends a call before it 
         self.request = request
 
 
-def rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:
-    """The request that botocore makes of a call, caught on its way to the network."""
+def rehearse(client: Any, method: str, parameters: Mapping[str, Any], region: str | None = None) -> AWSPreparedRequest:
+    """The request that botocore makes of a call, caught on its way to the network.
+
+    `region`: where it goes instead of the client's region. It is still signed for that one.
+    """
+
+    def redirect(builtins: dict[str, Any], **_: Any) -> None:
+        builtins["AWS::Region"] = region or client.meta.region_name
 
     def catch(request: AWSPreparedRequest, **_: Any) -> None:
         raise _Rehearsed(request)
 
+    client.meta.events.register("before-endpoint-resolution", redirect)
     client.meta.events.register_last("before-send", catch)
     try:
         getattr(client, method)(**parameters)
@@ -158,4 +172,5 @@ def rehearse(client: Any, method: str, parameters: Mapping[str, Any]) -> AWSPrep
         return caught.request
     finally:
         client.meta.events.unregister("before-send", catch)
+        client.meta.events.unregister("before-endpoint-resolution", redirect)
     raise AssertionError(f"{method} was not to be sent")

@@ -118,11 +118,15 @@ class Catalog:
         ]
         frameworks = [{"framework_id": framework.id, "name": framework.name} for framework in self.frameworks]
         sections = [
-            section.model_dump(include={"framework_id", "title", "parent_id", "withdrawn", "position"})
-            | {
+            {
                 "section_id": section.id,
-                "section_number": section.number,
+                "framework_id": section.framework_id,
                 "framework_name": framework.name,
+                "section_number": section.number,
+                "title": section.title,
+                "parent_id": section.parent_id,
+                "withdrawn": section.withdrawn,
+                "position": section.position,
                 "sub_sections": len(self.descendants(section.id)),
             }
             for framework in self.frameworks

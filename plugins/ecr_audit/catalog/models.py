@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
@@ -94,14 +95,15 @@ class FrameworkYaml(_Model):
     sections: Annotated[list[SectionYaml], Field(min_length=1)]
 
 
-class Section(_Model):
+@dataclass(frozen=True)
+class Section:
     """A section of a framework: a family that groups others, a control, or an enhancement of a control."""
 
-    id: SectionId
-    framework_id: FrameworkId
+    id: str
+    framework_id: str
     title: str
-    parent_id: SectionId | None
-    similar: list[SectionId]
+    parent_id: str | None
+    similar: list[str]
     withdrawn: bool
     position: int  # from 1, within the framework, depth first: sorting by it shows the tree
 
@@ -112,10 +114,11 @@ class Section(_Model):
         return found["number"] or found["control"] if found else None
 
 
-class Framework(_Model):
+@dataclass(frozen=True)
+class Framework:
     """A framework with its sections in tree order."""
 
-    id: FrameworkId
+    id: str
     name: str
     sections: list[Section]
 

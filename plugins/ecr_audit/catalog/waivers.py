@@ -56,7 +56,8 @@ Day = Annotated[date, BeforeValidator(lambda value: iso_date(str(value)))]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when a file is read: most steps read none.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class TagYaml(_Model):

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.advice import distinct_advice
@@ -28,6 +28,9 @@ from ecr_audit.inventory.verification import Refusals, one_row_a_key
 from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, ROW_GROUP_ROWS, Lake, SnapshotWriter
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +121,8 @@ class _Base:
         targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS))
         keeps_unplanned = plan.limited and commit.snapshot_date == plan.snapshot_date
         # Copies on the disk, of a lake on S3: they are read in as many slices as there are batches.
+        import pyarrow.dataset as ds  # late: it imports pandas, unless a step hides that
+
         with lake.local_table(commit, REPOSITORIES) as files:
             yield cls(ds.dataset(list(files.paths), format="parquet"), targets, keeps_unplanned)
 

@@ -30,7 +30,7 @@ ROWS_A_WRITE = 5_000
 REPOSITORIES_FILE = b"ecr_audit.repositories_file"
 
 # Targets that a retry of a batch does not scan again.
-SETTLED = pa.array([Outcome.COLLECTED.value, Outcome.REGION_DISABLED.value])
+SETTLED = (Outcome.COLLECTED.value, Outcome.REGION_DISABLED.value)
 
 
 def targets_name(batch: int) -> str:
@@ -85,7 +85,7 @@ class PartWriter:
 
     def keep(self, targets: pa.Table, part_targets: pa.Table, part_repositories: pa.Table) -> pa.Table:
         """Take over what an earlier part has settled; returns the targets that are still to be scanned."""
-        settled = part_targets.filter(pc.is_in(part_targets["outcome"], SETTLED))
+        settled = part_targets.filter(pc.is_in(part_targets["outcome"], pa.array(SETTLED)))
         self._targets.append(settled)
         self._writer.write_table(part_repositories)
         self.repositories += part_repositories.num_rows

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
+from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.coverage import coverage
@@ -25,6 +26,7 @@ class CoverageError(FinalError):
     """Coverage is under the minimum; what was read is committed all the same."""
 
 
+@hidden_modules("pandas")
 def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime, run_id: str) -> str:
     """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id.
 
@@ -38,6 +40,7 @@ def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime,
     return plan.plan_id
 
 
+@hidden_modules("pandas")
 def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[int]:
     """Plan all targets and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
@@ -46,6 +49,7 @@ def plan(hub: Hub, plan_id: str, params: Mapping[str, Sequence[str]]) -> list[in
     return batches
 
 
+@hidden_modules("pandas")
 def scan(hub: Hub, plan_id: str, batch: int) -> None:
     """Scan one batch and write its part."""
     settings = load_settings()
@@ -54,6 +58,7 @@ def scan(hub: Hub, plan_id: str, batch: int) -> None:
     log.info("Batch %d: %s repositories, targets: %s", batch, f"{summary.repositories:,}", outcomes)
 
 
+@hidden_modules("pandas")
 def commit(plan_id: str) -> str:
     """Commit the snapshot. Returns its date, YYYY-MM-DD."""
     committed = commit_snapshot(open_lake(load_settings()), plan_id)
@@ -62,6 +67,7 @@ def commit(plan_id: str) -> str:
     return committed.snapshot_date.isoformat()
 
 
+@hidden_modules("pandas")
 def check_coverage(plan_id: str) -> None:
     """Raise CoverageError when less than ECR_AUDIT_MIN_COVERAGE of what can be seen was seen."""
     settings = load_settings()

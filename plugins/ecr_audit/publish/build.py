@@ -159,6 +159,7 @@ def _build(
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
+    log.info("Publishing: database")
     with fetch_snapshot(lake, day, purpose="publish") as snapshot:
         evaluated = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
         histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]

@@ -6,6 +6,7 @@ import logging
 from datetime import date
 
 from ecr_audit.catalog import load_catalog
+from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.publish.build import publish as publish_newest
 from ecr_audit.publish.changes import describe_changes
@@ -56,6 +57,7 @@ def publish_to_postgres(uri: str) -> None:
     )
 
 
+@hidden_modules("pandas")
 def announce() -> str:
     """Log what changed since the snapshot before, and return it."""
     with open_published(newest(load_settings()).database) as published:

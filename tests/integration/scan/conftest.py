@@ -18,6 +18,7 @@ from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KE
 from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
 from ecr_audit.aws import dispatcher, organizations_reader
+from ecr_audit.aws.access import use_access
 from ecr_audit.aws.session import Hub, connect_hub
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
@@ -231,6 +232,7 @@ def audit_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeAu
         aws.start()
         running.append(aws)
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint_url)
+        use_access(None)  # as in another process, which knows no endpoints of an AWS that was started before
         return Audit(aws, Lake(str(tmp_path / "lake")), settings)
 
     yield start

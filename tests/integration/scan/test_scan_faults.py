@@ -302,7 +302,7 @@ def test_a_target_that_stays_broken_failed_with_its_reason(
 def test_a_target_that_hangs_failed_and_holds_up_no_other(
     audit_of: MakeAudit, organization_of: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecr_audit.aws.connections.READ_SECONDS", 1)
+    monkeypatch.setattr("ecr_audit.aws.endpoints.READ_SECONDS", 1)
     struck = (FOURTH, "eu-west-1")
     audit = audit_of(organization_of(6), Fault(Hang(), service="ecr", account=FOURTH, region="eu-west-1"))
     audit.run()

@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from ecr_audit.aws import connections as connections_module
-from ecr_audit.aws.access import AwsAccess, aws_access
+from ecr_audit.aws import endpoints
+from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.session import CONNECT_SECONDS
 from support.network import HERE, Authority, Proxy, TlsFront
@@ -128,7 +128,7 @@ def test_a_body_that_breaks_off_is_a_fault_of_the_network(serve: Serve) -> None:
 
 
 def test_an_answer_that_does_not_come_is_a_fault_of_the_network(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections_module, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(endpoints, "READ_SECONDS", 0.05)
 
     class Silent(asyncio.Protocol):
         pass
@@ -156,6 +156,7 @@ def test_a_proxy_of_the_environment_gets_the_whole_address(serve: Serve, monkeyp
     describe()
     assert [path for path, _ in server.requests] == ["http://aws.test/"]
     monkeypatch.setenv("NO_PROXY", "aws.test")
+    use_access(None)  # as another process would
     with pytest.raises(aiohttp.ClientError):
         describe()
     assert len(server.requests) == 1
@@ -264,13 +265,28 @@ def test_a_connection_sets_the_endpoint_and_the_timeouts(serve: Serve, monkeypat
     access = AwsAccess(boto3.Session(), Config(read_timeout=90), endpoint_urls={"": there.url})
     describe(access=access)
     assert len(there.requests) == 1
+    timeout = access.endpoints.learn("ecr", "us-east-1", "describe_repositories", {}).timeout
+    assert (timeout.sock_connect, timeout.sock_read, timeout.total) == (CONNECT_SECONDS, 90, 95)
 
-    async def main() -> tuple[float | None, ...]:
-        async with Connections(access, 1) as clients:
-            way = await clients.learn("ecr", "us-east-1", "describe_repositories", {})
-            return way.timeout.sock_connect, way.timeout.sock_read, way.timeout.total
 
-    assert asyncio.run(main()) == (CONNECT_SECONDS, 90, 95)
+def test_one_client_of_a_service_serves_all_regions_and_later_connections(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    made: list[str] = []
+    access = aws_access()
+    client = type(access).client
+
+    def counted(self: AwsAccess, service: str, *arguments: Any, **keys: Any) -> Any:
+        made.append(service)
+        return client(self, service, *arguments, **keys)
+
+    monkeypatch.setattr(type(access), "client", counted)
+    for regions in (("us-east-1", "eu-west-1"), ("eu-west-1", "cn-north-1")):
+        describe(regions=regions)
+    assert made == ["ecr"]
+    scopes = [headers["Authorization"].split("/")[2] for _, headers in server.requests]
+    assert sorted(scopes) == ["cn-north-1", "eu-west-1", "eu-west-1", "us-east-1"]
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "me-south-1"])
@@ -279,7 +295,7 @@ def test_tokens_come_from_a_regional_endpoint_in_any_environment(monkeypatch: py
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
     role = {"RoleArn": "a" * 20, "RoleSessionName": "test"}
-    way = Connections(aws_access(), 1).rehearse("sts", region, "assume_role", role)
+    way = aws_access().endpoints.learn("sts", region, "assume_role", role)
     assert way.url.host == f"sts.{region}.amazonaws.com"
 
 

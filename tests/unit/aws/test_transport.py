@@ -92,6 +92,36 @@ def test_it_sends_the_requests_of_botocore(place: SimpleNamespace) -> None:
         assert all(headers[name] == of_botocore[name] for name in headers.keys() - changing)
 
 
+@pytest.mark.parametrize("learned_in", ["us-east-2", "us-gov-west-1"])
+def test_a_client_of_another_region_leads_where_one_of_this_region_would(
+    place: SimpleNamespace, learned_in: str
+) -> None:
+    for service, method, parameters, _ in CALLS:
+        own = Transport(place.clients[service], method, parameters)
+        other = Transport(client_of(service, learned_in), method, parameters, place.region)
+        assert (other.url, other.headers) == (own.url, own.headers)
+        assert other.signed(b"{}", SESSION, NOW) == own.signed(b"{}", SESSION, NOW)
+
+
+@pytest.mark.parametrize(("service", "method", "parameters"), [call[:3] for call in CALLS])
+def test_one_client_knows_the_endpoints_of_all_regions(
+    service: str, method: str, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _, environment, _ in PLACES.values():
+        for name in environment:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "regional")
+    session, client = boto3.Session("nobody", "nobody"), client_of(service)
+    regions = [
+        each for name in session.get_available_partitions() for each in session.get_available_regions("ecr", name)
+    ]
+    assert len(regions) > 30
+    for region in regions:
+        url = f"{client_of(service, region).meta.endpoint_url}/"
+        other = Transport(client, method, parameters, region)
+        assert (other.url, other.signed(b"", USER, NOW)["Authorization"].split("/")[2]) == (url, region)
+
+
 def test_it_calls_the_endpoint_that_botocore_finds(place: SimpleNamespace) -> None:
     transport = Transport(place.clients["ecr"], "describe_repositories", {})
     assert transport.url == place.endpoint
