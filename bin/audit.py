@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
 
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.terminal import open_console
@@ -147,6 +148,7 @@ class _Airflow:
         from ecr_audit.settings import SettingsError, load_settings
 
         self._console = console
+        self._steps = Steps(console)
         # Between the tasks, too, Airflow looks for connections in its database, such as the one to AWS.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
         if not os.environ.get("ECR_AUDIT_BATCH_ACCOUNTS", "").strip():
@@ -166,7 +168,7 @@ class _Airflow:
             self._dags = DagBag()
         if self._dags.import_errors:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
-        logging.getLogger("ecr_audit").addHandler(Progress(console))
+        logging.getLogger("ecr_audit").addHandler(Progress(console, self._steps))
 
     def audit(self, snapshot_date: date | None, title: str) -> bool:
         """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
@@ -187,9 +189,8 @@ class _Airflow:
         return bool(inventory.state == compliance.state == "success")
 
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
-        """Run a DAG to its end and print each task that fails. Returns the run."""
-
-        steps = Steps(self._console)
+        """Run a DAG to its end, and show its tasks. Returns the run."""
+        steps = self._steps
         dag = self._dags.get_dag(dag_id)
         for each in dag.tasks:
             # A person is watching: report a fault at once rather than retry in half a minute.
@@ -198,52 +199,71 @@ class _Airflow:
             each.on_success_callback = [steps.end]
             each.on_skipped_callback = [steps.skip]
             each.on_failure_callback = [steps.fail]
-        return dag.test(run_conf=params, logical_date=None)
+        try:
+            return dag.test(run_conf=params, logical_date=None)
+        finally:
+            steps.stop()  # also for Ctrl-C, which would leave the terminal without its cursor
 
 
 class Steps:
-    """Shows which task runs, on a terminal with the seconds that it has taken so far; and how long each took."""
+    """Shows which task runs: on a terminal with what it is writing and the seconds so far; and how long each took."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._began = 0.0
-        self._running: Status | None = None
+        self._running: _Running | None = None
+        self._line: Status | None = None
 
     def start(self, context: Any) -> None:
         """A task begins."""
-        self._began = time.monotonic()
-        self._running = Status(_Running(_name(context)), console=self._console, refresh_per_second=2)
-        self._running.start()
+        self.stop()
+        self._running = _Running(_name(context))
+        self._line = self._console.status(self._running, refresh_per_second=2)
+        self._line.start()
+
+    def show(self, activity: str) -> None:
+        """The task that runs has begun with this; it is shown until the next activity, and only on a terminal."""
+        if self._running:
+            self._running.activity = activity
 
     def end(self, context: Any) -> None:
-        """It has ended well."""
-        self._console.print(f"  {_name(context)}: {self._stop():.1f} s")
+        """A task has ended well."""
+        self._console.print(f"  {_name(context)}: {self.stop():.1f} s")
 
     def skip(self, context: Any) -> None:
-        """It had nothing to do."""
-        self._stop()
+        """A task had nothing to do."""
+        self.stop()
         self._console.print(f"  {_name(context)}: skipped", style="dim")
 
     def fail(self, context: Any) -> None:
-        """It has failed."""
-        seconds = self._stop()
+        """A task has failed."""
+        seconds = self.stop()
         self._console.print(f"  [red]{_name(context)}: {escape(str(context['exception']))}[/] ({seconds:.1f} s)")
 
-    def _stop(self) -> float:
-        if self._running:
-            self._running.stop()
-        return time.monotonic() - self._began
+    def stop(self) -> float:
+        """Take the line off, whatever has ended the task. Returns its seconds; 0 when none runs."""
+        if self._line is None or self._running is None:
+            return 0.0
+        self._line.stop()
+        seconds = self._running.seconds
+        self._line = self._running = None
+        return seconds
 
 
 class _Running:
-    """The name of a task that runs, and its seconds whenever it is drawn."""
+    """A task that runs; its seconds are counted whenever it is drawn."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._began = time.monotonic()
+        self.activity = ""
 
-    def __rich__(self) -> str:
-        return f"{self._name} … {time.monotonic() - self._began:.0f} s"
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def __rich__(self) -> Text:
+        activity = f", {self.activity}" if self.activity else ""
+        return Text(f"{self._name} … {self.seconds:.0f} s{activity}", no_wrap=True, overflow="ellipsis")
 
 
 def _name(context: Any) -> str:
@@ -254,14 +274,18 @@ def _name(context: Any) -> str:
 class Progress(logging.Handler):
     """Prints the library's progress messages on the terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, steps: Steps) -> None:
         super().__init__(logging.INFO)
         self._console = console
+        self._steps = steps
 
     def emit(self, record: logging.LogRecord) -> None:
-        style = "yellow" if record.levelno >= logging.WARNING else "dim"
         # Further lines, such as a check's examples, are for the log.
         line = record.getMessage().partition("\n")[0].removesuffix(", such as")
+        if getattr(record, "begins", False):
+            self._steps.show(line)
+            return
+        style = "yellow" if record.levelno >= logging.WARNING else "dim"
         self._console.print(f"  {line}", style=style, markup=False, soft_wrap=True)
 
 

@@ -96,8 +96,9 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     inventory = ("discover_organization", "plan_scan", "scan_accounts", "commit_snapshot", "check_coverage")
     compliance = ("evaluate_policies", "roll_up_frameworks", "publish", "publish_to_postgres", "announce")
     assert Counter(steps) == dict.fromkeys((*inventory, *compliance), 2)
-    for reported in ("Planned 1 batch", "Publishing: database", "Publishing: workbook"):
+    for reported in ("Planned 1 batch", "Written: database", "Written: workbook"):
         assert done.stdout.count(reported) == 2
+    assert "Writing: " not in done.stdout, "a line in a pipe would stay"
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
     [log] = re.findall(r"Full log: (\S+)", done.stdout)

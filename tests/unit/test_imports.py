@@ -176,7 +176,7 @@ def _is_self(node: ast.expr) -> bool:
         # A reader of the published file has DuckDB, and perhaps nothing else.
         ("ecr_audit.publish.published_file", ("ecr_audit.lake", "ecr_audit.catalog", "pyarrow")),
         # Before it knows whether there is something to write.
-        ("ecr_audit.publish.steps", ("pandas", "xlsxwriter", *DRIVER, *OF_AWS)),
+        ("ecr_audit.publish.steps", ("pandas", "rich", "xlsxwriter", *DRIVER, *OF_AWS)),
     ],
 )
 def test_a_module_does_not_load_unused_libraries(module: str, without: tuple[str, ...]) -> None:

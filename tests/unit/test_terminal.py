@@ -39,6 +39,10 @@ HARM = (
 )
 
 
+# Controls by which a terminal hides and shows its cursor.
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
 def shown(output: str) -> str:
     """The output without rich's own colours: only text and line breaks."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
@@ -106,7 +110,8 @@ def audit() -> Any:
 @pytest.mark.parametrize("message", [HARM, f"line\n{HARM}", "", "\n"])
 def test_log_lines_of_the_audit(audit: Any, message: str) -> None:
     output = io.StringIO()
-    handler = audit.Progress(open_console(output))
+    console = open_console(output)
+    handler = audit.Progress(console, audit.Steps(console))
     handler.emit(logging.LogRecord("ecr_audit", logging.WARNING, "", 0, "%s", (message,), None))
     assert shown(output.getvalue()).count("\n") == 1
 
@@ -114,20 +119,33 @@ def test_log_lines_of_the_audit(audit: Any, message: str) -> None:
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_steps_of_the_audit(audit: Any, is_terminal: bool) -> None:
     output = io.StringIO()
-    steps = audit.Steps(PlainConsole(file=output, force_terminal=is_terminal, highlight=False, width=200))
+    console = PlainConsole(file=output, force_terminal=is_terminal, highlight=False, width=200)
+    steps = audit.Steps(console)
+    log = logging.Logger("ecr_audit.test")
+    log.addHandler(audit.Progress(console, steps))
     context: dict[str, Any] = {"ti": SimpleNamespace(task_id="publish", map_index=-1)}
-    for end in (steps.end, steps.skip):
-        steps.start(context)
-        end(context)
+    steps.start(context)
+    log.info("Writing: %s", HARM, extra={"begins": True})
+    log.info("Written: workbook (0.1 s)")
+    steps.end(context)
+    steps.start(context)
+    steps.skip(context)
     context |= {"ti": SimpleNamespace(task_id="scan_accounts", map_index=2), "exception": LakeError(f"[red]{HARM}")}
     steps.start(context)
     steps.fail(context)
+    steps.start(context)
+    steps.stop()  # Ctrl-C ended it
+    assert steps.stop() == 0
     left = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output.getvalue())
     lines = [line for line in left.splitlines() if "…" not in line]
-    assert re.fullmatch(r"  publish: \d\.\d s", lines[0])
-    assert lines[1] == "  publish: skipped"
-    assert re.fullmatch(r"  scan_accounts 2: \[red\]a.* \(\d\.\d s\)", " ".join(lines[2:]))
+    assert lines[0] == "  Written: workbook (0.1 s)"
+    assert re.fullmatch(r"  publish: \d\.\d s", lines[1])
+    assert lines[2] == "  publish: skipped"
+    assert re.fullmatch(r"  scan_accounts 2: \[red\]a.* \(\d\.\d s\)", " ".join(lines[3:]))
     assert ("publish … 0 s" in left) is is_terminal
+    assert ("publish … 0 s, Writing: a" in left) is is_terminal
+    # The cursor comes back each time.
+    assert output.getvalue().count(HIDE) == output.getvalue().count(SHOW) == (4 if is_terminal else 0)
 
 
 def test_an_error_of_the_shell(

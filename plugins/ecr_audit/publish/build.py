@@ -24,6 +24,7 @@ from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
 from ecr_audit.publish.exports import Source, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.s3_store import S3PublicationStore
@@ -159,8 +160,7 @@ def _build(
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
-    log.info("Publishing: database")
-    with fetch_snapshot(lake, day, purpose="publish") as snapshot:
+    with log_writing("database"), fetch_snapshot(lake, day, purpose="publish") as snapshot:
         evaluated = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
         histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:

@@ -6,7 +6,6 @@ A new format is a module that writes it, and its entry in EXPORTS.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,8 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.csv_files import write_csv
 from ecr_audit.publish.lake_views import write_lake_views
 from ecr_audit.publish.parquet_files import write_parquet
+from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.tables import TABLES, WITHOUT_CSV
-
-log = logging.getLogger(__name__)
 
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
@@ -72,9 +70,9 @@ def write_exports(source: Source, folder: Path) -> None:
     """Write all formats into the folder of a publication."""
     # One after the other: in parallel they would take less time, and more memory.
     for name, write in EXPORTS.items():
-        log.info("Publishing: %s", name)
         try:
-            write(source, folder)
+            with log_writing(name):
+                write(source, folder)
         except Exception as fault:
             fault.add_note(f"Raised while the export {name!r} was written")
             raise

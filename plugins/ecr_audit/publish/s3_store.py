@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ecr_audit.lake.s3 import S3, S3Error
 from ecr_audit.lake.storage import locked
+from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import (
     BUILDING,
     DATABASE,
@@ -82,8 +83,9 @@ class S3PublicationStore:
         published = Published(version, snapshot_date, self._cache / version)
         try:
             previous = previous_version(self.latest, version)
-            for file in sorted(built.iterdir()):
-                self._place.put(file, f"versions/{version}/{file.name}")
+            with log_writing(f"all files to {self._place.url}"):
+                for file in sorted(built.iterdir()):
+                    self._place.put(file, f"versions/{version}/{file.name}")
             latest = built / LATEST
             latest.write_text(published.as_latest(), encoding="utf-8")
             self._place.put(latest, LATEST)

@@ -11,6 +11,7 @@ from ecr_audit.lake.lake import open_lake
 from ecr_audit.publish.build import publish as publish_newest
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.tables import TABLES, VIEWS
@@ -46,9 +47,10 @@ def publish_to_postgres(uri: str) -> None:
 
     settings = load_settings()
     published = newest(settings)
-    rows = postgres.publish_to_postgres(
-        published.database, uri, settings.postgres_schema, load_dictionary(TABLES | VIEWS)
-    )
+    with log_writing(f"PostgreSQL's schema {settings.postgres_schema}"):
+        rows = postgres.publish_to_postgres(
+            published.database, uri, settings.postgres_schema, load_dictionary(TABLES | VIEWS)
+        )
     log.info(
         "Published snapshot %s into PostgreSQL's schema %s: %s rows",
         published.snapshot_date,

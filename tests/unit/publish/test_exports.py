@@ -1,12 +1,15 @@
-"""The files beside the database: each format has its own, and costs nothing before it is written."""
+"""The files beside the database: each format has its own, and the log shows which is written."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import logging
+import re
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from ecr_audit.publish import progress
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
 from ecr_audit.publish.publication import DATABASE
@@ -31,13 +34,22 @@ def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: Smal
     assert sorted(names) == sorted(path.name for path in published.folder.iterdir())
 
 
-def test_a_step_imports_no_format_before_it_is_written() -> None:
-    """Each step begins in a new process, which would load them every time."""
-    program = (
-        "import sys, ecr_audit.publish.steps;"
-        "print({'xlsxwriter', 'adbc_driver_postgresql', 'rich', 'pandas', 'botocore'} & {*sys.modules})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[3] / "plugins", capture_output=True, text=True
-    )
-    assert (done.stdout, done.stderr) == ("set()\n", "")
+def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
+    small_lake: SmallLake, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_lake.scan(DAY, repositories=[{}])
+    small_lake.evaluate(DAY)
+    caplog.set_level(logging.INFO, progress.__name__)
+
+    def break_off(source: Source, folder: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setitem(EXPORTS, "last", break_off)
+    with pytest.raises(OSError, match="disk full"):
+        publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    reported = [
+        (re.sub(r"\d+\.\d s", "N s", record.getMessage()), "begins" in vars(record)) for record in caplog.records
+    ]
+    whole = ["database", *list(EXPORTS)[:-1]]
+    pairs = [((f"Writing: {name}", True), (f"Written: {name} (N s)", False)) for name in whole]
+    assert reported == [*(line for pair in pairs for line in pair), ("Writing: last", True)]
