@@ -18,9 +18,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.markup import escape
-from rich.status import Status
+from rich.spinner import Spinner
 from rich.text import Text
 
 from ecr_audit.hidden_modules import hidden_modules
@@ -157,7 +158,7 @@ class _Airflow:
             self._settings = load_settings()
         except SettingsError as fault:
             raise AuditFailed(str(fault)) from fault
-        with console.status("Starting Airflow …"):
+        with _line(console, "Starting Airflow …"):
             from airflow.dag_processing.dagbag import DagBag
             from airflow.utils import db
 
@@ -211,19 +212,20 @@ class Steps:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._running: _Running | None = None
-        self._line: Status | None = None
+        self._line: Live | None = None
 
     def start(self, context: Any) -> None:
         """A task begins."""
         self.stop()
         self._running = _Running(_name(context))
-        self._line = self._console.status(self._running, refresh_per_second=2)
+        self._line = _line(self._console, self._running)
         self._line.start()
 
     def show(self, activity: str) -> None:
-        """The task that runs has begun with this; it is shown until the next activity, and only on a terminal."""
-        if self._running:
+        """The task that runs has begun with this, or ended it (empty); only a terminal shows it."""
+        if self._running and self._line:
             self._running.activity = activity
+            self._line.refresh()
 
     def end(self, context: Any) -> None:
         """A task has ended well."""
@@ -247,6 +249,14 @@ class Steps:
         seconds = self._running.seconds
         self._line = self._running = None
         return seconds
+
+
+def _line(console: Console, text: RenderableType) -> Live:
+    """A line that a terminal shows for as long as something runs. Standard output, which is the log, stays as it is."""
+    spinner = Spinner("dots", text)
+    return Live(
+        spinner, console=console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
 
 
 class _Running:
@@ -282,8 +292,9 @@ class Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Further lines, such as a check's examples, are for the log.
         line = record.getMessage().partition("\n")[0].removesuffix(", such as")
-        if getattr(record, "begins", False):
-            self._steps.show(line)
+        begins = getattr(record, "begins", False)
+        self._steps.show(line if begins else "")
+        if begins:
             return
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
         self._console.print(f"  {line}", style=style, markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import logging
 import re
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -124,7 +125,9 @@ def test_steps_of_the_audit(audit: Any, is_terminal: bool) -> None:
     log = logging.Logger("ecr_audit.test")
     log.addHandler(audit.Progress(console, steps))
     context: dict[str, Any] = {"ti": SimpleNamespace(task_id="publish", map_index=-1)}
+    outputs = sys.stdout, sys.stderr
     steps.start(context)
+    assert (sys.stdout, sys.stderr) == outputs, "Airflow's log would come on the terminal"
     log.info("Writing: %s", HARM, extra={"begins": True})
     log.info("Written: workbook (0.1 s)")
     steps.end(context)
@@ -136,8 +139,9 @@ def test_steps_of_the_audit(audit: Any, is_terminal: bool) -> None:
     steps.start(context)
     steps.stop()  # Ctrl-C ended it
     assert steps.stop() == 0
-    left = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output.getvalue())
-    lines = [line for line in left.splitlines() if "…" not in line]
+    # The running line is drawn over with a carriage return.
+    left = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.getvalue()).replace("\r", "\n")
+    lines = [line for line in left.splitlines() if line and "…" not in line]
     assert lines[0] == "  Written: workbook (0.1 s)"
     assert re.fullmatch(r"  publish: \d\.\d s", lines[1])
     assert lines[2] == "  publish: skipped"
