@@ -21,7 +21,7 @@ CREATE MACRO has_verdict(status) AS status IN ('COMPLIANT', 'INCOMPLIANT');
 -- compliance_percent: the percentage of verdicts that comply; NULL where there are none ("no data").
 CREATE MACRO compliance_percent(compliant, incompliant) AS 100.0 * compliant / nullif(compliant + incompliant, 0);
 
--- is_finding: whether an object is INCOMPLIANT, or was when it could last be evaluated. Lost sight is not fixed.
+-- is_finding: whether an object is INCOMPLIANT, or was when it could last be evaluated. Not evaluated is not fixed.
 CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
     status = 'INCOMPLIANT'
     OR (status = 'UNDETERMINED' AND incompliant_start_date IS NOT NULL AND incompliant_end_date IS NULL);

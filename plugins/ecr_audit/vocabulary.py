@@ -31,7 +31,7 @@ POLICY_STATUSES: tuple[str, ...] = get_args(PolicyStatus)
 
 # In the order in which people care.
 STATUS_MEANINGS = {
-    Status.INCOMPLIANT: "Fails the policy; it stays a finding while it cannot be seen, until it is found fixed or"
+    Status.INCOMPLIANT: "Fails the policy; it stays a finding while it is undetermined, until it is found fixed or"
     " deleted",
     Status.COMPLIANT: "Passes the policy",
     Status.UNDETERMINED: "Not seen in this night, or the policy does not know the value: not counted",
@@ -41,6 +41,12 @@ STATUS_MEANINGS = {
 }
 
 STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
+
+
+def undetermined_reasons(not_seen: int, unknown_value: int) -> str:
+    """How many repositories are UNDETERMINED for which reason: 31 not seen, 2 with a value that the policy does not know."""
+    reasons = {"not seen": not_seen, "with a value that the policy does not know": unknown_value}
+    return ", ".join(f"{number:,} {words}" for words, number in reasons.items() if number)
 
 
 @dataclass(frozen=True)
@@ -82,8 +88,8 @@ CHANGE_WORDS: dict[Change, str] = {
     "fixed": "fixed",
     "appeared": "new repositories that comply",
     "disappeared": "deleted",
-    "lost_sight": "lost from sight",
-    "seen_again": "seen again",
+    "lost_sight": "no longer evaluated",
+    "seen_again": "evaluated again",
     "moved": "moved to another unit",
 }
 
@@ -94,8 +100,8 @@ EVENT_WORDS = {
     "fixed": "Fixed",
     "appeared": "First seen",
     "disappeared": "Deleted",
-    "lost_sight": "Lost from sight",
-    "seen_again": "Seen again",
+    "lost_sight": "No longer evaluated",
+    "seen_again": "Evaluated again",
     "moved": "Moved with its account",
     "found": "Incompliant when first evaluated",
     "ended": "No longer incompliant:",

@@ -1,5 +1,5 @@
 -- severity: warn
--- Waivers in force that cover nothing: the scope may be misspelt, its unit renamed, or the accepted findings have been
+-- Waivers in force that cover nothing: the scope may be misspelt, its unit renamed, or the waived findings have been
 -- fixed. unit_is_known: whether an account is in the unit that the waiver names; NULL when it names none.
 SELECT
     waiver_id,

@@ -1,7 +1,7 @@
 -- findings: one row per policy and repository that is INCOMPLIANT, or was when it was last seen.
 -- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings,
 -- catalog.policies.
--- A repository that cannot be evaluated today stays here while its incompliant stretch is open: lost sight is not
+-- A repository that cannot be evaluated today stays here while its incompliant stretch is open: not evaluated is not
 -- fixed.
 -- Its status is then UNDETERMINED, observed whether it was seen, and its other columns have the last known values.
 -- Sorted by policy, the oldest first, the usual order of queries, so that they need not sort a million rows.

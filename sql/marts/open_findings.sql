@@ -1,6 +1,6 @@
 -- open_findings: one row per repository that is open under the first policy, the one that decides most framework sections.
 -- key: repository_arn.  from: findings, policies, section_policies.
--- A view of findings, which has one row per policy; here a repository is counted once. Accepted findings are
+-- A view of findings, which has one row per policy; here a repository is counted once. Waived findings are
 -- included, with waived. The order of policies is that of sql/pages/policies.sql.
 SELECT *
 FROM findings

@@ -6,7 +6,7 @@
 --   599 UNDETERMINED  its account x region could not be read: the last known message, but no verdict;
 --    99 DISAPPEARED   evaluated in the previous snapshot, its account x region was read today, and it no longer exists.
 -- Otherwise the policy's own verdict stands. DISAPPEARED is reported once, on that day.
--- An UNDETERMINED day neither ends nor restarts an incompliant stretch: lost sight is not fixed.
+-- An UNDETERMINED day neither ends nor restarts an incompliant stretch: not evaluated is not fixed.
 -- started_known: whether the stretch began between the previous evaluated snapshot and its incompliant_start_date,
 -- because the object was read and did not fail then, or was created since. Otherwise it may be much older than the
 -- audit knows.

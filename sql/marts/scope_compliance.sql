@@ -4,7 +4,7 @@
 -- key: policy_id, scope_type, scope_id, ou_id.  from: staging.verdict_counts, staging.waiver_matches, staging.account_scopes,
 -- lake.scan_targets, catalog.policies.
 -- A scope without verdicts has zeros. compliance_percent is compliant / (compliant + incompliant), and
--- compliance_percent_with_waivers is compliant / (compliant + incompliant - waived): an accepted risk is not
+-- compliance_percent_with_waivers is compliant / (compliant + incompliant - waived): a waived finding is not
 -- counted, but never becomes evidence of compliance. NULL means "no data". Owners and untagged have no targets, and so no
 -- coverage.
 WITH waived AS (

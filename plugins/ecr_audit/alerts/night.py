@@ -58,7 +58,7 @@ class _Night:
         if not lost and not is_low and not missing:
             return
         covered = percent(seen["coverage_percent"], 100 * min_coverage)
-        subjects = [f"{plural(lost[0]['accounts'], 'account')} lost from sight"] if lost else []
+        subjects = [f"{plural(lost[0]['accounts'], 'account')} with lower coverage"] if lost else []
         if is_low:
             subjects.append(f"coverage {covered} is under the minimum")
         if missing:
@@ -139,7 +139,7 @@ class _Night:
             lines.append(
                 f"- {plain(row['waiver_id'])} ({plain(row['ticket'])}, {plain(row['owner'])}): "
                 + (
-                    f"ended on {row['expires']}; {findings} no longer accepted"
+                    f"ended on {row['expires']}; {findings} no longer waived"
                     if ended
                     else f"ends on {row['expires']}, in {plural(row['days_left'], 'day')}; covers {findings}"
                 )

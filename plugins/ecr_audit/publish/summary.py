@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.policies import POLICIES_IN_ORDER, shown_policies
@@ -24,35 +25,38 @@ from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.settings import Settings
 from ecr_audit.text import age, percent, plain, plural
-from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS
+from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS, undetermined_reasons
+from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list; the rest is in the published tables.
 SHOWN = 12
+OWNERS_SHOWN = 5
 
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
     with open_published(newest(settings).database) as published:
-        _Summary(published, console).print()
+        _Summary(published, console, settings.min_coverage).print()
     _print_next_steps(settings, console)
 
 
 class _Summary:
-    def __init__(self, published: duckdb.DuckDBPyConnection, console: Console) -> None:
+    def __init__(self, published: duckdb.DuckDBPyConnection, console: Console, min_coverage: float) -> None:
         self._published = published
         self._console = console
-        # The policy whose sections, changes and accounts are shown.
+        self._min_coverage = min_coverage
+        # The policy whose sections, changes, accounts and owners are shown.
         self._first = shown_policies(published)[0]
 
     def print(self) -> None:
-        for part in (self._organization, self._not_collected, self._verdicts, self._sections):
+        for part in (self._organization, self._not_collected, self._verdicts, self._waivers):
             part()
             self._console.print()
-        self._changes()
-        self._waivers()
-        self._console.print()
-        self._accounts()
-        self._console.print()
+        name = escape(plain(self._first.name))
+        self._console.print(f"The rest is under one policy, which decides most framework sections: [bold]{name}[/]")
+        for part in (self._sections, self._changes, self._accounts, self._owners):
+            part()
+            self._console.print()
 
     def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         return self._published.execute(sql, parameters or None).fetchall()
@@ -81,9 +85,14 @@ class _Summary:
         self._console.rule(f"[bold]ECR audit, {day}")
         self._console.print(
             f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
-            + (f", {unseen:,} of them not seen today" if unseen else "")
+            + (f", {unseen:,} of them not seen" if unseen else "")
         )
         self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {percent(share)}")
+        if not is_enough(collected, countable, self._min_coverage):
+            minimum = percent(100 * self._min_coverage, share)
+            self._console.print(
+                f"              Below {minimum} (ECR_AUDIT_MIN_COVERAGE) the run fails, after publishing."
+            )
         for sentence in unread_sentences(self._published):
             self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
         [(accounts, regions)] = self._rows("SELECT missing_accounts, missing_regions FROM publication")
@@ -108,7 +117,13 @@ class _Summary:
             """
         )
         if rows:
-            table = _table("Not read, so not evaluated", "Outcome", "Account", "Regions", "Error")
+            table = _table(
+                "Account-regions not read: their repositories are undetermined",
+                "Outcome",
+                "Account",
+                "Regions",
+                "Error",
+            )
             for outcome, account_id, name, regions, code, _ in rows[:SHOWN]:
                 table.add_row(outcome, _account(account_id, name), regions, escape(plain(code)))
             self._show(table, len(rows))
@@ -153,10 +168,34 @@ class _Summary:
             counts = {status: number for *_, status, number in of_policy}
             table.add_row(escape(plain(name)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
         self._console.print(table)
+        self._undetermined()
+
+    def _undetermined(self) -> None:
+        """Why verdicts are undetermined, and what joins the incompliant ones in the number of findings."""
+        rows = self._rows(
+            f"""
+            SELECT
+                contextual_name,
+                count(*) FILTER (status = 'UNDETERMINED' AND NOT observed) AS not_seen,
+                count(*) FILTER (status = 'UNDETERMINED' AND observed) AS unknown_value,
+                count(*) FILTER (status = 'INCOMPLIANT') AS incompliant,
+                count(*) FILTER (is_finding(status, incompliant_start_date, incompliant_end_date)) AS findings
+            FROM ({POLICIES_IN_ORDER})
+            JOIN policy_output USING (policy_id)
+            GROUP BY place, contextual_name
+            HAVING not_seen + unknown_value > 0
+            ORDER BY place
+            """
+        )
+        for name, not_seen, unknown_value, incompliant, findings in rows:
+            self._console.print(
+                f"{escape(plain(name))}: undetermined are {undetermined_reasons(not_seen, unknown_value)}. Findings:"
+                f" {findings:,}, the {incompliant:,} incompliant and {findings - incompliant:,} undetermined that were"
+                " incompliant when last evaluated.",
+                style="dim",
+            )
 
     def _sections(self) -> None:
-        name = escape(plain(self._first.name))
-        self._console.print(f"Policy with most framework sections: {name}", style="dim")
         table = _table(
             "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
         )
@@ -196,9 +235,10 @@ class _Summary:
         if not counts:
             return
         in_words = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
+        self._console.print(f"[bold]Waivers[/]  {plural(sum(counts.values()), 'waiver')}: {', '.join(in_words)}")
         # Undetermined ones apart: every other count of waived findings is of incompliant ones.
         waived = [
-            f"{escape(plain(name))} {incompliant:,}{f' and {unseen:,} undetermined' if unseen else ''}"
+            f"{incompliant:,} incompliant{f' and {unseen:,} undetermined' if unseen else ''} under {escape(plain(name))}"
             for name, incompliant, unseen in self._rows(
                 f"""
                 SELECT
@@ -213,7 +253,7 @@ class _Summary:
                 """
             )
         ]
-        self._console.print(f"[bold]Waivers[/]  {', '.join(in_words)}; findings waived: {', '.join(waived) or 'none'}")
+        self._console.print(f"[bold]Waived findings[/]  {'; '.join(waived) or 'none'}")
 
     def _accounts(self) -> None:
         rows = self._rows(
@@ -228,15 +268,25 @@ class _Summary:
                 arg_max(started_known, (age_days, NOT started_known))
             FROM findings
             WHERE policy_id = $policy_id
+                AND status = 'INCOMPLIANT'
             GROUP BY account_id
             ORDER BY count(*) DESC, account_id
             LIMIT 8
             """,
             policy_id=self._first.policy_id,
         )
-        table = _table("Accounts with most findings", "Account", "Unit", "Findings", "Oldest")
+        table = _table("Accounts with most incompliant repositories", "Account", "Unit", "Incompliant", "Oldest")
         for account_id, name, ou_path, findings, *oldest in rows:
             table.add_row(_account(account_id, name), escape(plain(ou_path)), f"{findings:,}", age(*oldest))
+        self._console.print(table)
+
+    def _owners(self) -> None:
+        query = read_statement("pages/overview/owners").text
+        rows = self._rows(query, policy_id=self._first.policy_id, shown=OWNERS_SHOWN)
+        table = _table("Owners with most to fix", "Owner", "To fix", "Waived", "Incompliant")
+        for owner, account_id, *counts in rows:
+            name = escape(plain(owner)) + (f" ({account_id}, not tagged)" if account_id else "")
+            table.add_row(name, *(f"{count:,}" for count in counts))
         self._console.print(table)
 
     def _show(self, table: Table, total: int) -> None:
@@ -264,7 +314,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 NUMERIC = {
     *STATUS_WORDS.values(),
-    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Findings", "Oldest"),
+    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Oldest", "To fix", "Waived"),
 }
 
 

@@ -17,7 +17,7 @@ DEFINITIONS = {
     "Coverage": "Account-regions read / all account-regions without disabled regions and inactive accounts",
     **STATUS_MEANINGS,
     "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
-    "With waivers, %": "Compliant / (compliant + incompliant - waived): accepted risks are left out",
+    "With waivers, %": "Compliant / (compliant + incompliant - waived): waived findings are left out",
     "observed: no": "Its account and region were not read in this night: the row has the last known values",
     "started_known: no": "It began before the first scan: it is at least as old as age_days",
     **{f"Waiver: {status}": meaning for status, meaning in WAIVER_MEANINGS.items()},

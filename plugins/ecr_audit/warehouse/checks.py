@@ -14,11 +14,14 @@ from typing import Any
 
 from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.text import plural
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import Statement, WarehouseError, read_statement
 
 _SEVERITY = re.compile(r"^-- severity: (fail|warn)$", re.MULTILINE)
 _STAGE = re.compile(r"^-- stage: (inventory)$", re.MULTILINE)
+# A warning goes to the terminal, where its rows need a word: the first sentence of the file, up to its first colon.
+_WARNED_OF = re.compile(r"^-- severity: warn\n-- ([^.:\n]+)", re.MULTILINE)
 _EXAMPLES = 3
 
 
@@ -29,21 +32,25 @@ class Check:
     name: str
     severity: str
     stage: str
+    warned_of: str
     statement: Statement
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A check that found something: how many rows, and the first of them."""
+    """A check that found something: how many rows, and the first of them. `warned_of` says what the rows of a warning are."""
 
     check: str
     severity: str
+    warned_of: str
     count: int
     examples: Sequence[dict[str, Any]]
 
     def __str__(self) -> str:
         shown = "\n".join(f"    {example}" for example in self.examples)
-        return f"{self.check}: {self.count} row{'s' if self.count > 1 else ''}, such as\n{shown}"
+        if self.warned_of:
+            return f"{self.warned_of}: {self.count:,} ({self.check}), such as\n{shown}"
+        return f"{self.check}: {plural(self.count, 'row')}, such as\n{shown}"
 
 
 class CheckError(FinalError):
@@ -66,11 +73,17 @@ def inventory_checks() -> list[Check]:
 
 def _load(path: Path, sql_root: Path) -> Check:
     text = path.read_text(encoding="utf-8")
-    severity, stage = _SEVERITY.search(text), _STAGE.search(text)
+    severity, stage, warned_of = _SEVERITY.search(text), _STAGE.search(text), _WARNED_OF.search(text)
     if severity is None:
         raise WarehouseError(f"{path}: has no severity. Add a line '-- severity: fail' or '-- severity: warn'")
     statement = read_statement(f"checks/{path.stem}", sql_root)
-    return Check(path.stem, severity[1], stage[1] if stage else "compliance", statement)
+    return Check(
+        path.stem,
+        severity[1],
+        stage[1] if stage else "compliance",
+        warned_of[1] if warned_of else "",
+        statement,
+    )
 
 
 def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = ()) -> list[Violation]:
@@ -89,4 +102,4 @@ def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Colle
 def examine(warehouse: Warehouse, check: Check) -> Violation | None:
     """The violation of a check in the session; None if it passes."""
     count, examples = warehouse.examples(check.statement, _EXAMPLES, snapshot_date=warehouse.snapshot_date)
-    return Violation(check.statement.path, check.severity, count, examples) if count else None
+    return Violation(check.statement.path, check.severity, check.warned_of, count, examples) if count else None

@@ -130,7 +130,12 @@ def _refused(request: Request, fault: Any) -> Response:
     phrase = HTTPStatus(fault.status_code).phrase
     title, what_to_do = _REFUSALS.get(fault.status_code, (phrase, phrase))
     message = what_to_do if fault.detail == phrase or fault.status_code in (401, 403) else str(fault.detail)
-    return _problem(request, fault.status_code, title, message, fault.headers)
+    # What was asked for, to return to it after the login; never an address of the API, which a script asks.
+    login = ""
+    if fault.status_code == 401:
+        query = request.url.query
+        login = urls_of(request).login(f"{request.url.path}{'?' if query else ''}{query}")
+    return _problem(request, fault.status_code, title, message, fault.headers, login)
 
 
 def _misunderstood(request: Request, fault: Any) -> Response:
@@ -196,12 +201,13 @@ def _problem(
     title: str,
     what_to_do: str,
     headers: Any = None,
+    login: str = "",
 ) -> Response:
-    """An error page with advice; for the API, the same as JSON."""
+    """An error page with advice, and a link to the login if that is what is missing; for the API, the same as JSON."""
     if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
         body = {"title": title, "status": status, "detail": what_to_do}
         answer: Response = JSONResponse(body, status, media_type="application/problem+json")
     else:
-        answer = render(request, "problem.html", status=status, title=title, what_to_do=what_to_do)
+        answer = render(request, "problem.html", status=status, title=title, what_to_do=what_to_do, login=login)
     answer.headers.update(headers or {})
     return answer

@@ -32,7 +32,7 @@ FILTER_WORDS = {
     "owner": "owner",
     "age": "open for at least (days)",
     "tags": "tags that can be overwritten",
-    "waived": "accepted by a waiver",
+    "waived": "waived",
     "search": "words in names",
 }
 
@@ -59,7 +59,7 @@ class FindingsFilter(BaseModel):
         description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the one that decides most sections.",
     )
     status: FindingStatus | None = Field(
-        None, description="INCOMPLIANT, or UNDETERMINED: incompliant when last seen, out of sight tonight."
+        None, description="INCOMPLIANT, or UNDETERMINED: incompliant when last evaluated, but not tonight."
     )
     ou: str | None = Field(
         None, max_length=1000, description="Path of a unit, such as Root/Prod, or its id; those below it are included."

@@ -83,6 +83,10 @@ class Urls:
         """The page of a DAG in Airflow's own UI."""
         return f"{self.root.removesuffix(PREFIX)}/dags/{quote(dag_id, safe='')}"
 
+    def login(self, back_to: str) -> str:
+        """Airflow's login, of whatever auth manager, which then leads to the path `back_to`."""
+        return f"{self.root.removesuffix(PREFIX)}/api/v2/auth/login?{urlencode({'next': back_to})}"
+
     def to(self, path: str, query: dict[str, Any] | None = None) -> str:
         """A path of this application, without query parameters that are None or empty."""
         given = {name: value for name, value in (query or {}).items() if value not in (None, "", [], ())}

@@ -12,7 +12,7 @@ from ecr_audit import text
 from ecr_audit.aws.advice import advice_on
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
-from ecr_audit.vocabulary import CHANGE_WORDS, EVENT_WORDS, OVERWRITABLE_WORDS, STATUS_WORDS
+from ecr_audit.vocabulary import CHANGE_WORDS, EVENT_WORDS, OVERWRITABLE_WORDS, STATUS_WORDS, undetermined_reasons
 from ecr_audit.web.outcomes import OUTCOMES
 
 NONE = "\N{EN DASH}"
@@ -63,4 +63,5 @@ GLOBALS: dict[str, Any] = {
     "NONE": NONE,
     "OUTCOMES": OUTCOMES,
     "advice_on": advice_on,
+    "undetermined_reasons": undetermined_reasons,
 }

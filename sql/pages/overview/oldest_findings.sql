@@ -1,4 +1,4 @@
--- oldest_findings: one row per open finding that nobody has accepted, the oldest first.
+-- oldest_findings: one row per open finding that is not waived, the oldest first.
 -- key: repository_arn.  from: findings.
 SELECT
     repository_arn,

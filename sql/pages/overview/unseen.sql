@@ -1,4 +1,4 @@
--- unseen: the one row with the number of accounts and repositories, and of those out of sight tonight.
+-- unseen: the one row with the number of accounts and repositories, and of those not seen tonight.
 -- from: coverage.
 SELECT
     count(*) AS accounts,

@@ -1,4 +1,4 @@
--- findings: one row per open finding, which nobody has accepted, under a policy of the list; the oldest first.
+-- findings: one row per open finding that is not waived, under a policy of the list; the oldest first.
 -- key: policy_id, repository_arn.  from: findings.
 SELECT
     policy_id,

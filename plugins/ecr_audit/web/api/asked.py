@@ -139,10 +139,20 @@ class ChangesAsked(Asked):
     account: AccountId = None
 
 
-class ScopesAsked(Asked):
-    """Owners, or regions, under a policy."""
+class RegionsAsked(Asked):
+    """Regions under a policy."""
 
     policy: PolicyId = None
+
+
+class OwnersAsked(Asked):
+    """Owners under a policy."""
+
+    policy: PolicyId = None
+    sort: Literal["owner", "-owner", "incompliant", "-incompliant", "compliance", "-compliance"] = Field(
+        "owner",
+        description="Sort order; a leading `-` sorts descending. Ties, and owners without verdicts last: by name.",
+    )
 
 
 class HistoryAsked(Asked):

@@ -142,13 +142,13 @@ def accounts(page: ListDep, asked: Annotated[parameters.AccountsAsked, Query()])
 
 
 @list_at("/owners", "Organization", records.Owner)
-def owners(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
+def owners(page: ListDep, asked: Annotated[parameters.OwnersAsked, Query()]) -> Listed:
     """Compliance under a policy by owner, and by account for repositories without an owner tag."""
     return _list(page, "api/owners", records.Owner, asked)
 
 
 @list_at("/regions", "Organization", records.Region)
-def regions(page: ListDep, asked: Annotated[parameters.ScopesAsked, Query()]) -> Listed:
+def regions(page: ListDep, asked: Annotated[parameters.RegionsAsked, Query()]) -> Listed:
     """Compliance of regions under a policy, by name."""
     return _list(page, "api/regions", records.Region, asked)
 
@@ -229,9 +229,10 @@ def _require_version(page: Page, asked: Asked) -> None:
 
 
 def _filters(page: Page, asked: Asked) -> dict[str, Any]:
-    """Parameters for the query of a list, without paging: names validated, the policy resolved."""
+    """Parameters for the query of a list, without paging and sorting: names validated, the policy resolved."""
     _require_version(page, asked)
-    given = {name: getattr(asked, name) for name in type(asked).model_fields if name not in Asked.model_fields}
+    others = type(asked).model_fields.keys() - Asked.model_fields.keys() - {"sort"}
+    given = {name: getattr(asked, name) for name in others}
     if "ou" in given:
         given["ou"] = unit_path(page, given["ou"])
     if given.get("scope_type") == "ou":
@@ -257,7 +258,8 @@ def _list(page: Page, query: str, record: type[Item], asked: Asked) -> Listed:
     if ndjson.is_asked(page.request):
         return ndjson.send_whole(page, record, query, given)
     count = page.publication.count(query, **given)
-    rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given)
+    sort = {"sort": asked.sort} if isinstance(asked, parameters.OwnersAsked) else {}
+    rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given, **sort)
     return _part(page, record, asked, count, rows)
 
 

@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False)
 ACCOUNTS_A_PAGE = 50
 
 SORTS = {
-    "findings": "most findings",
+    "findings": "most incompliant",
     "compliance": "lowest compliance",
     "coverage": "lowest coverage",
     "name": "name",

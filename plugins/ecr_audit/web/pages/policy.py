@@ -59,6 +59,7 @@ def policy(page: PageDep, path: str) -> HTMLResponse:
         "policy.html",
         policy=found,
         texts=texts,
+        unevaluated=page.row("unevaluated", policy_ids=[policy_id]),
         trend=compliance_trend(page.rows("trend", policy_id=policy_id)),
         crumbs=[ID_WORDS.get(part, part) for part in path.split("/")[:-1]],
         description=to_html(texts.description_md, heading=3) if texts else None,

@@ -28,6 +28,7 @@ def section(page: PageDep, path: str) -> HTMLResponse:
         below=page.rows("sections_below", framework_id=found["framework_id"], **of_section),
         held=held,
         policies=list(policies.values()),
+        unevaluated=page.row("unevaluated", policy_ids=sorted(policies)),
         units=page.rows("section/units", **of_section),
         trend=compliance_trend(page.rows("section/trend", **of_section)),
         findings=page.rows("section/findings", policy_ids=sorted(policies), shown=FINDINGS_SHOWN),
