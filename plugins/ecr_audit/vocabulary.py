@@ -44,7 +44,7 @@ STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
 
 
 def undetermined_reasons(not_seen: int, unknown_value: int) -> str:
-    """How many repositories are UNDETERMINED for which reason: 31 not seen, 2 with a value that the policy does not know."""
+    """UNDETERMINED repositories by reason: 31 not seen, 2 with a value that the policy does not know."""
     reasons = {"not seen": not_seen, "with a value that the policy does not know": unknown_value}
     return ", ".join(f"{number:,} {words}" for words, number in reasons.items() if number)
 

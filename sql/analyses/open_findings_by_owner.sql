@@ -12,5 +12,5 @@ SELECT
 FROM findings
 WHERE policy_id = $policy_id
 GROUP BY 1, 2, 3
-ORDER BY findings - waived DESC, owner, owner_source, untagged_in
+ORDER BY count(*) FILTER (WHERE NOT waived) DESC, findings DESC, owner, owner_source, untagged_in
 LIMIT 25;

@@ -90,7 +90,7 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         ).fetchall()
     linked = f"{100 * compliant / evaluated:.1f} % ({compliant:,}/{evaluated:,})"
     assert done.stdout.count(linked) == 10
-    for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Accounts with most findings"):
+    for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Owners with most to fix"):
         assert reported in done.stdout
     steps = re.findall(r"^  (\w+): (?:\d+\.\d s|skipped)$", done.stdout, flags=re.MULTILINE)
     inventory = ("discover_organization", "plan_scan", "scan_accounts", "commit_snapshot", "check_coverage")

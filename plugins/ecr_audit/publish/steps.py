@@ -11,11 +11,13 @@ from ecr_audit.lake.lake import open_lake
 from ecr_audit.publish.build import publish as publish_newest
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.dictionary import load_dictionary
+from ecr_audit.publish.policies import shown_policies
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT, load_settings
+from ecr_audit.text import plain
 
 log = logging.getLogger(__name__)
 
@@ -64,5 +66,6 @@ def announce() -> str:
     """Log what changed since the snapshot before, and return it."""
     with open_published(newest(load_settings()).database) as published:
         changes = describe_changes(published)
-    log.info("Since the snapshot before: %s", changes)
+        policy = plain(shown_policies(published)[0].name)
+    log.info("Since the snapshot before, under %s: %s", policy, changes)
     return changes

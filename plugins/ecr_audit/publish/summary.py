@@ -238,8 +238,8 @@ class _Summary:
         self._console.print(f"[bold]Waivers[/]  {plural(sum(counts.values()), 'waiver')}: {', '.join(in_words)}")
         # Undetermined ones apart: every other count of waived findings is of incompliant ones.
         waived = [
-            f"{incompliant:,} incompliant{f' and {unseen:,} undetermined' if unseen else ''} under {escape(plain(name))}"
-            for name, incompliant, unseen in self._rows(
+            f"{incompliant:,} incompliant{f' and {others:,} undetermined' if others else ''} under {escape(plain(name))}"
+            for name, incompliant, others in self._rows(
                 f"""
                 SELECT
                     any_value(contextual_name),

@@ -32,13 +32,13 @@ class Check:
     name: str
     severity: str
     stage: str
-    warned_of: str
     statement: Statement
+    warned_of: str = ""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """A check that found something: how many rows, and the first of them. `warned_of` says what the rows of a warning are."""
+    """A check that found something: how many rows, and the first. `warned_of`: the rows of a warning, in words."""
 
     check: str
     severity: str
@@ -81,8 +81,8 @@ def _load(path: Path, sql_root: Path) -> Check:
         path.stem,
         severity[1],
         stage[1] if stage else "compliance",
-        warned_of[1] if warned_of else "",
         statement,
+        warned_of[1] if warned_of else "",
     )
 
 

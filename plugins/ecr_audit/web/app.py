@@ -23,7 +23,7 @@ from ecr_audit.web.api.document import documents
 from ecr_audit.web.api.routes import router as api
 from ecr_audit.web.headers import NOT_KEPT, SECURITY_HEADERS, SecurityHeaders
 from ecr_audit.web.limits import Busy, Turns
-from ecr_audit.web.page import render
+from ecr_audit.web.page import render, urls_of
 from ecr_audit.web.pages import (
     account,
     coverage,
@@ -130,9 +130,9 @@ def _refused(request: Request, fault: Any) -> Response:
     phrase = HTTPStatus(fault.status_code).phrase
     title, what_to_do = _REFUSALS.get(fault.status_code, (phrase, phrase))
     message = what_to_do if fault.detail == phrase or fault.status_code in (401, 403) else str(fault.detail)
-    # What was asked for, to return to it after the login; never an address of the API, which a script asks.
     login = ""
     if fault.status_code == 401:
+        # The login returns to what was asked for.
         query = request.url.query
         login = urls_of(request).login(f"{request.url.path}{'?' if query else ''}{query}")
     return _problem(request, fault.status_code, title, message, fault.headers, login)

@@ -232,5 +232,5 @@ def statement(name: str) -> str:
 
 
 def unsorted(name: str) -> str:
-    """The same without the ORDER BY in its last line, for results too large to sort."""
-    return re.sub(r"\nORDER BY .*\n?\Z", "", statement(name))
+    """The same without the ORDER BY that ends it, which begins a line, for results too large to sort."""
+    return re.sub(r"\nORDER BY\s((?!\nORDER BY).)*\Z", "", statement(name), flags=re.DOTALL)

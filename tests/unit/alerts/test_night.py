@@ -93,7 +93,7 @@ def test_accounts_that_are_no_longer_read(night: Night, small_lake: SmallLake) -
             *(target(5, region, denied) for region in ("eu-west-1", "us-east-1")),
         ],
     )
-    assert reported.subject == "ECR audit, night of 2026-11-02: 2 accounts lost from sight"
+    assert reported.subject == "ECR audit, night of 2026-11-02: 2 accounts with lower coverage"
     assert [line for line in reported.lines if line.startswith("- ")] == [
         "- 000000000003 n3 (Root/A): 0 of 2 regions read; ASSUME_ROLE_DENIED (AccessDenied)",
         "- 000000000002 n2 (Root/A): 1 of 2 regions read; FAILED",
@@ -128,7 +128,7 @@ def test_many_lost_accounts_are_counted(night: Night, small_lake: SmallLake) -> 
     accounts = [account(n) for n in range(1, 14)]
     small_lake.night(FIRST, accounts=accounts)
     [reported] = night(SECOND, accounts=accounts, scan_targets=[target(n, "eu-west-1", "FAILED") for n in range(1, 14)])
-    assert "13 accounts lost" in reported.subject
+    assert "13 accounts with lower coverage" in reported.subject
     assert len([line for line in reported.lines if line.startswith("- ")]) == 10
     assert "… and 3 more accounts" in reported.lines
 
@@ -249,7 +249,7 @@ def test_a_waiver_is_reported_three_times(night: Night, small_lake: SmallLake) -
         8: None,
         7: "ends on 2026-11-09, in 7 days; covers 1 finding",
         1: None,
-        0: "ended on 2026-11-02; 1 finding no longer accepted",
+        0: "ended on 2026-11-02; 1 finding no longer waived",
         -1: None,
     }
     waivers = [

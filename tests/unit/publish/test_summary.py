@@ -56,7 +56,9 @@ def test_only_the_newest_nights_changes_are_reported(summary: Callable[..., str]
 def test_waivers_are_reported(small_lake: SmallLake, summary: Callable[..., str]) -> None:
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
-    assert "Waivers  1 in force, 1 unmatched; findings waived: Repository Image Tag Mutability" in summary()
+    reported = summary()
+    assert "Waivers  2 waivers: 1 in force, 1 unmatched" in reported
+    assert "Waived findings  1 incompliant under Repository Image Tag Mutability" in reported
 
 
 def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: SmallLake, tmp_path: Path) -> None:
@@ -73,11 +75,38 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: S
     reported = io.StringIO()
     print_summary(settings, Console(file=reported, width=200))
     counted = (
-        "Repository Image Tag Mutability is set to Mutable 1 and 1 undetermined,"
-        " Repository Image Tags are not all Immutable 1 and 1 undetermined"
+        "1 incompliant and 1 undetermined under Repository Image Tag Mutability is set to Mutable;"
+        " 1 incompliant and 1 undetermined under Repository Image Tags are not all Immutable"
     )
-    assert f"findings waived: {counted}" in reported.getvalue()
+    assert f"Waived findings  {counted}" in reported.getvalue()
 
+
+def test_each_count_is_explained_by_the_others(small_lake: SmallLake, tmp_path: Path) -> None:
+    """The verdicts, the findings, the accounts and the owners: what is not seen or unknown is named where it counts."""
+    small_lake.waivers = pa.Table.from_pylist([WAIVER | {"repository": "*:repository/a"}], schema=waivers.SCHEMA)
+    lost = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
+    for day, unknown, targets in zip(DAYS, ("MUTABLE", "NEW"), ([], [lost]), strict=False):
+        repositories = [
+            {"repository_name": "a", "tags": {"owner": "team"}},
+            {"repository_name": "b", "tags": {"owner": "team"}},
+            {"repository_name": "c", "image_tag_mutability": unknown},
+            {"repository_name": "d", "region": "us-east-1", "observed": not targets},
+        ]
+        small_lake.scan(day, repositories=repositories, scan_targets=targets)
+        small_lake.evaluate(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=("owner",))
+    console = io.StringIO()
+    print_summary(settings, Console(file=console, width=300))
+    reported = " ".join(console.getvalue().split())
+    assert "Below 95.0 % (ECR_AUDIT_MIN_COVERAGE) the run fails, after publishing." in reported
+    assert (
+        "Mutable: undetermined are 1 not seen, 1 with a value that the policy does not know. Findings: 4, the 2"
+        " incompliant and 2 undetermined that were incompliant when last evaluated." in reported
+    )
+    assert "The rest is under one policy, which decides most framework sections: Repository Image Tag Mut" in reported
+    rows = [line.split() for line in console.getvalue().splitlines()]
+    assert ["team", "1", "1", "2"] in rows
 
 def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
     small_lake: SmallLake, tmp_path: Path

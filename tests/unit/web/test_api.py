@@ -228,3 +228,27 @@ def test_the_document_is_behind_the_login(pages: FastAPI, client: TestClient) ->
     assert pages.openapi_url is None
     assert client.get("/openapi.json").status_code == 404
     assert client.get("/docs").status_code == 404
+
+
+def test_owners_are_sorted(client: TestClient, small_lake: SmallLake, published: Callable[..., None]) -> None:
+    """By name unless something else is asked for; as NDJSON, which has all of them, in no order to choose."""
+    small_lake.owner_tags = ("owner",)
+    owners = {"a": ["IMMUTABLE", "MUTABLE"], "b": ["MUTABLE", "MUTABLE"], "c": ["IMMUTABLE"]}
+    published(
+        repositories=[
+            {"repository_name": f"{owner}-{number}", "tags": {"owner": owner}, "image_tag_mutability": mutability}
+            for owner, values in owners.items()
+            for number, mutability in enumerate(values)
+        ]
+    )
+    orders = {"": "abc", "owner": "abc", "-owner": "cba", "incompliant": "cab", "-incompliant": "bac"}
+    orders |= {"compliance": "bac", "-compliance": "cab"}
+    for sort, expected in orders.items():
+        items = client.get("/api/v1/owners", params={"sort": sort}).json()["items"]
+        assert "".join(item["owner"] for item in items) == expected, sort
+    first = client.get("/api/v1/owners?sort=-incompliant&size=1").json()
+    following = client.get(first["next"].removeprefix("/ecr-audit")).json()
+    assert [first["items"][0]["owner"], following["items"][0]["owner"]] == ["b", "a"]
+    assert client.get("/api/v1/owners?format=ndjson").text.count("\n") == 3
+    assert client.get("/api/v1/owners?format=ndjson&sort=owner").status_code == 422
+    assert client.get("/api/v1/owners?sort=age").status_code == 422

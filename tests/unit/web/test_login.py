@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
@@ -13,6 +14,7 @@ from fastapi.testclient import TestClient
 
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.web.app import create_app
+from ecr_audit.web.urls import PREFIX
 
 
 def refuse() -> None:
@@ -46,3 +48,12 @@ def test_without_a_login_every_route_is_refused(closed: FastAPI) -> None:
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/static/", "/static/../app.py", "/x"])
 def test_public_pages_of_other_applications_are_not_there(closed: FastAPI, path: str) -> None:
     assert TestClient(closed).get(path).status_code in (401, 404)
+
+
+def test_a_page_without_a_login_links_to_it_and_back(closed: FastAPI) -> None:
+    outer = FastAPI()
+    outer.mount(PREFIX, closed)
+    refused = TestClient(outer).get(f"{PREFIX}/findings?region=eu-west-1&age=7")
+    assert refused.status_code == 401
+    back = quote(f"{PREFIX}/findings?region=eu-west-1&age=7", safe="")
+    assert f'<a href="/api/v2/auth/login?next={back}">Log in</a>' in refused.text

@@ -148,7 +148,7 @@ def test_an_account_shows_its_changes(
 ) -> None:
     small_lake.night(date(2026, 11, 1), repositories=[{}])
     published(date(2026, 11, 2), repositories=[{"image_tag_mutability": "IMMUTABLE"}])
-    assert "2026-11-02 app eu-west-1 fixed Compliant" in text_of(client.get("/accounts/111111111111"))
+    assert "2026-11-02 app eu-west-1 Fixed Compliant" in text_of(client.get("/accounts/111111111111"))
 
 
 def test_an_account_that_was_moved_shows_it_once(
@@ -159,7 +159,7 @@ def test_an_account_that_was_moved_shows_it_once(
     small_lake.night(date(2026, 11, 1), accounts=[{"ou_path": "Root/Lab"}], repositories=[same, {}])
     published(date(2026, 11, 2), repositories=[same, {"image_tag_mutability": "IMMUTABLE"}])
     text = text_of(client.get("/accounts/111111111111"))
-    assert "2026-11-02 app eu-west-1 fixed Compliant Names, states and units" in text
+    assert "2026-11-02 app eu-west-1 Fixed Compliant Names, states and units" in text
     assert "2026-11-02 tonight shop active Root/ Prod 2026-11-01 2026-11-01 shop active Root/ Lab" in text
     assert "fixed 1 moved to another unit 2" in text_of(client.get("/"))
     arn = "arn:aws:ecr:eu-west-1:111111111111:repository/app"

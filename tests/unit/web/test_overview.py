@@ -58,7 +58,8 @@ def test_unseen_targets_are_reported_with_their_reason(client: TestClient, publi
         repositories=[{}, {"repository_name": "lost", "region": "us-east-1", "observed": False}], scan_targets=[denied]
     )
     text = text_of(client.get("/"))
-    assert "50.0 % of the account-regions were read. 1 known repository out of sight" in text
+    assert "50.0 % of the account-regions were read. 1 known repository was not seen." in text
+    assert "1 more is undetermined: 1 not seen." in text
     assert "Not allowed to list 1" in text
 
 
@@ -79,7 +80,7 @@ def test_a_waiver_that_expires_soon_is_listed(
     published(repositories=[{}])
     text = text_of(client.get("/"))
     assert "W-1 team-shop 1 2026-11-09 in 7 days" in text
-    assert "With 1 accepted finding left out" in text
+    assert "With 1 waived finding left out" in text
     assert "No open findings." in text
 
 

@@ -257,9 +257,10 @@ def _list(page: Page, query: str, record: type[Item], asked: Asked) -> Listed:
     given = _filters(page, asked)
     if ndjson.is_asked(page.request):
         return ndjson.send_whole(page, record, query, given)
+    if isinstance(asked, parameters.OwnersAsked):
+        given["sort"] = asked.sort
     count = page.publication.count(query, **given)
-    sort = {"sort": asked.sort} if isinstance(asked, parameters.OwnersAsked) else {}
-    rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given, **sort)
+    rows = page.publication.part(query, asked.size, (asked.page - 1) * asked.size, **given)
     return _part(page, record, asked, count, rows)
 
 
