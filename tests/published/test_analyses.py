@@ -116,7 +116,7 @@ def test_counts_of_one_question_agree_with_another(demo: Path) -> None:
 
 
 def test_started_less_ended_findings_are_the_open_ones(demo: Path) -> None:
-    """At the end of each week, as the lake has it; a repository out of sight is still open."""
+    """At the end of each week, as the lake has it; a repository that is not seen is still open."""
     sql = f"""
         SELECT date_trunc('week', snapshot_date)::DATE AS week, count(*) FILTER (WHERE is_last AND is_open) AS open
         FROM (
@@ -225,7 +225,7 @@ def answer(name: str, database: Path) -> list[tuple[object, ...]]:
 
 
 def test_an_account_of_which_nothing_was_read_did_not_improve(small_lake: SmallLake, tmp_path: Path) -> None:
-    """`dark` and `suspended` had fixed half before they went out of sight; only `better` was evaluated on both
+    """`dark` and `suspended` had fixed half before they were not seen; only `better` was evaluated on both
     nights."""
     names = {"1" * 12: "better", "2" * 12: "dark", "3" * 12: "suspended"}
     fixed_in = {"1" * 12: 3, "2" * 12: 2, "3" * 12: 2}

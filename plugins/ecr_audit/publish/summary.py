@@ -189,9 +189,9 @@ class _Summary:
         )
         for name, not_seen, unknown_value, incompliant, findings in rows:
             self._console.print(
-                f"{escape(plain(name))}: undetermined are {undetermined_reasons(not_seen, unknown_value)}. Findings:"
-                f" {findings:,}, the {incompliant:,} incompliant and {findings - incompliant:,} undetermined that were"
-                " incompliant when last evaluated.",
+                f"{escape(plain(name))}: {not_seen + unknown_value:,} undetermined"
+                f" ({undetermined_reasons(not_seen, unknown_value)}). {plural(findings, 'finding')}: {incompliant:,}"
+                f" incompliant, and {findings - incompliant:,} undetermined that were incompliant when last evaluated.",
                 style="dim",
             )
 
@@ -238,8 +238,8 @@ class _Summary:
         self._console.print(f"[bold]Waivers[/]  {plural(sum(counts.values()), 'waiver')}: {', '.join(in_words)}")
         # Undetermined ones apart: every other count of waived findings is of incompliant ones.
         waived = [
-            f"{incompliant:,} incompliant{f' and {others:,} undetermined' if others else ''} under {escape(plain(name))}"
-            for name, incompliant, others in self._rows(
+            f"{incompliant:,} incompliant{f' and {lost:,} undetermined' if lost else ''} under {escape(plain(name))}"
+            for name, incompliant, lost in self._rows(
                 f"""
                 SELECT
                     any_value(contextual_name),

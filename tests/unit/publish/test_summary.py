@@ -86,7 +86,7 @@ def test_each_count_is_explained_by_the_others(small_lake: SmallLake, tmp_path: 
     small_lake.waivers = pa.Table.from_pylist([WAIVER | {"repository": "*:repository/a"}], schema=waivers.SCHEMA)
     lost = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED"}
     for day, unknown, targets in zip(DAYS, ("MUTABLE", "NEW"), ([], [lost]), strict=False):
-        repositories = [
+        repositories: list[dict[str, Any]] = [
             {"repository_name": "a", "tags": {"owner": "team"}},
             {"repository_name": "b", "tags": {"owner": "team"}},
             {"repository_name": "c", "image_tag_mutability": unknown},
@@ -101,12 +101,13 @@ def test_each_count_is_explained_by_the_others(small_lake: SmallLake, tmp_path: 
     reported = " ".join(console.getvalue().split())
     assert "Below 95.0 % (ECR_AUDIT_MIN_COVERAGE) the run fails, after publishing." in reported
     assert (
-        "Mutable: undetermined are 1 not seen, 1 with a value that the policy does not know. Findings: 4, the 2"
-        " incompliant and 2 undetermined that were incompliant when last evaluated." in reported
+        "Mutable: 2 undetermined (1 not seen, 1 with a value that the policy does not know). 4 findings: 2 incompliant,"
+        " and 2 undetermined that were incompliant when last evaluated." in reported
     )
     assert "The rest is under one policy, which decides most framework sections: Repository Image Tag Mut" in reported
     rows = [line.split() for line in console.getvalue().splitlines()]
     assert ["team", "1", "1", "2"] in rows
+
 
 def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
     small_lake: SmallLake, tmp_path: Path

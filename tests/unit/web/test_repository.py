@@ -81,7 +81,7 @@ def test_history_command_and_waiver(client: TestClient, published: Callable[...,
     text = words(client, "app")
     events = [
         "2026-11-04 Incompliant again Undetermined → Incompliant",
-        "2026-11-03 Lost from sight Compliant → Undetermined",
+        "2026-11-03 No longer evaluated Compliant → Undetermined",
         "2026-11-02 Fixed Incompliant → Compliant",
         "2026-11-01 Incompliant when first evaluated",
     ]
