@@ -83,10 +83,10 @@ OverwritableTags = Literal["all", "all_but_listed", "listed", "none", "unknown"]
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS: dict[Change, str] = {
-    "new": "new findings",
+    "new": "newly incompliant",
     "reopened": "reopened",
     "fixed": "fixed",
-    "appeared": "new repositories that comply",
+    "appeared": "new and compliant",
     "disappeared": "deleted",
     "lost_sight": "no longer evaluated",
     "seen_again": "evaluated again",

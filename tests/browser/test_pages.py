@@ -1,6 +1,6 @@
 """Every page, as a person meets it: readable in both themes, at a phone's width, and by keyboard alone.
 
-With SCREENSHOTS=<folder> each is also photographed.
+With SCREENSHOTS=<folder> (docs/pages) each is also photographed, in each of its looks.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ def _open(page: Page, address: str) -> None:
 
 
 def _photograph(page: Page, address: str, look: str) -> None:
-    """One of most pages, light and wide; the overview and the findings also in the other looks."""
+    """A page as it looks: `findings.png`, `findings-dark.png`, and `findings-narrow.png` at a phone's width."""
     folder = os.environ.get("SCREENSHOTS")
-    if not folder or (look != "light" and address not in ("/", "/findings")):
+    if not folder:
         return
     first, *rest = address.removeprefix("/").split("/")
     # findings, and of a thing among others, in the singular: policy, repository.

@@ -278,7 +278,7 @@ def test_an_alert_and_the_summary_name_it(night: Night, tmp_path: Path) -> None:
     if is_alone(night):
         assert "ECR.1" in reported.getvalue(), "the sections of the first policy"
         with open_published(night.database) as published:
-            assert describe_changes(published) == "1 new findings, 1 no longer evaluated"
+            assert describe_changes(published) == "1 newly incompliant, 1 no longer evaluated"
         assert_says_nothing_of_tags("\n".join([*texts, reported.getvalue()]))
 
 
