@@ -21,12 +21,12 @@ import pytest
 
 import ecr_audit
 from ecr_audit.aws.access import use_access
-from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.catalog import Catalog
 from ecr_audit.publish import exports
-from ecr_audit.settings import SQL_ROOT
 from support import distribution
 from support.airflow import migrated_database
 from support.keeper import signal_at_end_of_parent
+from support.policies import mutability_catalog
 from support.processes import Processes, free_port
 from support.small_lake import SmallLake
 
@@ -79,7 +79,7 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return load_catalog(SQL_ROOT)
+    return mutability_catalog()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A small lake that a test fills by hand, day by day, and has evaluated by the real catalog."""
+"""A small lake that a test fills by hand, day by day, and has evaluated by a catalog."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
 class SmallLake:
-    """A lake, the real catalog, and the steps of both DAGs on them."""
+    """A lake, a catalog, and the steps of both DAGs on them."""
 
     def __init__(self, root: Path, catalog: Catalog) -> None:
         self.lake = Lake(str(root))

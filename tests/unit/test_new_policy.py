@@ -1,8 +1,8 @@
 """A policy is a folder: what stands in sql/policies is evaluated, published, shown and reported; no other place names
 it.
 
-The folders of tests/fixtures/policies are put beside the audit's own policies, or in place of them. In place of them,
-whatever still spoke of the audit's own policies would speak of something that is not there.
+The folders of tests/fixtures/policies are put beside the audit's policies on tag mutability, or in place of all its
+policies. In place of them, whatever still spoke of the audit's own policies would speak of something that is not there.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from ecr_audit.warehouse.statements import read_statement
 from ecr_audit.web import policy_texts
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
+from support.policies import MUTABILITY, STRICT
 from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.slow
@@ -49,12 +50,11 @@ pytestmark = pytest.mark.slow
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 2)
 
-SCAN = "/ce/ca/aws/ecr/repository-scan-on-push"
+SCAN = "/ce/test/scan-on-push"
 SCAN_NAME = "Repository does not Scan Images on Push"
-ENCRYPTION = "/ce/ca/aws/ecr/repository-encryption-key"
+ENCRYPTION = "/ce/test/encryption-key"
 ENCRYPTION_NAME = "Repository is not Encrypted by a Key of AWS KMS"
 
-MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 MUTABILITY_NAME = "Repository Image Tag Mutability is set to Mutable"
 
 # This number of each page is opened: there are a thousand sections.
@@ -73,11 +73,12 @@ class Night(NamedTuple):
 
 
 def sql_with(folder: Path, *, alone: bool) -> Path:
-    """A copy of sql/ with the policies of FIXTURES: beside the audit's own, or alone."""
+    """A copy of sql/ with the policies of FIXTURES: beside those on tag mutability, or alone."""
     sql = folder / "sql"
     shutil.copytree(SQL_ROOT, sql)
-    if alone:
-        shutil.rmtree(sql / "policies")
+    for policy in load_catalog(sql).policies:
+        if alone or policy.id not in (MUTABILITY, STRICT):
+            shutil.rmtree(sql / policy.folder)
     shutil.copytree(FIXTURES, sql / "policies", dirs_exist_ok=True)
     return sql
 
@@ -190,7 +191,7 @@ def test_it_is_in_every_file_that_is_published(night: Night) -> None:
     book = openpyxl.load_workbook(folder / "compliance.xlsx")
     cells = {sheet.title: [str(cell.value) for row in sheet for cell in row] for sheet in book}
     assert {SCAN_NAME, ENCRYPTION_NAME, SCAN, ENCRYPTION} <= set(cells["Cover"])
-    assert {"repository-scan-on-push", "repository-encryption-key"} <= set(cells["Findings"])
+    assert {"scan-on-push", "encryption-key"} <= set(cells["Findings"])
     assert any(each.startswith("[ECR.1]") for each in cells["Linked sections"])
     if is_alone(night):
         assert_says_nothing_of_tags("\n".join(cells["Cover"] + [each.oddHeader.left.text for each in book]))
@@ -299,19 +300,19 @@ def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> 
 )
 def test_its_misspellings_are_reported_with_the_valid_values(tmp_path: Path, misspelt: str, fault: str) -> None:
     sql = sql_with(tmp_path, alone=True)
-    path = sql / "policies/ecr/repository-scan-on-push/policy.yaml"
+    path = sql / "policies/test/scan-on-push/policy.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("input: repositories", misspelt), encoding="utf-8")
     with pytest.raises(CatalogError) as caught:
         load_catalog(sql)
     line = text.splitlines().index("input: repositories") + 1
-    assert f"sql/policies/ecr/repository-scan-on-push/policy.yaml:{line}: " in str(caught.value)
+    assert f"sql/policies/test/scan-on-push/policy.yaml:{line}: " in str(caught.value)
     assert fault in str(caught.value)
 
 
 def test_a_policy_that_names_no_input_evaluates_repositories(tmp_path: Path) -> None:
     sql = sql_with(tmp_path, alone=True)
-    path = sql / "policies/ecr/repository-scan-on-push/policy.yaml"
+    path = sql / "policies/test/scan-on-push/policy.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("input: repositories", ""), encoding="utf-8")
     assert {policy.input for policy in load_catalog(sql).policies} == {"repositories"}
 
@@ -341,11 +342,11 @@ def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, mo
     sql = sql_with(tmp_path, alone=True)
     (sql / "staging/registries.sql").write_text(REGISTRIES, encoding="utf-8")
     (sql / "staging/objects/registries.sql").write_text(REGISTRY_OBJECTS, encoding="utf-8")
-    folder = sql / "policies/ecr/registry"
-    shutil.copytree(sql / "policies/ecr/repository-scan-on-push", folder)
+    folder = sql / "policies/test/registry"
+    shutil.copytree(sql / "policies/test/scan-on-push", folder)
     (folder / "logic.sql").write_text(REGISTRY_LOGIC, encoding="utf-8")
     text = (folder / "policy.yaml").read_text(encoding="utf-8")
-    text = text.replace("ecr/repository-scan-on-push", "ecr/registry").replace("repositories", "registries")
+    text = text.replace("/ce/test/scan-on-push", "/ce/test/registry").replace("repositories", "registries")
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(session, "SQL_ROOT", sql)
     monkeypatch.setattr(session, "read_statement", partial(read_statement, sql_root=sql))
@@ -359,8 +360,8 @@ def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, mo
     assert verdicts == {
         (SCAN, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "COMPLIANT",
         (ENCRYPTION, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "UNDETERMINED",
-        ("/ce/ca/aws/ecr/registry", "arn:aws:ecr:eu-west-1:111111111111:registry"): "INCOMPLIANT",
-        ("/ce/ca/aws/ecr/registry", "arn:aws:ecr:us-east-1:111111111111:registry"): "UNDETERMINED",
+        ("/ce/test/registry", "arn:aws:ecr:eu-west-1:111111111111:registry"): "INCOMPLIANT",
+        ("/ce/test/registry", "arn:aws:ecr:us-east-1:111111111111:registry"): "UNDETERMINED",
     }
 
     (folder / "logic.sql").write_text(f"SELECT * FROM ({REGISTRY_LOGIC}) LIMIT 0", encoding="utf-8")

@@ -8,10 +8,7 @@ import duckdb
 import pytest
 
 from ecr_audit.catalog import Catalog, SectionPolicy, load_catalog
-
-SQL = Path(__file__).parents[3] / "sql"
-MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
+from support.policies import MUTABILITY, STRICT
 
 
 def test_policies_are_inherited_transitively_and_loops_end(sql: Path) -> None:
@@ -52,11 +49,6 @@ def test_the_hash_covers_everything_that_decides_a_verdict(sql: Path, file: str,
     with (sql / "policies" / "test" / "one" / file).open("a") as stream:
         stream.write("\n# changed\n")
     assert (load_catalog(sql).policies[0].hash != before) == changes
-
-
-@pytest.fixture(scope="module")
-def catalog() -> Catalog:
-    return load_catalog(SQL)
 
 
 def test_the_mutability_policy_reaches_exactly_ten_sections(catalog: Catalog) -> None:
