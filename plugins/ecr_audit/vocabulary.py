@@ -66,6 +66,7 @@ ENGINE_CONDITIONS = (
         99, Status.DISAPPEARED, "Its account and region were read, and it no longer exists; reported once."
     ),
 )
+RESERVED_CONDITIONS = tuple(sorted(condition.index for condition in ENGINE_CONDITIONS))
 
 # The outcomes of a scan (aws/outcomes.py) as titles.
 OUTCOME_WORDS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import botocore.session
 from botocore import xform_name
 from botocore.model import OperationModel
 from botocore.validate import validate_parameters
+
+from ecr_audit.yaml_files.faults import nearest
 
 # Options that every command takes, as far as documents use them.
 COMMON = ("region", "query", "output")
@@ -28,10 +30,11 @@ class Command:
 
 def read_command(line: str) -> Command:
     """Read a line as a POSIX shell does. Raises ValueError, which names what is unknown, missing or not valid."""
-    program, service, name, *options = shlex.split(line.replace("\\\n", " "))
+    words = shlex.split(line.replace("\\\n", " "))
     session = botocore.session.get_session()
-    if program != "aws" or service not in session.get_available_services():
+    if len(words) < 3 or words[0] != "aws" or words[1] not in session.get_available_services():
         raise ValueError(f"{line}: is not a command of a service of AWS")
+    _, service, name, *options = words
     model = session.get_service_model(service)
     operations = {xform_name(each, "-"): each for each in model.operation_names}
     if name not in operations:
@@ -56,31 +59,52 @@ def read_options(operation: OperationModel, options: Sequence[str]) -> tuple[dic
     for word in options:
         if word.startswith("--"):
             given[word.removeprefix("--")] = words = []
+        elif not given:
+            raise ValueError(f"{word}: an option begins with --")
         else:
             words.append(word)
-    common = {name: given.pop(name)[0] for name in COMMON if name in given and name not in members}
+    common = {name: _one(name, given.pop(name)) for name in COMMON if name in given and name not in members}
     if unknown := sorted(given.keys() - members.keys()):
         raise ValueError(f"no option --{', --'.join(unknown)}")
-    parameters = {members[option][0]: _value(members[option][1], values) for option, values in given.items()}
+    parameters = {members[option][0]: _value(option, members[option][1], values) for option, values in given.items()}
     if shape:
         validate_parameters(parameters, shape)
     return parameters, common
 
 
-def _value(shape: Any, words: list[str]) -> Any:
+def _one(option: str, words: list[str]) -> str:
+    if len(words) != 1:
+        raise ValueError(f"--{option} needs one value, and has {len(words)}")
+    return words[0]
+
+
+def _value(option: str, shape: Any, words: list[str]) -> Any:
     """Words of the command line as a value of the API: the CLI's shorthand syntax, as far as documents use it."""
     if shape.type_name == "list":
-        return [_value(shape.member, [word]) for word in words]
+        return [_value(option, shape.member, [word]) for word in words]
     if shape.type_name == "boolean" and not words:
         return True
-    [word] = words
+    word = _one(option, words)
     if shape.type_name == "structure":
-        pairs = dict(pair.split("=", 1) for pair in word.split(","))
-        return {name: _value(shape.members[name], [value]) for name, value in pairs.items()}
-    if shape.type_name == "boolean":
-        return {"true": True, "false": False}[word]
+        return {name: _value(option, shape.members[name], [value]) for name, value in _pairs(option, shape, word)}
     if shape.type_name == "integer":
+        if not word.isdecimal():
+            raise ValueError(f"--{option}: {word} is not an integer")
         return int(word)
-    if (valid := getattr(shape, "enum", None)) and word not in valid:
+    valid = ("true", "false") if shape.type_name == "boolean" else getattr(shape, "enum", None)
+    if valid and word not in valid:
         raise ValueError(f"{word} is not one of {', '.join(valid)}")
+    if shape.type_name == "boolean":
+        return word == "true"
     return Path(word.removeprefix("file://")).read_text(encoding="utf-8") if word.startswith("file://") else word
+
+
+def _pairs(option: str, shape: Any, word: str) -> Iterator[tuple[str, str]]:
+    """The keys and values of a structure, as in key=value,key=value."""
+    for pair in word.split(","):
+        name, equals, value = pair.partition("=")
+        if name not in shape.members:
+            raise ValueError(f"'{name}' is not a key of --{option}. {nearest(name, shape.members)}")
+        if not equals:
+            raise ValueError(f"--{option} {pair}: write key=value")
+        yield name, value

@@ -138,6 +138,11 @@ def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faul
         if policy.input not in inputs:
             what = f"Unknown input '{policy.input}'. Valid: {', '.join(inputs)}"
             faults.add(located.path, located.line("input"), what)
+        indexes = [condition.index for condition in policy.conditions]
+        for number, index in enumerate(indexes):
+            if index in indexes[:number]:
+                what = f"Condition index {index} is given twice. Give each condition a number of its own"
+                faults.add(located.path, located.line("conditions", number, "index"), what)
         for index, section_id in enumerate(policy.ignored_mappings):
             if section_id in policy.mappings:
                 what = f"Section '{section_id}' is both in mappings and in ignored_mappings"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from ecr_audit.vocabulary import PolicyStatus
+from ecr_audit.vocabulary import RESERVED_CONDITIONS, PolicyStatus
 
 # A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
 _NUMBER = re.compile(r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?)) ")
@@ -34,10 +34,17 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _not_reserved(index: int) -> int:
+    if index in RESERVED_CONDITIONS:
+        reserved = ", ".join(map(str, RESERVED_CONDITIONS))
+        raise ValueError(f"{reserved} are the engine's. Valid: any other number, by convention 199, 299 and so on")
+    return index
+
+
 class Condition(_Model):
     """A condition of a policy's logic.sql, in words."""
 
-    index: int
+    index: Annotated[int, AfterValidator(_not_reserved)]
     status: PolicyStatus
     when: Text
 

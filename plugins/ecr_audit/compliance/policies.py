@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
-from ecr_audit.vocabulary import ENGINE_CONDITIONS, POLICY_STATUSES
+from ecr_audit.vocabulary import POLICY_STATUSES, RESERVED_CONDITIONS
 from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement
@@ -27,14 +27,13 @@ FROM staging.given_answers AS a
 LEFT JOIN staging.objects AS o USING (object_id)
 """
 
-# DISAPPEARED, and these indexes, are the engine's: see sql/marts/policy_output.sql.
+# DISAPPEARED, and the reserved conditions, are the engine's: see sql/marts/policy_output.sql.
 STATUSES = POLICY_STATUSES
-RESERVED = tuple(sorted(condition.index for condition in ENGINE_CONDITIONS))
 
 # The functions that logic.sql may call in place of a table.
 FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "unnest")
 
-_CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED)}
+_CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED_CONDITIONS)}
 
 _EXAMPLES = 3
 
@@ -56,7 +55,7 @@ _CHECKED = f"""
 SELECT
     object_id,
     owner,
-    CASE WHEN condition_index NOT IN {RESERVED} THEN condition_index ELSE error('contract')::INTEGER END
+    CASE WHEN condition_index NOT IN {RESERVED_CONDITIONS} THEN condition_index ELSE error('contract')::INTEGER END
         AS condition_index,
     CASE WHEN status IN {STATUSES} THEN status ELSE error('contract')::VARCHAR END AS status,
     coalesce(current_state_message, error('contract')::VARCHAR) AS current_state_message,
@@ -122,11 +121,8 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
         warehouse.create_view("staging.given_answers", logic)
         columns = warehouse.connection.execute("DESCRIBE staging.given_answers").fetchall()
         found = {name: kind for name, kind, *_ in columns}
-        if found not in (COLUMNS, COLUMNS | OWNER):
-            raise PolicyError(
-                f"{policy.id} ({path}): returns the columns {_listed(found)}; it must return {_listed(COLUMNS)},"
-                f" and may return {_listed(OWNER)}"
-            )
+        if fault := columns_fault(found):
+            raise PolicyError(f"{policy.id} ({path}): {fault}")
         warehouse.create_view("staging.answers", logic if "owner" in found else parse_statement(path, _OWNER_LOOKED_UP))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
         same = warehouse.query(Statement(path, _SAME_OBJECTS, frozenset({"input"})), input=policy.input)
@@ -134,6 +130,13 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
+
+
+def columns_fault(found: dict[str, str]) -> str | None:
+    """The fault of the columns (name -> type) that a logic.sql returns; None if they are those of a verdict."""
+    if found in (COLUMNS, COLUMNS | OWNER):
+        return None
+    return f"returns the columns {_listed(found)}; it must return {_listed(COLUMNS)}, and may return {_listed(OWNER)}"
 
 
 def _require_no_files(warehouse: Warehouse, policy: Policy, logic: Statement) -> None:

@@ -107,7 +107,7 @@ def read_located(
     except ValidationError as error:
         for detail in error.errors():
             if detail["loc"] not in tree.faults:
-                faults.add(path, _line(tree.lines, detail["loc"]), _explain(detail, model))
+                faults.add(path, _line(tree.lines, detail["loc"]), explain(detail, model))
     except _Refused as error:
         faults.add(path, error.line, str(error))
     except yaml.reader.ReaderError as error:
@@ -170,7 +170,8 @@ def _line(lines: dict[Location, int], location: Location) -> int:
     return lines.get(location, 1)
 
 
-def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """A fault that `model` found, with the key, its value and the valid ones."""
     location = ".".join(str(part) for part in detail["loc"])
     name = str(detail["loc"][-1]) if detail["loc"] else "the file"
     value = f"{detail['input']!r:.{_SHOWN}}"

@@ -82,6 +82,18 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
         (IN_LEAF, "withdrawn: true", "withdrawn: maybe", f"{IN_LEAF}:19: sections.3.withdrawn: 'maybe' is not valid."),
         (IN_LEAF, "withdrawn: true", "withdrawn:", f"{IN_LEAF}:19: sections.3.withdrawn: Is empty."),
         (IN_POLICY, "index: 199", "index: 0x1f", f"{IN_POLICY}:11: conditions.0.index: '0x1f' is not valid. Input"),
+        (
+            IN_POLICY,
+            "index: 199",
+            "index: 399",
+            f"{IN_POLICY}:11: conditions.0.index: '399' is not valid. 99, 399, 599 are the engine's.",
+        ),
+        (
+            IN_POLICY,
+            "Always.}",
+            "Always.}, {index: 199, status: COMPLIANT, when: Never.}",
+            f"{IN_POLICY}:11: Condition index 199 is given twice.",
+        ),
         (IN_POLICY, "flags: [production]", "flags: &f [production, *f]", f"{IN_POLICY}:7: The alias *f is not allowed"),
         (
             IN_LEAF,

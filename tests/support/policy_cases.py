@@ -1,0 +1,96 @@
+"""Reads a policy's cases.yaml by a model, so that a mistake is reported with file, case and key."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
+
+from ecr_audit.catalog.models import Text
+from ecr_audit.lake.schemas import REPOSITORIES
+from ecr_audit.vocabulary import PolicyStatus
+from ecr_audit.yaml_files.located_yaml import explain
+
+_ONLY_THESE = ConfigDict(extra="forbid")
+
+
+class CasesError(ValueError):
+    """Every fault of a cases.yaml, a line each."""
+
+
+def _of_column(column: pa.DataType, value: Any) -> Any:
+    try:
+        pa.array([value], type=column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
+        raise ValueError(f"Give a {column}") from fault
+    return value
+
+
+# A row of lake.repositories; exclusion_filters is short for the list of structs that the lake holds.
+_COLUMNS: dict[str, Any] = {
+    column.name: (Annotated[Any, AfterValidator(partial(_of_column, column.type))], None)
+    for column in REPOSITORIES.schema
+}
+_Given = create_model("_Given", __config__=_ONLY_THESE, exclusion_filters=(list[str], []), **_COLUMNS)
+
+
+class _Expected(BaseModel):
+    """A verdict; a column that is left out is not compared."""
+
+    model_config = _ONLY_THESE
+
+    object_id: str = ""
+    condition_index: int = 0
+    status: PolicyStatus = "COMPLIANT"
+    current_state_message: str = ""
+    remediation_message: str | None = None
+    remediation_command: str | None = None
+    owner: str | None = None
+
+
+class _Case(BaseModel):
+    model_config = _ONLY_THESE
+
+    name: Text
+    given: list[_Given]  # type: ignore[valid-type]  # mypy knows no model that is made from a schema
+    expect: list[_Expected]
+
+
+class Case(BaseModel):
+    """A test of a policy: rows of the input, and the verdicts on them in order of object_id."""
+
+    name: str
+    given: list[dict[str, Any]]
+    expect: list[dict[str, Any]]
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """The cases of a policy's folder, each with the keys that the file names. Raises CasesError."""
+    file = f"{folder.name}/cases.yaml"
+    try:
+        entries = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise CasesError(f"{file}: The file is missing") from fault
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        raise CasesError(f"{file}: Not valid YAML: {fault}") from fault
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise CasesError(f"{file}: Give a list of cases, each with the keys {', '.join(_Case.model_fields)}")
+    cases: list[Case] = []
+    faults = []
+    for number, entry in enumerate(entries, start=1):
+        name = f"'{entry['name']}'" if "name" in entry else number
+        try:
+            case = _Case.model_validate(entry).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            faults += [f"{file}: Case {name}: {explain(detail, _Case)}" for detail in error.errors()]
+            continue
+        if case["name"] in [each.name for each in cases]:
+            faults.append(f"{file}: Case {name}: The name is given twice")
+        cases.append(Case(**case))
+    if faults:
+        raise CasesError("\n".join(faults))
+    return cases
