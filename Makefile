@@ -25,7 +25,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -120,6 +120,9 @@ test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some
 	@echo "Left out: the slow tests, which go through whole nights with the scheduler, PostgreSQL, Redis, Superset and a" \
 		"browser (tests/integration, deploy, browser, scheduler, cluster and bi, and what is marked slow in the" \
 		"other folders). They run with: make test-slow; all tests with: make test-all"
+
+test-policy: $(VENV)/.dev ## The tests that judge the folders of sql/policies, in some seconds
+	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py tests/unit/catalog
 
 # Twice the cores of a small machine, since many of these wait for servers.
 test-slow: $(VENV)/.dev $(SUPERSET)/.installed ## The tests that make test leaves out, including test-cluster

@@ -6,6 +6,7 @@ permissions.md what AWS has to allow, settings.md the fields of Settings; polici
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ import duckdb
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
-from ecr_audit.catalog import Catalog, Policy, load_catalog
+from ecr_audit.catalog import Catalog, Policy, input_names, load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.doctor.permissions import to_markdown as permissions_page
+from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.lake.snapshot import fetch_snapshot
@@ -28,6 +30,7 @@ from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import PREFIX, SQL_ROOT, AlertSettings, Settings
+from ecr_audit.terminal import print_error
 from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 
@@ -35,18 +38,26 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 NIGHT = date(2026, 1, 1)
 
 # The text before it in policies.md is written by hand.
-ALL_POLICIES = "## All policies\n"
+INPUTS = "## Inputs\n"
 
 
-def main() -> None:
-    """Write the pages."""
-    DOCS.mkdir(exist_ok=True)
-    (DOCS / "data-dictionary.md").write_text(_dictionary(), encoding="utf-8")
-    (DOCS / "errors.md").write_text(errors_page(), encoding="utf-8")
-    (DOCS / "permissions.md").write_text(permissions_page(), encoding="utf-8")
-    (DOCS / "settings.md").write_text(settings_page(), encoding="utf-8")
-    written, heading, _ = (DOCS / "policies.md").read_text(encoding="utf-8").partition(ALL_POLICIES)
-    (DOCS / "policies.md").write_text(written + heading + policies_list(), encoding="utf-8")
+def main() -> int:
+    """Write the pages, all or, where the catalog has a fault, none; returns the exit code."""
+    try:
+        written, heading, _ = (DOCS / "policies.md").read_text(encoding="utf-8").partition(INPUTS)
+        pages = {
+            "data-dictionary.md": _dictionary(),
+            "errors.md": errors_page(),
+            "permissions.md": permissions_page(),
+            "policies.md": written + heading + catalog_lists(),
+            "settings.md": settings_page(),
+        }
+    except FinalError as fault:
+        print_error(fault)
+        return 1
+    for name, page in pages.items():
+        (DOCS / name).write_text(page, encoding="utf-8")
+    return 0
 
 
 @contextmanager
@@ -138,16 +149,24 @@ def _default(name: str, default: object) -> str:
     return f"`./{default}`" if isinstance(default, Path) else f"`{str(default).lower()}`"
 
 
-def policies_list() -> str:
-    """The end of docs/policies.md: each policy with its severity, what it reads, and the sections that hold it."""
+def catalog_lists() -> str:
+    """The end of docs/policies.md: the columns of each input; and each policy, with the sections that hold it."""
     catalog = load_catalog(SQL_ROOT)
     names = {framework.id: framework.name for framework in catalog.frameworks}
-    rows = ["", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
+    rows = [
+        "",
+        "Made by `make docs` from `sql/staging` and `sql/dictionary.yaml`. Columns mean what they mean in the published"
+        " table, but `owner` is NULL here where no tag names one.",
+        "",
+    ]
     with (
         _empty_lake() as lake,
         fetch_snapshot(lake, NIGHT, purpose="docs") as snapshot,
         open_warehouse(snapshot, catalog) as warehouse,
     ):
+        for name in input_names(SQL_ROOT):
+            rows += [*_input_table(warehouse, name), ""]
+        rows += ["## All policies", "", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
         for policy in catalog.policies:
             columns = ", ".join(f"`{column}`" for column in _columns_read(warehouse, policy))
             rows += [
@@ -164,6 +183,25 @@ def policies_list() -> str:
                 "",
             ]
     return "\n".join(rows[:-1]) + "\n"
+
+
+def _input_table(warehouse: Warehouse, name: str) -> list[str]:
+    """An input's files, and its columns with type and meaning."""
+    dictionary = load_dictionary(TABLES | VIEWS)
+    files = [f"staging/{name}.sql", f"staging/objects/{name}.sql"]
+    query, objects = (f"[sql/{file}](../sql/{file})" for file in files)
+    return [
+        f"### `{name}`",
+        "",
+        f"`logic.sql` reads `staging.{name}` ({query}); {objects} lists its objects.",
+        "",
+        "| column | type | meaning |",
+        "|---|---|---|",
+        *(
+            f"| `{column}` | `{kind}` | {dictionary.column(name, column)} |"
+            for column, kind, *_ in warehouse.connection.execute(f"DESCRIBE staging.{name}").fetchall()
+        ),
+    ]
 
 
 def _columns_read(warehouse: Warehouse, policy: Policy) -> list[str]:
@@ -190,4 +228,4 @@ def _sections_of(catalog: Catalog, policy: Policy, names: dict[str, str]) -> lis
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,9 +15,10 @@ import pytest
 from moto.organizations.models import organizations_backends
 from moto.server import ThreadedMotoServer
 
+import docs
 import ecr_audit
-from docs import ALL_POLICIES, policies_list, settings_page
-from ecr_audit.settings import Settings
+from docs import INPUTS, catalog_lists, settings_page
+from ecr_audit.settings import SQL_ROOT, Settings
 from support.paths import DOCUMENTS, ROOT
 
 # Every path that these name has to be there, too.
@@ -64,9 +65,26 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_generated_pages_are_up_to_date() -> None:
     """Those that no test beside their source holds."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page(), "run make docs"
-    written, heading, generated = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8").partition(ALL_POLICIES)
+    written, heading, generated = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8").partition(INPUTS)
     assert written and heading
-    assert generated == policies_list(), "run make docs"
+    assert generated == catalog_lists(), "run make docs"
+
+
+def test_a_fault_of_the_catalog_is_all_that_make_docs_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = tmp_path / "sql"
+    shutil.copytree(SQL_ROOT, sql)
+    (sql / "policies/ecr/repository-image-tag-mutability/cases.yaml").unlink()
+    (tmp_path / "policies.md").write_text("By hand.\n", encoding="utf-8")
+    monkeypatch.setattr(docs, "SQL_ROOT", sql)
+    monkeypatch.setattr(docs, "DOCS", tmp_path)
+    assert docs.main() == 1
+    reported = capsys.readouterr().err.splitlines()
+    assert reported[0] == "The catalog has 1 fault:"
+    assert reported[1].startswith("sql/policies/ecr/repository-image-tag-mutability/cases.yaml:1: The file is missing")
+    assert len(reported) == 2
+    assert [path.name for path in tmp_path.glob("*.md")] == ["policies.md"], "no page is written"
 
 
 def test_every_setting_has_a_purpose_and_valid_values() -> None:

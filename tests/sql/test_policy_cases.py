@@ -204,7 +204,7 @@ SCANNING = "aws ecr put-image-scanning-configuration --repository-name a --image
         ("aws ecr put-image-tag-mutability --repository-name", "--repository-name needs one value"),
         (
             f"{SCANNING} scanOnPsh=true",
-            "'scanOnPsh' is not a key of --image-scanning-configuration. Nearest: scanOnPush",
+            "'scanOnPsh' is not a key of --image-scanning-configuration: scanOnPush",
         ),
         (
             f"{SCANNING} scanOnPush",

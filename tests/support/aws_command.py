@@ -13,8 +13,6 @@ from botocore import xform_name
 from botocore.model import OperationModel
 from botocore.validate import validate_parameters
 
-from ecr_audit.yaml_files.faults import nearest
-
 # Options that every command takes, as far as documents use them.
 COMMON = ("region", "query", "output")
 
@@ -104,7 +102,7 @@ def _pairs(option: str, shape: Any, word: str) -> Iterator[tuple[str, str]]:
     for pair in word.split(","):
         name, equals, value = pair.partition("=")
         if name not in shape.members:
-            raise ValueError(f"'{name}' is not a key of --{option}. {nearest(name, shape.members)}")
+            raise ValueError(f"'{name}' is not a key of --{option}: {', '.join(shape.members)}")
         if not equals:
             raise ValueError(f"--{option} {pair}: write key=value")
         yield name, value
