@@ -122,7 +122,7 @@ test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some
 		"other folders). They run with: make test-slow; all tests with: make test-all"
 
 test-policy: $(VENV)/.dev ## The tests that judge the folders of sql/policies, in some seconds
-	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py tests/unit/catalog
+	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py
 
 # Twice the cores of a small machine, since many of these wait for servers.
 test-slow: $(VENV)/.dev $(SUPERSET)/.installed ## The tests that make test leaves out, including test-cluster

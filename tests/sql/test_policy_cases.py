@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecr_audit.catalog import Catalog, CatalogError, load_catalog
+from ecr_audit.catalog import load_catalog
 from ecr_audit.catalog.models import PolicyYaml
-from ecr_audit.compliance import PolicyError
 from ecr_audit.compliance.policies import columns_fault
+from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.text import plural
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 from support.aws_command import read_command
-from support.policy_cases import Case, CasesError, read_cases
+from support.policy_cases import Case, CasesError, read_cases, shown
 from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
@@ -32,22 +34,25 @@ SPAN = re.compile(r"`(aws [^`]+)`")
 each_policy = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
-def refuse(fault: object) -> None:
-    """Fail with a message for people who write a policy, without a traceback through the tests."""
-    pytest.fail(str(fault), pytrace=False)
+@contextmanager
+def without_traceback(where: str = "") -> Iterator[None]:
+    """Report a fault of a policy's file as its author needs it: the place, the fault, and nothing of the tests."""
+    try:
+        yield
+    except (FinalError, ValueError, duckdb.Error) as fault:
+        raise pytest.fail.Exception(f"{where}{fault}", pytrace=False) from None
 
 
 def policy_of(folder: Path) -> PolicyYaml:
     faults = Faults(folder.parents[3])
     located = read_located(folder / "policy.yaml", PolicyYaml, faults)
-    if located is None:
-        refuse("\n".join(faults.listed()))
+    faults.raise_if_any()
     assert located
     return located.model
 
 
 def cases_of(folder: Path) -> list[Case]:
-    """None where the file has faults, which `test_cases_have_no_faults` reports."""
+    """None where the file has faults, which `test_each_condition_has_a_case` reports."""
     try:
         return read_cases(folder)
     except CasesError:
@@ -56,28 +61,24 @@ def cases_of(folder: Path) -> list[Case]:
 
 def test_the_catalog_loads_and_the_engine_evaluates_each_policy(lake_of: type[SmallLake], tmp_path: Path) -> None:
     """On a repository with common values, and on one for which ECR returned none."""
-    try:
-        catalog = load_catalog(SQL_ROOT)
-        assert_evaluates(lake_of(tmp_path / "lake", catalog), catalog)
-    except (CatalogError, PolicyError) as fault:
-        refuse(fault)
-
-
-def assert_evaluates(lake: SmallLake, catalog: Catalog) -> None:
     day = date(2026, 11, 1)
     unread = {"image_tag_mutability": None, "scan_on_push": None, "encryption_type": None, "tags": None}
-    lake.scan(day, repositories=[{"repository_name": "team/app"}, {"repository_name": "team/unread"} | unread])
-    lake.evaluate(day)
+    with without_traceback():
+        catalog = load_catalog(SQL_ROOT)
+        lake = lake_of(tmp_path / "lake", catalog)
+        lake.scan(day, repositories=[{"repository_name": "team/app"}, {"repository_name": "team/unread"} | unread])
+        lake.evaluate(day)
     verdicts = [row["policy_id"] for row in lake.rows("policy_output", day)]
     assert sorted(verdicts) == sorted(2 * [policy.id for policy in catalog.policies])
 
 
 @each_policy
-def test_cases_have_no_faults(folder: Path) -> None:
-    try:
-        read_cases(folder)
-    except CasesError as fault:
-        refuse(fault)
+def test_each_condition_has_a_case(folder: Path) -> None:
+    with without_traceback():
+        conditions = policy_of(folder).conditions
+        reached = {verdict.get("condition_index") for case in read_cases(folder) for verdict in case.expect}
+        if missed := [f"{each.index} ({each.when})" for each in conditions if each.index not in reached]:
+            raise ValueError(f"{shown(folder / 'cases.yaml')}: No case expects condition_index {', '.join(missed)}")
 
 
 CASES = [pytest.param(each, case, id=f"{each.name}: {case.name}") for each in FOLDERS for case in cases_of(each)]
@@ -86,61 +87,84 @@ CASES = [pytest.param(each, case, id=f"{each.name}: {case.name}") for each in FO
 @pytest.mark.parametrize(("folder", "case"), CASES)
 def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duckdb.DuckDBPyConnection) -> None:
     """The verdicts are those that the case expects, and each command is one that AWS accepts and acts on its object."""
-    policy = policy_of(folder)
     stage(case.given)
-    try:
-        result = session.sql((folder / "logic.sql").read_text(encoding="utf-8")).order("object_id")
-        types = dict(zip(result.columns, map(str, result.types), strict=True))
-        if fault := columns_fault(types):
-            refuse(f"{folder.name}/logic.sql: {fault}")
-        verdicts = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
-    except duckdb.Error as error:
-        refuse(f"{folder.name}/logic.sql: {error}")
-    objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
-    expected_ids = [object_id for (object_id,) in objects.project("object_id").order("object_id").fetchall()]
-    assert [verdict["object_id"] for verdict in verdicts] == expected_ids, "each object needs one verdict"
-    assert len(case.expect) == len(verdicts), (
-        f"{folder.name}/cases.yaml: Case '{case.name}' expects {len(case.expect)} verdicts, in order of object_id;"
-        f" logic.sql returns {len(verdicts)}: {', '.join(expected_ids)}"
-    )
+    with without_traceback(f"{shown(folder / 'logic.sql')}: Case '{case.name}': "):
+        policy = policy_of(folder)
+        verdicts = verdicts_of(folder, session)
+        objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
+        ids = [object_id for (object_id,) in objects.project("object_id").order("object_id").fetchall()]
+        if (found := [verdict["object_id"] for verdict in verdicts]) != ids:
+            raise ValueError(
+                f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {', '.join(map(str, found))}"
+            )
+        for verdict in verdicts:
+            refuse_unnamed(policy, verdict)
+            if command := verdict["remediation_command"]:
+                refuse_elsewhere(command, verdict["object_id"])
+            for text in (verdict["current_state_message"], verdict["remediation_message"] or ""):
+                for named in SPAN.findall(text):
+                    read_command(named)
+    with without_traceback(f"{shown(folder / 'cases.yaml')}: Case '{case.name}': "):
+        if len(case.expect) != len(verdicts):
+            needed = f"{plural(len(ids), 'verdict')}, in this order: {', '.join(ids)}"
+            raise ValueError(f"expect has {len(case.expect)}; it needs {needed}")
     compared = [
         {column: verdict.get(column, "(not returned)") for column in expected}
         for verdict, expected in zip(verdicts, case.expect, strict=True)
     ]
     assert compared == case.expect
-    for verdict in verdicts:
-        assert_is_named(policy, verdict)
-        if command := verdict["remediation_command"]:
-            assert_acts_on(command, verdict["object_id"])
-        for text in (verdict["current_state_message"], verdict["remediation_message"] or ""):
-            for named in SPAN.findall(text):
-                read_command(named)
 
 
-def assert_is_named(policy: PolicyYaml, verdict: dict[str, Any]) -> None:
+def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """What logic.sql returns, in order of object_id. Raises ValueError for other columns than a verdict's."""
+    result = session.sql((folder / "logic.sql").read_text(encoding="utf-8"))
+    if fault := columns_fault(dict(zip(result.columns, map(str, result.types), strict=True))):
+        raise ValueError(fault)
+    return [dict(zip(result.columns, row, strict=True)) for row in result.order("object_id").fetchall()]
+
+
+def refuse_unnamed(policy: PolicyYaml, verdict: dict[str, Any]) -> None:
+    """Raise ValueError if policy.yaml does not have the condition of a verdict, with this status."""
     named = [f"{condition.index} {condition.status}" for condition in policy.conditions]
     found = f"{verdict['condition_index']} {verdict['status']}"
-    assert found in named, f"policy.yaml has no condition {found}. It has {', '.join(named)}"
+    if found not in named:
+        raise ValueError(f"policy.yaml has no condition {found}. It has {', '.join(named)}")
 
 
-def assert_acts_on(line: str, object_id: str) -> None:
-    """The object's region, and its account where the operation takes it: with other credentials it fails then."""
+def refuse_elsewhere(line: str, object_id: str) -> None:
+    """Raise ValueError unless a command names the object's region, and its account where the operation takes it.
+
+    With another account's credentials it fails then.
+    """
     _, _, service, region, account_id, _ = object_id.split(":", 5)
     command = read_command(line)
     operation = command.operation
-    assert operation.service_model.service_name == service, f"{line}: is not a command of {service}"
-    assert command.common.get("region") == region, f"{line}: needs --region {region}, that of the object"
-    if operation.input_shape and "registryId" in operation.input_shape.members:
-        given = command.parameters.get("registryId")
-        assert given == account_id, f"{line}: needs --registry-id {account_id}, the account of the object"
+    if operation.service_model.service_name != service:
+        raise ValueError(f"{line}: is not a command of {service}")
+    if command.common.get("region") != region:
+        raise ValueError(f"{line}: needs --region {region}, that of the object")
+    takes_account = operation.input_shape and "registryId" in operation.input_shape.members
+    if takes_account and command.parameters.get("registryId") != account_id:
+        raise ValueError(f"{line}: needs --registry-id {account_id}, the account of the object")
 
 
-@each_policy
-def test_each_condition_has_a_case(folder: Path) -> None:
-    reached = {verdict.get("condition_index") for case in cases_of(folder) for verdict in case.expect}
-    for condition in policy_of(folder).conditions:
-        if condition.index not in reached:
-            refuse(f"{folder.name}/cases.yaml: No case expects condition_index {condition.index} ({condition.when})")
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("aws sts get-caller-identity --region eu-west-1", "is not a command of ecr"),
+        ("aws ecr describe-repositories --registry-id 111111111111", "needs --region eu-west-1"),
+        ("aws ecr describe-repositories --region eu-west-1", "needs --registry-id 111111111111"),
+    ],
+)
+def test_a_command_for_another_object_is_found(line: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        refuse_elsewhere(line, "arn:aws:ecr:eu-west-1:111111111111:repository/team/app")
+
+
+def test_a_verdict_without_a_condition_is_found() -> None:
+    policy = policy_of(FIXTURES / "test" / "scan-on-push")
+    with pytest.raises(ValueError, match="has no condition 199 COMPLIANT"):
+        refuse_unnamed(policy, {"condition_index": 199, "status": "COMPLIANT"})
 
 
 CASE = """\
@@ -169,10 +193,12 @@ CASE = """\
     ],
 )
 def test_a_fault_of_a_case_names_file_case_and_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    (tmp_path / "cases.yaml").write_text(CASE.replace(old, new), encoding="utf-8")
+    folder = tmp_path / "sql" / "policies" / "ecr" / "scan"
+    folder.mkdir(parents=True)
+    (folder / "cases.yaml").write_text(CASE.replace(old, new), encoding="utf-8")
     with pytest.raises(CasesError) as caught:
-        read_cases(tmp_path)
-    assert f"{tmp_path.name}/cases.yaml: {fault}" in str(caught.value)
+        read_cases(folder)
+    assert f"sql/policies/ecr/scan/cases.yaml: {fault}" in str(caught.value)
 
 
 @each_policy
@@ -181,8 +207,9 @@ def test_commands_in_texts_are_ones_that_aws_accepts(folder: Path, name: str) ->
     """There may be none."""
     text = (folder / name).read_text(encoding="utf-8")
     lines = [line for block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-    for line in (*(line for line in lines if line.startswith("aws ")), *SPAN.findall(text)):
-        read_command(line)
+    with without_traceback(f"{shown(folder / name)}: "):
+        for line in (*(line for line in lines if line.startswith("aws ")), *SPAN.findall(text)):
+            read_command(line)
 
 
 SCANNING = "aws ecr put-image-scanning-configuration --repository-name a --image-scanning-configuration"

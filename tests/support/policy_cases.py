@@ -68,9 +68,14 @@ class Case(BaseModel):
     expect: list[dict[str, Any]]
 
 
+def shown(file: Path) -> str:
+    """A file of a policy's folder as messages name it: sql/policies/<service>/<policy>/<file>."""
+    return file.relative_to(file.parents[4]).as_posix()
+
+
 def read_cases(folder: Path) -> list[Case]:
     """The cases of a policy's folder, each with the keys that the file names. Raises CasesError."""
-    file = f"{folder.name}/cases.yaml"
+    file = shown(folder / "cases.yaml")
     try:
         entries = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
     except OSError as fault:
