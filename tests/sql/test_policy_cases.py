@@ -116,7 +116,7 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
 
 
 def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """What logic.sql returns, in order of object_id. Raises ValueError for other columns than a verdict's."""
+    """The verdicts of logic.sql, in order of object_id. Raises ValueError for other columns than a verdict's."""
     result = session.sql((folder / "logic.sql").read_text(encoding="utf-8"))
     if fault := columns_fault(dict(zip(result.columns, map(str, result.types), strict=True))):
         raise ValueError(fault)

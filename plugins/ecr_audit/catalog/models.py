@@ -69,7 +69,8 @@ class PolicyYaml(_Model):
     conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them
     mappings: list[SectionRef]  # sections that the policy belongs to directly; others inherit it
     ignored_mappings: list[SectionRef] = []  # sections that the policy must not reach, nor pass through
-    similar_policies: list[Text] = []  # the same check elsewhere, for people: "Security Hub ECR.2"
+    # The same check elsewhere, "Security Hub ECR.2"; policies that share one are compared (policy_disagreements.sql).
+    similar_policies: list[Text] = []
     internal_rules: list[Text] = []  # ids of the organization's own rules that the policy covers
 
 
