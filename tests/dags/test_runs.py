@@ -80,6 +80,7 @@ def test_two_nights(
 
 
 def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audited: None, published: Published) -> None:
+    """The ten of the policy on mutability; their figures wherever it is the only policy of the section."""
     values = [
         (each.image_tag_mutability or "").strip().upper()
         for account in demo.world.accounts
@@ -97,8 +98,8 @@ def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audite
         SELECT framework_name, section_title, sub_sections, internal_rules, policies,
             incompliant, compliant, undetermined, round(compliance_percent, 6)
         FROM section_compliance
-        SEMI JOIN section_policies USING (section_id)
-        WHERE scope_type = 'organization'
+        JOIN section_policies USING (section_id)
+        WHERE scope_type = 'organization' AND policy_id LIKE '%/repository-image-tag-mutability'
         ORDER BY framework_name, position
         """
     )
@@ -108,18 +109,19 @@ def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audite
     fsbp = "AWS Foundational Security Best Practices v1.0.0"
     base = "CM-2 Baseline Configuration"
     updates = "Updates During Installation and Removal"
-    assert rows == [
-        (fsbp, "[ECR.2] ECR private repositories should have tag immutability configured", 0, *counts),
-        ("Cloudaware Framework", "System Configuration", 0, *counts),
-        (f"{high} Security Controls", f"{base} (L)(M)(H)", 3, *counts),
-        (f"{high} Security Controls", f"CM-8(1) {updates} (M)(H)", 0, *counts),
-        ("FedRAMP Low Security Controls", f"{base} (L)(M)(H)", 0, *counts),
-        (f"{moderate} Security Controls", f"{base} (L)(M)(H)", 3, *counts),
-        (f"{moderate} Security Controls", f"CM-8(1) {updates} (M)(H)", 0, *counts),
-        (nist, "CA-9(1) Internal System Connections _ Compliance Checks", 0, *counts),
-        (nist, base, 7, *counts),
-        (nist, f"CM-8(1) System Component Inventory _ {updates}", 0, *counts),
+    assert [row[:3] for row in rows] == [
+        (fsbp, "[ECR.2] ECR private repositories should have tag immutability configured", 0),
+        ("Cloudaware Framework", "System Configuration", 0),
+        (f"{high} Security Controls", f"{base} (L)(M)(H)", 3),
+        (f"{high} Security Controls", f"CM-8(1) {updates} (M)(H)", 0),
+        ("FedRAMP Low Security Controls", f"{base} (L)(M)(H)", 0),
+        (f"{moderate} Security Controls", f"{base} (L)(M)(H)", 3),
+        (f"{moderate} Security Controls", f"CM-8(1) {updates} (M)(H)", 0),
+        (nist, "CA-9(1) Internal System Connections _ Compliance Checks", 0),
+        (nist, base, 7),
+        (nist, f"CM-8(1) System Component Inventory _ {updates}", 0),
     ]
+    assert {row[3:] for row in rows if row[4] == 1} == {counts}
 
 
 def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
