@@ -232,5 +232,8 @@ def statement(name: str) -> str:
 
 
 def unsorted(name: str) -> str:
-    """The same without the ORDER BY that ends it, which begins a line, for results too large to sort."""
-    return re.sub(r"\nORDER BY\s((?!\nORDER BY).)*\Z", "", statement(name), flags=re.DOTALL)
+    """The same without the ORDER BY that ends it, which begins a line, for results too large to sort.
+
+    One that another line with a `)` follows is that of a subquery.
+    """
+    return re.sub(r"\nORDER BY\s((?!\nORDER BY|\n\)).)*\Z", "", statement(name), flags=re.DOTALL)
