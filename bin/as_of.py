@@ -10,6 +10,8 @@ import argparse
 import sys
 from datetime import date
 
+# First: without it, a start outside make would end with a traceback.
+import startup  # noqa: F401  # isort: skip
 from ecr_audit.catalog import load_catalog
 from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import open_lake

@@ -13,11 +13,13 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+# First: without it, a start outside make would end with a traceback.
+from startup import ROOT, require  # isort: skip
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -27,11 +29,13 @@ from rich.text import Text
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.terminal import open_console
 
-ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from ecr_audit.lake.lake import Lake
 
 # Batches run one after another here, where each more is time: its calls begin again, and end with few in flight.
 BATCH_ACCOUNTS = 2_000
 
+INVENTORY, COMPLIANCE = DAGS = ("ecr_inventory", "ecr_compliance")
 UNTOUCHED = "The previous publication is unchanged."
 
 
@@ -44,6 +48,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="audit", description=__doc__)
     parser.add_argument("where", choices=("demo", "aws"))
     where = parser.parse_args().where
+    if where == "demo":
+        require("demo")
     with _own_terminal() as console, hidden_modules("pandas"):
         try:
             set_data_folder(where)
@@ -94,16 +100,20 @@ def _log_everything() -> Path:
 
 def _run_demo(console: Console) -> int:
     from demo.emulated_aws.server import EmulatedAws
+    from demo.environment import enter_demo, ignored_in_demo
+    from demo.first_night import date_back
     from demo.organization import demo_world
     from demo.waivers import write_waivers
 
+    if ignored := ignored_in_demo(os.environ):
+        console.print(ignored, style="yellow", markup=False)
     today = datetime.now(UTC).date()
     with EmulatedAws(demo_world(1, today)) as aws:
-        demo_environment(aws.endpoint_url)
+        enter_demo(aws.endpoint_url)
         os.environ["ECR_AUDIT_WAIVERS"] = str(write_waivers(Path(os.environ["ECR_AUDIT_DATA"], "waivers.yaml"), today))
         console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
         airflow = _Airflow(console)
-        airflow.audit(today - timedelta(days=1), "yesterday's night")
+        airflow.audit(today - timedelta(days=1), "yesterday's night", after_inventory=date_back)
         aws.world = demo_world(2, today)
         passed = airflow.audit(today, "tonight, after some changes")
     _summarize(console)
@@ -114,25 +124,6 @@ def _run_aws(console: Console) -> int:
     passed = _Airflow(console).audit(None, "tonight")
     _summarize(console)
     return 0 if passed else 1
-
-
-def demo_environment(endpoint_url: str) -> None:
-    """Make this process's environment that of the demo organization, on the emulated AWS at `endpoint_url`.
-
-    All credentials and settings for a real AWS are removed from it.
-    """
-    from demo.environment import demo_settings
-
-    for name in list(os.environ):
-        if name.startswith("AWS_") or (name.startswith("ECR_AUDIT_") and name != "ECR_AUDIT_DATA"):
-            del os.environ[name]
-    nowhere = os.devnull
-    os.environ.update(
-        demo_settings(endpoint_url),
-        AWS_CONFIG_FILE=nowhere,
-        AWS_SHARED_CREDENTIALS_FILE=nowhere,
-        NO_PROXY="127.0.0.1",
-    )
 
 
 def _summarize(console: Console) -> None:
@@ -169,22 +160,35 @@ class _Airflow:
             self._dags = DagBag()
         if self._dags.import_errors:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
+        if missing := [each for each in DAGS if each not in self._dags.dags]:
+            raise AuditFailed(
+                f"AIRFLOW__CORE__DAGS_FOLDER: '{self._dags.dag_folder}' does not have {' and '.join(missing)}. Use"
+                f" make audit-aws, or make audit for the demo; or set it to {ROOT / 'dags'}, and"
+                f" AIRFLOW__CORE__PLUGINS_FOLDER to {ROOT / 'plugins'}."
+            )
         logging.getLogger("ecr_audit").addHandler(Progress(console, self._steps))
 
-    def audit(self, snapshot_date: date | None, title: str) -> bool:
-        """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published."""
+    def audit(
+        self, snapshot_date: date | None, title: str, after_inventory: Callable[[Lake, date], None] | None = None
+    ) -> bool:
+        """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published.
+
+        `after_inventory` may change the committed inventory before it is evaluated.
+        """
         from ecr_audit.lake.lake import open_lake
 
         if snapshot_date:
             os.environ["ECR_AUDIT_SNAPSHOT_DATE"] = snapshot_date.isoformat()
         self._console.print(f"\n[bold]{snapshot_date or 'Inventory'}[/] {title}")
-        inventory = self._run("ecr_inventory", {})
+        inventory = self._run(INVENTORY, {})
         lake = open_lake(self._settings)
         commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
         commit = next((each for each in commits if each and each.detail("run_id") == inventory.run_id), None)
         if commit is None:
             raise AuditFailed(UNTOUCHED)
-        compliance = self._run("ecr_compliance", {"snapshot_date": commit.snapshot_date.isoformat()})
+        if after_inventory:
+            after_inventory(lake, commit.snapshot_date)
+        compliance = self._run(COMPLIANCE, {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.get_task_instance("publish").state != "success":
             raise AuditFailed(UNTOUCHED)
         return bool(inventory.state == compliance.state == "success")

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+# First: without it, a start outside make would end with a traceback.
+import startup  # noqa: F401  # isort: skip
 import duckdb
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES

@@ -7,6 +7,7 @@ evaluated again: its status history now begins earlier. Run again, the same nigh
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +18,7 @@ import pyarrow as pa
 from rich.progress import track
 
 from demo.emulated_aws.world import Repository, World
+from demo.environment import ignored_in_demo
 from demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
 from demo.waivers import write_waivers
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
@@ -232,6 +234,8 @@ def repository_row(target: Target, repository: Repository, collected_at: datetim
 def main() -> int:
     """Write the history into the demo's data folder and publish it; returns the exit code."""
     # Only the folder is taken from the environment: other settings may be there for a real organization.
+    if ignored := ignored_in_demo(os.environ):
+        sys.stdout.write(f"{ignored}\n")
     try:
         settings = Settings.model_construct(data=load_data_folder())
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)

@@ -78,7 +78,11 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         AWS_SECRET_ACCESS_KEY="real",
         ECR_AUDIT_AWS_CONN_ID="aws_production",
         ECR_AUDIT_LAKE=str(tmp_path / "the-real-lake"),
+        ecr_audit_regions="us-east-1",
     )
+    [ignored] = re.findall(r"^Ignored in the demo: (.*(?:\n.+)?)$", done.stdout, re.MULTILINE)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_ECR", "ECR_AUDIT_AWS_CONN_ID", "ECR_AUDIT_LAKE", "ecr_audit_regions"):
+        assert name in ignored
     assert done.returncode == 0, done.stdout + done.stderr
     assert visitors == []
     assert not (tmp_path / "the-real-lake").exists()
@@ -88,6 +92,11 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
             " count(*) FILTER (WHERE status IN ('COMPLIANT', 'INCOMPLIANT'))"
             " WHERE policy_id = '/ce/ca/aws/ecr/repository-image-tag-mutability'"
         ).fetchall()
+        # Both nights are scanned today; what only the first one saw was last known on its own day.
+        days = published.sql(
+            "SELECT DISTINCT observed, (SELECT snapshot_date FROM publication) - collected_at::DATE FROM repositories"
+        ).fetchall()
+    assert sorted(days) == [(False, 1), (True, 0)]
     linked = f"{100 * compliant / evaluated:.1f} % ({compliant:,}/{evaluated:,})"
     assert done.stdout.count(linked) == 10
     for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Owners with most to fix"):
@@ -146,6 +155,14 @@ def test_all_faults_of_the_settings_are_reported_before_anything_starts(audit: A
     assert done.returncode == 1
     assert "ECR_AUDIT_CONCURRENCY: '0'" in done.stdout
     assert "Did you mean ECR_AUDIT_REGIONS?" in done.stdout
+
+
+def test_without_the_dags_the_setting_of_their_folder_is_named(audit: Audit, tmp_path: Path) -> None:
+    done = audit("aws", AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path))
+    assert done.returncode == 1
+    reported = " ".join(done.stdout.split())
+    assert f"AIRFLOW__CORE__DAGS_FOLDER: '{tmp_path}' does not have ecr_inventory and ecr_compliance" in reported
+    assert "make audit-aws" in reported
 
 
 def test_the_log_goes_where_the_setting_of_the_data_means(audit: Audit, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def doctor(tmp_path: Path) -> Doctor:
     return run
 
 
-def test_on_the_demo_it_names_the_account_without_the_role(doctor: Doctor, tmp_path: Path) -> None:
+def test_on_the_demo_it_checks_what_the_second_night_saw(doctor: Doctor, tmp_path: Path) -> None:
     """Whatever credentials and settings the environment holds for a real organization."""
     real = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_PROFILE": "production", "ECR_AUDIT_AWS_CONN_ID": "aws"}
     done = doctor("demo", ECR_AUDIT_DATA=str(tmp_path / "data"), **real)
@@ -49,7 +49,35 @@ def test_on_the_demo_it_names_the_account_without_the_role(doctor: Doctor, tmp_p
     assert [line[0] for line in lines if line[0] in ("ok", "warn", "FAIL", "skipped")].count("ok") == 9
     assert "210000000025 acquired-courier-legacy: AccessDenied" in done.stdout
     assert "210000000019 payments-dev, ap-southeast-1: AccessDeniedException" in done.stdout
+    assert "27 accounts, 26 of them active" in done.stdout and "a night would read 88.1 %" in done.stdout
+    [ignored] = [line for line in done.stdout.splitlines() if line.startswith("Ignored in the demo: ")]
+    assert {*real} <= {*ignored.removeprefix("Ignored in the demo: ").split(", ")}
+    assert "ECR_AUDIT_DATA" not in ignored
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "path", "missing", "target"),
+    [
+        ("doctor", ["aws"], None, "ecr_audit", "make doctor"),
+        ("audit", ["aws"], None, "ecr_audit", "make audit-aws"),
+        ("as_of", ["2026-10-31"], None, "ecr_audit", "make as-of"),
+        ("docs", [], None, "ecr_audit", "make docs"),
+        ("doctor", ["demo"], str(ROOT / "plugins"), "demo", "make doctor-demo"),
+        ("audit", ["demo"], str(ROOT / "plugins"), "demo", "make audit"),
+    ],
+)
+def test_outside_make_a_missing_module_is_reported_with_the_command_to_use(
+    program: str, arguments: list[str], path: str | None, missing: str, target: str, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"ECR_AUDIT_DATA": str(tmp_path)} | ({"PYTHONPATH": path} if path else {})
+    command = [sys.executable, str(ROOT / "bin" / f"{program}.py"), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"PYTHONPATH: the module '{missing}' is not found.")
+    assert target in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_healthy_organization(aws: AwsWithAClock, doctor: Doctor) -> None:
