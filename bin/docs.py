@@ -99,6 +99,12 @@ def errors_page() -> str:
         f"| `{outcome}` | {'no' if outcome in NOT_COUNTABLE else 'yes'} | {advice.meaning} | {advice.what_to_do} |"
         for outcome, advice in OUTCOMES.items()
     ]
+    rows += [
+        "",
+        "In an account that cannot be entered, every planned region counts, opt-in regions too: nobody can find out"
+        " which of them the account has enabled. Once it can be entered, those that it has not enabled are"
+        " `REGION_DISABLED`, and no longer count.",
+    ]
     rows += ["", "## Errors", "", "The first that fits counts.", ""]
     rows += ["| cause | `error_code`, or words of the message | meaning | what to do |", "|---|---|---|---|"]
     for cause in CAUSES:

@@ -14,6 +14,7 @@ SELECT
     c.account_id,
     c.account_name,
     c.first_day_not_seen,
+    c.last_read_date,
     c.repositories_unseen,
     u.outcomes,
     u.error_codes,

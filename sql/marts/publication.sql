@@ -1,7 +1,8 @@
 -- publication: the one row with the organization and night of this file, and its inputs.
 -- from: lake.scan_targets, lake.policy_run.
 -- coverage_percent is the organization's (the macro of that name).
--- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them.
+-- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them;
+-- left_out_accounts and left_out_regions are in AWS but not in the settings, so they were not read.
 SELECT
     $organization_id::VARCHAR AS organization_id,
     $snapshot_date AS snapshot_date,
@@ -15,5 +16,7 @@ SELECT
     coverage_percent(outcome) AS coverage_percent,
     $missing_accounts::VARCHAR[] AS missing_accounts,
     $missing_regions::VARCHAR[] AS missing_regions,
+    $left_out_accounts::VARCHAR[] AS left_out_accounts,
+    $left_out_regions::VARCHAR[] AS left_out_regions,
     (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes
 FROM lake.scan_targets

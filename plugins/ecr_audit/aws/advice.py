@@ -84,6 +84,8 @@ NO_CREDENTIALS = Advice(
     " Airflow connection in ECR_AUDIT_AWS_CONN_ID.",
 )
 
+_LEAVE_OUT = "by ECR_AUDIT_REGIONS, which leaves it out for every account"
+
 _READ_AGAIN = "the next night, or a run of ecr_inventory that is limited to these accounts, reads them again."
 
 # In this order: the first that fits. What a message says comes before the code, which services use for many things.
@@ -101,8 +103,8 @@ CAUSES = (
         "Service control policy",
         Advice(
             "A service control policy (SCP) denies the call: usually one that restricts regions.",
-            "Exempt the audit role in the SCP (a condition ArnNotLike on aws:PrincipalArn), or leave the region out by"
-            " ECR_AUDIT_REGIONS.",
+            "Exempt the audit role in the SCP (a condition ArnNotLike on aws:PrincipalArn), or leave the region out"
+            f" {_LEAVE_OUT}.",
         ),
         words=re.compile("service control policy"),
     ),
@@ -154,8 +156,8 @@ CAUSES = (
         "Endpoint unreachable",
         Advice(
             "The endpoint cannot be reached: its name does not resolve, or it does not respond.",
-            "Allow access to the endpoint that the error names, directly or through HTTPS_PROXY, or exclude its"
-            " region with ECR_AUDIT_REGIONS.",
+            "Allow access to the endpoint that the error names, directly or through HTTPS_PROXY, or leave its region"
+            f" out {_LEAVE_OUT}.",
         ),
         frozenset(
             {

@@ -45,6 +45,12 @@ def to_markdown() -> str:
         "Permissions that AWS must allow. Made by `make docs` from the calling modules. The roles of `deploy/`",
         "allow exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
         "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
+        "",
+        "The audit changes nothing in the accounts that it audits: the audit role only reads. It writes only its own",
+        "data: the lake, publications and Airflow's task logs, in a folder or in the bucket of the hub account; and",
+        "tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`. With alerts by SNS it sends messages to one topic.",
+        "AWS allows `tag:GetResources` and `ec2:DescribeRegions` on `*` only. The first could read the tags of every",
+        "resource in an account; the audit requests those of ECR repositories.",
     ]
     for role, who in _WHO.items():
         lines += ["", f"## {who}", ""]

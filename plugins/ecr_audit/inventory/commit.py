@@ -23,7 +23,7 @@ from ecr_audit.aws.outcomes import NOT_COUNTABLE, UNREAD, Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.parts import read_part
-from ecr_audit.inventory.plan import Plan, read_missing, read_plan, read_plan_table
+from ecr_audit.inventory.plan import Plan, read_left_out, read_missing, read_plan, read_plan_table
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
 from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, ROW_GROUP_ROWS, Lake, SnapshotWriter
@@ -56,7 +56,7 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     """
     plan = read_plan(lake, plan_id)
     planned = read_plan_table(lake, plan, "targets.parquet")
-    missing = read_missing(planned)
+    missing, left_out = read_missing(planned), read_left_out(planned)
     refusals = Refusals()
     checks = None
     with _Base.opened(lake, plan) as base, lake.writer("inventory", plan.snapshot_date) as writer:
@@ -79,6 +79,8 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             INVENTORY_CHECKS: checks,
             "missing_accounts": list(missing.accounts),
             "missing_regions": list(missing.regions),
+            "left_out_accounts": list(left_out.accounts),
+            "left_out_regions": list(left_out.regions),
         }
         commit = writer.commit(details)
     _remove_older_plans(lake, plan_id)

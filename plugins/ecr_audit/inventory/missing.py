@@ -1,7 +1,7 @@
-"""Accounts and regions in the settings that AWS does not have: reported, and the night goes on without them.
+"""Accounts and regions that are not audited because of the settings: what these leave out, and what AWS does not have.
 
-An account leaves the organization and a region may be misspelt: neither must cost the rest of the night. The names are
-kept with the commit of the inventory, and published in the table `publication`.
+An account leaves the organization and a region may be misspelt: neither must cost the rest of the night. All these
+names are kept with the commit of the inventory, and published in the table `publication`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from ecr_audit import text
+from ecr_audit.settings import Settings
 from ecr_audit.text import plural
+
+# Names in a sentence; the table `publication` has all.
+NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,32 @@ class Missing:
             f"{setting} names {plural(len(names), kind)} that {owner} does not have:"
             f" {', '.join(names)}. All others are audited; remove {'it' if len(names) == 1 else 'them'} from it."
             for setting, names, kind, owner in found
+            if names
+        ]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Accounts of the organization and regions of the partition that the settings leave out of the audit."""
+
+    accounts: Sequence[str] = ()
+    regions: Sequence[str] = ()
+
+    @classmethod
+    def by(cls, settings: Settings, accounts: Iterable[str], regions: Iterable[str]) -> LeftOut:
+        """Those of the accounts and regions that the settings do not name, in order."""
+        return cls(
+            sorted(set(accounts) - set(settings.accounts)) if settings.accounts else (),
+            sorted(set(regions) - set(settings.regions)) if settings.regions else (),
+        )
+
+    def sentences(self) -> list[str]:
+        """A sentence for each setting that leaves something out."""
+        found = (("ECR_AUDIT_ACCOUNTS", self.accounts, "account"), ("ECR_AUDIT_REGIONS", self.regions, "region"))
+        return [
+            f"{setting} leaves out {plural(len(names), kind)}: {', '.join(names[:NAMED])}"
+            f"{f' and {len(names) - NAMED:,} more' if len(names) > NAMED else ''}. Not read, and not part of coverage."
+            for setting, names, kind in found
             if names
         ]
 

@@ -26,7 +26,7 @@ from ecr_audit.aws.regions import Region, region_of
 from ecr_audit.aws.session import Hub
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
-from ecr_audit.inventory.missing import Missing, named_in_vain, nearest, not_a_region, not_an_account
+from ecr_audit.inventory.missing import LeftOut, Missing, named_in_vain, nearest, not_a_region, not_an_account
 from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, Lake
@@ -42,8 +42,10 @@ MOST_BATCHES = 64
 
 TARGET_KEY = ["account_id", "region"]
 
-# The key, in the metadata of the plan's targets, of accounts and regions in the settings that AWS does not have (JSON).
+# Keys, in the metadata of the plan's targets, of accounts and regions in the settings that AWS does not have, and of
+# those that the settings leave out (JSON).
 MISSING = b"ecr_audit.missing"
+LEFT_OUT = b"ecr_audit.left_out"
 
 # Written with one more column, `last_duration_ms`: the target's last duration, null if unknown.
 TARGETS = pa.schema(
@@ -160,8 +162,9 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     """Plan every wanted account x region and cut the active accounts into batches; returns the batches' numbers.
 
     There is always a batch, which is empty when no account is active: what follows it has to run all the same. What the
-    settings name and AWS does not have is left out, and kept with the targets (`read_missing`). Raises PlanError for an
-    account, unit or region of the run's own limits that does not exist, and when a setting names nothing that does.
+    settings name and AWS does not have, and what they leave out, is kept with the targets (`read_missing`,
+    `read_left_out`). Raises PlanError for an account, unit or region of the run's own limits that does not exist, and
+    when a setting names nothing that does.
     """
     plan = read_plan(lake, plan_id)
     accounts = read_plan_table(lake, plan, "accounts.parquet")
@@ -193,7 +196,9 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     durations = last.select([*TARGET_KEY, "duration_ms"]).rename_columns({"duration_ms": "last_duration_ms"})
     # A join keeps no order.
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
-    targets = targets.replace_schema_metadata({MISSING: json.dumps(asdict(missing)).encode()})
+    left_out = LeftOut.by(settings, accounts["account_id"].to_pylist(), (region.name for region in offered))
+    notes: dict[bytes, Missing | LeftOut] = {MISSING: missing, LEFT_OUT: left_out}
+    targets = targets.replace_schema_metadata({key: json.dumps(asdict(note)).encode() for key, note in notes.items()})
     write_plan_table(lake, plan, "targets.parquet", targets)
     return sorted(set(batch_of.values())) or [0]
 
@@ -201,6 +206,11 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
 def read_missing(targets: pa.Table) -> Missing:
     """Accounts and regions in the settings that AWS did not have when these targets were planned."""
     return Missing(**json.loads((targets.schema.metadata or {}).get(MISSING, b"{}")))
+
+
+def read_left_out(targets: pa.Table) -> LeftOut:
+    """Accounts and regions that the settings left out when these targets were planned."""
+    return LeftOut(**json.loads((targets.schema.metadata or {}).get(LEFT_OUT, b"{}")))
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:

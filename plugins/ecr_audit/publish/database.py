@@ -63,6 +63,8 @@ def build_database(
             program_version=__version__,
             missing_accounts=inventory.details.get("missing_accounts"),
             missing_regions=inventory.details.get("missing_regions"),
+            left_out_accounts=inventory.details.get("left_out_accounts"),
+            left_out_regions=inventory.details.get("left_out_regions"),
             compliance_commit=compliance.commit_id,
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.outcomes import is_enough
-from ecr_audit.inventory.missing import Missing
+from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.policies import POLICIES_IN_ORDER, shown_policies
 from ecr_audit.publish.published_file import open_published
@@ -95,7 +95,11 @@ class _Summary:
             )
         for sentence in unread_sentences(self._published):
             self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
-        [(accounts, regions)] = self._rows("SELECT missing_accounts, missing_regions FROM publication")
+        [(accounts, regions, *left_out)] = self._rows(
+            "SELECT missing_accounts, missing_regions, left_out_accounts, left_out_regions FROM publication"
+        )
+        for sentence in LeftOut(*(names or () for names in left_out)).sentences():
+            self._console.print(f"[bold]Left out[/]      {escape(sentence)}")
         for sentence in Missing(accounts or (), regions or ()).sentences():
             self._console.print(f"[bold]Missing[/]       {escape(sentence)}")
 
@@ -107,10 +111,12 @@ class _Summary:
                 account_id,
                 account_name,
                 string_agg(region, ', ' ORDER BY region),
+                any_value(last_read_date),
+                any_value(collected) > 0,
                 error_code,
                 any_value(error_message)
             FROM scan_targets
-            LEFT JOIN accounts USING (account_id)
+            LEFT JOIN coverage USING (account_id)
             WHERE is_unread(outcome)
             GROUP BY ALL
             ORDER BY outcome, account_id, error_code
@@ -122,10 +128,12 @@ class _Summary:
                 "Outcome",
                 "Account",
                 "Regions",
+                "Last read",
                 "Error",
             )
-            for outcome, account_id, name, regions, code, _ in rows[:SHOWN]:
-                table.add_row(outcome, _account(account_id, name), regions, escape(plain(code)))
+            for outcome, account_id, name, regions, last_read, in_part, code, _ in rows[:SHOWN]:
+                when = "other regions tonight" if in_part else f"{last_read or 'never'}"
+                table.add_row(outcome, _account(account_id, name), regions, when, escape(plain(code)))
             self._show(table, len(rows))
         for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):
             self._console.print(f"{escape(about)}: {advice.fix}", style="dim")

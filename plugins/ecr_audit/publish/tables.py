@@ -20,7 +20,7 @@ TABLES = {
     "findings": "marts/findings",
     "findings_history": "marts/findings_history",
     "changes": "FROM lake.changes_history",
-    "coverage": "FROM lake.coverage",
+    "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",
     "ou_ancestors": "marts/ou_ancestors",
     "account_compliance": "marts/account_compliance",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecr_audit.inventory.missing import Missing
+from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.publish.policies import POLICIES_IN_ORDER
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.publish.workbook_cells import Cells
@@ -116,6 +116,9 @@ class Cover:
         missing = Missing(publication["missing_accounts"] or (), publication["missing_regions"] or ())
         for sentence in missing.sentences():
             yield "In the settings, but unknown to AWS", sentence
+        left_out = LeftOut(publication["left_out_accounts"] or (), publication["left_out_regions"] or ())
+        for sentence in left_out.sentences():
+            yield "Left out by the settings", sentence
         for sentence in unread_sentences(self._published.database):
             yield "Last known, since it could not be read", sentence
         yield "Nights missed before this one", seen["nights_missed"]

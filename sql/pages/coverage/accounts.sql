@@ -8,6 +8,7 @@ SELECT
     ou_path,
     coverage_percent,
     first_day_not_seen,
+    last_read_date,
     repositories_unseen
 FROM coverage
 WHERE (contains(account_id, $search) OR contains(lower(account_name), lower($search))

@@ -181,17 +181,26 @@ def test_a_copy_of_a_version_can_be_checked(published: Callable[..., PublishResu
 @pytest.mark.parametrize(
     ("details", "row"),
     [
-        ({"missing_accounts": ["999999999999"], "missing_regions": []}, (["999999999999"], [])),
+        (
+            {
+                "missing_accounts": ["999999999999"],
+                "missing_regions": [],
+                "left_out_accounts": [],
+                "left_out_regions": ["eu-west-3"],
+            },
+            (["999999999999"], [], [], ["eu-west-3"]),
+        ),
         # A night of an older version: not known.
-        ({}, (None, None)),
+        ({}, (None, None, None, None)),
     ],
 )
 @alone
-def test_the_publication_has_missing_accounts_and_regions(
+def test_the_publication_has_accounts_and_regions_that_are_missing_or_left_out(
     published: Callable[..., PublishResult], details: Any, row: Any
 ) -> None:
     path = published(DAY_1, repositories=[{}], details=details).database
-    assert query(path, "SELECT missing_accounts, missing_regions FROM publication") == [row]
+    columns = "missing_accounts, missing_regions, left_out_accounts, left_out_regions"
+    assert query(path, f"SELECT {columns} FROM publication") == [row]
 
 
 @alone

@@ -151,12 +151,37 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable
         for region, code in errors
     ]
     reported = summary(scan_targets=targets)
-    assert "us-east-1, us-west-2  InvalidURL" in reported
+    assert "us-east-1, us-west-2  other regions tonight  InvalidURL" in reported
     assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in reported
     assert "FAILED (SomethingNew): Fix the cause that the error names." in reported
 
 
-def test_missing_accounts_and_regions_are_in_the_metrics(summary: Callable[..., str]) -> None:
+def test_when_an_account_that_cannot_be_entered_was_last_read(small_lake: SmallLake, tmp_path: Path) -> None:
+    never = {"account_id": "222222222222", "region": "eu-west-1", "outcome": "ASSUME_ROLE_DENIED"}
+    accounts = [{}, {"account_id": "222222222222", "account_name": "courier"}]
+    for day, dark in zip(DAYS, ([never], [never, never | {"account_id": "111111111111"}]), strict=False):
+        seen = {"observed": len(dark) == 1}
+        small_lake.scan(day, accounts=accounts, repositories=[seen], scan_targets=dark)
+        small_lake.evaluate(day)
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=200))
+    rows = [line.split() for line in reported.getvalue().splitlines() if line.startswith("ASSUME_ROLE_DENIED")]
+    assert [row[2:5] for row in rows[:2]] == [["shop", "eu-west-1", str(DAYS[0])], ["courier", "eu-west-1", "never"]]
+
+
+def test_accounts_and_regions_that_the_settings_leave_out(summary: Callable[..., str]) -> None:
+    assert "Left out" not in summary()
+    accounts = [f"{number:012}" for number in range(14)]
+    reported = summary(details={"left_out_accounts": accounts, "left_out_regions": ["eu-west-3"]})
+    reported = " ".join(reported.split())
+    first = ", ".join(accounts[:12])
+    assert f"Left out ECR_AUDIT_ACCOUNTS leaves out 14 accounts: {first} and 2 more. Not read, and" in reported
+    assert "Left out ECR_AUDIT_REGIONS leaves out 1 region: eu-west-3. Not read, and not part of coverage." in reported
+
+
+def test_missing_accounts_and_regions_are_in_the_summary(summary: Callable[..., str]) -> None:
     assert "Missing" not in summary()
     missing = {"missing_accounts": ["999999999999", "888888888888"], "missing_regions": ["eu-west-9"]}
     reported = summary(details=missing)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from ecr_audit.aws.outcomes import Outcome
-from ecr_audit.inventory.missing import Missing
+from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.paging import PageQuery, SearchQuery, paging
 
@@ -30,12 +30,14 @@ def coverage(
     part = paging(page.rows("coverage/count", **given)[0]["accounts"], page_number, ACCOUNTS_A_PAGE)
     accounts = page.rows("coverage/accounts", **given, size=part.size, offset=part.offset)
     account_ids = [account["account_id"] for account in accounts]
-    # Files of older versions do not have the missing accounts and regions.
+    # Files of older versions do not have these accounts and regions.
     published = page.row("api/publication") or {}
+    left_out = LeftOut(published.get("left_out_accounts") or (), published.get("left_out_regions") or ())
     targets = page.rows("coverage/targets", account_ids=account_ids)
     return page.render(
         "coverage.html",
         missing=Missing(published.get("missing_accounts") or (), published.get("missing_regions") or ()).sentences(),
+        left_out=left_out,
         counts={row["outcome"]: row for row in page.rows("coverage/outcomes")},
         regions=[row["region"] for row in page.rows("coverage/regions")],
         accounts=accounts,

@@ -23,6 +23,8 @@ class PublicationRecord(Record):
     coverage_percent: float | None
     missing_accounts: list[str] | None
     missing_regions: list[str] | None
+    left_out_accounts: list[str] | None
+    left_out_regions: list[str] | None
     policy_hashes: dict[str, str]
 
 
@@ -86,6 +88,7 @@ class Coverage(Record):
     coverage_percent: float | None
     first_day_not_seen: date | None
     snapshot_date: date
+    last_read_date: date | None
 
 
 class Target(Record):
