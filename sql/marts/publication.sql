@@ -16,7 +16,7 @@ SELECT
     coverage_percent(outcome) AS coverage_percent,
     $missing_accounts::VARCHAR[] AS missing_accounts,
     $missing_regions::VARCHAR[] AS missing_regions,
+    (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes,
     $left_out_accounts::VARCHAR[] AS left_out_accounts,
-    $left_out_regions::VARCHAR[] AS left_out_regions,
-    (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes
+    $left_out_regions::VARCHAR[] AS left_out_regions
 FROM lake.scan_targets

@@ -40,7 +40,7 @@ def doctor(tmp_path: Path) -> Doctor:
     return run
 
 
-def test_on_the_demo_it_checks_what_the_second_night_saw(doctor: Doctor, tmp_path: Path) -> None:
+def test_on_the_demo_it_checks_the_organization_of_the_second_night(doctor: Doctor, tmp_path: Path) -> None:
     """Whatever credentials and settings the environment holds for a real organization."""
     real = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_PROFILE": "production", "ECR_AUDIT_AWS_CONN_ID": "aws"}
     done = doctor("demo", ECR_AUDIT_DATA=str(tmp_path / "data"), **real)

@@ -68,7 +68,7 @@ def test_exceptions_are_named_as_their_libraries_name_them() -> None:
         ("FAILED", "InvalidURL", "proxy.corp:3128", "HTTPS_PROXY with their scheme"),
         ("FAILED", "ValueError", "Invalid endpoint: localhost:5000", "AWS_ENDPOINT_URL"),
         ("FAILED", "ValueError", "cannot be read", "Report it as a bug"),
-        ("FAILED", "ClientConnectorDNSError", "Cannot connect to host", "exclude its"),
+        ("FAILED", "ClientConnectorDNSError", "Cannot connect to host", "leaves it out for every account"),
         ("FAILED", "ClientConnectorCertificateError", "", "AWS_CA_BUNDLE"),
         ("FAILED", "ClientConnectorError", "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", "AWS_CA_BUNDLE"),
         ("FAILED", "ClientHttpProxyError", "407", "NO_PROXY"),

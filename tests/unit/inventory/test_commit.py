@@ -324,7 +324,7 @@ def test_a_night_that_could_read_nothing_although_accounts_are_active_is_an_erro
     assert night.outcomes_of(FIRST)[A, EU] == "COLLECTED"
 
 
-def test_what_settings_name_in_vain_and_leave_out_is_kept_with_the_commit(night: FakeOrganization) -> None:
+def test_missing_and_left_out_accounts_and_regions_are_kept_with_the_commit(night: FakeOrganization) -> None:
     commit = run(night, FIRST, accounts=(A, "999999999999"), regions=(EU, "eu-west-9"))
     assert commit.details["missing_accounts"] == ["999999999999"]
     assert commit.details["missing_regions"] == ["eu-west-9"]

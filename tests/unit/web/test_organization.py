@@ -137,16 +137,13 @@ def test_advice_follows_errors_and_unmatched_settings_are_shown(
     assert client.get("/api/v1/publication").json()["missing_accounts"] == ["999999999999"]
 
 
-def test_coverage_shows_what_the_settings_leave_out_and_when_a_dark_account_was_last_read(
+def test_coverage_shows_accounts_that_the_settings_leave_out_and_when_a_dark_one_was_last_read(
     client: TestClient, published: Callable[..., None]
 ) -> None:
     other = "222222222222"
-    accounts = [
-        {},
-        {"account_id": other, "account_name": "left"},
-        {"account_id": "333333333333", "account_name": "new"},
-    ]
-    never = {"account_id": "333333333333", "region": "eu-west-1", "outcome": "ASSUME_ROLE_DENIED"}
+    new = "333333333333"
+    accounts = [{}, {"account_id": other, "account_name": "left"}, {"account_id": new, "account_name": "new"}]
+    never = {"account_id": new, "region": "eu-west-1", "outcome": "ASSUME_ROLE_DENIED"}
     lost = never | {"account_id": "111111111111"}
     details = {"left_out_accounts": [other], "left_out_regions": ["eu-west-3"]}
     published(date(2026, 11, 1), accounts=accounts, repositories=[{}], scan_targets=[never], details=details)
@@ -155,8 +152,8 @@ def test_coverage_shows_what_the_settings_leave_out_and_when_a_dark_account_was_
     text = text_of(client.get("/coverage"))
     assert f"ECR_AUDIT_ACCOUNTS leaves out 1 account: {other}. Not read, and not part of coverage." in text
     assert "ECR_AUDIT_REGIONS leaves out 1 region: eu-west-3." in text
-    assert "shop since 2026-11-02, last read 2026-11-01" in text
-    assert "new since 2026-11-01, never read" in text
+    assert "shop 111111111111 since 2026-11-02, last read 2026-11-01" in text
+    assert f"new {new} since 2026-11-01, never read" in text
 
 
 @pytest.mark.usefixtures("two_accounts")
