@@ -132,7 +132,7 @@ class _Summary:
                 "Error",
             )
             for outcome, account_id, name, regions, last_read, in_part, code, _ in rows[:SHOWN]:
-                when = "other regions tonight" if in_part else f"{last_read or 'never'}"
+                when = "in part" if in_part else f"{last_read or 'never'}"
                 table.add_row(outcome, _account(account_id, name), regions, when, escape(plain(code)))
             self._show(table, len(rows))
         for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):

@@ -15,6 +15,7 @@ from docs import errors_page
 from ecr_audit.aws.advice import CAUSES, OUTCOMES, advice_on, advice_on_error, distinct_advice
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.vocabulary import OUTCOME_WORDS
+from support.paths import ROOT
 
 from .conftest import MakeError
 
@@ -122,3 +123,9 @@ def test_an_error_of_the_hub_has_advice_as_well(aws_error: MakeError) -> None:
     missing = advice_on_error(NoCredentialsError())
     assert missing and "AWS_PROFILE" in missing.fix
     assert advice_on_error(aws_error("SomethingNew")) is None
+
+
+def test_the_example_of_an_alert_has_the_present_advice() -> None:
+    alerts = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    for outcome, code, message in (("ASSUME_ROLE_DENIED", None, None), ("ACCESS_DENIED", "AccessDeniedException", SCP)):
+        assert advice_on(outcome, code, message).fix in alerts
