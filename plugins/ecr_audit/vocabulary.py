@@ -108,12 +108,10 @@ EVENT_WORDS = {
     "ended": "No longer incompliant:",
 }
 
-# The statuses of waivers, as they follow a number of them.
+# Words on waivers in force that need care, as they follow a number of them.
 WAIVER_WORDS = {
-    "active": "in force",
-    "expires_soon": "in force for at most 30 days",
-    "unmatched": "unmatched",
-    "expired": "expired",
+    "expires_soon": "for at most 30 days",
+    "unmatched": "without a finding in its scope",
 }
 
 WAIVER_MEANINGS = {

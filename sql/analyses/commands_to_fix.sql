@@ -1,4 +1,4 @@
--- The commands that would fix all findings of today, as a script to review; waived findings are left out.
+-- The commands that would fix all incompliant repositories without a waiver, as a script to review.
 SELECT remediation_command
 FROM findings
 WHERE policy_id = $policy_id

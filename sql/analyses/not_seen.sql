@@ -1,4 +1,5 @@
--- What did the audit not see tonight, since when, and why? One row per account. Asked in DuckDB: is_unread is a macro.
+-- What did the audit not see tonight, since when, and why? One row per account; account_last_read is the last night in
+-- which any of its regions was read. Asked in DuckDB: is_unread is a macro.
 WITH unread AS (
     SELECT
         account_id,
@@ -14,7 +15,7 @@ SELECT
     c.account_id,
     c.account_name,
     c.first_day_not_seen,
-    c.last_read_date,
+    c.last_read_date AS account_last_read,
     c.repositories_unseen,
     u.outcomes,
     u.error_codes,

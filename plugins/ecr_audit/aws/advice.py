@@ -70,7 +70,7 @@ OUTCOMES = {
     ),
     Outcome.REGION_DISABLED: Advice(
         "An opt-in region that the account has not enabled: it does not count against coverage.",
-        "Nothing to do.",
+        "Nothing to do: when the account enables the region, the next night reads it.",
     ),
     Outcome.ACCOUNT_INACTIVE: Advice(
         "The account is suspended or being closed, and was not called: it does not count against coverage.",

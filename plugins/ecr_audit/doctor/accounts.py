@@ -129,7 +129,8 @@ def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], bl
     if not unread:
         where = f"in all {len(countable)} account-regions that are enabled"
         return ok(REPOSITORIES, f"{DESCRIBE_REPOSITORIES.action} answered {where}, in {len(entered)} accounts")
-    found = f"{DESCRIBE_REPOSITORIES.action} fails in {len(unread)} of {len(countable)} account-regions:"
+    action, where = DESCRIBE_REPOSITORIES.action, "account-regions of accounts that could be entered"
+    found = f"{action} fails in {len(unread)} of {len(countable)} {where}:"
     met = [(target.outcome, target.error_code, target.error_message) for _, target in unread]
     return Result(blind, REPOSITORIES, found, _fix(met), _target_cases(unread))
 
@@ -141,7 +142,7 @@ def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -
     action = permission.action
     refused = [visit for visit in entered if action in visit.refusals]
     if not refused:
-        return ok(title, f"{action} answered in all {len(entered)} accounts with an assumed role")
+        return ok(title, f"{action} answered in all {len(entered)} accounts that could be entered")
     errors = [visit.refusals[action] for visit in refused]
     fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {permission.without}."
     if not all(error_code(error) in DENIED for error in errors):

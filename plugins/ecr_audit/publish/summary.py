@@ -24,12 +24,13 @@ from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.settings import Settings
-from ecr_audit.text import age, percent, plain, plural
+from ecr_audit.text import percent, plain, plural
 from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS, undetermined_reasons
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list; the rest is in the published tables.
 SHOWN = 12
+ACCOUNTS_SHOWN = 8
 OWNERS_SHOWN = 5
 
 
@@ -45,16 +46,16 @@ class _Summary:
         self._published = published
         self._console = console
         self._min_coverage = min_coverage
-        # The policy whose sections, changes, accounts and owners are shown.
+        # The policy whose changes, accounts and owners are shown.
         self._first = shown_policies(published)[0]
 
     def print(self) -> None:
-        for part in (self._organization, self._not_collected, self._verdicts, self._waivers):
+        for part in (self._organization, self._not_collected, self._verdicts, self._sections, self._waivers):
             part()
             self._console.print()
         name = escape(plain(self._first.name))
         self._console.print(f"The rest is under one policy, which decides most framework sections: [bold]{name}[/]")
-        for part in (self._sections, self._changes, self._accounts, self._owners):
+        for part in (self._changes, self._accounts, self._owners):
             part()
             self._console.print()
 
@@ -111,6 +112,7 @@ class _Summary:
                 account_id,
                 account_name,
                 string_agg(region, ', ' ORDER BY region),
+                any_value(first_day_not_seen),
                 any_value(last_read_date),
                 any_value(collected) > 0,
                 error_code,
@@ -128,11 +130,11 @@ class _Summary:
                 "Outcome",
                 "Account",
                 "Regions",
-                "Last read",
+                "Not read since",
                 "Error",
             )
-            for outcome, account_id, name, regions, last_read, in_part, code, _ in rows[:SHOWN]:
-                when = "in part" if in_part else f"{last_read or 'never'}"
+            for outcome, account_id, name, regions, since, last_read, in_part, code, _ in rows[:SHOWN]:
+                when = f"{since}" if in_part or last_read else f"{since}, never read"
                 table.add_row(outcome, _account(account_id, name), regions, when, escape(plain(code)))
             self._show(table, len(rows))
         for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):
@@ -205,7 +207,13 @@ class _Summary:
 
     def _sections(self) -> None:
         table = _table(
-            "Linked framework sections", "Section", "Sub Sections", "Internal Rules", "Policies", "Flags", "Compliance"
+            "Framework sections with a policy",
+            "Section",
+            "Sub Sections",
+            "Internal Rules",
+            "Policies",
+            "Flags",
+            "Compliance",
         )
         framework = None
         for name, title, *numbers, flags, share, compliant, evaluated in self._rows(
@@ -223,10 +231,9 @@ class _Summary:
             FROM section_compliance
             WHERE snapshot_date = (SELECT snapshot_date FROM publication)
                 AND scope_type = 'organization'
-                AND section_id IN (SELECT section_id FROM section_policies WHERE policy_id = $policy_id)
+                AND section_id IN (SELECT section_id FROM section_policies)
             ORDER BY framework_name, position
-            """,
-            policy_id=self._first.policy_id,
+            """
         ):
             if name != framework:
                 table.add_row(f"[bold]{escape(name)}[/]")
@@ -242,8 +249,11 @@ class _Summary:
         counts = dict(self._rows("SELECT status, count(*) FROM waivers GROUP BY status"))
         if not counts:
             return
-        in_words = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
-        self._console.print(f"[bold]Waivers[/]  {plural(sum(counts.values()), 'waiver')}: {', '.join(in_words)}")
+        in_force = sum(counts.values()) - counts.get("expired", 0)
+        parts = [f"{counts[status]:,} {words}" for status, words in WAIVER_WORDS.items() if status in counts]
+        words = f"{in_force:,} in force" + (f" ({', '.join(parts)})" if parts else "")
+        expired = f", {counts['expired']:,} expired" if "expired" in counts else ""
+        self._console.print(f"[bold]Waivers[/]  {plural(sum(counts.values()), 'waiver')}: {words}{expired}")
         # Undetermined ones apart: every other count of waived findings is of incompliant ones.
         waived = [
             f"{incompliant:,} incompliant{f' and {lost:,} undetermined' if lost else ''} under {escape(plain(name))}"
@@ -264,43 +274,37 @@ class _Summary:
         self._console.print(f"[bold]Waived findings[/]  {'; '.join(waived) or 'none'}")
 
     def _accounts(self) -> None:
-        rows = self._rows(
-            """
-            SELECT
-                account_id,
-                any_value(account_name),
-                any_value(ou_path),
-                count(*),
-                max(age_days),
-                -- Of several that are as old, one that began before the audit looked is the oldest.
-                arg_max(started_known, (age_days, NOT started_known))
-            FROM findings
-            WHERE policy_id = $policy_id
-                AND status = 'INCOMPLIANT'
-            GROUP BY account_id
-            ORDER BY count(*) DESC, account_id
-            LIMIT 8
-            """,
+        table = _table("Accounts with most to fix", "Account", "Unit", "To fix", "Waived", "Incompliant")
+        for account_id, name, ou_path, *counts in self._rows(
+            f"SELECT account_id, account_name, ou_path, to_fix, waived, incompliant FROM ({_query('accounts')})",
             policy_id=self._first.policy_id,
-        )
-        table = _table("Accounts with most incompliant repositories", "Account", "Unit", "Incompliant", "Oldest")
-        for account_id, name, ou_path, findings, *oldest in rows:
-            table.add_row(_account(account_id, name), escape(plain(ou_path)), f"{findings:,}", age(*oldest))
+            shown=ACCOUNTS_SHOWN,
+        ):
+            table.add_row(_account(account_id, name), escape(plain(ou_path)), *(f"{count:,}" for count in counts))
         self._console.print(table)
 
     def _owners(self) -> None:
-        query = read_statement("pages/overview/owners").text
-        rows = self._rows(query, policy_id=self._first.policy_id, shown=OWNERS_SHOWN)
+        rows = self._rows(_query("owners"), policy_id=self._first.policy_id, shown=OWNERS_SHOWN)
         table = _table("Owners with most to fix", "Owner", "To fix", "Waived", "Incompliant")
         for owner, account_id, *counts in rows:
             name = escape(plain(owner)) + (f" ({account_id}, not tagged)" if account_id else "")
             table.add_row(name, *(f"{count:,}" for count in counts))
         self._console.print(table)
+        self._console.print(
+            f"Commands that fix them, in make sql: EXECUTE commands_to_fix(policy_id := '{self._first.policy_id}');",
+            style="dim",
+            soft_wrap=True,
+        )
 
     def _show(self, table: Table, total: int) -> None:
         self._console.print(table)
         if total > SHOWN:
             self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
+
+
+def _query(name: str) -> str:
+    """A query that the overview shows, too."""
+    return read_statement(f"pages/overview/{name}").text
 
 
 def _table(title: str, first: str, *others: str) -> Table:
@@ -322,7 +326,7 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 NUMERIC = {
     *STATUS_WORDS.values(),
-    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "Oldest", "To fix", "Waived"),
+    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "To fix", "Waived"),
 }
 
 

@@ -58,7 +58,7 @@ def test_waivers_are_reported(small_lake: SmallLake, summary: Callable[..., str]
     rows = [WAIVER, WAIVER | {"waiver_id": "W-2", "region": "us-east-1"}]
     small_lake.waivers = pa.Table.from_pylist(rows, schema=waivers.SCHEMA)
     reported = summary()
-    assert "Waivers  2 waivers: 1 in force, 1 unmatched" in reported
+    assert "Waivers  2 waivers: 2 in force (1 without a finding in its scope)" in reported
     assert "Waived findings  1 incompliant under Repository Image Tag Mutability" in reported
 
 
@@ -152,24 +152,26 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable
         for region, code in errors
     ]
     reported = summary(scan_targets=targets)
-    assert re.search("us-east-1, us-west-2  in part +InvalidURL", reported)
+    assert re.search(rf"us-east-1, us-west-2 +{DAYS[-1]} +InvalidURL", reported)
     assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in reported
     assert "FAILED (SomethingNew): Fix the cause that the error names." in reported
 
 
-def test_when_an_account_that_cannot_be_entered_was_last_read(small_lake: SmallLake, tmp_path: Path) -> None:
+def test_since_when_an_account_cannot_be_entered(small_lake: SmallLake, tmp_path: Path) -> None:
     never = {"account_id": "222222222222", "region": "eu-west-1", "outcome": "ASSUME_ROLE_DENIED"}
     accounts = [{}, {"account_id": "222222222222", "account_name": "courier"}]
     for day, dark in zip(DAYS, ([never], [never, never | {"account_id": "111111111111"}]), strict=False):
         seen = {"observed": len(dark) == 1}
-        small_lake.scan(day, accounts=accounts, repositories=[seen], scan_targets=dark)
-        small_lake.evaluate(day)
+        small_lake.night(day, accounts=accounts, repositories=[seen], scan_targets=dark)
     settings = Settings(data=tmp_path)
     publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
     reported = io.StringIO()
     print_summary(settings, Console(file=reported, width=200))
     rows = [line.split() for line in reported.getvalue().splitlines() if line.startswith("ASSUME_ROLE_DENIED")]
-    assert [row[2:5] for row in rows[:2]] == [["shop", "eu-west-1", str(DAYS[0])], ["courier", "eu-west-1", "never"]]
+    assert [" ".join(row[2:7]).removesuffix(" AccessDenied") for row in rows[:2]] == [
+        f"shop eu-west-1 {DAYS[1]}",
+        f"courier eu-west-1 {DAYS[0]}, never read",
+    ]
 
 
 def test_accounts_and_regions_that_the_settings_leave_out(summary: Callable[..., str]) -> None:
