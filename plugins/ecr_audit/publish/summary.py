@@ -85,7 +85,8 @@ class _Summary:
         )
         self._console.rule(f"[bold]ECR audit, {day}")
         self._console.print(
-            f"[bold]Organization[/]  {accounts} accounts ({active} active), {repositories:,} repositories known"
+            f"[bold]Organization[/]  {plural(accounts, 'account')} ({active:,} active),"
+            f" {plural(repositories, 'repository', 'repositories')} known"
             + (f", {unseen:,} of them not seen" if unseen else "")
         )
         self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {percent(share)}")
@@ -130,7 +131,7 @@ class _Summary:
                 "Outcome",
                 "Account",
                 "Regions",
-                "Not read since",
+                "Since",
                 "Error",
             )
             for outcome, account_id, name, regions, since, last_read, in_part, code, _ in rows[:SHOWN]:

@@ -152,7 +152,7 @@ def test_unread_targets_are_reported_with_advice_on_each_error(summary: Callable
         for region, code in errors
     ]
     reported = summary(scan_targets=targets)
-    assert re.search(rf"us-east-1, us-west-2 +{DAYS[-1]} +InvalidURL", reported)
+    assert re.search(rf"us-east-1, us-west-2 +{DAYS[0]} +InvalidURL", reported)
     assert "FAILED (InvalidURL): Write AWS_ENDPOINT_URL" in reported
     assert "FAILED (SomethingNew): Fix the cause that the error names." in reported
 
