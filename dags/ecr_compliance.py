@@ -2,9 +2,9 @@
 ### Compliance of the newest ECR inventory
 
 Evaluates every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
-sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, each of its tables as Parquet and
-CSV, and a workbook. What is published stays as it was until all that has passed. Then alerts are sent, and the tables
-are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; neither waits for the other.
+sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, and each of its tables as Parquet
+and CSV. What is published stays as it was until all that has passed. Then a workbook is added, alerts are sent, and the
+tables are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; none waits for another.
 
 Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to evaluate a stored snapshot
 again, after a policy has changed; the snapshots after it, whose history continues from it, follow.
@@ -73,6 +73,13 @@ def ecr_compliance() -> None:
         return address
 
     @task
+    def complete_publication() -> None:
+        """Add the workbook to the publication, and any other file that it lacks. Red when one cannot be written."""
+        from ecr_audit.own_process import in_own_process
+
+        in_own_process(f"{PUBLISHING}:complete_publication")
+
+    @task
     def announce() -> str:
         """Report what changed since the snapshot before, also over the channels of alerts."""
         from ecr_audit.publish import steps
@@ -93,7 +100,8 @@ def ecr_compliance() -> None:
             raise AirflowSkipException("ECR_AUDIT_POSTGRES_CONN_ID is not set")
         in_own_process(f"{PUBLISHING}:publish_to_postgres", uri)
 
-    publish(roll_up_frameworks(evaluate_policies())) >> [announce(), publish_to_postgres()]  # type: ignore[arg-type]  # an XComArg
+    published = publish(roll_up_frameworks(evaluate_policies()))  # type: ignore[arg-type]  # an XComArg
+    published >> [announce(), publish_to_postgres(), complete_publication()]
 
 
 ecr_compliance()

@@ -12,8 +12,9 @@ import pytest
 
 from ecr_audit.lake.s3 import S3
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
+from ecr_audit.publish.exports import EXPORTS, Source
 from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.s3_store import S3PublicationStore
 from support.small_lake import SmallLake
 

@@ -11,8 +11,8 @@ import pytest
 
 from ecr_audit.publish import progress
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
-from ecr_audit.publish.publication import DATABASE
+from ecr_audit.publish.exports import EXPORTS, Source
+from ecr_audit.publish.publication import CHECKSUMS, DATABASE
 from ecr_audit.publish.published_file import open_published
 from support.small_lake import SmallLake
 
