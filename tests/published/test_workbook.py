@@ -15,6 +15,7 @@ import pytest
 
 from ecr_audit.publish import workbook_sheets
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.workbook import write_workbook
 from ecr_audit.publish.workbook_cells import MAX_CHARACTERS, cell_text
 from ecr_audit.publish.workbook_cover import DEFINITIONS
@@ -144,6 +145,7 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -
     ]
     small_lake.night(DAY, accounts=accounts, repositories=repositories)
     publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
+    complete(small_lake.lake, tmp_path)
     book = openpyxl.load_workbook(tmp_path / "compliance.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell for cell in cells if cell.data_type == "f" or cell.hyperlink]
