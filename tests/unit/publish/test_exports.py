@@ -141,4 +141,8 @@ def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
     ]
     whole = ["database", *early_exports()[:-1]]
     pairs = [((f"Writing: {name}", True), (f"Written: {name} (N s)", False)) for name in whole]
-    assert reported == [*(line for pair in pairs for line in pair), ("Writing: last", True)]
+    assert reported == [
+        *(line for pair in pairs for line in pair),
+        ("Writing: last", True),
+        ("Not written: last", False),
+    ]
