@@ -88,7 +88,7 @@ class Cells:
                 page.write_number(row, column, shown, form)
 
     def format_of(self, value: Any) -> Any:
-        """The format of a value, by its type; of a text, on one line."""
+        """The format of a value, by its type; a text is on one line."""
         match value:
             case bool():
                 return self.line

@@ -29,7 +29,7 @@ class RowSheet(Worksheet):  # type: ignore[misc]  # XlsxWriter has no types
     ) -> int:
         """Write rows with their heights in points, None for the usual one, from the row with the number `first` on.
 
-        Those above it are complete. `formats`: of the texts in each column; other values have that of their type.
+        Those above it are complete. `formats`: for the texts of each column; other values have that of their type.
         Returns the number of the last row.
         """
         self._write_single_row(first)
