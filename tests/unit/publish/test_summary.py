@@ -125,9 +125,13 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
     settings = Settings(data=tmp_path)
     store = publication_store(settings)
     publish(small_lake.lake, small_lake.catalog, store, owner_tags=("owner",))
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=300))
+    assert "\nNot written        workbook: not written yet; the task complete_publication" in reported.getvalue()
     published = complete(small_lake.lake, store)
     reported = io.StringIO()
     print_summary(settings, Console(file=reported, width=300))
+    assert "Not written" not in reported.getvalue()
     assert (
         "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
         " waivers of 1 are based on tags last read on 2026-11-01." in reported.getvalue()
