@@ -1,14 +1,15 @@
 """Publishes a year of nights, and asks every question of sql/analyses of the publication.
 
     python benchmarks/publication.py                 # 365 nights x 100,000 repositories in 1,000 accounts
-    python benchmarks/publication.py --nights 30
+    python benchmarks/publication.py --nights 30 --accounts 340       # 34,000 repositories
 
 The last night is scanned, evaluated and rolled up by the library. From earlier nights the lake has what publishing
 reads: the tables that were rolled up, made by SQL from those of a night that the library evaluated, with counts that
 move, and 1 % of the repositories changed each night, half of them fixed. All but the last two have empty files in place
 of the large tables, `repositories` and `policy_output`.
 
-Publishing and each question have a process of their own.
+Publishing, completing and each question have a process of their own. Readers have the database, Parquet and CSV when
+publishing ends, and the workbook when completing ends.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from ecr_audit.lake.lake import Lake, SnapshotWriter
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.macros import create_published_macros
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.workbook_sheets import MAX_ROWS, SHEETS, PublishedRows
 from ecr_audit.settings import SQL_ROOT
 
 BEFORE, LAST = NIGHTS
@@ -138,15 +141,36 @@ def main() -> None:
     """Make the lake, publish it, ask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=365)
-    nights = parser.parse_args().nights
+    parser.add_argument("--accounts", type=int, default=1_000, help="of 100 repositories each")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
-        in_fresh_process(make, folder, nights)
+        in_fresh_process(make, folder, given.nights, given.accounts)
         cost = in_fresh_process(run, folder)
+        completed = in_fresh_process(add_workbook, folder)
         published = Path(folder, "publish")
         sizes = [sum(file.stat().st_size for file in published.glob(f"*.{kind}")) / 2**20 for kind in KINDS]
         print_table(
-            ["nights", "wall s", "CPU s", "peak MB", *(f"{kind} MB" for kind in KINDS)],
-            [[nights, cost.wall, cost.cpu, round(cost.peak_mb), *map(round, sizes)]],
+            ["nights", "repositories", *(f"{kind} MB" for kind in KINDS)],
+            [[given.nights, cost.result["repositories"], *map(round, sizes)]],
+        )
+        print_table(
+            ["step", "readers have", "at second", "wall s", "CPU s", "peak MB"],
+            [
+                ["publish", "database, Parquet, CSV", cost.wall, cost.wall, cost.cpu, round(cost.peak_mb)],
+                [
+                    "complete",
+                    "workbook",
+                    cost.wall + completed.wall,
+                    completed.wall,
+                    completed.cpu,
+                    round(completed.peak_mb),
+                ],
+            ],
+        )
+        per_rows = 100_000 / completed.result
+        print_table(
+            ["rows in the workbook", "wall s per 100,000", "CPU s per 100,000"],
+            [[completed.result, completed.wall * per_rows, completed.cpu * per_rows]],
         )
         print_table(["table", "rows"], sorted(cost.result.items(), key=lambda row: -row[1])[:8])
         answers = [
@@ -163,6 +187,15 @@ def run(folder: str) -> Cost:
     return Cost(cost.result.rows, cost.wall, cost.cpu, cost.peak_mb)
 
 
+def add_workbook(folder: str) -> Cost:
+    """Add the workbook; the result is the number of its rows."""
+    cost = measure(lambda: complete(Lake(f"{folder}/lake"), Path(folder, "publish")))
+    with open_published(cost.result.database) as database:
+        published = PublishedRows(database)
+        rows = sum(min(published.count(sheet), MAX_ROWS) for sheet in SHEETS)
+    return Cost(rows, cost.wall, cost.cpu, cost.peak_mb)
+
+
 def ask(published: Path, question: Path) -> Cost:
     """Ask a question of the published file, opening it; the result is how many rows answer."""
 
@@ -175,10 +208,10 @@ def ask(published: Path, question: Path) -> Cost:
     return measure(rows)
 
 
-def make(folder: str, nights: int) -> None:
+def make(folder: str, nights: int, accounts: int) -> None:
     """Make the lake: all nights but one by SQL, then the last by the library."""
     catalog, lake, evaluated = load_catalog(SQL_ROOT), Lake(f"{folder}/lake"), Lake(f"{folder}/evaluated")
-    with organization(folder, accounts=1_000, per_region=10) as database:
+    with organization(folder, accounts=accounts, per_region=10) as database:
         scan(database, evaluated, 1, BEFORE)
         commit = evaluate_night(evaluated, catalog, BEFORE)
         create_published_macros(database)

@@ -17,6 +17,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.settings import SQL_ROOT, load_settings
 from ecr_audit.terminal import print_error
 
@@ -31,7 +32,8 @@ def main() -> int:
         folder = settings.data.absolute() / "as-of" / as_of.isoformat()
         lake = open_lake(settings)
         publication = publish(lake, load_catalog(SQL_ROOT), folder, owner_tags=settings.owner_tags, as_of=as_of)
-    except (FinalError, LakeError) as fault:
+        complete(lake, folder)
+    except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)
         return 1
     sys.stdout.write(

@@ -2,9 +2,9 @@
 ### Compliance of the newest ECR inventory
 
 Evaluates every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
-sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, each of its tables as Parquet and
-CSV, and a workbook. What is published stays as it was until all that has passed. Then alerts are sent, and the tables
-are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; neither waits for the other.
+sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, and each of its tables as Parquet
+and CSV. What is published stays as it was until all that has passed. Then a workbook is added, alerts are sent, and the
+tables are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; none waits for another.
 
 Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to evaluate a stored snapshot
 again, after a policy has changed; the snapshots after it, whose history continues from it, follow.
@@ -16,7 +16,7 @@ import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
 from ecr_audit_airflow.alerts import send_failed_run, send_night
-from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY
+from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY, in_own_process
 from ecr_audit_airflow.postgres_connection import postgres_uri
 
 # Steps that need much memory run in a separate process, without Airflow's own.
@@ -47,8 +47,6 @@ def ecr_compliance() -> None:
     @task
     def evaluate_policies() -> str:
         """Evaluate the repositories of a snapshot. Returns the snapshot's date."""
-        from ecr_audit.own_process import in_own_process
-
         context = get_current_context()
         wanted, events = context["params"]["snapshot_date"], context["triggering_asset_events"].get(INVENTORY, [])
         evaluated: str = in_own_process(
@@ -59,18 +57,19 @@ def ecr_compliance() -> None:
     @task
     def roll_up_frameworks(snapshot_date: str) -> str:
         """Roll the verdicts up, check everything and commit it; then the same for the snapshots after it."""
-        from ecr_audit.own_process import in_own_process
-
         rolled_up: str = in_own_process(f"{COMPLIANCE_STEPS}:roll_up", snapshot_date)
         return rolled_up
 
     @task
     def publish(snapshot_date: str) -> str:
         """Publish the newest snapshot atomically. Returns its address."""
-        from ecr_audit.own_process import in_own_process
-
         address: str = in_own_process(f"{PUBLISHING}:publish", snapshot_date)
         return address
+
+    @task
+    def complete_publication() -> None:
+        """Add the workbook to the publication, and any other file that it lacks. Red when one cannot be written."""
+        in_own_process(f"{PUBLISHING}:complete_publication")
 
     @task
     def announce() -> str:
@@ -86,14 +85,13 @@ def ecr_compliance() -> None:
         """Replace the tables in PostgreSQL with those just published. Skipped without ECR_AUDIT_POSTGRES_CONN_ID."""
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from ecr_audit.own_process import in_own_process
-
         uri = postgres_uri()
         if uri is None:
             raise AirflowSkipException("ECR_AUDIT_POSTGRES_CONN_ID is not set")
         in_own_process(f"{PUBLISHING}:publish_to_postgres", uri)
 
-    publish(roll_up_frameworks(evaluate_policies())) >> [announce(), publish_to_postgres()]  # type: ignore[arg-type]  # an XComArg
+    published = publish(roll_up_frameworks(evaluate_policies()))  # type: ignore[arg-type]  # an XComArg
+    published >> [announce(), publish_to_postgres(), complete_publication()]
 
 
 ecr_compliance()

@@ -32,6 +32,7 @@ from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.terminal import print_error
@@ -240,8 +241,10 @@ def main() -> int:
         settings = Settings.model_construct(data=load_data_folder())
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
-        publication = publish(lake, catalog, publication_store(settings), owner_tags=settings.owner_tags)
-    except (FinalError, LakeError) as fault:
+        store = publication_store(settings)
+        publication = publish(lake, catalog, store, owner_tags=settings.owner_tags)
+        complete(lake, store)
+    except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)
         return 1
     sys.stdout.write(f"{len(dates)} nights, {dates[0]} to {dates[-1]}. Published: {publication.address}\n")

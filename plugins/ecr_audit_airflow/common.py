@@ -20,6 +20,13 @@ def begin_task(context: Any) -> None:
     use_connection()
 
 
+def in_own_process(function: str, *arguments: Any) -> Any:
+    """See `ecr_audit.own_process`, which only a task that runs imports."""
+    from ecr_audit import own_process
+
+    return own_process.in_own_process(function, *arguments)
+
+
 # Updated by every committed snapshot; its events carry the snapshot's date. Airflow shows the extra on the asset's
 # page, which, unlike a DAG's, has no place for a plugin's link.
 INVENTORY = Asset("ecr_inventory", extra={"compliance pages": "/plugin/ecr-audit"})

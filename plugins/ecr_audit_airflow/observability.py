@@ -74,6 +74,7 @@ def task_reports() -> dict[str, _Report]:
         "evaluate_policies": _Report(reads=inventory, writes=verdicts),
         "roll_up_frameworks": _Report(metrics.of_compliance, reads=inventory + verdicts, writes=rolled_up),
         "publish": _Report(_published_now, reads=inventory + verdicts + rolled_up, writes=(DATABASE,)),
+        "complete_publication": _Report(reads=(DATABASE,)),
         "announce": _Report(reads=(DATABASE,)),
         "publish_to_postgres": _Report(reads=(DATABASE,), writes_to_postgres=(*TABLES, *VIEWS)),
     }

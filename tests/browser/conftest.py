@@ -24,6 +24,7 @@ from demo.story import NIGHTS
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
 from support.chromium import FLAGS, find_chromium
@@ -56,6 +57,7 @@ class Demo:
         lake = Lake(str(self.folder / f"lake-{nights[-1]}"))
         write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
         publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS)
+        complete(lake, self.folder / "publish")
         return max(lake.snapshot_dates("compliance"))
 
 

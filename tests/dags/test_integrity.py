@@ -64,9 +64,11 @@ def test_the_order_of_the_tasks(dags: DagBag) -> None:
         "publish",
         "announce",
         "publish_to_postgres",
+        "complete_publication",
     ]
-    # The files for alerts are published before PostgreSQL is reached.
-    assert dags.get_dag("ecr_compliance").get_task("announce").upstream_task_ids == {"publish"}
+    # None waits for another: neither the alerts for the workbook, nor the workbook for PostgreSQL.
+    for task_id in ("announce", "publish_to_postgres", "complete_publication"):
+        assert dags.get_dag("ecr_compliance").get_task(task_id).upstream_task_ids == {"publish"}
     assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]
 

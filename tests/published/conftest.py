@@ -11,6 +11,7 @@ from demo.history import write_history
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Path:
     lake = Lake(str(folder / "lake"))
     write_history(lake, catalog, date(2026, 11, 23), owner_tags=("owner", "team"), nights=(0, 1, 28, 38, 43, 60))
     publish(lake, catalog, folder / "publish", owner_tags=("owner", "team"))
+    complete(lake, folder / "publish")
     return folder

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from datetime import date
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import openpyxl
 import pytest
+import xlsxwriter
 
 from ecr_audit.publish import workbook_sheets
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.workbook import write_workbook
-from ecr_audit.publish.workbook_cells import MAX_CHARACTERS, cell_text
+from ecr_audit.publish.workbook_cells import MAX_CHARACTERS, Cells, cell_text
 from ecr_audit.publish.workbook_cover import DEFINITIONS
+from ecr_audit.publish.workbook_rows import RowSheet
 from ecr_audit.publish.workbook_sheets import SHEETS
 from support.processes import PATIENCE
 from support.small_lake import SmallLake
@@ -25,6 +29,13 @@ from support.small_lake import SmallLake
 DAY = date(2026, 11, 1)
 
 HOSTILE = ("=1+1", '=HYPERLINK("https://example.com")', "+1", "-1", "@SUM(1)", "\t=1", "https://example.com", "0123")
+# XlsxWriter takes it for the XML of a text with several fonts.
+RICH = '<r><t>x</t></r></is></c><c r="Z1"><f>1+1</f></c><c t="inlineStr"><is><r></r>'
+VALUES: tuple[Any, ...] = (
+    *HOSTILE, RICH, "", " ", " a ", "a\nb\r\nc", "<&>\"'", "_x0041_", "a_xyz", "\x00\x1f\x7f\ufffe", "é\xa0😀",
+    "x" * 17_000, "😀" * 17_000, None, True, False, 0, 12, -3, 2**40, 0.0, 100.0, 99.96, 1 / 3, DAY, date(1970, 1, 1),
+    datetime(2026, 11, 1, 2, 3, 4, tzinfo=UTC), [], ["a", "b"], ["=1"],
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -138,17 +149,19 @@ def test_sheets_have_frozen_headers_filters_and_widths(book: Any) -> None:
 
 
 def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -> None:
-    accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(HOSTILE)]
+    names = (*HOSTILE, RICH)
+    accounts = [{"account_id": f"{number:012}", "account_name": name} for number, name in enumerate(names)]
     repositories = [
         {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts
     ]
     small_lake.night(DAY, accounts=accounts, repositories=repositories)
     publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
+    complete(small_lake.lake, tmp_path)
     book = openpyxl.load_workbook(tmp_path / "compliance.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
     assert not [cell for cell in cells if cell.data_type == "f" or cell.hyperlink]
     shown = [row["account_name"] for row in sorted(rows(book["Coverage"]), key=lambda row: row["account_id"])]
-    assert shown == list(HOSTILE)
+    assert [name.removesuffix(" ") for name in shown] == list(names)
     assert {row["account_id"] for row in rows(book["Coverage"])} == {account["account_id"] for account in accounts}
 
 
@@ -197,6 +210,40 @@ def test_text_longer_than_a_cell_holds_is_cut_visibly() -> None:
     assert cell_text("x" * MAX_CHARACTERS) == "x" * MAX_CHARACTERS
     cut = cell_text("x" * (MAX_CHARACTERS + 1))
     assert (len(cut), cut[-2:]) == (MAX_CHARACTERS, "x…")
+    # Excel counts units of UTF-16.
+    pairs = cell_text("😀" * MAX_CHARACTERS)
+    assert (len(pairs), pairs[-2:]) == (MAX_CHARACTERS // 2 + 1, "😀…")
+
+
+def sheet_xml(path: Path, fill: Callable[[Any, Cells], None], kind: type | None = None) -> bytes:
+    """The XML of a sheet with a header that `fill` has filled further."""
+    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
+        cells = Cells(book)
+        page = book.add_worksheet("Sheet", kind)
+        page.write_string(0, 0, "header", cells.header)
+        fill(page, cells)
+    with zipfile.ZipFile(path) as file:
+        return file.read("xl/worksheets/sheet1.xml")
+
+
+@pytest.mark.parametrize("rows", [[VALUES, VALUES[::-1]], [VALUES], []])
+def test_rows_are_written_as_xlsxwriter_writes_their_cells(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
+    def whole_rows(page: RowSheet, cells: Cells) -> None:
+        heights = (None, 45)
+        last = page.write_rows(1, zip(heights, rows, strict=False), cells, [cells.line] * len(VALUES))
+        assert last == len(rows)
+
+    def cell_by_cell(page: Any, cells: Cells) -> None:
+        for number, row in enumerate(rows, 1):
+            if number == 2:
+                page.set_row(number, 45)
+            for column, value in enumerate(row):
+                cells.write(page, number, column, value)
+
+    expected = sheet_xml(tmp_path / "cells.xlsx", cell_by_cell)
+    assert sheet_xml(tmp_path / "rows.xlsx", whole_rows, RowSheet) == expected
+    assert b"<f>" not in expected
+    assert expected.count(b"<row ") == 1 + len(rows)
 
 
 def test_libreoffice_opens_it(demo: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.compliance import PolicyError, evaluate
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.changes import describe_changes
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.summary import print_summary
@@ -101,6 +102,7 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         )
         assert lake.evaluate(day)[1] == []
     published = publish(lake.lake, lake.catalog, folder / "publish", owner_tags=lake.owner_tags)
+    complete(lake.lake, folder / "publish")
     return Night(published.database, sql)
 
 

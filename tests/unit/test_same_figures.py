@@ -32,6 +32,7 @@ from ecr_audit.doctor import accounts as doctor
 from ecr_audit.doctor.probe import Visit
 from ecr_audit.inventory import steps
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.summary import print_summary
@@ -77,6 +78,7 @@ def folder(small_lake: SmallLake, tmp_path: Path) -> Path:
     accounts = [{"account_id": f"{number:012}", "account_name": f"n{number}"} for number in range(1, ACCOUNTS + 1)]
     small_lake.night(DAY, accounts=accounts, scan_targets=TARGETS, repositories=REPOSITORIES)
     publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    complete(small_lake.lake, tmp_path / "publish")
     return tmp_path / "publish"
 
 

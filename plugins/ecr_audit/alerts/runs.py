@@ -11,6 +11,7 @@ from ecr_audit.text import moment, plain
 _MEANS = {
     "check_coverage": "Coverage is under the minimum. What was read is committed and will be published.",
     "announce": "The night is published; an alert on it may not have been sent.",
+    "complete_publication": "The night is published; a file beside the database is missing, such as the workbook.",
     "publish_to_postgres": "The night is published; only PostgreSQL still has the night before.",
 }
 _ELSE = {

@@ -1,7 +1,8 @@
-"""Publishes the newest evaluated snapshot: `compliance.duckdb` (database.py) and the files beside it (exports.py).
+"""Publishes the newest evaluated snapshot: `compliance.duckdb` (database.py) and files beside it (exports.py).
 
 Everything is built and verified aside, then put in place (store.py), the database last. A reader that holds an
-old file open keeps reading it; a run that is killed leaves the old files whole.
+old file open keeps reading it; a run that is killed leaves the old files whole. What is missing then, late formats
+and those that failed, `complete` adds (completion.py).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
-from ecr_audit.publish.exports import Source, write_checksums, write_exports
+from ecr_audit.publish.exports import Source, early_exports, late_exports, reasons, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
@@ -37,6 +38,8 @@ _SPILL = ".spill"
 
 # Tried first, if there are few repositories. DuckDB uses all the memory that it is given.
 LEAN_MEMORY = "200MB"
+
+NOT_YET = "not written yet; the task complete_publication writes it"
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,11 @@ def publish(
     published_at = datetime.now(UTC)
     with store.building() as aside:
         build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags)
-        rows = _within_memory(build, inventory.rows[REPOSITORIES.name])
+        rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
-        published = store.add(aside, version, compliance.snapshot_date)
+        missing = dict.fromkeys(late_exports(), NOT_YET) | reasons(failed)
+        published = store.add(aside, version, compliance.snapshot_date, missing)
     return PublishResult(published, store.address, rows)
 
 
@@ -133,7 +137,11 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
     return history[::-1]
 
 
-def _within_memory(build: Callable[[Resources], dict[str, int]], repositories: int) -> dict[str, int]:
+# The rows of each table, and the formats that failed.
+_Built = tuple[dict[str, int], dict[str, Exception]]
+
+
+def _within_memory(build: Callable[[Resources], _Built], repositories: int) -> _Built:
     """Build with little memory if that may suffice: the memory that the rows need shows only while building."""
     resources = resources_for(repositories)
     if repositories <= FEW_REPOSITORIES:
@@ -155,8 +163,8 @@ def _build(
     published_at: datetime,
     owner_tags: tuple[str, ...],
     resources: Resources,
-) -> dict[str, int]:
-    """Build all files in a folder, and nothing else in it; returns the rows of each table."""
+) -> _Built:
+    """Build all files but those of late formats in a folder, and nothing else in it."""
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     day = inventory.snapshot_date
@@ -172,6 +180,9 @@ def _build(
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:
         rows = verified_rows(database, inventory, history, left_out)
-        write_exports(Source(database, lake), aside)
+        failed = write_exports(Source(database, lake), aside, early_exports())
+    for fault in failed.values():
+        if isinstance(fault, duckdb.OutOfMemoryException) and resources.memory == LEAN_MEMORY:
+            raise fault
     shutil.rmtree(aside / _SPILL, ignore_errors=True)
-    return rows
+    return rows, failed

@@ -1,12 +1,15 @@
 """The files that are written beside the published database, one entry for each format.
 
-A new format is a module that writes it, and its entry in EXPORTS.
+A new format is a module that writes it, and its entry in EXPORTS. A format that cannot be written is missing, with the
+reason, and costs nothing but itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import logging
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +20,17 @@ from ecr_audit.publish.csv_files import write_csv
 from ecr_audit.publish.lake_views import write_lake_views
 from ecr_audit.publish.parquet_files import write_parquet
 from ecr_audit.publish.progress import log_writing
+from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.tables import TABLES, WITHOUT_CSV
+
+log = logging.getLogger(__name__)
 
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
-# As sha256sum writes it, and checks it with --check.
-CHECKSUMS = "SHA256SUMS"
+
+_ASIDE = ".export"
+# A reason is for people; some faults quote a whole query.
+_MOST_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def _lake_views(source: Source, folder: Path) -> None:
     write_lake_views(source.lake, folder / LAKE_VIEWS)
 
 
-# Each writes its files into a folder that has no others of these names.
+# Each writes its files into an empty folder, under names that no other has.
 EXPORTS: dict[str, Callable[[Source, Path], None]] = {
     "Parquet": _parquet,
     "CSV": _csv,
@@ -65,23 +73,57 @@ EXPORTS: dict[str, Callable[[Source, Path], None]] = {
     "lake views": _lake_views,
 }
 
+# Take longer than all else together: added when readers have the publication (completion.py).
+LATE = ("workbook",)
 
-def write_exports(source: Source, folder: Path) -> None:
-    """Write all formats into the folder of a publication."""
+
+def early_exports() -> list[str]:
+    """The formats that a publication begins with."""
+    return [name for name in EXPORTS if name not in LATE]
+
+
+def late_exports() -> list[str]:
+    """Those that are added to it."""
+    return [name for name in EXPORTS if name in LATE]
+
+
+def write_exports(source: Source, folder: Path, names: Iterable[str]) -> dict[str, Exception]:
+    """Write formats into a folder. Returns those that failed, of which no file is there, each with its fault."""
+    failed: dict[str, Exception] = {}
+    aside = folder / _ASIDE
     # One after the other: in parallel they would take less time, and more memory.
-    for name, write in EXPORTS.items():
+    for name in names:
+        aside.mkdir()
         try:
             with log_writing(name):
-                write(source, folder)
-        except Exception as fault:
-            fault.add_note(f"Raised while the export {name!r} was written")
-            raise
+                EXPORTS[name](source, aside)
+            for file in aside.iterdir():
+                file.replace(folder / file.name)
+        except Exception as fault:  # whatever a format raises
+            log.exception("Not written: %s", name)
+            failed[name] = fault
+        finally:
+            shutil.rmtree(aside)
+    return failed
 
 
-def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 of each file beside them, so that a copy can be checked."""
-    lines = []
-    for path in sorted(folder.iterdir()):
+def reasons(failed: dict[str, Exception]) -> dict[str, str]:
+    """Why each format is missing, in one line for people."""
+    lines = {name: " ".join(f"{type(fault).__name__}: {fault}".split()) for name, fault in failed.items()}
+    return {
+        name: line if len(line) <= _MOST_CHARACTERS else f"{line[: _MOST_CHARACTERS - 1]}…"
+        for name, line in lines.items()
+    }
+
+
+def write_checksums(folder: Path, known: str = "") -> None:
+    """Write the SHA-256 of each file beside them, so that a copy can be checked.
+
+    `known`: the lines on files elsewhere, of the same publication.
+    """
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in known.splitlines())}
+    for path in folder.iterdir():
         with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from ecr_audit.lake.storage import locked
 from ecr_audit.publish.publication import (
     BUILDING,
+    CHECKSUMS,
     DATABASE,
     LATEST,
     PUBLISH_AGAIN,
@@ -43,7 +45,8 @@ class PublicationStore:
                 f"{self._setting}: '{self._folder / DATABASE}' is not there. "
                 "Run make audit, or name the audit's folder."
             )
-        published = Published(latest.version, latest.snapshot_date, self._versions / latest.version)
+        folder = self._versions / latest.version
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports)
         if not is_inside(published.database, self._folder):
             raise PublicationError(
                 f"{self._setting}: '{published.database}' is a link to a file elsewhere. {PUBLISH_AGAIN}"
@@ -61,7 +64,7 @@ class PublicationStore:
 
     @contextmanager
     def building(self) -> Iterator[Path]:
-        """A folder to build a publication in. One publisher at a time.
+        """A folder to build a publication, or files of one, in. One publisher at a time.
 
         Files of killed runs are removed: with the lock held, no other run can be building.
         """
@@ -80,32 +83,48 @@ class PublicationStore:
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
 
-    def add(self, built: Path, version: str, snapshot_date: date) -> Published:
-        """Make the build the newest publication. Call it while `building`.
+    def add(
+        self, built: Path, version: str, snapshot_date: date, missing_exports: Mapping[str, str] | None = None
+    ) -> Published:
+        """Make the build the newest publication, without the given exports. Call it while `building`.
 
         All others are removed but the one before, which a reader may be about to open.
         """
-        for file in built.iterdir():
-            with file.open("rb+") as content:
-                os.fsync(content.fileno())  # content before name: a power cut must not leave an empty file
-        published = Published(version, snapshot_date, self._versions / version)
+        _flush(built)
+        published = Published(version, snapshot_date, self._versions / version, missing_exports or {})
         # The build folder is for its owner only; a publication is for everyone who may enter the folder above it.
         built.chmod(0o755)
         built.replace(published.folder)
         for file in sorted(published.folder.iterdir(), key=lambda file: file.name == DATABASE):
             self._replace(file, self._folder / file.name)
         before = self._versions / previous_version(self.latest, version)
-        latest = self._folder / f"{BUILDING}{LATEST}"
-        latest.write_text(published.as_latest(), encoding="utf-8")
-        latest.replace(self._folder / LATEST)
         for file in before.glob("*"):
             if not (published.folder / file.name).exists():
-                (self._folder / file.name).unlink(missing_ok=True)  # no longer published: it would show an old day
+                (self._folder / file.name).unlink(missing_ok=True)  # not published, or not yet: it shows an old day
+        self._name_newest(published)
         for old in self._versions.iterdir():
             if old not in (published.folder, before):
                 # Somebody else's file or folder may be among them, and must not make a publication fail.
                 shutil.rmtree(old, ignore_errors=True)
         return published
+
+    def complete(self, published: Published, added: Path, missing_exports: Mapping[str, str]) -> Published:
+        """Add files to the newest publication, which then lacks the given exports. Call it while `building`.
+
+        Its other files stay as they are, but for the checksums, which come after what they are of.
+        """
+        completed = replace(published, missing_exports=missing_exports)
+        _flush(added)
+        for file in sorted(added.iterdir(), key=lambda file: file.name == CHECKSUMS):
+            there = published.folder / file.name
+            file.replace(there)
+            self._replace(there, self._folder / file.name)
+        self._name_newest(completed)
+        return completed
+
+    def checksums(self, published: Published) -> str:
+        """The checksums of a publication's files."""
+        return (published.folder / CHECKSUMS).read_text(encoding="utf-8")
 
     def latest(self) -> Latest | None:
         """The newest version as `latest.json` names it, without reading any of its files; None without one."""
@@ -117,6 +136,11 @@ class PublicationStore:
         except OSError as fault:
             raise DamagedLatestError(f"{address} cannot be read ({fault.strerror}). {PUBLISH_AGAIN}") from fault
 
+    def _name_newest(self, published: Published) -> None:
+        latest = self._folder / f"{BUILDING}{LATEST}"
+        latest.write_text(published.as_latest(), encoding="utf-8")
+        latest.replace(self._folder / LATEST)
+
     def _replace(self, file: Path, target: Path) -> None:
         aside = self._folder / f"{BUILDING}{file.name}"
         aside.unlink(missing_ok=True)
@@ -125,3 +149,10 @@ class PublicationStore:
         except OSError:  # a file system without links
             shutil.copyfile(file, aside)
         aside.replace(target)
+
+
+def _flush(folder: Path) -> None:
+    """Content before name: a power cut must not leave an empty file."""
+    for file in folder.iterdir():
+        with file.open("rb+") as content:
+            os.fsync(content.fileno())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 DATABASE = "compliance.duckdb"
 LATEST = "latest.json"
+# As sha256sum writes it, and checks it with --check.
+CHECKSUMS = "SHA256SUMS"
 
 # Versions begin with their time, so that they sort by it, and their age shows.
 TIME_FORMAT = "%Y%m%dT%H%M%S%f"
@@ -48,6 +50,8 @@ class Latest:
 
     version: Annotated[str, Field(pattern=VERSION)]
     snapshot_date: date
+    # Each with the reason. Older versions of the audit do not write it: what they published has all.
+    missing_exports: dict[str, str] = field(default_factory=dict)
 
 
 _LATEST = TypeAdapter(Latest)
@@ -58,11 +62,13 @@ class Published:
     """A publication: its version (unique, sorted by time), its snapshot, and the local folder of its database.
 
     In a folder, all other files are there as well; on S3 they stay there, and the local folder is a cache.
+    `missing_exports`: the formats (exports.py) without files so far, each with the reason.
     """
 
     version: str
     snapshot_date: date
     folder: Path
+    missing_exports: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def database(self) -> Path:
@@ -71,7 +77,13 @@ class Published:
 
     def as_latest(self) -> str:
         """The content of latest.json that names this publication."""
-        return json.dumps({"version": self.version, "snapshot_date": self.snapshot_date.isoformat()})
+        return json.dumps(
+            {
+                "version": self.version,
+                "snapshot_date": self.snapshot_date.isoformat(),
+                "missing_exports": dict(self.missing_exports),
+            }
+        )
 
 
 def version_of(published_at: datetime, commit_id: str) -> str:

@@ -7,8 +7,9 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from ecr_audit.lake.storage import locked
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import (
     BUILDING,
+    CHECKSUMS,
     DATABASE,
     LATEST,
+    PUBLISH_AGAIN,
     TIME_FORMAT,
     VERSION,
     Latest,
@@ -63,7 +66,8 @@ class S3PublicationStore:
             raise FileNotFoundError(
                 f"ECR_AUDIT_PUBLISH: '{self.address}' does not exist. Run the audit, or name the place it publishes to."
             )
-        published = Published(latest.version, latest.snapshot_date, self._cache / latest.version)
+        folder = self._cache / latest.version
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports)
         if not published.database.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             # One downloads it, for all threads and processes of this machine.
@@ -74,29 +78,53 @@ class S3PublicationStore:
 
     @contextmanager
     def building(self) -> Iterator[Path]:
-        """A local folder to build a publication in."""
+        """A local folder to build a publication, or files of one, in."""
         with tempfile.TemporaryDirectory(prefix=BUILDING) as folder:
             yield Path(folder)
 
-    def add(self, built: Path, version: str, snapshot_date: date) -> Published:
-        """Make the build the newest publication; old ones are removed, or a warning has the reason why not."""
-        published = Published(version, snapshot_date, self._cache / version)
-        try:
-            previous = previous_version(self.latest, version)
-            with log_writing(f"all files to {self._place.url}"):
-                for file in sorted(built.iterdir()):
-                    self._place.put(file, f"versions/{version}/{file.name}")
-            latest = built / LATEST
-            latest.write_text(published.as_latest(), encoding="utf-8")
-            self._place.put(latest, LATEST)
-        except S3Error as fault:
-            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
+    def add(
+        self, built: Path, version: str, snapshot_date: date, missing_exports: Mapping[str, str] | None = None
+    ) -> Published:
+        """Make the build the newest publication, without the given exports.
+
+        Old ones are removed, or a warning has the reason why not.
+        """
+        published = Published(version, snapshot_date, self._cache / version, missing_exports or {})
+        previous = previous_version(self.latest, version)
+        with self._writing():
+            self._put(published, built)
+            self._name_newest(published, built)
         self._keep(published, built / DATABASE)
         try:
             self._remove_old({version, previous})
         except S3Error as fault:  # the publication is complete, and nothing later depends on the removal
             log.warning("ECR_AUDIT_PUBLISH: old versions at '%s' cannot be removed (%s)", self._place.url, fault)
         return published
+
+    def complete(self, published: Published, added: Path, missing_exports: Mapping[str, str]) -> Published:
+        """Add files to a publication, which then lacks the given exports.
+
+        Its other files stay as they are, but for the checksums, which come after what they are of. There is no lock: if
+        it is no longer the newest, `latest.json` names another and stays.
+        """
+        completed = replace(published, missing_exports=missing_exports)
+        with self._writing():
+            self._put(completed, added)
+            latest = self.latest()
+            if latest and latest.version == completed.version:
+                self._name_newest(completed, added)
+        return completed
+
+    def checksums(self, published: Published) -> str:
+        """The checksums of a publication's files."""
+        name = f"versions/{published.version}/{CHECKSUMS}"
+        try:
+            found = self._place.get(name, MOST_BYTES)
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
+        if found is None:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}/{name}' does not exist. {PUBLISH_AGAIN}")
+        return found.decode()
 
     def latest(self) -> Latest | None:
         """The newest version as `latest.json` names it, without reading any of its files; None without one."""
@@ -105,6 +133,23 @@ class S3PublicationStore:
         except S3Error as fault:
             raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self.address}' cannot be read ({fault})") from fault
         return None if found is None else parse_latest(found, f"ECR_AUDIT_PUBLISH: '{self.address}'")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be written ({fault})") from fault
+
+    def _put(self, published: Published, folder: Path) -> None:
+        with log_writing(f"all files to {self._place.url}"):
+            for file in sorted(folder.iterdir(), key=lambda file: (file.name == CHECKSUMS, file.name)):
+                self._place.put(file, f"versions/{published.version}/{file.name}")
+
+    def _name_newest(self, published: Published, folder: Path) -> None:
+        latest = folder / LATEST
+        latest.write_text(published.as_latest(), encoding="utf-8")
+        self._place.put(latest, LATEST)
 
     def _remove_old(self, kept: set[str]) -> None:
         before = f"{datetime.now(UTC) - _GRACE:{TIME_FORMAT}}"

@@ -10,6 +10,7 @@ from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.publish.build import publish as publish_newest
 from ecr_audit.publish.changes import describe_changes
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.policies import shown_policies
 from ecr_audit.publish.progress import log_writing
@@ -37,6 +38,13 @@ def publish(rolled_up: str | None = None) -> str:
     )
     log.info("Published snapshot %s: %s", result.snapshot_date, result.address)
     return result.address
+
+
+def complete_publication() -> None:
+    """Add the workbook to the newest publication, and each other format that it lacks. Raises ExportError."""
+    settings = load_settings()
+    completed = complete(open_lake(settings), publication_store(settings))
+    log.info("The publication of snapshot %s has all its files", completed.snapshot_date)
 
 
 def publish_to_postgres(uri: str) -> None:

@@ -1,7 +1,8 @@
 """Where publications are kept, and which is the newest.
 
-    <root>/versions/<version>/…   all files of a publication; once there they never change
-    <root>/latest.json            names the newest version; replaced last, in one step
+    <root>/versions/<version>/…   all files of a publication; once there they never change, but for SHA256SUMS, which
+                                  grows with those that come late
+    <root>/latest.json            names the newest version, and what it lacks; replaced last, in one step
     <root>/compliance.duckdb …    in a folder, the files of the newest under names that stay, for people and BI tools
 
 The root is a folder, or a place on S3 (`ECR_AUDIT_PUBLISH`). `newest` is the one way for programs to find it, `python

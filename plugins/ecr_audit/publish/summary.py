@@ -36,8 +36,11 @@ OWNERS_SHOWN = 5
 
 def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
-    with open_published(newest(settings).database) as published:
+    newest_published = newest(settings)
+    with open_published(newest_published.database) as published:
         _Summary(published, console, settings.min_coverage).print()
+    for name, why in newest_published.missing_exports.items():
+        console.print(f"[bold]{'Not written':<18}[/] {escape(plain(f'{name}: {why}'))}", soft_wrap=True)
     _print_next_steps(settings, console)
 
 

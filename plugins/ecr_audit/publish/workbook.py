@@ -8,7 +8,7 @@ so, and where all are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import xlsxwriter
 
 from ecr_audit.publish.workbook_cells import HEADER_LINES, LINE_HEIGHT, Cells, column_width, lines_on_paper
 from ecr_audit.publish.workbook_cover import Cover, Excerpt
+from ecr_audit.publish.workbook_rows import RowSheet
 from ecr_audit.publish.workbook_sheets import SHEETS, PublishedRows, Sheet
 
 # Rows that are in memory at a time.
@@ -38,6 +39,16 @@ def write_workbook(
             writer.sheet(sheet)
 
 
+def _with_heights(
+    result: duckdb.DuckDBPyConnection, widths: Sequence[int]
+) -> Iterator[tuple[int | None, tuple[Any, ...]]]:
+    """The rows of a query, each with its height in points where a text of the printed columns goes on below itself."""
+    while batch := result.fetchmany(_BATCH):
+        for values in batch:
+            lines = lines_on_paper(values[: len(widths)], widths)
+            yield LINE_HEIGHT * lines if lines > 1 else None, values
+
+
 class _Writer:
     def __init__(self, book: xlsxwriter.Workbook, database: duckdb.DuckDBPyConnection) -> None:
         self._book = book
@@ -50,7 +61,7 @@ class _Writer:
         self._on_paper(page)
 
     def sheet(self, sheet: Sheet) -> None:
-        page = self._book.add_worksheet(sheet.name)
+        page = self._book.add_worksheet(sheet.name, RowSheet)
         rows, header = self._published.count(sheet), 0
         if sheet.is_cut(rows):
             page.write_string(0, 0, f"{sheet.rows_in_words(rows)}. Shown: {sheet.order}.", self._cells.cut)
@@ -65,17 +76,10 @@ class _Writer:
         page.freeze_panes(header + 1, 0)
         self._on_paper(page)
         page.repeat_rows(0, header)
-        number = header
-        while batch := result.fetchmany(_BATCH):
-            for values in batch:
-                number += 1
-                if (lines := lines_on_paper(values[: sheet.printed], widths)) > 1:
-                    page.set_row(number, LINE_HEIGHT * lines)
-                for index, value in enumerate(values):
-                    text = self._cells.text if index < sheet.printed else self._cells.line
-                    self._cells.write(page, number, index, value, text)
-        page.autofilter(header, 0, number, len(names) - 1)
-        page.print_area(0, 0, number, sheet.printed - 1)
+        formats = [self._cells.text if index < sheet.printed else self._cells.line for index in range(len(names))]
+        last = page.write_rows(header + 1, _with_heights(result, widths[: sheet.printed]), self._cells, formats)
+        page.autofilter(header, 0, last, len(names) - 1)
+        page.print_area(0, 0, last, sheet.printed - 1)
 
     def _on_paper(self, page: Any) -> None:
         """On paper: landscape, A4, as wide as one page; each page says whose it is, of which night, and its number."""

@@ -10,7 +10,7 @@ import xlsxwriter
 
 from ecr_audit.text import percent
 
-# Excel's limit of a cell (Microsoft, "Excel specifications and limits").
+# Excel's limit of a cell, in units of UTF-16 (Microsoft, "Excel specifications and limits").
 MAX_CHARACTERS = 32_767
 
 _TOP_LEFT = {"align": "left", "valign": "top"}
@@ -74,29 +74,32 @@ class Cells:
         self._book = book
         self._percents = {"": book.add_format({"num_format": "0.0", **_TOP_LEFT})}
 
-    def write(self, page: Any, row: int, column: int, value: Any, text: Any = None) -> None:
-        """Write a value in the form of its type; `text` is the format of a text, on one line unless given."""
-        text = text or self.line
-        match value:
+    def write(self, page: Any, row: int, column: int, value: Any) -> None:
+        """Write a value in the form of its type; a text on one line."""
+        shown, form = plain_value(value), self.format_of(value)
+        match shown:
             case None:
                 return
             case str():
-                page.write_string(row, column, cell_text(value), text)
-            case bool():
-                page.write_string(row, column, "yes" if value else "no", self.line)
-            case float():
-                page.write_number(row, column, value, self._percent_format(value))
-            case int():
-                page.write_number(row, column, value, self.line)
-            case datetime():
-                # Excel knows no time zones; every time that is published is UTC.
-                page.write_datetime(row, column, value.replace(tzinfo=None), self._moment)
+                page.write_string(row, column, cell_text(shown), form)
             case date():
-                page.write_datetime(row, column, value, self._day)
-            case list():
-                page.write_string(row, column, cell_text(", ".join(map(str, value))), text)
+                page.write_datetime(row, column, shown, form)
             case _:
-                raise TypeError(f"A {type(value).__name__} cannot be written to a workbook: {value!r}")
+                page.write_number(row, column, shown, form)
+
+    def format_of(self, value: Any) -> Any:
+        """The format of a value, by its type; a text is on one line."""
+        match value:
+            case bool():
+                return self.line
+            case float():
+                return self._percent_format(value)
+            case datetime():
+                return self._moment
+            case date():
+                return self._day
+            case _:
+                return self.line
 
     def _percent_format(self, value: float) -> Any:
         """The format that shows a percentage as `ecr_audit.text.percent` does; the cell holds the value itself."""
@@ -112,11 +115,37 @@ def column_width(name: str) -> int:
     return _WIDTHS.get(name, max(_LEAST_WIDTH, len(name) + 3))
 
 
+def plain_value(value: Any) -> str | int | float | date | None:
+    """A published value as a text, a number or a time. Raises TypeError for a type that no sheet has."""
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return value
+        case datetime():
+            return value.replace(tzinfo=None)  # Excel knows no time zones; every time that is published is UTC
+        case date():
+            return value
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            raise TypeError(f"A {type(value).__name__} cannot be written to a workbook: {value!r}")
+
+
 def cell_text(text: str) -> str:
     """Text as a cell holds it: on one line, since a break would be drawn over the next row."""
     if not text.isprintable():
         text = " ".join(text.splitlines())
-    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
+    if text.startswith("<r>") and text.endswith("</r>"):
+        text += " "  # XlsxWriter takes it for the XML of a text with several fonts, and writes that as it is
+    if len(text) <= MAX_CHARACTERS // 2:
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
+    if len(units) <= 2 * MAX_CHARACTERS:
+        return text
+    return units[: 2 * (MAX_CHARACTERS - 1)].decode("utf-16-le", "ignore") + "…"
 
 
 def lines_on_paper(values: Sequence[Any], widths: Sequence[int]) -> int:

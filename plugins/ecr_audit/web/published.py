@@ -64,6 +64,7 @@ class PublishedDatabase:
         """`folder`: the one that files may be written to."""
         self.version = published.version
         self.snapshot_date = published.snapshot_date
+        self.missing_exports = published.missing_exports
         self.database = published.database
         self.readers = 0
         # DuckDB spills here, not beside the file, where the web server may not write.
@@ -209,6 +210,7 @@ class NewestPublication:
         except (OSError, FinalError) as fault:
             raise Unreadable(str(fault)) from fault
         if self.current and self.current.version == newest.version:
+            self.current.missing_exports = newest.missing_exports  # files are added to a publication
             return
         try:
             opened = PublishedDatabase(newest, self._folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,11 +18,15 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
+from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.settings import SQL_ROOT
 from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 OWNER_TAGS = ("owner",)
+LATE_FILE = "night.txt"
 # Loaded once, here: the disk is looked at at every call of the library's, and loading makes thousands.
 CATALOG = load_catalog(SQL_ROOT)
 
@@ -39,17 +44,28 @@ def put_out(root: Path) -> None:
     publish(Lake(str(root / "lake")), CATALOG, root / "publish", owner_tags=OWNER_TAGS)
 
 
+def add_late_files(root: Path) -> None:
+    complete(Lake(str(root / "lake")), root / "publish")
+
+
 STEPS: dict[str, Callable[[Path], None]] = {
     "evaluate": lambda root: evaluate_night(root, NEXT_DAY),
     "roll_up": sum_up,
     "publish": put_out,
+    "complete": add_late_files,
 }
 
 
 @pytest.fixture(autouse=True)
-def csv_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files beside the database, but no workbook: watched at every call, it takes longer than all else together."""
-    monkeypatch.setattr(exports, "EXPORTS", {"CSV": exports.EXPORTS["CSV"]})
+def csv_and_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text in place of the workbook: watched at every call, that takes longer than all else together."""
+
+    def write_text(source: exports.Source, folder: Path) -> None:
+        [(day,)] = source.database.execute("SELECT snapshot_date FROM publication").fetchall()
+        (folder / LATE_FILE).write_text(str(day), encoding="utf-8")
+
+    monkeypatch.setattr(exports, "EXPORTS", {"CSV": exports.EXPORTS["CSV"], "text": write_text})
+    monkeypatch.setattr(exports, "LATE", ("text",))
 
 
 @pytest.fixture
@@ -62,6 +78,7 @@ def second_night(small_lake: SmallLake, tmp_path: Path) -> Path:
     evaluate_night(root, DAY)
     roll_up(small_lake.lake, CATALOG, DAY)
     put_out(root)
+    add_late_files(root)
     small_lake.scan(NEXT_DAY, repositories=[names[0], {**names[1], "image_tag_mutability": "IMMUTABLE"}])
     return root
 
@@ -82,6 +99,18 @@ def published_rows(root: Path) -> list[Any]:
         return [(table, published.sql(f"FROM {table} ORDER BY ALL").fetchall()) for table in tables]
 
 
+def late_file(root: Path) -> str | None:
+    """The content of the late file, None without it. What latest.json says of it, and the checksums, have to agree."""
+    folder = root / "publish"
+    latest = PublicationStore(folder).newest()
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", CHECKSUMS], cwd=latest.folder, check=True)
+    sums = (latest.folder / CHECKSUMS).read_text("utf-8")
+    if not latest.missing_exports:
+        assert LATE_FILE in sums
+        assert (latest.folder / LATE_FILE).exists()
+    return (folder / LATE_FILE).read_text("utf-8") if (folder / LATE_FILE).exists() else None
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
     second_night: Path, is_killed_after: Callable[..., bool], tmp_path: Path, step: str
@@ -94,7 +123,7 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
     for name in names[names.index(step) :]:
         STEPS[name](undisturbed)
     yesterday, tonight, evaluated = published_rows(second_night), published_rows(undisturbed), lake_rows(undisturbed)
-    assert yesterday != tonight
+    assert (yesterday != tonight) == (step != "complete")
 
     killed, changes, kills = True, 0, 0
     while killed:
@@ -105,11 +134,13 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
         killed = is_killed_after(changes, root, lambda root=root: STEPS[step](root))
         assert lake_rows(root) in ([], evaluated)
         assert published_rows(root) in (yesterday, tonight)
+        assert late_file(root) in (str(DAY), str(NEXT_DAY), None)
         kills += killed
         for name in names[names.index(step) :]:
             STEPS[name](root)
         assert lake_rows(root) == evaluated
         assert published_rows(root) == tonight
+        assert late_file(root) == str(NEXT_DAY)
         assert [path for path in (root / "publish").iterdir() if path.name.startswith(".publishing")] == []
         shutil.rmtree(root)
     assert kills >= 2

@@ -12,8 +12,10 @@ import pytest
 
 from ecr_audit.lake.s3 import S3
 from ecr_audit.publish.build import publish
-from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
+from ecr_audit.publish.completion import complete
+from ecr_audit.publish.exports import EXPORTS, WORKBOOK, Source
 from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.s3_store import S3PublicationStore
 from support.small_lake import SmallLake
 
@@ -69,8 +71,12 @@ def test_a_format_is_a_function_and_an_entry(
     small_lake.night(DAY, repositories=[{}, {"repository_name": "other"}])
 
     def published() -> tuple[dict[str, bytes], dict[str, str]]:
-        result = publish(small_lake.lake, small_lake.catalog, store, owner_tags=())
-        files = read(result.published.version)
+        publish(small_lake.lake, small_lake.catalog, store, owner_tags=())
+        assert store.newest().missing_exports.keys() == {"workbook"}
+        completed = complete(small_lake.lake, store)
+        assert store.newest() == completed and completed.missing_exports == {}
+        files = read(completed.version)
+        assert WORKBOOK in files
         sums = dict(reversed(line.split("  ")) for line in files[CHECKSUMS].decode().splitlines())
         assert sums == {
             name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != CHECKSUMS

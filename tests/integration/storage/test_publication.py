@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 import ecr_audit
 from ecr_audit.lake.s3 import S3, S3Error
-from ecr_audit.publish.publication import DATABASE, PublicationError, Published, version_of
+from ecr_audit.publish.publication import CHECKSUMS, DATABASE, PublicationError, Published, version_of
 from ecr_audit.publish.s3_store import S3PublicationStore
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings, load_settings
@@ -43,12 +44,14 @@ def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
     return settings.model_copy(update={"data": tmp_path / "reader"})
 
 
-def publish(settings: Settings, content: str, *, at: datetime = NOW) -> Published:
+def publish(
+    settings: Settings, content: str, *, at: datetime = NOW, missing: dict[str, str] | None = None
+) -> Published:
     place = publication_store(settings)
     with place.building() as aside:
         for name in (DATABASE, "findings.csv"):
             (aside / name).write_text(content)
-        return place.add(aside, version_of(at, content.encode().hex().ljust(12, "0")), DAY)
+        return place.add(aside, version_of(at, content.encode().hex().ljust(12, "0")), DAY, missing)
 
 
 def content_of(name: str) -> str:
@@ -118,6 +121,46 @@ def test_a_publisher_that_dies_between_two_puts_leaves_the_old_version(
     place = S3(ROOT)
     assert contents(place.names("versions/")) == {"one", "three"}, "what the dead left is gone"
     assert content_of(third.version) == "three"
+
+
+def add_workbook(settings: Settings, published: Published) -> None:
+    place = publication_store(settings)
+    with place.building() as aside:
+        for name in (CHECKSUMS, "compliance.xlsx"):
+            (aside / name).write_text("with the workbook")
+        place.complete(published, aside, {})
+
+
+def test_a_publisher_that_dies_while_it_adds_a_file_leaves_the_version_as_it_was(
+    settings: Settings, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file, the checksums, then latest.json: no checksum is of a file that is not there."""
+    place = S3(ROOT)
+    published = publish(settings, "one", missing={"workbook": "not yet"})
+    folder = f"versions/{published.version}"
+    puts = DyingPuts(monkeypatch)
+    for allowed in range(3):
+        puts.left = allowed
+        with pytest.raises(Killed):
+            add_workbook(settings, published)
+        assert newest(elsewhere).missing_exports == {"workbook": "not yet"}
+        assert (place.get(f"{folder}/compliance.xlsx") is not None) == (allowed >= 1)
+        assert (place.get(f"{folder}/{CHECKSUMS}") is not None) == (allowed >= 2)
+    puts.left = 3
+    add_workbook(settings, published)
+    assert newest(elsewhere) == replace(
+        published, missing_exports={}, folder=elsewhere.data / "cache" / published.version
+    )
+
+
+def test_a_file_that_is_added_late_does_not_bring_back_an_older_version(
+    settings: Settings, elsewhere: Settings
+) -> None:
+    published = publish(settings, "one", missing={"workbook": "not yet"})
+    publish(settings, "two", at=NOW + timedelta(seconds=1), missing={"workbook": "not yet"})
+    add_workbook(settings, published)
+    assert newest(elsewhere).database.read_text() == "two"
+    assert newest(elsewhere).missing_exports == {"workbook": "not yet"}
 
 
 def test_old_versions_go_after_a_day_but_never_the_one_before_the_newest(settings: Settings, s3: EmulatedS3) -> None:

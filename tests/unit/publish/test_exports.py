@@ -1,27 +1,35 @@
-"""The files beside the database: each format has its own, and the log shows which is written."""
+"""The files beside the database: each format has its own, one that fails costs only itself, and the log shows all."""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import subprocess
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import openpyxl
 import pytest
 
-from ecr_audit.publish import progress
-from ecr_audit.publish.build import publish
-from ecr_audit.publish.exports import CHECKSUMS, EXPORTS, Source
-from ecr_audit.publish.publication import DATABASE
+from ecr_audit.publish import exports, progress
+from ecr_audit.publish.build import NOT_YET, publish
+from ecr_audit.publish.completion import ExportError, complete
+from ecr_audit.publish.exports import EXPORTS, WORKBOOK, Source, early_exports
+from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.publication import CHECKSUMS, DATABASE
 from ecr_audit.publish.published_file import open_published
 from support.small_lake import SmallLake
 
-DAY = date(2026, 11, 1)
+DAY, NEXT_DAY = date(2026, 11, 1), date(2026, 11, 2)
 
 
 def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: SmallLake, tmp_path: Path) -> None:
     small_lake.night(DAY, repositories=[{}])
-    published = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).published
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    published = complete(small_lake.lake, tmp_path / "publish")
     names = [DATABASE, CHECKSUMS]
     for name, write in EXPORTS.items():
         folder = tmp_path / name
@@ -34,6 +42,91 @@ def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: Smal
     assert sorted(names) == sorted(path.name for path in published.folder.iterdir())
 
 
+def fail(source: Source, folder: Path) -> None:
+    (folder / "half.csv").touch()
+    raise OSError("disk\nfull")
+
+
+def latest(folder: Path) -> Any:
+    return json.loads((folder / "latest.json").read_text("utf-8"))
+
+
+def require_checksums(folder: Path) -> None:
+    """Of every file of the newest version, under the names that stay."""
+    version = folder / "versions" / latest(folder)["version"]
+    subprocess.run(["sha256sum", "--check", "--strict", "--quiet", CHECKSUMS], cwd=folder, check=True)
+    named = {line.split("  ")[1] for line in (folder / CHECKSUMS).read_text("utf-8").splitlines()}
+    assert named == {path.name for path in version.iterdir()} - {CHECKSUMS}
+
+
+def test_the_workbook_is_added_to_a_publication_that_readers_have(small_lake: SmallLake, tmp_path: Path) -> None:
+    folder = tmp_path / "publish"
+    for day in (DAY, NEXT_DAY):
+        small_lake.night(day, repositories=[{}])
+        result = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
+        assert latest(folder)["missing_exports"] == {"workbook": NOT_YET}
+        assert not (folder / WORKBOOK).exists(), "that of the night before would pass for tonight's"
+        before = {path: path.read_bytes() for path in result.published.folder.iterdir() if path.name != CHECKSUMS}
+        assert PublicationStore(folder).newest() == result.published
+        require_checksums(folder)
+        completed = complete(small_lake.lake, folder)
+        assert PublicationStore(folder).newest() == completed
+        assert (completed.version, completed.missing_exports) == (result.published.version, {})
+        assert openpyxl.load_workbook(folder / WORKBOOK)["Cover"]["B4"].value.date() == day
+        assert {path: path.read_bytes() for path in before} == before
+        require_checksums(folder)
+    assert complete(small_lake.lake, folder) == completed, "nothing is missing any longer"
+
+
+@pytest.mark.parametrize("name", list(EXPORTS))
+def test_a_format_that_fails_costs_only_itself(
+    name: str, small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_lake.night(DAY, repositories=[{}])
+    folder, whole = tmp_path / "publish", tmp_path / "whole"
+    publish(small_lake.lake, small_lake.catalog, whole, owner_tags=())
+    all_files = {path.name for path in complete(small_lake.lake, whole).folder.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setitem(EXPORTS, name, fail)
+        result = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
+        with pytest.raises(ExportError, match=re.escape(f"has no {name} (OSError: disk full). Everything else is")):
+            complete(small_lake.lake, folder)
+        assert latest(folder)["missing_exports"] == {name: "OSError: disk full"}
+        found = {path.name for path in result.published.folder.iterdir()}
+        assert DATABASE in found < all_files
+        require_checksums(folder)
+    assert complete(small_lake.lake, folder).missing_exports == {}
+    assert {path.name for path in result.published.folder.iterdir()} == all_files
+    require_checksums(folder)
+
+
+def test_a_format_that_needs_more_memory_gets_more(
+    small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(source: Source, folder: Path) -> None:
+        [(limit,)] = source.database.execute("SELECT current_setting('memory_limit')").fetchall()
+        if limit.endswith("MiB"):
+            raise duckdb.OutOfMemoryException("too little")
+        (folder / "large.txt").touch()
+
+    monkeypatch.setattr(exports, "EXPORTS", {"large": write})
+    small_lake.night(DAY)
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    assert latest(tmp_path / "publish")["missing_exports"] == {}
+    assert (tmp_path / "publish" / "large.txt").exists()
+
+
+def test_a_format_of_another_version_stays_missing(small_lake: SmallLake, tmp_path: Path) -> None:
+    small_lake.night(DAY)
+    store = PublicationStore(tmp_path / "publish")
+    published = publish(small_lake.lake, small_lake.catalog, store, owner_tags=()).published
+    with store.building() as aside:
+        store.complete(published, aside, {"OSCAL": "not written yet"})
+    with pytest.raises(ExportError, match=r"has no OSCAL \(not written yet\)"):
+        complete(small_lake.lake, store)
+    assert store.newest().missing_exports == {"OSCAL": "not written yet"}
+
+
 def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
     small_lake: SmallLake, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,15 +134,15 @@ def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
     small_lake.evaluate(DAY)
     caplog.set_level(logging.INFO, progress.__name__)
 
-    def break_off(source: Source, folder: Path) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setitem(EXPORTS, "last", break_off)
-    with pytest.raises(OSError, match="disk full"):
-        publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    monkeypatch.setitem(EXPORTS, "last", fail)
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
     reported = [
         (re.sub(r"\d+\.\d s", "N s", record.getMessage()), "begins" in vars(record)) for record in caplog.records
     ]
-    whole = ["database", *list(EXPORTS)[:-1]]
+    whole = ["database", *early_exports()[:-1]]
     pairs = [((f"Writing: {name}", True), (f"Written: {name} (N s)", False)) for name in whole]
-    assert reported == [*(line for pair in pairs for line in pair), ("Writing: last", True)]
+    assert reported == [
+        *(line for pair in pairs for line in pair),
+        ("Writing: last", True),
+        ("Not written: last", False),
+    ]

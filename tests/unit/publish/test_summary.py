@@ -16,6 +16,7 @@ from rich.console import Console
 
 from ecr_audit.catalog import waivers
 from ecr_audit.publish.build import publish
+from ecr_audit.publish.completion import complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
@@ -122,9 +123,15 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
         _, warnings = small_lake.evaluate(day)
         assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
     settings = Settings(data=tmp_path)
-    published = publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=("owner",))
+    store = publication_store(settings)
+    publish(small_lake.lake, small_lake.catalog, store, owner_tags=("owner",))
     reported = io.StringIO()
     print_summary(settings, Console(file=reported, width=300))
+    assert "\nNot written        workbook: not written yet; the task complete_publication" in reported.getvalue()
+    published = complete(small_lake.lake, store)
+    reported = io.StringIO()
+    print_summary(settings, Console(file=reported, width=300))
+    assert "Not written" not in reported.getvalue()
     assert (
         "Last known    The tags of 1 repository in 1 account could not be read (AccessDeniedException). The owners and"
         " waivers of 1 are based on tags last read on 2026-11-01." in reported.getvalue()

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish.folder_store import PublicationStore
-from ecr_audit.publish.publication import Published, version_of
+from ecr_audit.publish.publication import CHECKSUMS, Published, version_of
 from ecr_audit.settings import SettingsError
 from ecr_audit.web.app import create_app
 from ecr_audit.web.published import NewestPublication, NothingPublished, PublishedDatabase
@@ -55,6 +55,19 @@ def test_the_first_publication_shows_without_a_restart(client: TestClient, publi
     assert client.get("/").status_code == 503
     published()
     assert client.get("/").status_code == 200
+
+
+def test_a_file_that_is_missing_is_named_until_it_is_there(
+    client: TestClient, published: Callable[..., None], folder: Path
+) -> None:
+    published()
+    store = PublicationStore(folder)
+    for missing in ({"workbook": "OSError: <disk full>"}, {}):
+        with store.building() as aside:
+            (aside / CHECKSUMS).touch()
+            store.complete(store.newest(), aside, missing)
+        assert client.get("/api/v1/publication").json()["missing_exports"] == missing
+        assert ("workbook: OSError: &lt;disk full&gt;" in client.get("/").text) == bool(missing)
 
 
 def replaced(place: Callable[[Path], object]) -> Callable[[Path], object]:

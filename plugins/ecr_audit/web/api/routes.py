@@ -59,7 +59,8 @@ def list_at(path: str, tag: str, record: type[records.Record]) -> Callable[[Answ
 def publication(page: PageDep) -> records.CurrentPublication:
     """The publication: its night, missed nights since then, the versions and policies that it was made with."""
     row = page.row("api/publication") or {}
-    return _read(records.CurrentPublication, row | {"nights_missed": page.nights_missed})
+    now = {"nights_missed": page.nights_missed, "missing_exports": dict(page.publication.missing_exports)}
+    return _read(records.CurrentPublication, row | now)
 
 
 @router.get("/overview", tags=["Publication"])

@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from ecr_audit.web.api.records.record import NightsMissed, Record, Utc
+from ecr_audit.web.api.records.record import MissingExports, NightsMissed, Record, Utc
 
 
 class PublicationRecord(Record):
@@ -32,6 +32,7 @@ class CurrentPublication(PublicationRecord):
     """The publication at the time of the request."""
 
     nights_missed: NightsMissed
+    missing_exports: MissingExports
 
 
 class ExclusionFilter(BaseModel):

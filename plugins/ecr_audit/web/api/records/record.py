@@ -36,6 +36,10 @@ Utc = Annotated[datetime, BeforeValidator(_in_utc)]
 NightsMissed = Annotated[
     int, Field(description="Number of snapshots that are due but not published; above 0, the data is out of date.")
 ]
+MissingExports = Annotated[
+    dict[str, str],
+    Field(description="Formats without files beside the database, such as the workbook, each with the reason."),
+]
 
 
 class Record(BaseModel):
