@@ -24,10 +24,13 @@ class AwsError(Exception):
     """AWS's response instead of a result: an error code, a message and an HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{code}: {message}")
+        super().__init__(code, message, status)
         self.code = code
         self.message = message
         self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 class Refusal(NamedTuple):

@@ -44,6 +44,9 @@ def in_own_process(function: str, *arguments: Any) -> Any:
     `function` is named, `package.module:function`: only the new process has to import it. Raises what the function
     raises, or ProcessEndedError. Whatever ends the caller ends the process, too. While it waits, the caller answers
     what the process asks by `in_caller`: such as how AWS is reached, and with which credentials now.
+
+    An exception is sent by pickle, which makes it again by calling its class with its `args`: a class with an
+    `__init__` of its own gives `Exception.__init__` the same arguments, and has the text in `__str__`.
     """
     ours, theirs = Pipe()
     command = [sys.executable, "-c", f"from {__name__} import _main; _main({theirs.fileno()})"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import logging
 import os
+import pickle
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -19,10 +23,15 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 
+import demo
+import ecr_audit
+from demo.emulated_aws.protocols import AwsError
 from ecr_audit.aws import handover
 from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.errors import FinalError
 from ecr_audit.own_process import ProcessEndedError, in_own_process
+from ecr_audit.warehouse.checks import CheckError, Violation
+from ecr_audit.yaml_files.faults import CatalogError
 
 Found = TypeVar("Found")
 
@@ -90,6 +99,40 @@ def test_its_fault_is_raised_in_the_caller_with_its_traceback() -> None:
     [note] = raised.value.__notes__
     assert "in fail" in note
     assert "ValueError: the cause" in note
+
+
+# Exceptions of the project that take more than a message.
+EXAMPLES: dict[str, Exception] = {
+    "CatalogError": CatalogError(["a.yaml:1: Key 'x' is missing", "b.yaml:2: Key 'y' is missing"]),
+    "CheckError": CheckError([Violation("status_is_known", "fail", "", 1, [{"status": "NONE"}])]),
+    "AwsError": AwsError("AccessDeniedException", "Not authorized", 403),
+}
+
+
+def exceptions_of_the_project() -> list[type[Exception]]:
+    """All exception classes of the library and the demo; a private one does not leave its module."""
+    found = []
+    for package in (ecr_audit, demo):
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(each.name)
+            classes = [value for value in vars(module).values() if isinstance(value, type)]
+            found += [one for one in classes if issubclass(one, Exception) and one.__module__ == each.name]
+    return sorted((one for one in found if not one.__name__.startswith("_")), key=lambda one: one.__name__)
+
+
+def test_every_exception_of_the_project_can_be_sent() -> None:
+    """With its type, text, attributes and notes, and again once a note was added, as its process does."""
+    classes = exceptions_of_the_project()
+    assert {"FinalError", "SettingsError", *EXAMPLES} <= {each.__name__ for each in classes}
+    for each in classes:
+        assert each.__name__ in EXAMPLES or not inspect.isfunction(each.__init__), f"Add an example of {each.__name__}"
+        fault = EXAMPLES.get(each.__name__) or each("no snapshot")
+        sent = pickle.loads(pickle.dumps(fault))
+        sent.add_note("where")
+        again = pickle.loads(pickle.dumps(sent))
+        assert type(again) is type(fault) is each
+        assert str(again) == str(fault)
+        assert vars(again) == vars(fault) | {"__notes__": ["where"]}
 
 
 def test_a_fault_that_cannot_be_sent_is_reported() -> None:

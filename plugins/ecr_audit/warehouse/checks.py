@@ -57,8 +57,11 @@ class CheckError(FinalError):
     """Checks of severity `fail` found something; nothing is committed."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        super().__init__("\n".join(["Inconsistent data:", *map(str, violations)]))
+        super().__init__(violations)  # the same argument, for pickle: see own_process.py
         self.violations = violations
+
+    def __str__(self) -> str:
+        return "\n".join(["Inconsistent data:", *map(str, self.violations)])
 
 
 def load_checks(sql_root: Path = SQL_ROOT) -> list[Check]:

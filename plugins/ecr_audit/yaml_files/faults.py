@@ -15,8 +15,11 @@ class CatalogError(FinalError):
     """The catalog cannot be used. `faults` holds every fault found, each as `path:line: what is wrong`, sorted."""
 
     def __init__(self, faults: list[str]) -> None:
+        super().__init__(faults)  # the same argument, for pickle: see own_process.py
         self.faults = faults
-        super().__init__("\n".join([f"The catalog has {text.plural(len(faults), 'fault')}:", *faults]))
+
+    def __str__(self) -> str:
+        return "\n".join([f"The catalog has {text.plural(len(self.faults), 'fault')}:", *self.faults])
 
 
 class Faults:
