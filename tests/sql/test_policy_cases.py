@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from ecr_audit.catalog import load_catalog
+from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.catalog.models import PolicyYaml
 from ecr_audit.compliance.policies import columns_fault
 from ecr_audit.errors import FinalError
@@ -21,7 +22,7 @@ from ecr_audit.text import plural
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 from support.aws_command import read_command
-from support.policy_cases import Case, CasesError, read_cases, shown
+from support.policy_cases import Case, CasesError, differences, read_cases, shown
 from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
@@ -32,6 +33,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`(aws [^`]+)`")
 
 each_policy = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+when_it_loads = pytest.mark.usefixtures("loaded")
 
 
 @contextmanager
@@ -41,6 +43,22 @@ def without_traceback(where: str = "") -> Iterator[None]:
         yield
     except (FinalError, ValueError, duckdb.Error) as fault:
         raise pytest.fail.Exception(f"{where}{fault}", pytrace=False) from None
+
+
+@cache
+def loads(sql_root: Path) -> bool:
+    try:
+        load_catalog(sql_root)
+    except CatalogError:
+        return False
+    return True
+
+
+@pytest.fixture
+def loaded() -> None:
+    """Skip a test of one policy while the catalog does not load, which `test_the_catalog_loads_…` reports, once."""
+    if not loads(SQL_ROOT):
+        pytest.skip("The catalog does not load: see its faults above")
 
 
 def policy_of(folder: Path) -> PolicyYaml:
@@ -72,6 +90,7 @@ def test_the_catalog_loads_and_the_engine_evaluates_each_policy(lake_of: type[Sm
     assert sorted(verdicts) == sorted(2 * [policy.id for policy in catalog.policies])
 
 
+@when_it_loads
 @each_policy
 def test_each_condition_has_a_case(folder: Path) -> None:
     with without_traceback():
@@ -84,18 +103,20 @@ def test_each_condition_has_a_case(folder: Path) -> None:
 CASES = [pytest.param(each, case, id=f"{each.name}: {case.name}") for each in FOLDERS for case in cases_of(each)]
 
 
+@when_it_loads
 @pytest.mark.parametrize(("folder", "case"), CASES)
 def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duckdb.DuckDBPyConnection) -> None:
     """The verdicts are those that the case expects, and each command is one that AWS accepts and acts on its object."""
     stage(case.given)
-    with without_traceback(f"{shown(folder / 'logic.sql')}: Case '{case.name}': "):
+    with without_traceback():
         policy = policy_of(folder)
+    with without_traceback(f"{shown(folder / 'logic.sql')}: Case '{case.name}': "):
         verdicts = verdicts_of(folder, session)
         objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
         ids = [object_id for (object_id,) in objects.project("object_id").order("object_id").fetchall()]
-        if (found := [verdict["object_id"] for verdict in verdicts]) != ids:
+        if (returned := [verdict["object_id"] for verdict in verdicts]) != ids:
             raise ValueError(
-                f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {', '.join(map(str, found))}"
+                f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {', '.join(map(str, returned))}"
             )
         for verdict in verdicts:
             refuse_unnamed(policy, verdict)
@@ -104,15 +125,13 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
             for text in (verdict["current_state_message"], verdict["remediation_message"] or ""):
                 for named in SPAN.findall(text):
                     read_command(named)
-    with without_traceback(f"{shown(folder / 'cases.yaml')}: Case '{case.name}': "):
+    place = f"{shown(folder / 'cases.yaml')}: Case '{case.name}'"
+    with without_traceback():
         if len(case.expect) != len(verdicts):
             needed = f"{plural(len(ids), 'verdict')}, in this order: {', '.join(ids)}"
-            raise ValueError(f"expect has {len(case.expect)}; it needs {needed}")
-    compared = [
-        {column: verdict.get(column, "(not returned)") for column in expected}
-        for verdict, expected in zip(verdicts, case.expect, strict=True)
-    ]
-    assert compared == case.expect
+            raise ValueError(f"{place}: expect has {len(case.expect)}; it needs {needed}")
+        if found := differences(case.expect, verdicts):
+            raise ValueError("\n".join(f"{place}, {each}" for each in found))
 
 
 def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -146,6 +165,21 @@ def refuse_elsewhere(line: str, object_id: str) -> None:
     takes_account = operation.input_shape and "registryId" in operation.input_shape.members
     if takes_account and command.parameters.get("registryId") != account_id:
         raise ValueError(f"{line}: needs --registry-id {account_id}, the account of the object")
+
+
+def test_a_difference_names_verdict_and_column() -> None:
+    """And no column that is as expected, or that the case does not name."""
+    returned = {"object_id": "arn:a", "condition_index": 199, "status": "INCOMPLIANT", "remediation_command": None}
+    expected = {"condition_index": 199, "status": "COMPLIANT", "remediation_command": "aws ecr", "owner": None}
+    assert differences([{"condition_index": 199}, expected], [returned, returned]) == [
+        "verdict 2 (arn:a): status: expected 'COMPLIANT', returned 'INCOMPLIANT'",
+        "verdict 2 (arn:a): remediation_command: expected 'aws ecr', returned NULL",
+        "verdict 2 (arn:a): owner: expected NULL, which logic.sql does not return",
+    ]
+
+
+def test_a_catalog_with_faults_does_not_load(tmp_path: Path) -> None:
+    assert not loads(tmp_path / "sql")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +235,7 @@ def test_a_fault_of_a_case_names_file_case_and_key(tmp_path: Path, old: str, new
     assert f"sql/policies/ecr/scan/cases.yaml: {fault}" in str(caught.value)
 
 
+@when_it_loads
 @each_policy
 @pytest.mark.parametrize("name", ["description.md", "remediation.md"])
 def test_commands_in_texts_are_ones_that_aws_accepts(folder: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,3 +100,18 @@ def read_cases(folder: Path) -> list[Case]:
     if faults:
         raise CasesError("\n".join(faults))
     return cases
+
+
+def differences(expected: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each column in which a verdict is not as expected; a column that is not expected is not compared."""
+    return [
+        f"verdict {number} ({verdict['object_id']}): {column}: expected {_written(value)}, "
+        + (f"returned {_written(verdict[column])}" if column in verdict else "which logic.sql does not return")
+        for number, (columns, verdict) in enumerate(zip(expected, verdicts, strict=True), start=1)
+        for column, value in columns.items()
+        if column not in verdict or verdict[column] != value
+    ]
+
+
+def _written(value: Any) -> str:
+    return "NULL" if value is None else repr(value)
