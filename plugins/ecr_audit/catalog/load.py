@@ -88,14 +88,14 @@ def _read_policy(folder: Path, sections: _Sections, faults: Faults) -> Located[P
 
 
 def _check_frameworks(frameworks: list[Located[FrameworkYaml]], sections: _Sections, faults: Faults) -> None:
-    _check_unique(((located, located.model.id, ("id",)) for located in frameworks), "Framework", faults)
+    _check_unique(((located, located.model.id, ("id",)) for located in frameworks), "Framework id", faults)
     _check_unique(
         (
             (located, section.id, ("sections", index, "id"))
             for located in frameworks
             for index, section in enumerate(located.model.sections)
         ),
-        "Section",
+        "Section id",
         faults,
     )
     for located in frameworks:
@@ -132,7 +132,9 @@ def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> Non
 
 
 def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faults: Faults) -> None:
-    _check_unique(((located, located.model.id, ("id",)) for located in policies), "Policy", faults)
+    # People know a policy by its names: two of the same name could not be told apart on a page.
+    for key in ("id", "name", "contextual_name"):
+        _check_unique(((located, getattr(located.model, key), (key,)) for located in policies), f"Policy {key}", faults)
     for located in policies:
         policy = located.model
         if policy.input not in inputs:
@@ -151,15 +153,15 @@ def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faul
 
 def _check_unique(
     items: Iterable[tuple[Located[PolicyYaml] | Located[FrameworkYaml], str, tuple[int | str, ...]]],
-    kind: str,
+    what: str,
     faults: Faults,
 ) -> None:
     first: dict[str, str] = {}
-    for located, item_id, location in items:
+    for located, value, location in items:
         line = located.line(*location)
-        if item_id in first:
-            faults.add(located.path, line, f"{kind} id '{item_id}' is already used at {first[item_id]}")
-        first.setdefault(item_id, faults.at(located.path, line))
+        if value in first:
+            faults.add(located.path, line, f"{what} '{value}' is already used at {first[value]}")
+        first.setdefault(value, faults.at(located.path, line))
 
 
 def _policy(folder: Path, policy: PolicyYaml, sql_root: Path) -> Policy:

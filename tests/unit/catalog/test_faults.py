@@ -159,13 +159,15 @@ def test_a_file_that_is_not_utf8_is_named(sql: Path) -> None:
     assert faults(sql) == ["sql/policies/test/one/description.md:1: Not UTF-8: invalid continuation byte at byte 2"]
 
 
-def test_a_duplicate_id_names_the_first_place(sql: Path) -> None:
+def test_a_duplicate_id_or_name_names_the_first_place(sql: Path) -> None:
     shutil.copytree(sql / "policies" / "test" / "one", sql / "policies" / "test" / "two")
     shutil.copy(sql / "frameworks" / "hub.yaml", sql / "frameworks" / "other.yaml")
     replace(sql / "frameworks" / "other.yaml", "  - id: /frameworks/hub/a", "  - id: /frameworks/hub/z")
     assert faults(sql) == [
         "sql/frameworks/other.yaml:1: Framework id '/frameworks/hub' is already used at sql/frameworks/hub.yaml:1",
         f"sql/policies/test/two/policy.yaml:1: Policy id '/ce/test/one' is already used at {IN_POLICY}:1",
+        f"sql/policies/test/two/policy.yaml:2: Policy name 'One' is already used at {IN_POLICY}:2",
+        f"sql/policies/test/two/policy.yaml:3: Policy contextual_name 'One' is already used at {IN_POLICY}:3",
     ]
 
 
