@@ -31,6 +31,7 @@ from ecr_audit.terminal import open_console
 
 if TYPE_CHECKING:
     from ecr_audit.lake.lake import Lake
+    from ecr_audit.settings import Settings
 
 # Batches run one after another here, where each more is time: its calls begin again, and end with few in flight.
 BATCH_ACCOUNTS = 2_000
@@ -98,6 +99,24 @@ def _log_everything() -> Path:
     return path
 
 
+def checked_settings() -> Settings:
+    """The settings. Raises AuditFailed for a fault in them or in the catalog.
+
+    Only evaluating reads the catalog, but a person should not wait for a whole scan to read of a misspelling. The DAG
+    does scan first: a snapshot can be evaluated later, and a night without one is lost.
+    """
+    from ecr_audit.catalog import load_catalog
+    from ecr_audit.errors import FinalError
+    from ecr_audit.settings import SQL_ROOT, load_settings
+
+    try:
+        settings = load_settings()
+        load_catalog(SQL_ROOT)
+    except FinalError as fault:
+        raise AuditFailed(str(fault)) from fault
+    return settings
+
+
 def _run_demo(console: Console) -> int:
     from demo.emulated_aws.server import EmulatedAws
     from demo.environment import enter_demo, ignored_in_demo
@@ -137,18 +156,13 @@ class _Airflow:
     """Airflow in this process: its own task runner and database, no scheduler."""
 
     def __init__(self, console: Console) -> None:
-        from ecr_audit.settings import SettingsError, load_settings
-
         self._console = console
         self._steps = Steps(console)
         # Between the tasks, too, Airflow looks for connections in its database, such as the one to AWS.
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
         if not os.environ.get("ECR_AUDIT_BATCH_ACCOUNTS", "").strip():
             os.environ["ECR_AUDIT_BATCH_ACCOUNTS"] = str(BATCH_ACCOUNTS)
-        try:
-            self._settings = load_settings()
-        except SettingsError as fault:
-            raise AuditFailed(str(fault)) from fault
+        self._settings = checked_settings()
         with _line(console, "Starting Airflow …"):
             from airflow.dag_processing.dagbag import DagBag
             from airflow.utils import db

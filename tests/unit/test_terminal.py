@@ -108,6 +108,16 @@ def audit() -> Any:
     return module
 
 
+def test_a_fault_of_the_catalog_ends_the_audit_before_its_scan(
+    audit: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    assert audit.checked_settings() == load_settings()
+    monkeypatch.setattr("ecr_audit.settings.SQL_ROOT", tmp_path / "sql")
+    with pytest.raises(audit.AuditFailed, match="sql/policies:1: No policies: there are no folders"):
+        audit.checked_settings()
+
+
 @pytest.mark.parametrize("message", [HARM, f"line\n{HARM}", "", "\n"])
 def test_log_lines_of_the_audit(audit: Any, message: str) -> None:
     output = io.StringIO()
