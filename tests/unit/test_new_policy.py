@@ -348,7 +348,8 @@ def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, mo
     shutil.copytree(sql / "policies/test/scan-on-push", folder)
     (folder / "logic.sql").write_text(REGISTRY_LOGIC, encoding="utf-8")
     text = (folder / "policy.yaml").read_text(encoding="utf-8")
-    text = text.replace("/ce/test/scan-on-push", "/ce/test/registry").replace("repositories", "registries")
+    for old, new in ((SCAN, "/ce/test/registry"), ("repositories", "registries"), (SCAN_NAME, "Registry exists")):
+        text = text.replace(old, new)
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(session, "SQL_ROOT", sql)
     monkeypatch.setattr(session, "read_statement", partial(read_statement, sql_root=sql))
