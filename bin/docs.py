@@ -44,7 +44,7 @@ INPUTS = "## Inputs\n"
 
 
 def main() -> int:
-    """Write the pages, all or, where the catalog has a fault, none; returns the exit code."""
+    """Write the pages that changed, and print their names; none if the catalog has a fault. Returns the exit code."""
     try:
         written, heading, _ = (DOCS / "policies.md").read_text(encoding="utf-8").partition(INPUTS)
         pages = {
@@ -58,7 +58,10 @@ def main() -> int:
         print_error(fault)
         return 1
     for name, page in pages.items():
-        (DOCS / name).write_text(page, encoding="utf-8")
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != page:
+            path.write_text(page, encoding="utf-8")
+            print(f"Written: docs/{name}")
     return 0
 
 
