@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 import docs
 import ecr_audit
 from docs import INPUTS, catalog_lists, settings_page
+from ecr_audit.catalog.models import PolicyYaml
 from ecr_audit.settings import SQL_ROOT, Settings
 from support.paths import DOCUMENTS, ROOT
 
@@ -85,6 +86,36 @@ def test_a_fault_of_the_catalog_is_all_that_make_docs_prints(
     assert reported[1].startswith("sql/policies/ecr/repository-image-tag-mutability/cases.yaml:1: The file is missing")
     assert len(reported) == 2
     assert [path.name for path in tmp_path.glob("*.md")] == ["policies.md"], "no page is written"
+
+
+def test_adding_a_policy_names_every_key_and_its_valid_values() -> None:
+    written, _, _ = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8").partition(INPUTS)
+
+    def values(schema: Any) -> list[str]:
+        if isinstance(schema, list):
+            return [value for each in schema for value in values(each)]
+        if not isinstance(schema, dict):
+            return []
+        own = [*schema.get("enum", []), *([schema["const"]] if "const" in schema else [])]
+        return [*own, *values(list(schema.values()))]
+
+    named = [*PolicyYaml.model_fields, *values(PolicyYaml.model_json_schema())]
+    assert {"severity", "CRITICAL", "COMPLIANCE_POLICY", "production", "exclusion_filters"} <= set(named)
+    assert [each for each in named if not re.search(rf"`\[?{re.escape(each)}\]?`", written)] == []
+
+
+def test_make_docs_prints_the_pages_that_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("data-dictionary.md", "errors.md", "permissions.md", "policies.md"):
+        shutil.copy(ROOT / "docs" / name, tmp_path)
+    with (tmp_path / "policies.md").open("a", encoding="utf-8") as page:
+        page.write("### A policy that is no longer there\n")
+    monkeypatch.setattr(docs, "DOCS", tmp_path)
+    assert docs.main() == 0
+    assert capsys.readouterr().out.splitlines() == ["Written: docs/policies.md", "Written: docs/settings.md"]
+    assert docs.main() == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_every_setting_has_a_purpose_and_valid_values() -> None:

@@ -132,7 +132,7 @@ def _check_parent_cycles(located: Located[FrameworkYaml], faults: Faults) -> Non
 
 
 def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faults: Faults) -> None:
-    # People know a policy by its names: two of the same name could not be told apart on a page.
+    # People know a policy by its names: on a page, two of the same name would look like one.
     for key in ("id", "name", "contextual_name"):
         _check_unique(((located, getattr(located.model, key), (key,)) for located in policies), f"Policy {key}", faults)
     for located in policies:
