@@ -1,9 +1,9 @@
 -- new_findings: one row per owner and unit with findings that are new tonight, most findings first.
 -- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
 -- In the order of sql/pages/policies.sql, the policy that decides most sections first.
--- A reopened finding is new, too. Only policies of some framework section; a waived finding is left out. account_id is NULL where tags name the owner; a finding without one is its
--- account's, not a namesake's. At most $shown rows per policy, each with $examples repository names;
--- all_findings and all_rows are the policy's totals.
+-- A reopened finding is new, too. Only policies of some framework section; a waived finding is left out. account_id is
+-- NULL where tags name the owner; a finding without one is its account's, not a namesake's. At most $shown rows per
+-- policy, each with $examples repository names; all_findings and all_rows are the policy's totals.
 WITH new_findings AS (
     SELECT
         f.policy_id,

@@ -261,7 +261,7 @@ def test_a_night_for_which_it_has_the_only_keys(
         patch.setattr(own_process, "subprocess", SimpleNamespace(Popen=Watched, DEVNULL=subprocess.DEVNULL))
         for dag_id in ("ecr_inventory", "ecr_compliance", "ecr_freshness"):
             assert run_dag(dag_id) == ("success", {})
-    assert len(started) == 3
+    assert len(started) == 4
     assert HUB_SECRET_ACCESS_KEY not in "".join([*started, *capfd.readouterr()])
     assert newest(load_settings()).snapshot_date == datetime.now(UTC).date()
     found = ecr_audit.query("SELECT count(*) AS repositories FROM repositories")
