@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date
@@ -34,6 +34,7 @@ from ecr_audit.lake.commits import INVENTORY_CHECKS
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.snapshot import fetch_snapshot, fetch_stage
+from ecr_audit.lake.tables import Input
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import inventory_checks
@@ -175,15 +176,18 @@ def run(folder: str, night: int, step: str) -> Cost:
 def read_and_write(lake: Lake, day: date) -> None:
     """Read what `evaluate` and `roll_up` read for a night that is committed, and write what they commit."""
     with fetch_snapshot(lake, day, purpose="floor") as snapshot, open_session(snapshot) as warehouse:
-        paths = [str(path) for given in snapshot.inputs for files in given.snapshots for path in files.paths]
-        for path in paths:
+        committed = fetch_stage(lake, lake.read_commit("compliance", day), "compliance", snapshot.folder)
+        for path in paths(snapshot.inputs):
             # Reads and decodes all rows, and keeps none; count() would read the file's own statistics only.
             warehouse.connection.execute(f"EXPLAIN ANALYZE FROM read_parquet('{path}')")
-        for table in fetch_stage(lake, lake.read_commit("compliance", day), "compliance", snapshot.folder):
-            for files in table.snapshots:
-                for path in files.paths:
-                    rows = parse_statement(table.name, f"FROM read_parquet('{path}', hive_partitioning = FALSE)")
-                    warehouse.write(rows, snapshot.folder / "written.parquet")
+        for path in paths(committed):
+            rows = parse_statement(path.name, f"FROM read_parquet('{path}', hive_partitioning = FALSE)")
+            warehouse.write(rows, snapshot.folder / "written.parquet")
+
+
+def paths(inputs: Sequence[Input]) -> list[Path]:
+    """The files of tables."""
+    return [path for given in inputs for files in given.snapshots for path in files.paths]
 
 
 def make(folder: str, repositories: int) -> None:

@@ -7,4 +7,3 @@ SELECT
 FROM staging.repositories AS r
 JOIN lake.scan_targets AS t USING (account_id, region)
 WHERE tags_are_unread(r.observed, t.error_code, r.tags_read_at, r.collected_at)
-ORDER BY r.repository_arn

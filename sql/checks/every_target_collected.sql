@@ -7,4 +7,3 @@ SELECT
     error_code
 FROM lake.scan_targets
 WHERE is_unread(outcome)
-ORDER BY account_id, region

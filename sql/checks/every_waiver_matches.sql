@@ -13,4 +13,3 @@ SELECT
     expires
 FROM marts.waivers
 WHERE status = 'unmatched'
-ORDER BY waiver_id

@@ -5,4 +5,3 @@ SELECT
     image_tag_mutability_raw
 FROM staging.repositories
 WHERE overwritable_tags = 'unknown'
-ORDER BY repository_arn

@@ -15,23 +15,13 @@ WITH verdicts AS (
     GROUP BY ALL
 ),
 
-objects AS (
-    SELECT
-        input,
-        account_id,
-        count(*) AS objects,
-        sum(hash(object_id)) AS fingerprint
-    FROM staging.objects
-    WHERE observed
-    GROUP BY ALL
-),
-
 expected AS (
     SELECT
         p.policy_id,
         o.*
     FROM catalog.policies AS p
-    JOIN objects AS o USING (input)
+    JOIN staging.object_counts AS o USING (input)
+    WHERE o.observed
 ),
 
 unobserved_verdicts AS (

@@ -150,7 +150,8 @@ def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehous
     once(audit)
     commit = small_lake.lake.read_commit("compliance", DAY)
     with small_lake.opened(DAY, evaluated=commit) as warehouse:
-        warehouse.create_view("staging.verdict_counts", read_statement("staging/verdict_counts"))
+        for counts in ("object_counts", "verdict_counts"):
+            warehouse.create_view(f"staging.{counts}", read_statement(f"staging/{counts}"))
         for table in ROLLED_UP:
             warehouse.create_table(f"marts.{table.name}", parse_statement("test.sql", f"FROM lake.{table.name}"))
         yield warehouse

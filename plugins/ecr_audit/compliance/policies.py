@@ -37,12 +37,11 @@ _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED_CONDITIONS)}
 
 _EXAMPLES = 3
 
-# Two sets of ids are equal if their number and the sum of hashes are: much cheaper than comparing them. This finds
-# only whether something is wrong; what it is, _DIFFERENT_OBJECTS.
+# This finds only whether something is wrong, see sql/staging/object_counts.sql; what it is, _DIFFERENT_OBJECTS.
 _SAME_OBJECTS = """
-SELECT (count(*), sum(hash(object_id))) = (
-    SELECT (count(*), sum(hash(object_id)))
-    FROM staging.objects
+SELECT (count(*), coalesce(sum(hash(object_id)), 0)) = (
+    SELECT (coalesce(sum(objects), 0), coalesce(sum(fingerprint), 0))
+    FROM staging.object_counts
     WHERE input = $input
 )
 FROM staging.answers
@@ -74,7 +73,6 @@ SELECT object_id, CASE
 END AS fault
 FROM staging.answers
 WHERE fault IS NOT NULL
-ORDER BY ALL
 """
 
 _DIFFERENT_OBJECTS = """
@@ -99,7 +97,6 @@ END AS fault
 FROM evaluated AS j
 FULL JOIN objects AS o USING (object_id)
 WHERE verdicts IS DISTINCT FROM 1 OR o.object_id IS NULL
-ORDER BY ALL
 """
 
 

@@ -20,6 +20,8 @@ from ecr_audit.warehouse.statements import read_statement
 
 # Few rows each, of many that are thus read once. In this order: one may read those before it.
 _STAGING_TABLES = (
+    "recreated",
+    "object_counts",
     "account_scopes",
     "moved_accounts",
     "verdict_counts",

@@ -14,6 +14,10 @@ from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, read_statement
 
+# Few rows each, of many that are thus read once; and DuckDB plans its joins by their number: for a view it would guess
+# too many.
+_STAGING_TABLES = ("recreated", "young", "object_counts")
+
 # Repositories that are evaluated at a time: it bounds memory, since what is joined with its history is held there.
 SLICE_REPOSITORIES = 2_000_000
 
@@ -39,6 +43,8 @@ def evaluate(
         lake.storage.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags) as warehouse:
+            for table in _STAGING_TABLES:
+                warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
             warehouse.confine(scratch)
             parts = list(_parts(warehouse, catalog, run_time, scratch))
         keep_verdicts(lake, evaluation, parts)

@@ -21,9 +21,6 @@ from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
-# Few rows, and DuckDB plans its joins by their number: for a view it would guess too many.
-STAGING_TABLES = ("recreated", "young")
-
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
 SLICED = ("repositories", "previous_repositories", "previous_policy_output")
 
@@ -188,15 +185,16 @@ class Warehouse:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
 
     def examples(self, statement: Statement, shown: int, **parameters: Any) -> tuple[int, list[dict[str, Any]]]:
-        """The number of rows of a statement, and the first of them. Only few rows are in memory at a time.
+        """The number of rows of a statement, and the first of them by all columns. Few rows are in memory at a time.
 
-        Counted first: mostly there are none, and to count reads only the columns that decide on a row.
+        Counted first: mostly there are none, and to count reads only the columns that decide on a row. For the same
+        reason it is sorted here, and not in the statement.
         """
         try:
             [(count,)] = self._run("SELECT count(*) FROM (\n", statement, parameters, "\n)").fetchall()
             if not count:
                 return 0, []
-            first = self._run("FROM (\n", statement, parameters, f"\n) LIMIT {shown}").to_arrow_table()
+            first = self._run("FROM (\n", statement, parameters, f"\n) ORDER BY ALL LIMIT {shown}").to_arrow_table()
         except duckdb.Error as fault:
             raise WarehouseError(f"{statement.path}: {fault}") from fault
         return count, first.to_pylist()
@@ -268,6 +266,4 @@ def open_warehouse(
         for name in input_names(SQL_ROOT):
             warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
         warehouse.create_view("staging.objects", _objects())
-        for table in STAGING_TABLES:
-            warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
         yield warehouse

@@ -46,7 +46,7 @@ SELECT
         WHEN 199 THEN concat(
             'aws ecr put-image-tag-mutability --region ', region,
             ' --registry-id ', account_id,
-            ' --repository-name ''', replace(repository_name, '''', '''\'''''), '''',
+            ' --repository-name ', shell_quoted(repository_name),
             ' --image-tag-mutability IMMUTABLE'
         )
     END AS remediation_command

@@ -14,7 +14,7 @@ WITH conditions AS (
     FROM staging.repositories
 ),
 
--- Texts that several messages share. Whatever goes into a command is quoted for a POSIX shell; a filter holds `*`.
+-- Texts that several messages share.
 phrases AS (
     SELECT
         *,
@@ -26,7 +26,7 @@ phrases AS (
         CASE
             WHEN immutable_in_name_only THEN list_transform(
                 list_filter(exclusion_filters, lambda filter: NOT regexp_full_match(filter, '\*+')),
-                lambda filter: ' ''filterType=WILDCARD,filter=' || replace(filter, '''', '''\''''') || ''''
+                lambda filter: ' ' || shell_quoted('filterType=WILDCARD,filter=' || filter)
             )
         END AS narrow_filter_options
     FROM conditions
@@ -78,7 +78,7 @@ SELECT
         WHEN condition_index = 199 OR immutable_in_name_only THEN concat(
             'aws ecr put-image-tag-mutability --region ', region,
             ' --registry-id ', account_id,
-            ' --repository-name ''', replace(repository_name, '''', '''\'''''), '''',
+            ' --repository-name ', shell_quoted(repository_name),
             ' --image-tag-mutability ',
             CASE
                 WHEN len(narrow_filter_options) > 0
