@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -53,6 +54,12 @@ def test_coverage_is_the_share_of_outcomes_that_count(session: duckdb.DuckDBPyCo
     sql = "SELECT coverage_percent(outcome) FROM (SELECT unnest($outcomes::VARCHAR[]) AS outcome)"
     for outcomes, expected in (([*Outcome], 20.0), ([*NOT_COUNTABLE], None), ([], None), (["COLLECTED"], 100.0)):
         assert session.execute(sql, {"outcomes": list(map(str, outcomes))}).fetchall() == [(expected,)]
+
+
+@pytest.mark.parametrize("word", ["team/app", "it's", "'", "a b", "*", ""])
+def test_a_quoted_word_is_one_argument_of_a_command(session: duckdb.DuckDBPyConnection, word: str) -> None:
+    [(quoted,)] = session.execute("SELECT shell_quoted($word)", {"word": word}).fetchall()
+    assert shlex.split(quoted) == [word]
 
 
 def test_statuses_are_those_of_the_enum(session: duckdb.DuckDBPyConnection) -> None:
