@@ -126,6 +126,7 @@ def send_night() -> None:
     alerts.send_night()
 
 
+@pytest.mark.slow
 def test_a_night_is_reported_once_however_often_it_is_evaluated(
     slack: Http, mail: Smtp, sns: Http, a_finding: None, nights: Callable[..., None]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_night_is_reported_once_however_often_it_is_evaluated(
     assert [len(slack.bodies), len(mail.mails), len(sns.bodies)] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     slack: Http, mail: Smtp, a_finding: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     assert (len(slack.bodies), len(mail.mails)) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/", "ftp://127.0.0.1/"])
 def test_an_error_does_not_reveal_the_webhook(
     address: str,

@@ -29,6 +29,7 @@ def lake(small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("params", "left"), [({}, OLD), ({"dry_run": False}, OLD[1:])])
 def test_by_hand_it_removes_only_on_request(
     lake: Lake, airflow_database: None, params: dict[str, bool], left: list[date]

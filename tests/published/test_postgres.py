@@ -324,6 +324,7 @@ def test_the_publishing_step_publishes_to_the_set_place(
     assert ask(postgres, f"SELECT snapshot_date, compliance_commit FROM {schema}.publication") == here
 
 
+@pytest.mark.slow
 def test_a_database_of_a_version_with_fewer_tables_is_refused(database: Path, tmp_path: Path) -> None:
     """As after an upgrade, when the task is cleared before anything was published again. No server is needed."""
     older = tmp_path / "older.duckdb"

@@ -311,6 +311,7 @@ def evaluated(
     return night
 
 
+@pytest.mark.slow
 def test_waivers_that_cannot_be_read_stay_until_they_can(
     small_lake: SmallLake, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:
@@ -336,6 +337,7 @@ def test_waivers_that_cannot_be_read_stay_until_they_can(
     assert small_lake.rows("unread_values", back) == []
 
 
+@pytest.mark.slow
 def test_a_night_that_is_evaluated_again_takes_the_newest_waivers_that_are_known(
     small_lake: SmallLake, path: Path, evaluated: Callable[[date], dict[str, Any]]
 ) -> None:

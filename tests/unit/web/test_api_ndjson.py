@@ -105,6 +105,7 @@ def in_order(items: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(item) for item in items)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nights")
 def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     write, plans = ndjson.write_records, list[str]()

@@ -113,6 +113,7 @@ def asked(client: TestClient, query: dict[str, str]) -> list[tuple[str, str]]:
     return [(item["policy_id"], item["repository_arn"]) for item in answer.json()["items"]]
 
 
+@pytest.mark.slow
 def test_each_filter_alone_and_each_pair_of_them(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
     found = set()
     for names in [*itertools.combinations(FILTERS, 1), *itertools.combinations(FILTERS, 2), tuple(FILTERS)]:
