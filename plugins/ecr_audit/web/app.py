@@ -76,14 +76,12 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
     `login` are dependencies that reject requests without access. They apply to every route: also to the style
     sheet, and for the OpenAPI document, which FastAPI's own routes would show to anybody.
     """
-    spool = Spool()
-    published = NewestPublication(find, spool.folder)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(published.prepare)
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(app.state.published.prepare)
         yield
-        published.close()
+        app.state.published.close()
 
     app = FastAPI(
         title="ECR audit",
@@ -95,10 +93,7 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
         # It would redirect, even without a login, to the name in the Host header, and to http:// behind TLS.
         redirect_slashes=False,
     )
-    app.state.published = published
-    app.state.spool = spool
-    app.state.page_turns = Turns(*PAGE_TURNS)
-    app.state.download_turns = Turns(*DOWNLOAD_TURNS)
+    begin(app, find)
     for router in ROUTERS:
         app.include_router(router)
     for route in app.routes:
@@ -114,6 +109,14 @@ def create_app(find: Callable[[], Published], login: Sequence[Depends]) -> FastA
     app.add_exception_handler(duckdb.Error, _unreadable)
     app.add_exception_handler(Exception, _broken)
     return app
+
+
+def begin(app: FastAPI, find: Callable[[], Published]) -> None:
+    """Give the application the state of one without a request so far: nothing is open, all turns are free."""
+    app.state.spool = Spool()
+    app.state.published = NewestPublication(find, app.state.spool.folder)
+    app.state.page_turns = Turns(*PAGE_TURNS)
+    app.state.download_turns = Turns(*DOWNLOAD_TURNS)
 
 
 _REFUSALS = {

@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.folder_store import PublicationStore
-from ecr_audit.web.app import create_app
+from ecr_audit.publish.publication import Published
+from ecr_audit.web.app import begin, create_app
 from ecr_audit.web.urls import PREFIX
 from support.small_lake import SmallLake
 
@@ -51,12 +52,22 @@ def published(once: Callable[..., None], small_lake: SmallLake, folder: Path, tm
     return night
 
 
+@pytest.fixture(scope="session")
+def application() -> FastAPI:
+    """One for all tests: to make its routes takes longer than most tests of a page."""
+    return create_app(_nothing, login=[])
+
+
+def _nothing() -> Published:
+    raise FileNotFoundError
+
+
 @pytest.fixture
-def pages(folder: Path) -> Iterator[FastAPI]:
+def pages(application: FastAPI, folder: Path) -> Iterator[FastAPI]:
     """The application."""
-    app = create_app(PublicationStore(folder).newest, login=[])
-    yield app
-    app.state.published.close()
+    begin(application, PublicationStore(folder).newest)
+    yield application
+    application.state.published.close()
 
 
 @pytest.fixture

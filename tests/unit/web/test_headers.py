@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from fastapi import FastAPI
@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 
 @pytest.fixture
-def all_pages(pages: FastAPI, once: Callable[..., None], published: Callable[..., None]) -> None:
+def all_pages(pages: FastAPI, once: Callable[..., None], published: Callable[..., None]) -> Iterator[None]:
     """A publication, and a page that breaks."""
 
     def audit() -> None:
@@ -21,6 +21,9 @@ def all_pages(pages: FastAPI, once: Callable[..., None], published: Callable[...
     @pages.get("/broken")
     def broken() -> None:
         raise RuntimeError("a secret of the program")
+
+    yield
+    pages.router.routes.pop()
 
 
 @pytest.mark.usefixtures("all_pages")
