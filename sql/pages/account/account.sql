@@ -8,6 +8,7 @@ SELECT
     coverage.ou_path,
     targets,
     collected,
+    region_disabled,
     repositories_observed,
     repositories_unseen,
     coverage_percent,

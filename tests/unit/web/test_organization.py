@@ -125,12 +125,14 @@ def test_an_account_shows_why_it_was_not_read(client: TestClient) -> None:
     assert "ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit)" in text
 
 
-def test_advice_follows_errors_and_unmatched_settings_are_shown(
+def test_advice_follows_errors_and_regions_and_unmatched_settings_are_shown(
     client: TestClient, published: Callable[..., None]
 ) -> None:
     failed = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_code": "InvalidURL"}
     missing = {"missing_accounts": ["999999999999"], "missing_regions": []}
-    published(repositories=[{}], scan_targets=[failed], details=missing)
+    disabled = {"account_id": "111111111111", "region": "eu-central-2", "outcome": "REGION_DISABLED"}
+    published(repositories=[{}], scan_targets=[failed, disabled], details=missing)
+    assert "Regions read 1 of 2; 1 not enabled" in text_of(client.get("/accounts/111111111111"))
     for path in ("/coverage", "/accounts/111111111111"):
         assert "Write AWS_ENDPOINT_URL" in text_of(client.get(path))
     assert "ECR_AUDIT_ACCOUNTS names 1 account that the organization does not have" in text_of(client.get("/coverage"))
