@@ -28,16 +28,13 @@ pytestmark = pytest.mark.slow
 
 DAYS = range(1, 6)
 
-# Bounded, so that a reader that is never stopped ends by itself.
-MOST_READS = 5_000
-
 COUNTS = "SELECT (SELECT day(snapshot_date) FROM publication), (SELECT count(*) FROM repositories)"
 
 # A process of its own, as readers are: within one, DuckDB goes on showing a file that was open when it was replaced.
 READER = f"""
 import duckdb, pathlib, sys
 database, stop = map(pathlib.Path, sys.argv[1:])
-for _ in range({MOST_READS}):
+while True:
     last = stop.exists()
     with duckdb.connect(database, read_only=True) as published:
         print(*published.execute("{COUNTS}").fetchone(), flush=True)
@@ -100,12 +97,11 @@ def _read(uri: str, schema: str, done: Event, read: Callable[[Any, str], Read]) 
     """Read until all is published, and then once more."""
     seen = []
     with postgresql.connect(uri) as connection, connection.cursor() as cursor:
-        for _ in range(MOST_READS):
+        last = False
+        while not last:
             last = done.is_set()
             seen.append(read(cursor, schema))
             connection.rollback()
-            if last:
-                break
     return seen
 
 
