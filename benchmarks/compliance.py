@@ -32,7 +32,7 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.commits import INVENTORY_CHECKS
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.snapshot import fetch_snapshot, fetch_stage
 from ecr_audit.lake.tables import Input
 from ecr_audit.publish.build import publish
@@ -214,7 +214,7 @@ def scan(database: duckdb.DuckDBPyConnection, lake: Lake, number: int, night: da
     """Commit the first or the second inventory of an organization as that of a night."""
     database.execute("SET VARIABLE night = $number", {"number": number})
     with lake.writer("inventory", night) as writer:
-        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES):
             database.execute(
                 f"COPY (FROM {table.name} ORDER BY {', '.join(table.sort_by)}) TO $path (COMPRESSION zstd)",
                 {"path": str(writer.path(table))},

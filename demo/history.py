@@ -28,7 +28,7 @@ from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
@@ -119,7 +119,12 @@ def _write_inventories(
             day,
             [
                 (table, pa.Table.from_pylist(list(rows), schema=table.schema))
-                for table, rows in ((ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories))
+                for table, rows in (
+                    (ACCOUNTS, accounts),
+                    (SCAN_TARGETS, targets),
+                    (REPOSITORIES, repositories),
+                    (REGISTRIES, ()),
+                )
             ],
             {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id},
         )
@@ -147,7 +152,13 @@ def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[da
         if missing:
             added = pa.Table.from_pylist(missing, schema=REPOSITORIES.schema)
             repositories = pa.concat_tables([repositories.cast(REPOSITORIES.schema), added])
-            tables = [(ACCOUNTS, accounts), (SCAN_TARGETS, targets), (REPOSITORIES, repositories)]
+            registries = lake.read_table(commit, REGISTRIES)
+            tables = [
+                (ACCOUNTS, accounts),
+                (SCAN_TARGETS, targets),
+                (REPOSITORIES, repositories),
+                (REGISTRIES, registries),
+            ]
             _commit(lake, day, tables, commit.details)
 
 

@@ -27,9 +27,50 @@ CREATE MACRO comparable(word) AS upper(trim(coalesce(word, ''), E' \t\r\n'));
 CREATE MACRO known_reading_of_tags(tags_read_at, tags, collected_at) AS
     coalesce(tags_read_at, CASE WHEN tags IS NOT NULL THEN collected_at END);
 
--- tags_are_unread: whether a repository was read, but its tags, which were to be collected, were not.
-CREATE MACRO tags_are_unread(observed, error_code, tags_read_at, collected_at) AS
-    observed AND starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at;
+-- failed_facets: facets of a repository that were to be read and were not. Lakes before schema version 7 have only tags,
+-- and their failure in the error code of the target.
+CREATE MACRO failed_facets(facets_failed, error_code, tags_read_at, collected_at) AS CASE
+    WHEN facets_failed IS NOT NULL THEN facets_failed
+    WHEN starts_with(error_code, 'Tags.') AND tags_read_at IS DISTINCT FROM collected_at
+        THEN [{facet: 'tags', error_code: substr(error_code, 6)}]
+END;
+
+-- read_at_of: when a facet of a repository was read.
+CREATE MACRO read_at_of(facet, repository) AS CASE facet
+    WHEN 'tags' THEN repository.tags_read_at
+    WHEN 'scanning' THEN repository.scanning_read_at
+    WHEN 'keys' THEN repository.keys_read_at
+    WHEN 'lifecycle' THEN repository.lifecycle_read_at
+    WHEN 'policies' THEN repository.policies_read_at
+END;
+
+-- is_rotated: whether a facet is read of one object in rotation_nights each night. plugins/ecr_audit/vocabulary.py names
+-- the same; a test compares.
+CREATE MACRO is_rotated(facet) AS facet IN ('registries', 'lifecycle', 'policies');
+
+-- is_current: whether the known values of a facet stand for this night: read in it, or by rotation. A value of a facet by
+-- rotation may miss one turn, as in a night that AWS throttles or that was not audited.
+-- variable: rotation_nights.
+CREATE MACRO is_current(facet, read_at, collected_at) AS coalesce(
+    read_at = collected_at
+    OR (
+        is_rotated(facet)
+        AND getvariable('rotation_nights') > 1
+        AND date_diff('day', read_at, collected_at) < 2 * getvariable('rotation_nights')
+    ),
+    FALSE
+);
+
+-- unread_because: why a facet's values do not stand for this night, as the end of a sentence; NULL when they do.
+-- variables: collected_facets, rotation_nights.
+CREATE MACRO unread_because(facet, read_at, collected_at, facets_failed) AS CASE
+    WHEN is_current(facet, read_at, collected_at) THEN NULL
+    WHEN NOT list_contains(getvariable('collected_facets'), facet) THEN 'ECR_AUDIT_COLLECT leaves out ' || facet
+    ELSE coalesce(
+        list_filter(facets_failed, lambda failed: failed.facet = facet)[1].error_code,
+        CASE WHEN is_rotated(facet) THEN 'its turn has not come yet' ELSE 'AWS did not return it' END
+    ) || coalesce(', last read on ' || strftime(read_at, '%Y-%m-%d'), '')
+END;
 
 -- resource_type: the type in an ARN, such as repository: arn:partition:service:region:account:type/name (AWS General
 -- Reference).

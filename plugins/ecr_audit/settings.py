@@ -20,6 +20,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.place import file_of, folder_of, place_of
 from ecr_audit.service_links import is_service_link
 from ecr_audit.text import nearest, plural
+from ecr_audit.vocabulary import ROTATED_FACETS, Facet
 
 PREFIX = "ECR_AUDIT_"
 
@@ -49,6 +50,20 @@ def _split(value: Any, separators: re.Pattern[str] = _SEPARATORS) -> Any:
 def _all_or_split(value: Any) -> Any:
     """`all` is the empty tuple: no limit."""
     return () if isinstance(value, str) and value.lower() == "all" else _split(value, _SEPARATORS_OR_BLANKS)
+
+
+def _facets(value: Any) -> Any:
+    """The facets that are named, in the order of their declaration; `all`, or `none`."""
+    if not isinstance(value, str):
+        return value
+    words = _split(value.lower(), _SEPARATORS_OR_BLANKS)
+    if words in (("all",), ("none",)):
+        return tuple(Facet) if words == ("all",) else ()
+    if unknown := [word for word in words if word not in set(Facet)]:
+        near = nearest(unknown[0], Facet)
+        hint = f" Did you mean {near}?" if near else ""
+        raise ValueError(f"{', '.join(unknown)}: not among the facets.{hint}")
+    return tuple(facet for facet in Facet if facet in words)
 
 
 def _each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ...]:
@@ -224,10 +239,26 @@ class Settings(AlertSettings):
         le=1,
         json_schema_extra=_valid("a share from 0 to 1, such as 0.95"),
     )
-    collect_tags: bool = Field(
-        description="Whether repository tags are read, which name owners.",
-        default=True,
-        json_schema_extra=_valid("true or false"),
+    collect: Annotated[tuple[Facet, ...], BeforeValidator(_facets)] = Field(
+        description="Facets that are read by calls of their own: tags, and what policies need beyond the list of"
+        " repositories (policies.md, What a policy reads).",
+        default=(Facet.TAGS, Facet.SCANNING, Facet.REGISTRIES),
+        json_schema_extra=_valid(f"'all', 'none', or a list out of {', '.join(Facet)}"),
+    )
+    collect_rotation_nights: int = Field(
+        description=f"Nights in which {', '.join(ROTATED_FACETS[:-1])} and {ROTATED_FACETS[-1]} are all read once, a"
+        " share each night.",
+        default=7,
+        ge=1,
+        le=60,
+        json_schema_extra=_valid("nights, 1 to 60; 1 reads all each night"),
+    )
+    registry_concurrency: int = Field(
+        description="Calls in flight for the facets of one account in one region, whose limits AWS counts together.",
+        default=8,
+        ge=1,
+        le=64,
+        json_schema_extra=_valid("calls in flight per registry, 1 to 64"),
     )
     owner_tags: Names = Field(
         description="Tag keys that name an owner. Without one of them, the account's name counts.",
@@ -336,7 +367,15 @@ def _fields(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in model.model_fields}
 
 
+# Settings of earlier versions, and what replaces each.
+_REPLACED = {
+    "collect_tags": f"{PREFIX}COLLECT replaces it: a list out of {', '.join(Facet)}; without tags, none are read.",
+}
+
+
 def _unknown(name: str) -> str:
+    if name in _REPLACED:
+        return f"{PREFIX}{name.upper()}: no longer a setting. {_REPLACED[name]}"
     near = nearest(name, Settings.model_fields)
     hint = (
         f"Did you mean {PREFIX}{near.upper()}?"

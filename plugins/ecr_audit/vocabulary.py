@@ -24,6 +24,24 @@ class Status(StrEnum):
     DISAPPEARED = "DISAPPEARED"
 
 
+class Facet(StrEnum):
+    """What is read of repositories and registries by calls of its own, by its word in ECR_AUDIT_COLLECT.
+
+    The declarations are in aws/ecr/facets.py. sql/macros.sql has the rotated ones in is_rotated; a test compares.
+    """
+
+    TAGS = "tags"
+    SCANNING = "scanning"
+    KEYS = "keys"
+    REGISTRIES = "registries"
+    LIFECYCLE = "lifecycle"
+    POLICIES = "policies"
+
+
+# Read of one in ECR_AUDIT_COLLECT_ROTATION_NIGHTS each night, since each takes a call of its own; the others are read
+# every night.
+ROTATED_FACETS = (Facet.REGISTRIES, Facet.LIFECYCLE, Facet.POLICIES)
+
 # Those that a policy may give, and those that a finding can have.
 PolicyStatus = Literal["COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE"]
 FindingStatus = Literal["INCOMPLIANT", "UNDETERMINED"]

@@ -1,36 +1,89 @@
 -- unread_values: one row per value that is read separately from its object, and could not be read for the snapshot: its
 -- last known value still counts.
--- key: kind, account_id, region.  from: staging.repositories, lake.scan_targets, lake.accounts, lake.waived_findings, and
--- what was known the night before: lake.previous_repositories, lake.previous_accounts, lake.previous_policy_run.
---   tags      the tags of an account's repositories in a region: their owners, and the waivers by tag
+-- key: kind, account_id, region.  from: staging.repositories, staging.registries, lake.scan_targets, lake.accounts,
+-- lake.waived_findings, and what was known the night before: lake.previous_repositories, lake.previous_registries,
+-- lake.previous_accounts, lake.previous_policy_run.
+--   tags, scanning, keys, registries, lifecycle, policies
+--             a facet of an account's repositories, or of its registry, in a region; by tags go owners, and waivers
 --   account   an account's name, unit or date of joining: compliance by unit, the waivers by unit
 --   regions   the regions of the partition: which ones are planned
 --   waivers   the file of waivers
--- Tags that are not collected (ECR_AUDIT_COLLECT_TAGS) are not unread, and neither are values of a target that was not
--- read.
-WITH unread_tags AS (
+-- A facet that is not collected (ECR_AUDIT_COLLECT), or whose turn it is not, is not unread; and neither are values of a
+-- target that was not read.
+WITH failed AS (
+    SELECT
+        r.account_id,
+        r.region,
+        unnest(failed_facets(r.facets_failed, t.error_code, r.tags_read_at, r.collected_at)).facet AS kind,
+        read_at_of(kind, r) AS last_read_at
+    FROM staging.repositories AS r
+    JOIN lake.scan_targets AS t ON t.account_id = r.account_id AND t.region = r.region
+    WHERE r.observed
+    UNION ALL BY NAME
     SELECT
         account_id,
         region,
-        min(r.tags_read_at) AS last_read_at,
-        count(r.tags_read_at) AS repositories,
-        count(*) - count(r.tags_read_at) AS repositories_without_value,
-        any_value(t.error_code) AS error_code,
-        any_value(t.error_message) AS error_message
-    FROM staging.repositories AS r
-    JOIN lake.scan_targets AS t USING (account_id, region)
-    WHERE tags_are_unread(r.observed, t.error_code, r.tags_read_at, r.collected_at)
+        unnest(facets_failed).facet AS kind,
+        registries_read_at AS last_read_at
+    FROM staging.registries
+    WHERE observed
+),
+
+unread_facets AS (
+    SELECT
+        kind,
+        account_id,
+        region,
+        min(last_read_at) AS last_read_at,
+        count(last_read_at) AS repositories,
+        count(*) - count(last_read_at) AS repositories_without_value
+    FROM failed
     GROUP BY ALL
 ),
 
-tags_unread_before AS (
+-- Why, as the target has it; before schema version 7 it has only that of its tags, in its own error.
+reasons AS (
+    SELECT
+        account_id,
+        region,
+        unnest(facets_failed, recursive := TRUE)
+    FROM lake.scan_targets
+    WHERE facets_failed IS NOT NULL
+    UNION ALL BY NAME
+    SELECT
+        account_id,
+        region,
+        'tags' AS facet,
+        error_code,
+        error_message
+    FROM lake.scan_targets
+    WHERE facets_failed IS NULL AND starts_with(error_code, 'Tags.')
+),
+
+unread_before AS (
+    SELECT DISTINCT
+        p.account_id,
+        p.region,
+        'tags' AS kind
+    FROM lake.previous_repositories AS p
+    JOIN unread_facets AS u ON u.account_id = p.account_id AND u.region = p.region
+    WHERE u.kind = 'tags'
+        AND p.observed
+        AND known_reading_of_tags(p.tags_read_at, p.tags, p.collected_at) IS DISTINCT FROM p.collected_at
+    UNION
     SELECT DISTINCT
         account_id,
-        region
-    FROM lake.previous_repositories AS p
-    SEMI JOIN unread_tags USING (account_id, region)
-    WHERE p.observed
-        AND known_reading_of_tags(p.tags_read_at, p.tags, p.collected_at) IS DISTINCT FROM p.collected_at
+        region,
+        unnest(facets_failed).facet AS kind
+    FROM lake.previous_repositories
+    WHERE observed
+    UNION
+    SELECT DISTINCT
+        account_id,
+        region,
+        unnest(facets_failed).facet AS kind
+    FROM lake.previous_registries
+    WHERE observed
 ),
 
 unread_accounts AS (
@@ -56,11 +109,13 @@ their_repositories AS (
 
 unread AS (
     SELECT
-        'tags' AS kind,
         u.*,
+        r.error_code,
+        r.error_message,
         b.account_id IS NULL AS is_new
-    FROM unread_tags AS u
-    LEFT JOIN tags_unread_before AS b USING (account_id, region)
+    FROM unread_facets AS u
+    LEFT JOIN reasons AS r ON r.account_id = u.account_id AND r.region = u.region AND r.facet = u.kind
+    LEFT JOIN unread_before AS b ON b.account_id = u.account_id AND b.region = u.region AND b.kind = u.kind
     UNION ALL BY NAME
     SELECT
         'account' AS kind,

@@ -47,5 +47,20 @@ SELECT
     known_reading_of_tags(tags_read_at, tags, collected_at) AS tags_read_at,
     tagged_owner(tags) AS owner,
     collected_at,
-    observed
+    observed,
+    -- A facet's values, when they were read, and why they do not stand for this night.
+    comparable(scan_frequency) AS scan_frequency,
+    scan_filters,
+    scanning_read_at,
+    unread_because('scanning', scanning_read_at, collected_at, facets_failed) AS scanning_unread,
+    comparable(kms_key_manager) AS kms_key_manager,
+    keys_read_at,
+    unread_because('keys', keys_read_at, collected_at, facets_failed) AS keys_unread,
+    lifecycle_policy,
+    lifecycle_read_at,
+    unread_because('lifecycle', lifecycle_read_at, collected_at, facets_failed) AS lifecycle_unread,
+    repository_policy,
+    policies_read_at,
+    unread_because('policies', policies_read_at, collected_at, facets_failed) AS policies_unread,
+    facets_failed
 FROM repositories

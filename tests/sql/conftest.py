@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.catalog import input_names
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.macros import create_session_macros
+from ecr_audit.vocabulary import Facet
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 
 SQL = Path(__file__).parents[2] / "sql"
+
+COLLECTED_AT = datetime(2026, 11, 1, 2, tzinfo=UTC)
 
 # A repository as the scan would write it; a case names only the columns that matter to it.
 REPOSITORY = {
@@ -27,6 +32,11 @@ REPOSITORY = {
     "encryption_type": "AES256",
     "tags": {},
     "observed": True,
+    "collected_at": COLLECTED_AT,
+    "scan_frequency": "SCAN_ON_PUSH",
+    "scan_filters": [],
+    **{f"{facet}_read_at": COLLECTED_AT for facet in Facet if facet is not Facet.REGISTRIES},
+    "facets_failed": [],
 }
 
 
@@ -44,12 +54,29 @@ def lake_repository(**columns: Any) -> dict[str, Any]:
     return row
 
 
+def lake_registry(**columns: Any) -> dict[str, Any]:
+    """A row of lake.registries: the given columns, defaults for the rest, an ARN to match."""
+    row: dict[str, Any] = {
+        "account_id": "111111111111",
+        "region": "eu-west-1",
+        "creation_templates": [],
+        "pull_through_rules": [],
+        "registries_read_at": COLLECTED_AT,
+        "collected_at": COLLECTED_AT,
+        "observed": True,
+        "facets_failed": [],
+    } | columns
+    return {"registry_arn": f"arn:aws:ecr:{row['region']}:{row['account_id']}:registry"} | row
+
+
 @pytest.fixture
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config=dict(NO_EXTENSIONS)) as connection:
         connection.execute("CREATE SCHEMA lake; CREATE SCHEMA staging")
         create_session_macros(connection)
         connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
+        connection.execute(f"SET VARIABLE collected_facets = {[facet.value for facet in Facet]}::VARCHAR[]")
+        connection.execute("SET VARIABLE rotation_nights = 7")
         # As a policy's logic.sql is evaluated: what it may not reach there, its cases may not either.
         confine(connection)
         yield connection
@@ -63,16 +90,23 @@ def stage(session: duckdb.DuckDBPyConnection) -> Callable[..., None]:
         session.register("rows", pa.Table.from_pylist(list(rows), schema=table.schema))
         session.execute(f"CREATE TABLE lake.{table.name} AS FROM rows")
 
-    def build(repositories: Sequence[dict[str, Any]], accounts: Sequence[dict[str, Any]] | None = None) -> None:
+    def build(
+        repositories: Sequence[dict[str, Any]] = (),
+        accounts: Sequence[dict[str, Any]] | None = None,
+        registries: Sequence[dict[str, Any]] = (),
+    ) -> None:
         rows = [lake_repository(**repository) for repository in repositories]
+        registry_rows = [lake_registry(**registry) for registry in registries]
         if accounts is None:
             accounts = [
                 {"account_id": account_id, "account_name": f"account {account_id}", "state": "ACTIVE"}
-                for account_id in sorted({row["account_id"] for row in rows})
+                for account_id in sorted({row["account_id"] for row in (*rows, *registry_rows)})
             ]
         load(ACCOUNTS, accounts)
         load(REPOSITORIES, rows)
-        view = (SQL / "staging" / "repositories.sql").read_text(encoding="utf-8")
-        session.execute(f"CREATE VIEW staging.repositories AS {view}")
+        load(REGISTRIES, registry_rows)
+        for name in input_names(SQL):
+            view = (SQL / "staging" / f"{name}.sql").read_text(encoding="utf-8")
+            session.execute(f"CREATE VIEW staging.{name} AS {view}")
 
     return build

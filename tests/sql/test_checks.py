@@ -55,7 +55,18 @@ DAMAGE = [
         "SELECT * REPLACE (repository_count + 1 AS repository_count) FROM original",
     ),
     (
-        "every_tag_read",
+        "every_facet_read",
+        "lake.repositories",
+        "SELECT * REPLACE ([{facet: 'tags', error_code: 'AccessDeniedException'}] AS facets_failed) FROM original",
+    ),
+    (
+        "every_facet_read",
+        "lake.registries",
+        "SELECT * REPLACE ([{facet: 'registries', error_code: 'Throttling'}] AS facets_failed) FROM original",
+    ),
+    # As lakes of versions before 7 have it.
+    (
+        "every_facet_read",
         "lake.scan_targets",
         "SELECT * REPLACE ('Tags.AccessDeniedException' AS error_code) FROM original",
     ),

@@ -26,7 +26,8 @@ def test_an_input_has_the_columns_of_the_engine(
     name: str, stage: Callable[..., None], session: duckdb.DuckDBPyConnection
 ) -> None:
     """Its ids are ARNs, from which the engine takes account and region."""
-    stage([{"region": "eu-west-1"}, {"region": "us-east-1", "account_id": "222222222222"}])
+    places = [{"region": "eu-west-1"}, {"region": "us-east-1", "account_id": "222222222222"}]
+    stage(places, registries=places)
     objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{name}.sql").read_text(encoding="utf-8"))
     assert dict(zip(objects.columns, map(str, objects.types), strict=True)) == COLUMNS
     rows = objects.select("object_id, region, account_id").fetchall()

@@ -15,7 +15,7 @@ from ecr_audit.catalog import Catalog, waivers
 from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
 from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, readings
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
@@ -48,6 +48,7 @@ class SmallLake:
         repositories: Rows = (),
         accounts: Rows = (),
         scan_targets: Rows = (),
+        registries: Rows = (),
         details: Mapping[str, Any] | None = None,
     ) -> Commit:
         """Commit an inventory. Rows name only the columns that matter; `details` are what the commit notes.
@@ -59,8 +60,15 @@ class SmallLake:
         account_rows = [_account(row) for row in accounts or [{}]]
         repository_rows = [_repository(row, day) for row in repositories]
         targets = _targets(account_rows, repository_rows, scan_targets)
+        registry_rows = [_registry(row, day) for row in registries]
         with self.lake.writer("inventory", day) as writer:
-            for table, rows in ((ACCOUNTS, account_rows), (SCAN_TARGETS, targets), (REPOSITORIES, repository_rows)):
+            written = (
+                (ACCOUNTS, account_rows),
+                (SCAN_TARGETS, targets),
+                (REPOSITORIES, repository_rows),
+                (REGISTRIES, registry_rows),
+            )
+            for table, rows in written:
                 writer.write(table, pa.Table.from_pylist(list(rows), schema=table.schema))
             return writer.commit(details or {})
 
@@ -128,6 +136,16 @@ def _repository(row: dict[str, Any], day: date) -> dict[str, Any]:
     } | row
     arn = f"arn:aws:ecr:{full['region']}:{full['account_id']}:repository/{full['repository_name']}"
     return {"repository_arn": arn} | full
+
+
+def _registry(row: dict[str, Any], day: date) -> dict[str, Any]:
+    full = {
+        "account_id": ACCOUNT["account_id"],
+        "region": "eu-west-1",
+        "collected_at": datetime.combine(day, time(2), UTC),
+        "observed": True,
+    } | row
+    return {"registry_arn": f"arn:aws:ecr:{full['region']}:{full['account_id']}:registry"} | full
 
 
 def _targets(accounts: Rows, repositories: Rows, described: Rows) -> list[dict[str, Any]]:

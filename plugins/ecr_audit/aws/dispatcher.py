@@ -1,9 +1,9 @@
 """Many concurrent sequences of AWS calls in one event loop, each retried on its own.
 
 A *flow* is a generator: it yields the `Call` it wants made, is sent the answer (or has the error thrown in), and
-returns its result. A flow that must wait, because AWS throttles it or a server failed, takes up no place among the
-calls in flight; so a slow or throttled account costs the others nothing. AWS counts ECR's limits per account and
-region: backing off is each flow's own business.
+returns its result; or it yields `Calls`, several at once. A flow that must wait, because AWS throttles it or a server
+failed, takes up no place among the calls in flight; so a slow or throttled account costs the others nothing. AWS counts
+ECR's limits per account and region: backing off is each flow's own business.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,7 +58,18 @@ class Call:
     pacer: Pacer | None = None
 
 
-Flow = Generator[Call, Any, Any]
+@dataclass(frozen=True)
+class Calls:
+    """Calls of a flow that do not depend on each other, of which at most so many are made at once.
+
+    The flow is sent a list, in their order: each one's answer, or the error that it ended with.
+    """
+
+    calls: Sequence[Call]
+    at_once: int
+
+
+Flow = Generator[Call | Calls, Any, Any]
 
 
 @dataclass
@@ -171,18 +182,35 @@ class Dispatcher:
         on_done(result, flight.begin().end())
 
     async def _fly(self, flight: _Flight) -> Any:
-        """Make the flow's calls one after the other; returns its result."""
+        """Make what the flow asks for, one after the other; returns its result."""
         try:
             call = next(flight.flow)
             while True:
                 try:
-                    answer = await self._answer(call, flight)
+                    answer: Any = await (
+                        self._answers(call, flight) if isinstance(call, Calls) else self._answer(call, flight)
+                    )
                 except Exception as error:
                     call = flight.flow.throw(error)
                 else:
                     call = flight.flow.send(answer)
         except StopIteration as end:
             return end.value
+
+    async def _answers(self, asked: Calls, flight: _Flight) -> list[Mapping[str, Any] | Exception]:
+        """The response to each call, or the error of its last attempt."""
+        answers: dict[int, Mapping[str, Any] | Exception] = {}
+        waiting = iter(enumerate(asked.calls))
+
+        async def make() -> None:
+            for place, call in waiting:
+                try:
+                    answers[place] = await self._answer(call, flight)
+                except Exception as error:
+                    answers[place] = error
+
+        await asyncio.gather(*(make() for _ in range(min(asked.at_once, len(asked.calls)))))
+        return [answers[place] for place in range(len(asked.calls))]
 
     async def _answer(self, call: Call, flight: _Flight) -> Mapping[str, Any]:
         """The response to a call, which is retried as long as that may help. Raises the error of the last attempt."""

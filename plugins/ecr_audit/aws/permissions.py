@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ecr_audit.vocabulary import Facet
+
 
 class Role(StrEnum):
     """Who makes a call, by the template of deploy/cloudformation that makes the role."""
@@ -37,7 +39,8 @@ class Permission:
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs) stand for what a deployment chooses;
-    "*" for actions that know no resources. `without`: the consequence without it; empty: a night fails.
+    "*" for actions that know no resources. `without`: the consequence without it; empty: a night fails, or the
+    permission's facet is not read.
     """
 
     roles: tuple[Role, ...]
@@ -46,6 +49,8 @@ class Permission:
     on: tuple[str, ...] = ("*",)
     only_with: Option | None = None
     without: str = ""
+    # Needed only while ECR_AUDIT_COLLECT names it.
+    facet: Facet | None = None
 
     @property
     def service(self) -> str:

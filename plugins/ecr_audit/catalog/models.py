@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from ecr_audit.vocabulary import RESERVED_CONDITIONS, PolicyStatus
+from ecr_audit.vocabulary import Facet, PolicyStatus, RESERVED_CONDITIONS
 
 # A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
 _NUMBER = re.compile(r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?)) ")
@@ -64,6 +64,8 @@ class PolicyYaml(_Model):
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
     input: Text = "repositories"  # its objects: a file of sql/staging/objects, with a row per object
+    # What logic.sql reads beyond the list of repositories: words of ECR_AUDIT_COLLECT.
+    facets: list[Facet] = []
     # Columns that describe its findings; in the findings of other policies they are NULL.
     finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []
     conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them

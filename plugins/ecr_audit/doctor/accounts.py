@@ -8,8 +8,8 @@ from itertools import groupby
 
 from ecr_audit.aws.accounts import ASSUME_ROLE, DESCRIBE_REGIONS
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
-from ecr_audit.aws.ecr.tags import GET_RESOURCES
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import (
@@ -26,6 +26,7 @@ from ecr_audit.aws.outcomes import (
 from ecr_audit.aws.permissions import Permission
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
+from ecr_audit.doctor.permissions import consequence
 from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import Settings
@@ -33,7 +34,6 @@ from ecr_audit.text import percent
 
 ROLE = "Role in the accounts"
 REPOSITORIES = "Repositories"
-TAGS = "Tags"
 ENABLED_REGIONS = "Enabled regions"
 
 
@@ -58,8 +58,12 @@ def check_accounts(
         results = [
             replace(each, found=f"{coverage}: {each.found}") if each.status is blind else each for each in results
         ]
-    if settings.collect_tags:
-        results.append(_call_result(TAGS, GET_RESOURCES, entered))
+    results += [
+        _call_result(declaration.facet.capitalize(), permission, entered)
+        for declaration in FACETS
+        if declaration.facet in settings.collect
+        for permission in declaration.permissions
+    ]
     if any(region.opt_in for region in regions):
         results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered))
     return results
@@ -144,7 +148,7 @@ def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -
     if not refused:
         return ok(title, f"{action} answered in all {len(entered)} accounts that could be entered")
     errors = [visit.refusals[action] for visit in refused]
-    fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {permission.without}."
+    fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {consequence(permission)}."
     if not all(error_code(error) in DENIED for error in errors):
         fix = _fix(
             [

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from ecr_audit.alerts import message
 from ecr_audit.aws import accounts, organization
-from ecr_audit.aws.ecr import repositories, tags
+from ecr_audit.aws.ecr import facets, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.lake import s3
 
 PERMISSIONS: tuple[Permission, ...] = tuple(
-    each for module in (organization, accounts, repositories, tags, s3, message) for each in module.PERMISSIONS
+    each for module in (organization, accounts, repositories, facets, s3, message) for each in module.PERMISSIONS
 )
 
 _WHO = {
@@ -61,7 +61,20 @@ def to_markdown() -> str:
 
 
 def _row(permission: Permission) -> str:
-    needed = f"with {permission.only_with}" if permission.only_with else "always"
-    without = permission.without or ("that fails" if permission.only_with else "a night fails, or reads nothing there")
     on = "<br>".join(f"`{arn.replace('{', '<').replace('}', '>')}`" for arn in permission.on)
-    return f"| `{permission.action}` | {on} | {permission.why} | {needed} | {without} |"
+    return f"| `{permission.action}` | {on} | {permission.why} | {_needed(permission)} | {consequence(permission)} |"
+
+
+def _needed(permission: Permission) -> str:
+    if permission.facet:
+        return f"with `{permission.facet}` in `ECR_AUDIT_COLLECT`"
+    return f"with {permission.only_with}" if permission.only_with else "always"
+
+
+def consequence(permission: Permission) -> str:
+    """What happens without it, as the rest of a sentence."""
+    if permission.without:
+        return permission.without
+    if permission.facet:
+        return facets.FACET[permission.facet].without
+    return "that fails" if permission.only_with else "a night fails, or reads nothing there"

@@ -18,10 +18,13 @@ from ecr_audit.aws.accounts import (
 )
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
-from ecr_audit.aws.ecr.tags import GET_RESOURCES
+from ecr_audit.aws.ecr.facet import Registry
+from ecr_audit.aws.ecr.facets import FACETS
+from ecr_audit.aws.ecr.policies import ALLOWED
 from ecr_audit.aws.ecr.target import TargetScan, probe_target
 from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
+from ecr_audit.aws.permissions import action_of
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
@@ -79,9 +82,10 @@ class _Visitor:
             targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
             return Visit(account, {ASSUME_ROLE.action: entry.error}, targets)
         targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
-        tags_error = await self._tags_error(identity, targets)
-        refusals = {DESCRIBE_REGIONS.action: entry.regions_error, GET_RESOURCES.action: tags_error}
-        return Visit(account, {action: error for action, error in refusals.items() if error is not None}, targets)
+        refusals: dict[str, Exception] = await self._facet_errors(identity, targets)
+        if entry.regions_error is not None:
+            refusals[DESCRIBE_REGIONS.action] = entry.regions_error
+        return Visit(account, refusals, targets)
 
     def _identity(self, account_id: str) -> HubIdentity | MemberIdentity:
         """In the hub account the hub's own, else the audit role's."""
@@ -98,13 +102,26 @@ class _Visitor:
         ended = await self._result(flow)
         return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended
 
-    async def _tags_error(self, identity: Identity, targets: Sequence[TargetScan]) -> Exception | None:
-        """Why tags cannot be read, in one region whose repositories can: the hub's, where that is one."""
-        names = [target.region for target in targets if target.outcome is Outcome.COLLECTED]
-        if not names or not self._settings.collect_tags:
-            return None
-        error: Exception | None = await self._result(_read_tags(identity, min(names, key=self._distance)))
-        return error
+    async def _facet_errors(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception]:
+        """Why facets cannot be read, by action, in one region that has a repository: the hub's, where that is one.
+
+        Facets are read only where there are repositories, and an account without any has nothing to ask for.
+        """
+        places = {target.region: target.repositories[0] for target in targets if target.repositories}
+        if not places:
+            return {}
+        region = min(places, key=self._distance)
+        repository = places[region]
+        account_id = next(target.account_id for target in targets)
+        registry = Registry(identity, account_id, region, self._settings.registry_concurrency)
+        probes = [each for each in FACETS if each.facet in self._settings.collect]
+        calls = [call for each in probes for call in each.probe(registry, repository)]
+        errors = await asyncio.gather(*(self._result(_allowed(call)) for call in calls))
+        return {
+            action_of(call.service, call.method): error
+            for call, error in zip(calls, errors, strict=True)
+            if error is not None
+        }
 
     def _distance(self, region: str) -> bool:
         return region != self._hub.region
@@ -116,12 +133,12 @@ class _Visitor:
         return await done
 
 
-def _read_tags(identity: Identity, region: str) -> Flow:
-    few = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 1}
+def _allowed(call: Call) -> Flow:
+    """A flow that makes a call; returns its error, None when the answer shows that the call is allowed."""
     try:
-        yield Call(identity, "resourcegroupstaggingapi", region, "get_resources", few, "ResourceTagMappingList")
+        yield call
     except AWS_FAULTS as error:
-        return error
+        return None if error_code(error) in ALLOWED else error
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,16 +18,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.advice import distinct_advice
-from ecr_audit.aws.ecr.target import TAGS_NOT_READ
+from ecr_audit.aws.ecr.facets import FACETS, REGISTRY_FACET
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, UNREAD, Outcome
 from ecr_audit.errors import FinalError
-from ecr_audit.inventory.last_known import TAGS, completed_repositories, keep_last_known, last_known_commit
+from ecr_audit.inventory.last_known import completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.parts import read_part
-from ecr_audit.inventory.plan import Plan, read_left_out, read_missing, read_plan, read_plan_table
+from ecr_audit.inventory.plan import Plan, read_collected, read_left_out, read_missing, read_plan, read_plan_table
+from ecr_audit.inventory.rows import ScannedRows
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
-from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
+from ecr_audit.lake.commits import FACETS as FACETS_DETAIL
+from ecr_audit.lake.commits import INVENTORY_CHECKS, ROTATION_NIGHTS, Commit
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, ROW_GROUP_ROWS, Lake, SnapshotWriter
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.tables import LakeTable
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -45,8 +48,9 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     """Commit the plan's parts as the snapshot of its date, replacing an earlier one of that date.
 
     - Targets of a batch that left no part are FAILED.
-    - Repositories of targets that were not collected are carried over, `observed` = false, from the newest snapshot.
-    - Tags that could not be read stay as they are in it, with when they were read.
+    - Repositories and registries of targets that were not collected are carried over, `observed` = false, from the
+      newest snapshot.
+    - Values of facets that were not read stay as they are in it, with when they were read.
     - Targets whose rows a check refuses are FAILED: see `Refusals`.
     - A limited run changes only what it planned; the rest stays as an earlier snapshot of the same date has it.
 
@@ -56,13 +60,13 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
     """
     plan = read_plan(lake, plan_id)
     planned = read_plan_table(lake, plan, "targets.parquet")
-    missing, left_out = read_missing(planned), read_left_out(planned)
+    missing, left_out, collected = read_missing(planned), read_left_out(planned), read_collected(planned)
     refusals = Refusals()
     checks = None
     with _Base.opened(lake, plan) as base, lake.writer("inventory", plan.snapshot_date) as writer:
         writer.write(ACCOUNTS, one_row_a_key(read_plan_table(lake, plan, "accounts.parquet"), ACCOUNTS))
         while checks is None:
-            lost, tally = _write_targets_and_repositories(lake, plan, planned, base, refusals, writer)
+            lost, tally = _write_scanned_tables(lake, plan, planned, base, refusals, writer)
             checks = refusals.examine(writer)
         _require_something_collected(plan, tally)
         details = {
@@ -77,6 +81,8 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             "regions_error": plan.regions_error,
             "units_error": plan.units_error,
             INVENTORY_CHECKS: checks,
+            FACETS_DETAIL: list(collected.facets),
+            ROTATION_NIGHTS: collected.rotation_nights,
             "missing_accounts": list(missing.accounts),
             "missing_regions": list(missing.regions),
             "left_out_accounts": list(left_out.accounts),
@@ -105,10 +111,11 @@ def _remove_older_plans(lake: Lake, plan_id: str) -> None:
 
 @dataclass(frozen=True)
 class _Base:
-    """The earlier snapshot that unseen repositories are carried over from."""
+    """The earlier snapshot that unseen repositories and registries are carried over from."""
 
     repositories: ds.Dataset | None
     targets: pa.Table
+    registries: pa.Table
     # The base is of the same date and the run limited: targets that it did not plan stay as they are.
     keeps_unplanned: bool
 
@@ -118,24 +125,32 @@ class _Base:
         """The base of a plan, which can be read until the block ends."""
         commit = last_known_commit(lake, plan.snapshot_date)
         if commit is None:
-            yield cls(None, SCAN_TARGETS.schema.empty_table(), False)
+            yield cls(None, SCAN_TARGETS.schema.empty_table(), REGISTRIES.schema.empty_table(), False)
             return
         targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS))
+        registries = (
+            lake.read_table(commit, REGISTRIES)
+            if REGISTRIES.since <= commit.schema_version
+            else REGISTRIES.schema.empty_table()
+        )
         keeps_unplanned = plan.limited and commit.snapshot_date == plan.snapshot_date
         # Copies on the disk, of a lake on S3: they are read in as many slices as there are batches.
         import pyarrow.dataset as ds  # late: it imports pandas, unless a step hides that
 
         with lake.local_table(commit, REPOSITORIES) as files:
-            yield cls(ds.dataset(list(files.paths), format="parquet"), targets, keeps_unplanned)
+            yield cls(ds.dataset(list(files.paths), format="parquet"), targets, registries, keeps_unplanned)
 
-    def slice(self, first: str, following: str | None) -> tuple[pa.Table, pa.Table]:
-        """The targets and repositories of the accounts from `first` up to, but without, `following`."""
+    def slice(self, first: str, following: str | None) -> ScannedRows:
+        """What is known of the accounts from `first` up to, but without, `following`."""
         within = pc.field("account_id") >= first
         if following is not None:
             within &= pc.field("account_id") < following
-        if self.repositories is None:
-            return self.targets.filter(within), REPOSITORIES.schema.empty_table()
-        return self.targets.filter(within), completed_repositories(self.repositories.to_table(filter=within))
+        repositories = (
+            REPOSITORIES.schema.empty_table()
+            if self.repositories is None
+            else completed_repositories(self.repositories.to_table(filter=within))
+        )
+        return ScannedRows(self.targets.filter(within), repositories, self.registries.filter(within))
 
 
 @dataclass
@@ -158,31 +173,44 @@ class _Tally:
             self.messages.setdefault(error, row["error_message_max"])
 
 
-def _write_targets_and_repositories(
+def _write_scanned_tables(
     lake: Lake, plan: Plan, all_planned: pa.Table, base: _Base, refusals: Refusals, writer: SnapshotWriter
 ) -> tuple[list[int], _Tally]:
-    """Write both tables; returns the lost batches, and the outcomes of the planned targets."""
+    """Write the tables of what was scanned; returns the lost batches, and the outcomes of the planned targets."""
     lost: list[int] = []
     tally = _Tally()
+    wanted = read_collected(all_planned).facets
     with (
-        pq.ParquetWriter(writer.path(SCAN_TARGETS), SCAN_TARGETS.schema, **PARQUET_OPTIONS) as targets_file,
-        pq.ParquetWriter(writer.path(REPOSITORIES), REPOSITORIES.schema, **PARQUET_OPTIONS) as repositories_file,
+        _table_file(writer, SCAN_TARGETS) as write_targets,
+        _table_file(writer, REPOSITORIES) as write_repositories,
+        _table_file(writer, REGISTRIES) as write_registries,
     ):
         for planned, first, following in _account_ranges(all_planned):
-            targets, repositories, lost_here = _collected(lake, plan, planned)
-            targets, repositories = refusals.without_scanned(targets, repositories)
+            scanned, lost_here = _collected(lake, plan, planned)
+            scanned = refusals.without_scanned(scanned)
             lost += lost_here
+            targets = scanned.targets
             tally.add(targets)
-            old_targets, old_repositories = base.slice(first, following)
-            old_repositories = refusals.without_known(old_repositories)
-            repositories = _with_last_known_tags(repositories, targets, old_repositories)
+            known = refusals.without_known(base.slice(first, following))
             if base.keeps_unplanned:
-                targets = pa.concat_tables([targets, _without(old_targets, planned)])
+                targets = pa.concat_tables([targets, _without(known.targets, planned)])
                 targets = pa.concat_tables([targets, _never_planned(targets, [all_planned, base.targets])])
-            repositories = pa.concat_tables([repositories, *_carried_over(old_repositories, targets, planned, base)])
-            targets_file.write_table(one_row_a_key(targets, SCAN_TARGETS), row_group_size=ROW_GROUP_ROWS)
-            repositories_file.write_table(one_row_a_key(repositories, REPOSITORIES), row_group_size=ROW_GROUP_ROWS)
+            write_targets(targets)
+            repositories = _with_last_known(scanned.repositories, known.repositories, REPOSITORIES, wanted)
+            write_repositories(
+                pa.concat_tables([repositories, *_carried_over(known.repositories, targets, planned, base)])
+            )
+            registries = _with_last_known(scanned.registries, known.registries, REGISTRIES, wanted)
+            # A registry without repositories has no row: neither has one whose last known repositories are gone.
+            write_registries(pa.concat_tables([registries, *_carried_over(known.registries, targets, planned, base)]))
     return lost, tally
+
+
+@contextmanager
+def _table_file(writer: SnapshotWriter, table: LakeTable) -> Iterator[Callable[[pa.Table], None]]:
+    """A function that adds rows to the file of a table, one row of each key."""
+    with pq.ParquetWriter(writer.path(table), table.schema, **PARQUET_OPTIONS) as file:
+        yield lambda rows: file.write_table(one_row_a_key(rows, table), row_group_size=ROW_GROUP_ROWS)
 
 
 def _account_ranges(planned: pa.Table) -> Iterator[tuple[pa.Table, str, str | None]]:
@@ -204,10 +232,9 @@ def _account_ranges(planned: pa.Table) -> Iterator[tuple[pa.Table, str, str | No
         yield planned.filter(within), first, following
 
 
-def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.Table, list[int]]:
-    """Outcomes and repositories of some planned targets, from their parts; a target without a part gets its outcome."""
-    target_tables = [SCAN_TARGETS.schema.empty_table()]
-    repository_tables = [REPOSITORIES.schema.empty_table()]
+def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[ScannedRows, list[int]]:
+    """What was scanned of some planned targets, from their parts; a target without a part gets its outcome."""
+    parts = [ScannedRows(*(table.schema.empty_table() for table in (SCAN_TARGETS, REPOSITORIES, REGISTRIES)))]
     lost = []
     for batch in sorted(set(planned["batch"].drop_null().to_pylist())):
         part = read_part(lake, plan, batch)
@@ -215,16 +242,15 @@ def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[pa.Table, pa.
             log.warning("Batch %d wrote no results: its targets are FAILED", batch)
             lost.append(batch)
             continue
-        target_tables.append(part[0])
-        repository_tables.append(part[1])
-    targets = pa.concat_tables(target_tables)
+        parts.append(part)
+    targets, repositories, registries = (pa.concat_tables(tables) for tables in zip(*parts, strict=True))
     unscanned = _without(planned, targets)
     rows = [
         {"account_id": row["account_id"], "region": row["region"], **_outcome_without_scan(row["batch"])}
         for row in unscanned.to_pylist()
     ]
     targets = pa.concat_tables([targets, pa.Table.from_pylist(rows, schema=SCAN_TARGETS.schema)])
-    return targets, pa.concat_tables(repository_tables), lost
+    return ScannedRows(targets, repositories, registries), lost
 
 
 def _outcome_without_scan(batch: int | None) -> dict[str, object]:
@@ -235,18 +261,16 @@ def _outcome_without_scan(batch: int | None) -> dict[str, object]:
     return {"outcome": Outcome.FAILED.value, "error_code": "BatchLost", "error_message": message}
 
 
-def _with_last_known_tags(repositories: pa.Table, targets: pa.Table, old: pa.Table) -> pa.Table:
-    """The repositories that were read; those of targets whose tags could not be read, with the tags that are known.
+def _with_last_known(rows: pa.Table, known: pa.Table, table: LakeTable, wanted: Sequence[str]) -> pa.Table:
+    """Rows that were read, with the known values of the facets of their table that were not.
 
-    Where tags are not wanted (ECR_AUDIT_COLLECT_TAGS) no target has that error, and none are kept.
+    Where a facet is not wanted (ECR_AUDIT_COLLECT) none are kept.
     """
-    is_collected = pc.field("outcome") == Outcome.COLLECTED.value
-    failed = targets.filter(is_collected & pc.starts_with(pc.field("error_code"), TAGS_NOT_READ))
-    if not failed.num_rows:
-        return repositories
-    is_unread = pc.and_(_among(repositories, failed), repositories[TAGS.read_at].is_null())
-    kept = keep_last_known(repositories.filter(is_unread), old, TAGS)
-    return pa.concat_tables([repositories.filter(pc.invert(is_unread)), kept])
+    arn = "registry_arn" if table is REGISTRIES else "repository_arn"
+    for declaration in FACETS:
+        if declaration.facet in wanted and (declaration is REGISTRY_FACET) == (table is REGISTRIES):
+            rows = keep_last_known(rows, known, declaration, arn)
+    return rows
 
 
 def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
@@ -271,17 +295,16 @@ def _never_planned(targets: pa.Table, planned: Sequence[pa.Table]) -> pa.Table:
 
 
 def _carried_over(old: pa.Table, targets: pa.Table, planned: pa.Table, base: _Base) -> list[pa.Table]:
-    """Known repositories that this run did not read: unseen ones, and those outside the limits of the run."""
+    """Known rows that this run did not read: unseen ones, and those outside the limits of the run."""
     collected = targets.filter(pc.field("outcome") == Outcome.COLLECTED.value)
     if not base.keeps_unplanned:
         return [_unobserved(_without(old, collected))]
     return [_without(old, planned), _unobserved(_without(_semi(old, planned), collected))]
 
 
-def _unobserved(repositories: pa.Table) -> pa.Table:
-    column = repositories.schema.get_field_index("observed")
-    values = pa.array([False] * repositories.num_rows, pa.bool_())
-    return repositories.set_column(column, "observed", values)
+def _unobserved(rows: pa.Table) -> pa.Table:
+    column = rows.schema.get_field_index("observed")
+    return rows.set_column(column, "observed", pa.array([False] * rows.num_rows, pa.bool_()))
 
 
 def _require_something_collected(plan: Plan, tally: _Tally) -> None:

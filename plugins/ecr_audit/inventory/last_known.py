@@ -15,20 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecr_audit.aws.ecr.facet import Declaration
+from ecr_audit.aws.ecr.tags import TAGS
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
-
-
-@dataclass(frozen=True)
-class ReadApart:
-    """Columns of `repositories` that are read by a call of their own, and the column with the time when they were."""
-
-    columns: tuple[str, ...]
-    read_at: str
-
-
-TAGS = ReadApart(("tags",), "tags_read_at")
 
 
 def last_known_commit(lake: Lake, snapshot_date: date) -> Commit | None:
@@ -38,26 +29,33 @@ def last_known_commit(lake: Lake, snapshot_date: date) -> Commit | None:
 
 def completed_repositories(rows: pa.Table) -> pa.Table:
     """Rows of `repositories` of any version: one without `tags_read_at` knew tags as old as the row only."""
-    if TAGS.read_at in rows.schema.names:
-        return rows
+    knew_when = TAGS.read_at in rows.schema.names
     rows = REPOSITORIES.completed(rows)
+    if knew_when:
+        return rows
     read_at = pc.if_else(rows["tags"].is_valid(), rows["collected_at"], None)
     return rows.set_column(rows.schema.get_field_index(TAGS.read_at), rows.schema.field(TAGS.read_at), read_at)
 
 
-def keep_last_known(unread: pa.Table, known: pa.Table, value: ReadApart) -> pa.Table:
-    """Repositories whose value could not be read, with their last known values; null where unknown.
+def keep_last_known(rows: pa.Table, known: pa.Table, declaration: Declaration, arn: str) -> pa.Table:
+    """Rows of repositories or registries; where a facet was not read, with its last known values, null if unknown.
 
-    A repository that was deleted and created again is another one, and does not inherit its namesake's value.
+    Not read is that which was not to be read tonight, too. `arn`: the column that identifies a row. A repository that
+    was deleted and created again is another one, and does not inherit its namesake's values.
     """
-    places = pc.index_in(unread["repository_arn"], value_set=known["repository_arn"])
-    is_another = pc.not_equal(known["created_at"].take(places), unread["created_at"])
-    # Null: one of the two is not known, which says nothing of another (as in sql/staging/recreated.sql).
-    places = pc.if_else(pc.fill_null(is_another, False), None, places)
-    for column in (*value.columns, value.read_at):
+    is_unread = rows[declaration.read_at].is_null()
+    if not pc.any(is_unread).as_py() or not known.num_rows:
+        return rows
+    unread = rows.filter(is_unread)
+    places = pc.index_in(unread[arn], value_set=known[arn])
+    if "created_at" in rows.schema.names:
+        is_another = pc.not_equal(known["created_at"].take(places), unread["created_at"])
+        # Null: one of the two is not known, which says nothing of another (as in sql/staging/recreated.sql).
+        places = pc.if_else(pc.fill_null(is_another, False), None, places)
+    for column in (*declaration.columns, declaration.read_at):
         index = unread.schema.get_field_index(column)
         unread = unread.set_column(index, unread.schema.field(index), known[column].take(places))
-    return unread
+    return pa.concat_tables([rows.filter(pc.invert(is_unread)), unread])
 
 
 # Columns of `accounts` that are read together, and apart from the account's id and state.

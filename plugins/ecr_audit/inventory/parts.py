@@ -1,4 +1,5 @@
-"""The part that a batch of a scan leaves: its scan_targets, and a file with its repositories, which they name."""
+"""The part that a batch of a scan leaves: its scan_targets, and files with its repositories and registries, which these
+name."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.last_known import completed_repositories
 from ecr_audit.inventory.plan import Plan, read_plan_table, write_plan_table
-from ecr_audit.inventory.rows import repository_rows, target_rows
+from ecr_audit.inventory.rows import ScannedRows, registry_rows, repository_rows, target_rows
 from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
-from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 
 # Repositories that are written at a time.
@@ -46,13 +47,14 @@ def write_part(lake: Lake, plan: Plan, batch: int) -> Iterator[PartWriter]:
             yield part
         repositories_file = f"repositories-{batch:04d}-{uuid.uuid4().hex[:8]}.parquet"
         lake.storage.move_in(folder / "repositories.parquet", f"{plan.folder}/{repositories_file}")
+        write_plan_table(lake, plan, _registries_file(repositories_file), part.registry_rows())
     rows = part.target_rows().replace_schema_metadata({REPOSITORIES_FILE: repositories_file.encode()})
     # Written last: a part is there once its targets are, and they name the repositories that belong to them.
     write_plan_table(lake, plan, targets_name(batch), rows)
 
 
-def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] | None:
-    """The scan_targets and repositories that were scanned of a batch; None when it has no part."""
+def read_part(lake: Lake, plan: Plan, batch: int) -> ScannedRows | None:
+    """What was scanned of a batch; None when it has no part."""
     if not lake.storage.exists(f"{plan.folder}/{targets_name(batch)}"):
         return None
     targets = read_plan_table(lake, plan, targets_name(batch))
@@ -63,7 +65,23 @@ def read_part(lake: Lake, plan: Plan, batch: int) -> tuple[pa.Table, pa.Table] |
             " file. Trigger a new run"
         )
     repositories = completed_repositories(read_plan_table(lake, plan, repositories_file))
-    return SCAN_TARGETS.completed(targets.replace_schema_metadata(None)), repositories
+    return ScannedRows(
+        SCAN_TARGETS.completed(targets.replace_schema_metadata(None)),
+        repositories,
+        _registries(lake, plan, repositories_file),
+    )
+
+
+def _registries(lake: Lake, plan: Plan, repositories_file: str) -> pa.Table:
+    """The registries of a part; a version before 7, whose batch is scanned again, wrote none."""
+    name = _registries_file(repositories_file)
+    if not lake.storage.exists(f"{plan.folder}/{name}"):
+        return REGISTRIES.schema.empty_table()
+    return read_plan_table(lake, plan, name)
+
+
+def _registries_file(repositories_file: str) -> str:
+    return repositories_file.replace("repositories", "registries", 1)
 
 
 class PartWriter:
@@ -73,6 +91,7 @@ class PartWriter:
         self._writer = pq.ParquetWriter(path, REPOSITORIES.schema, **PARQUET_OPTIONS)
         self._waiting: list[pa.Table] = []
         self._targets: list[pa.Table] = []
+        self._registries: list[pa.Table] = []
         # How many there are so far.
         self.repositories = 0
 
@@ -83,18 +102,21 @@ class PartWriter:
         self._flush()
         self._writer.close()
 
-    def keep(self, targets: pa.Table, part_targets: pa.Table, part_repositories: pa.Table) -> pa.Table:
+    def keep(self, targets: pa.Table, part: ScannedRows) -> pa.Table:
         """Take over what an earlier part has settled; returns the targets that are still to be scanned."""
-        settled = part_targets.filter(pc.is_in(part_targets["outcome"], pa.array(SETTLED)))
+        settled = part.targets.filter(pc.is_in(part.targets["outcome"], pa.array(SETTLED)))
         self._targets.append(settled)
-        self._writer.write_table(part_repositories)
-        self.repositories += part_repositories.num_rows
+        self._registries.append(part.registries)
+        self._writer.write_table(part.repositories)
+        self.repositories += part.repositories.num_rows
         return targets.join(settled.select(["account_id", "region"]), ["account_id", "region"], join_type="left anti")
 
     def add(self, ended: Sequence[tuple[TargetScan, Effort | None]]) -> None:
         """Take the scans of some targets, and what each cost; None: that is not known."""
         self._targets.append(target_rows(ended))
-        rows = repository_rows([scan for scan, _ in ended], datetime.now(UTC))
+        scans, collected_at = [scan for scan, _ in ended], datetime.now(UTC)
+        self._registries.append(registry_rows(scans, collected_at))
+        rows = repository_rows(scans, collected_at)
         self.repositories += rows.num_rows
         self._waiting.append(rows)
         if sum(each.num_rows for each in self._waiting) >= ROWS_A_WRITE:
@@ -103,6 +125,10 @@ class PartWriter:
     def target_rows(self) -> pa.Table:
         """The rows of scan_targets so far."""
         return pa.concat_tables([SCAN_TARGETS.schema.empty_table(), *self._targets]).combine_chunks()
+
+    def registry_rows(self) -> pa.Table:
+        """The rows of registries so far."""
+        return pa.concat_tables([REGISTRIES.schema.empty_table(), *self._registries]).combine_chunks()
 
     def _flush(self) -> None:
         if self._waiting:

@@ -32,6 +32,7 @@ from ecr_audit.inventory.verification import one_row_a_key
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, Lake
 from ecr_audit.lake.schemas import ACCOUNTS, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError, MissingFileError
+from ecr_audit.lake.tables import Collected
 from ecr_audit.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ TARGET_KEY = ["account_id", "region"]
 # those that the settings leave out (JSON).
 MISSING = b"ecr_audit.missing"
 LEFT_OUT = b"ecr_audit.left_out"
+COLLECTED = b"ecr_audit.collected"
 
 # Written with one more column, `last_duration_ms`: the target's last duration, null if unknown.
 TARGETS = pa.schema(
@@ -197,7 +199,8 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     # A join keeps no order.
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
     left_out = LeftOut.by(settings, accounts["account_id"].to_pylist(), (region.name for region in offered))
-    notes: dict[bytes, Missing | LeftOut] = {MISSING: missing, LEFT_OUT: left_out}
+    collected = Collected(settings.collect, settings.collect_rotation_nights)
+    notes: dict[bytes, Missing | LeftOut | Collected] = {MISSING: missing, LEFT_OUT: left_out, COLLECTED: collected}
     targets = targets.replace_schema_metadata({key: json.dumps(asdict(note)).encode() for key, note in notes.items()})
     write_plan_table(lake, plan, "targets.parquet", targets)
     return sorted(set(batch_of.values())) or [0]
@@ -211,6 +214,11 @@ def read_missing(targets: pa.Table) -> Missing:
 def read_left_out(targets: pa.Table) -> LeftOut:
     """Accounts and regions that the settings left out when these targets were planned."""
     return LeftOut(**json.loads((targets.schema.metadata or {}).get(LEFT_OUT, b"{}")))
+
+
+def read_collected(targets: pa.Table) -> Collected:
+    """The facets that the settings named when these targets were planned."""
+    return Collected(**json.loads((targets.schema.metadata or {}).get(COLLECTED, b"{}")))
 
 
 def read_plan(lake: Lake, plan_id: str) -> Plan:

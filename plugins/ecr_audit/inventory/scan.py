@@ -17,14 +17,17 @@ import pyarrow.compute as pc
 
 from ecr_audit.aws.accounts import Entry, HubIdentity, MemberIdentity, enter_account, session_name
 from ecr_audit.aws.connections import Connections
-from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow
+from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow, Identity
+from ecr_audit.aws.ecr.facet import Fault, Registry
+from ecr_audit.aws.ecr.facets import Wanted, collect
 from ecr_audit.aws.ecr.target import TargetScan, scan_target
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.parts import PartWriter, read_part, write_part
-from ecr_audit.inventory.plan import read_plan, read_plan_table
+from ecr_audit.inventory.plan import read_collected, read_plan, read_plan_table
 from ecr_audit.lake.lake import Lake
 from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import Facet
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +57,16 @@ def scan_batch(lake: Lake, hub: Hub, plan_id: str, batch: int, settings: Setting
     """
     plan = read_plan(lake, plan_id)
     hub = replace(hub, session_name=session_name(plan.run_id))
-    targets = read_plan_table(lake, plan, "targets.parquet").filter(pc.field("batch") == batch)
+    planned = read_plan_table(lake, plan, "targets.parquet")
+    collected = read_collected(planned)
+    wanted = Wanted([Facet(each) for each in collected.facets], plan.snapshot_date, collected.rotation_nights)
+    targets = planned.filter(pc.field("batch") == batch)
     kept = read_part(lake, plan, batch)
     with write_part(lake, plan, batch) as part:
         if kept is not None:
-            targets = part.keep(targets, *kept)
+            targets = part.keep(targets, kept)
         with gc_frozen():
-            asyncio.run(scan_targets(hub, targets, settings, part, f"batch {batch}"))
+            asyncio.run(scan_targets(hub, targets, wanted, settings, part, f"batch {batch}"))
     rows = part.target_rows()
     outcomes = {row["values"]: row["counts"] for row in pc.value_counts(rows["outcome"]).to_pylist()}
     return BatchSummary(rows.num_rows, part.repositories, outcomes)
@@ -79,8 +85,10 @@ def gc_frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: PartWriter, name: str) -> None:
-    """Scan targets until each has an outcome or the batch's time is up."""
+async def scan_targets(
+    hub: Hub, targets: pa.Table, wanted: Wanted, settings: Settings, part: PartWriter, name: str
+) -> None:
+    """Scan targets until each has an outcome or the batch's time is up: then what was read of each counts."""
     by_account: dict[str, list[dict[str, Any]]] = {}
     for target in targets.to_pylist():
         by_account.setdefault(target["account_id"], []).append(target)
@@ -89,9 +97,12 @@ async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: Pa
     deadline = time.monotonic() + settings.batch_seconds
     progress = _Progress(name, len(pending))
     in_flight = settings.concurrency
+    accounts = []
     async with Connections(hub.access, in_flight) as connections, Dispatcher(connections, in_flight) as dispatcher:
         for account_id, its_targets in by_account.items():
-            AccountScan(dispatcher, settings, account_id, its_targets, ended.append).start(hub, connections)
+            account = AccountScan(dispatcher, settings, wanted, account_id, its_targets, ended.append)
+            account.start(hub, connections)
+            accounts.append(account)
         while pending and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
             taken = ended.copy()
@@ -102,31 +113,47 @@ async def scan_targets(hub: Hub, targets: pa.Table, settings: Settings, part: Pa
             if taken:
                 part.add(taken)
             progress.report_now_and_then()
-    message = f"Not finished within the batch's time limit (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)"
-    unread = [
-        TargetScan(account_id, region, Outcome.FAILED, error_code="BatchTimeUp", error_message=message)
-        for account_id, region in sorted(pending)
+    time_up = Fault(
+        "BatchTimeUp",
+        f"Not finished within the batch's time limit (ECR_AUDIT_BATCH_SECONDS, {settings.batch_seconds:g} s)",
+    )
+    listed = {(scan.account_id, scan.region): scan for account in accounts for scan in account.listed.values()}
+    cut_off = [
+        _cut_off(listed.get(target) or TargetScan(*target, Outcome.FAILED), time_up) for target in sorted(pending)
     ]
     # The calls of targets in progress were not counted.
-    part.add([(scan, None) for scan in unread])
+    part.add([(scan, None) for scan in cut_off])
+
+
+def _cut_off(scan: TargetScan, fault: Fault) -> TargetScan:
+    """A target whose time is up: its repositories, where they were listed, with as many facets as were read."""
+    if scan.outcome is Outcome.FAILED:
+        scan.error_code, scan.error_message = fault.error_code, fault.error_message
+    for read in scan.facets.values():
+        read.cut_off(fault)
+    return scan
 
 
 class AccountScan:
-    """Enters one account, then has each of its targets scanned."""
+    """Enters one account, then has each of its targets listed, and their facets read."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         settings: Settings,
+        wanted: Wanted,
         account_id: str,
         targets: list[dict[str, Any]],
         on_end: Callable[[_Ended], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
+        self._wanted = wanted
         self._account_id = account_id
         self._targets = targets
         self._on_end = on_end
+        # By region: the targets that were listed, and whose facets are being read.
+        self.listed: dict[str, TargetScan] = {}
 
     def start(self, hub: Hub, connections: Connections) -> None:
         identity = (
@@ -160,15 +187,44 @@ class AccountScan:
                     self._account_id,
                     region,
                     may_be_disabled=entry.may_tell(region, opt_in=target["opt_in"]),
-                    collect_tags=self._settings.collect_tags,
                 )
-                self._submit(flow, partial(self._scanned, region, cost), priority=-last_duration(target))
+                on_done = partial(self._scanned, entry.identity, target, cost)
+                self._submit(flow, on_done, priority=-last_duration(target))
 
-    def _scanned(self, region: str, entry_cost: Effort, scan: TargetScan | Exception, effort: Effort) -> None:
+    def _scanned(
+        self,
+        identity: Identity,
+        target: Mapping[str, Any],
+        entry_cost: Effort,
+        scan: TargetScan | Exception,
+        effort: Effort,
+    ) -> None:
+        region = target["region"]
         effort.include(entry_cost)
         if isinstance(scan, Exception):
             scan = self._unread(region, Outcome.FAILED, scan)
-        self._on_end((scan, effort))
+        if not scan.repositories or not self._wanted.facets:
+            self._on_end((scan, effort))
+            return
+        self.listed[region] = scan
+        registry = Registry(identity, self._account_id, region, self._settings.registry_concurrency)
+        flow = collect(registry, scan.repositories, self._wanted, scan.facets.__setitem__)
+        # Throttling may take as long as the batch: what is listed is safe, and a large registry has many calls.
+        self._dispatcher.submit(
+            flow,
+            seconds=self._settings.batch_seconds,
+            on_done=partial(self._collected, scan, effort),
+            priority=-last_duration(target),
+        )
+
+    def _collected(self, scan: TargetScan, listing: Effort, ended: Exception | None, effort: Effort) -> None:
+        if isinstance(ended, Exception):
+            fault = Fault(error_code(ended), error_message(ended))
+            for read in scan.facets.values():
+                read.cut_off(fault)
+        listing.include(effort)
+        listing.duration_ms += effort.duration_ms
+        self._on_end((scan, listing))
 
     def _submit(self, flow: Flow, on_done: Callable[[Any, Effort], None], *, priority: float) -> None:
         self._dispatcher.submit(flow, seconds=self._settings.target_seconds, on_done=on_done, priority=priority)
@@ -178,7 +234,7 @@ class AccountScan:
         return TargetScan(self._account_id, region, outcome, error_code=code, error_message=message)
 
 
-def last_duration(target: dict[str, Any]) -> float:
+def last_duration(target: Mapping[str, Any]) -> float:
     """Milliseconds that the target took the last time; 0 when that is not known."""
     return float(target["last_duration_ms"] or 0)
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.inventory.rows import ScannedRows
 from ecr_audit.lake.commits import SCHEMA_VERSION
 from ecr_audit.lake.lake import SnapshotWriter
 from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS, STAGES
@@ -87,10 +88,11 @@ class Refusals:
                 raise CheckError(findings)
         return None
 
-    def without_scanned(self, targets: pa.Table, repositories: pa.Table) -> tuple[pa.Table, pa.Table]:
+    def without_scanned(self, scanned: ScannedRows) -> ScannedRows:
         """The scanned rows, except those of rejected targets, which are FAILED and have no rows."""
         if not self._times:
-            return targets, repositories
+            return scanned
+        targets = scanned.targets
         is_refused = pc.and_(_is_among(targets, self._times), pc.equal(targets["outcome"], Outcome.COLLECTED.value))
         failed = [
             {
@@ -98,18 +100,23 @@ class Refusals:
                 "outcome": Outcome.FAILED.value,
                 "repository_count": None,
                 "error_code": ERROR_CODE,
+                "facets_failed": None,
                 "error_message": f"Rejected by {self._checks[row['account_id'], row['region']]}: inconsistent data",
             }
             for row in targets.filter(is_refused).to_pylist()
         ]
         others = targets.filter(pc.invert(is_refused))
         targets = pa.concat_tables([others, pa.Table.from_pylist(failed, schema=SCAN_TARGETS.schema)])
-        return targets, repositories.filter(pc.invert(_is_among(repositories, self._times)))
+        rows = (table.filter(pc.invert(_is_among(table, self._times))) for table in scanned[1:])
+        return ScannedRows(targets, *rows)
 
-    def without_known(self, repositories: pa.Table) -> pa.Table:
+    def without_known(self, known: ScannedRows) -> ScannedRows:
         """The last known rows, except those of targets whose known rows were rejected, too."""
         refused = [target for target, times in self._times.items() if times >= _MOST_REFUSALS]
-        return repositories.filter(pc.invert(_is_among(repositories, refused))) if refused else repositories
+        if not refused:
+            return known
+        rows = (table.filter(pc.invert(_is_among(table, refused))) for table in known[1:])
+        return ScannedRows(known.targets, *rows)
 
 
 def _written(writer: SnapshotWriter) -> SnapshotFiles:

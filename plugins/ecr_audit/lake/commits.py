@@ -12,17 +12,22 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter
 
 from ecr_audit.errors import FinalError
-from ecr_audit.lake.schemas import STAGES
+from ecr_audit.lake.schemas import STAGES, stage_tables
 from ecr_audit.lake.storage import LakeError
+from ecr_audit.lake.tables import Collected
 from ecr_audit.untrusted_files import parse_json
 
 # Raised when a table's columns change, or the form of a commit file: a column that is added says so in its table's
 # `added`, so that earlier lakes can be read. Before raising it keep one of them, see tests/fixtures/write_lake.py.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 OLDEST_READABLE = 2
 
 # In the details of commits of both stages, see `Commit.inventory_checks`.
 INVENTORY_CHECKS = "inventory_checks"
+
+# In the details of an inventory's commit, see `Commit.collected`.
+FACETS = "facets"
+ROTATION_NIGHTS = "rotation_nights"
 
 # The check that finds keys with several rows; every inventory has passed it since version 5.
 _KEY_CHECK = "one_row_per_repository"
@@ -68,12 +73,24 @@ class Commit:
     @property
     def is_whole(self) -> bool:
         """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
-        return len(self.files) == len(STAGES[self.stage])
+        return len(self.files) == len(stage_tables(self.stage, self.schema_version))
 
     @property
     def inventory_checks(self) -> list[str]:
         """Checks that the night's inventory passed before it was committed; older versions ran none of them then."""
         return list(self.details.get(INVENTORY_CHECKS, ()))
+
+    @property
+    def collected(self) -> Collected:
+        """The facets that the night was to read; versions before 7 read tags alone."""
+        facets, nights = self.details.get(FACETS, ["tags"]), self.details.get(ROTATION_NIGHTS, 1)
+        is_readable = isinstance(facets, list) and all(isinstance(each, str) for each in facets)
+        if not is_readable or type(nights) is not int or nights < 1:
+            raise LakeError(
+                f"{commit_name(self.stage, self.snapshot_date)}: not a readable commit file (its details have"
+                f" {FACETS} {facets!r:.100} and {ROTATION_NIGHTS} {nights!r:.100}); restore it, or scan that date again"
+            )
+        return Collected(tuple(facets), nights)
 
     @property
     def may_repeat_keys(self) -> bool:

@@ -16,6 +16,10 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 EXCLUSION_FILTERS = pa.list_(pa.struct([("filter_type", pa.string()), ("filter", pa.string())]))
 
 
+# Facets (vocabulary.Facet) that were to be read and were not, each with AWS's error code or the audit's own.
+FACETS_FAILED = pa.list_(pa.struct([("facet", pa.string()), ("error_code", pa.string())]))
+
+
 ACCOUNTS = LakeTable(
     "accounts",
     pa.schema(
@@ -54,10 +58,25 @@ SCAN_TARGETS = LakeTable(
             ("throttles", pa.int64()),
             ("started_at", TIMESTAMP),
             ("duration_ms", pa.int64()),
+            # Of a target that was COLLECTED all the same. `objects`: how many repositories were not read, or keys, or
+            # 1 for the registry.
+            (
+                "facets_failed",
+                pa.list_(
+                    pa.struct(
+                        [
+                            ("facet", pa.string()),
+                            ("error_code", pa.string()),
+                            ("error_message", pa.string()),
+                            ("objects", pa.int64()),
+                        ]
+                    )
+                ),
+            ),
         ]
     ),
     ("account_id", "region"),
-    added={"throttles": 4},
+    added={"throttles": 4, "facets_failed": 7},
 )
 
 REPOSITORIES = LakeTable(
@@ -82,10 +101,76 @@ REPOSITORIES = LakeTable(
             ("collected_at", TIMESTAMP),
             # False: its target could not be read in this snapshot, and the row is the last one known, carried over.
             ("observed", pa.bool_()),
+            # Each facet's values, and when they were read: the last known ones where they were not read in this
+            # snapshot, null where never or where the facet is not wanted (ECR_AUDIT_COLLECT).
+            # SCAN_ON_PUSH, CONTINUOUS_SCAN or MANUAL, with the registry's filters that decide it.
+            ("scan_frequency", pa.string()),
+            ("scan_filters", pa.list_(pa.string())),
+            ("scanning_read_at", TIMESTAMP),
+            # AWS or CUSTOMER.
+            ("kms_key_manager", pa.string()),
+            ("keys_read_at", TIMESTAMP),
+            # The policy's JSON, as AWS gave it; null with a time: there is none.
+            ("lifecycle_policy", pa.string()),
+            ("lifecycle_read_at", TIMESTAMP),
+            ("repository_policy", pa.string()),
+            ("policies_read_at", TIMESTAMP),
+            ("facets_failed", FACETS_FAILED),
         ]
     ),
     ("account_id", "region", "repository_name"),
-    added={"tags_read_at": 5},
+    added={
+        "tags_read_at": 5,
+        "scan_frequency": 7,
+        "scan_filters": 7,
+        "scanning_read_at": 7,
+        "kms_key_manager": 7,
+        "keys_read_at": 7,
+        "lifecycle_policy": 7,
+        "lifecycle_read_at": 7,
+        "repository_policy": 7,
+        "policies_read_at": 7,
+        "facets_failed": 7,
+    },
+)
+
+# A registry is ECR in one account x region. Those with at least one repository have a row.
+REGISTRIES = LakeTable(
+    "registries",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("region", pa.string()),
+            # Ours, since AWS gives a registry no ARN: arn:<partition>:ecr:<region>:<account>:registry
+            ("registry_arn", pa.string()),
+            (
+                "creation_templates",
+                pa.list_(
+                    pa.struct(
+                        [
+                            # ROOT: for names that no other template's prefix matches.
+                            ("prefix", pa.string()),
+                            # PULL_THROUGH_CACHE, REPLICATION, CREATE_ON_PUSH.
+                            ("applied_for", pa.list_(pa.string())),
+                            # Null: left out, which makes MUTABLE.
+                            ("image_tag_mutability", pa.string()),
+                            ("exclusion_filters", pa.list_(pa.string())),
+                        ]
+                    )
+                ),
+            ),
+            (
+                "pull_through_rules",
+                pa.list_(pa.struct([("prefix", pa.string()), ("upstream_registry_url", pa.string())])),
+            ),
+            ("registries_read_at", TIMESTAMP),
+            ("collected_at", TIMESTAMP),
+            ("observed", pa.bool_()),
+            ("facets_failed", FACETS_FAILED),
+        ]
+    ),
+    ("account_id", "region"),
+    since=7,
 )
 
 POLICY_OUTPUT = LakeTable(
@@ -312,6 +397,11 @@ ROLLED_UP = (
 # of ROLLED_UP are small, and say of their night what would be dear to find out later: publishing reads all nights of
 # them.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
-    "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES),
+    "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES),
     "compliance": (POLICY_OUTPUT, *ROLLED_UP),
 }
+
+
+def stage_tables(stage: str, version: int) -> tuple[LakeTable, ...]:
+    """The tables that a commit of that version of the schema has."""
+    return tuple(table for table in STAGES[stage] if table.since <= version)

@@ -36,13 +36,17 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
             *fetch_stage(lake, before, "inventory", folder, "previous_"),
             *fetch_stage(lake, previous, "compliance", folder, "previous_"),
         ]
-        yield SnapshotFiles(snapshot_date, inputs, inventory.rows[REPOSITORIES.name], folder)
+        yield SnapshotFiles(snapshot_date, inputs, inventory.rows[REPOSITORIES.name], folder, inventory.collected)
 
 
 def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, prefix: str = "") -> list[Input]:
     """The tables of a committed stage, called `<prefix><table>`; empty ones without a commit."""
     return [
-        Input(f"{prefix}{table.name}", table, [lake.fetch_table(commit, table, folder)] if commit else [])
+        Input(
+            f"{prefix}{table.name}",
+            table,
+            [lake.fetch_table(commit, table, folder)] if commit and table.since <= commit.schema_version else [],
+        )
         for table in STAGES[stage]
     ]
 

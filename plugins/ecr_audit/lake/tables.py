@@ -24,6 +24,8 @@ class LakeTable:
     added: Mapping[str, int] = field(default_factory=dict)
     # Columns that identify a row, where they are not those that it is sorted by.
     identified_by: tuple[str, ...] = ()
+    # The version of the lake's schema that brought the table.
+    since: int = 2
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -68,6 +70,15 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """The facets (vocabulary.Facet) that a night was to read, as its settings had them."""
+
+    facets: tuple[str, ...] = ()
+    # In so many nights each object's rotated facets are read once.
+    rotation_nights: int = 1
+
+
+@dataclass(frozen=True)
 class SnapshotFiles:
     """The inputs of a session over one snapshot."""
 
@@ -78,3 +89,4 @@ class SnapshotFiles:
     repositories: int
     # A local folder for the session's files; its creator removes it.
     folder: Path
+    collected: Collected = Collected()

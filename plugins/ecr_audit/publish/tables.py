@@ -6,13 +6,14 @@ from __future__ import annotations
 # order: one may read those before it, as `published.<table>`.
 TABLES = {
     "repositories": "marts/repositories",
+    "registries": "marts/registries",
     "accounts": "FROM lake.accounts",
     "account_history": "marts/account_history",
     "scan_targets": "FROM lake.scan_targets",
     "policy_output": "FROM lake.policy_output",
     "policy_run": "FROM lake.policy_run_history",
     "nights": "marts/nights",
-    "policies": "FROM catalog.policies SELECT * EXCLUDE (input, finding_columns)",
+    "policies": "FROM catalog.policies SELECT * EXCLUDE (finding_columns)",
     "frameworks": "FROM catalog.frameworks",
     "sections": "FROM catalog.sections",
     "section_policies": "FROM catalog.section_policies",

@@ -22,7 +22,7 @@ from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
-SLICED = ("repositories", "previous_repositories", "previous_policy_output")
+SLICED = ("repositories", "registries", "previous_repositories", "previous_registries", "previous_policy_output")
 
 FEW_REPOSITORIES = 500_000
 
@@ -244,6 +244,8 @@ def open_session(
     try:
         # First, because owners may be looked up in an input.
         warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
+        warehouse.set_variable("collected_facets", list(snapshot.collected.facets), "VARCHAR[]")
+        warehouse.set_variable("rotation_nights", snapshot.collected.rotation_nights)
         for given in snapshot.inputs:
             warehouse.register_input(given)
         yield warehouse

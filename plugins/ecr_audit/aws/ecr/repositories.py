@@ -58,8 +58,12 @@ def describe_repositories(identity: Identity, region: str) -> Flow:
 
 
 def describe_one(identity: Identity, region: str) -> Flow:
-    """A flow that asks for one repository of the region: whether they may be listed."""
-    yield Call(identity, "ecr", region, "describe_repositories", {"maxResults": 1}, "repositories")
+    """A flow that asks for one repository of the region: whether they may be listed. Returns it, if there is one."""
+    answer = yield Call(identity, "ecr", region, "describe_repositories", {"maxResults": 1}, "repositories")
+    items = answer["repositories"]
+    if not isinstance(items, list):
+        raise ResponseParserError(f"describe_repositories returned {quoted(items)} for repositories")
+    return items
 
 
 def read_repositories(described: Sequence[object], account_id: str, region: str, unread: Unread) -> list[Repository]:

@@ -7,33 +7,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.answers import Unread, text
-from ecr_audit.aws.dispatcher import Call, Flow, Identity
+from ecr_audit.aws.dispatcher import Call, Flow
+from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Fault, Registry
+from ecr_audit.aws.ecr.repositories import LONGEST_ARN, Repository
 from ecr_audit.aws.paging import read_pages
 from ecr_audit.aws.permissions import Permission, Role
+from ecr_audit.vocabulary import Facet
 
 GET_RESOURCES = Permission(
     (Role.AUDIT, Role.HUB),
     "tag:GetResources",
     "the tags of repositories: their owners, and the waivers by tag",
-    without="the last known owners and tags count (not requested with ECR_AUDIT_COLLECT_TAGS=false)",
+    facet=Facet.TAGS,
 )
-PERMISSIONS = (GET_RESOURCES,)
 
 # The most that a page can hold (Resource Groups Tagging API Reference, GetResources).
 TAG_PAGE = 100
 
-# The longest that each can be (API reference of the tagging API; an ARN is 2,048 anywhere in AWS).
-LONGEST_ARN = 2048
+# The longest that each can be (API reference of the tagging API).
 LONGEST_TAG_KEY = 128
 LONGEST_TAG_VALUE = 256
 
 
-def tagged_resources(identity: Identity, region: str) -> Flow:
-    """A flow that lists all repositories of the region that have tags, 100 a call. Returns the items as they came."""
-    first = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": TAG_PAGE}
-    call = Call(identity, "resourcegroupstaggingapi", region, "get_resources", first, "ResourceTagMappingList")
-    return (yield from read_pages(call, "PaginationToken"))
+def _tagged(registry: Registry, page: int) -> Call:
+    parameters = {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": page}
+    return registry.call("resourcegroupstaggingapi", "get_resources", parameters, "ResourceTagMappingList")
+
+
+def _read(registry: Registry, repositories: Sequence[Repository], read: FacetRead) -> Flow:
+    unread = Unread()
+    try:
+        tags = read_tags((yield from read_pages(_tagged(registry, TAG_PAGE), "PaginationToken")), unread)
+    except AWS_FAULTS as error:
+        read.take_error(read.due, error)
+        return
+    if unread.count:
+        read.fault = Fault("UnreadableValue", f"{unread}.")
+    for repository in repositories:
+        found = tags.get(repository.arn, {})
+        if found is not None:
+            read.values[repository.arn] = {"tags": list(found.items())}
+
+
+TAGS = Declaration(
+    Facet.TAGS,
+    "tags of repositories",
+    "the last known owners and tags count",
+    (GET_RESOURCES,),
+    "one for each 100 tagged repositories of a registry",
+    ("tags",),
+    _read,
+    lambda registry, _: [_tagged(registry, 1)],
+)
 
 
 def read_tags(resources: Sequence[object], unread: Unread) -> dict[str, dict[str, str] | None]:

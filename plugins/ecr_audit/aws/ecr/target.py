@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.dispatcher import Call, Flow, Identity
+from ecr_audit.aws.ecr.facet import FacetRead
 from ecr_audit.aws.ecr.repositories import Repository, describe_one, describe_repositories, read_repositories
-from ecr_audit.aws.ecr.tags import read_tags, tagged_resources
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, knows_no_credentials, outcome_of_describe
-
-# How the error_code of a target begins that was COLLECTED, but for its repositories' tags.
-TAGS_NOT_READ = "Tags."
+from ecr_audit.vocabulary import Facet
 
 
 @dataclass
@@ -24,55 +22,42 @@ class TargetScan:
     outcome: Outcome
     # One of each name.
     repositories: list[Repository] = field(default_factory=list)
-    # Tags by repository ARN; None where they were not collected.
-    tags: dict[str, dict[str, str] | None] | None = None
     error_code: str | None = None
     error_message: str | None = None
+    # Those that were to be read.
+    facets: dict[Facet, FacetRead] = field(default_factory=dict)
 
 
-def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool, collect_tags: bool) -> Flow:
-    """A flow that reads every repository of one account in one region. Returns a TargetScan.
+def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool) -> Flow:
+    """A flow that lists every repository of one account in one region. Returns a TargetScan, without facets.
 
     `may_be_disabled`: an opt-in region of which the account did not say whether it is enabled, so that the region's own
     word has to do (see `_is_disabled`); and the credentials are such that it can.
 
     Whatever AWS answers is the scan's outcome, never an exception. A list that breaks off is thrown away: half of it
-    would pass for the whole. Tags are read only where there are repositories; that they cannot be read loses no
-    repository. Neither does any other value that is nice to have. Both are reported in the error of a target that is
-    COLLECTED all the same.
+    would pass for the whole. A value that is nice to have and cannot be read loses no repository: it is reported in the
+    error of a target that is COLLECTED all the same.
     """
-    unread, unread_tags = Unread(), Unread()
+    unread = Unread()
     try:
         described = yield from describe_repositories(identity, region)
         repositories = read_repositories(described, account_id, region, unread)
     except AWS_FAULTS as error:
         return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
     scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories)
-    faults = []
-    if scan.repositories and collect_tags:
-        try:
-            scan.tags = read_tags((yield from tagged_resources(identity, region)), unread_tags)
-        except AWS_FAULTS as error:
-            message = f"Repository tags could not be read: {error_message(error)}"
-            faults.append((f"{TAGS_NOT_READ}{error_code(error)}", message))
-    faults += [
-        (code, f"{values}.")
-        for code, values in ((f"{TAGS_NOT_READ}UnreadableValue", unread_tags), ("Repositories.UnreadableValue", unread))
-        if values.count
-    ]
-    if faults:
-        scan.error_code = ", ".join(code for code, _ in faults)
-        scan.error_message = " ".join(message for _, message in faults)
+    if unread.count:
+        scan.error_code, scan.error_message = "Repositories.UnreadableValue", f"{unread}."
     return scan
 
 
 def probe_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool) -> Flow:
     """A flow that finds out how `scan_target` would end, by one call for one repository. Returns a TargetScan."""
     try:
-        yield from describe_one(identity, region)
+        described = yield from describe_one(identity, region)
+        repositories = read_repositories(described, account_id, region, Unread())
     except AWS_FAULTS as error:
         return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
-    return TargetScan(account_id, region, Outcome.COLLECTED)
+    return TargetScan(account_id, region, Outcome.COLLECTED, repositories)
 
 
 def _unread(identity: Identity, account_id: str, region: str, error: Exception, *, may_be_disabled: bool) -> Flow:
