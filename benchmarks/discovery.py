@@ -94,7 +94,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
                 for each in world.repositories(account_id, region)
             ]
             repositories = read_repositories(found, account_id, region, Unread())
-            scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories, {} if found else None)
+            scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories)
             ended.append((scan, Effort(calls=1)))
         with write_part(lake, plan, batch) as part:
             part.add(ended)

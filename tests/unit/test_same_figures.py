@@ -132,7 +132,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(doctor, "visit_accounts", lambda *given: list(visited(*given)))
     hub = Hub(AwsAccess(boto3.Session()), "000000000001", "aws", "eu-west-1")
     regions = [Region(f"eu-west-{number}", opt_in=False) for number in range(1, REGIONS + 1)]
-    settings = Settings(min_coverage=MINIMUM, collect_tags=False)
+    settings = Settings(min_coverage=MINIMUM, collect=())
     return "\n".join(
         f"{each.status} {each.found} {each.fix}" for each in doctor.check_accounts(hub, [], regions, settings)
     )

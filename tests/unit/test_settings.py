@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ecr_audit.errors import FinalError
 from ecr_audit.service_links import is_service_link
 from ecr_audit.settings import Settings, SettingsError, load_data_folder, load_settings
+from ecr_audit.vocabulary import Facet
 
 ALL_NAMES = [f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields]
 
@@ -47,7 +48,9 @@ def test_defaults() -> None:
         "target_seconds": 120,
         "batch_seconds": 2400,
         "min_coverage": 0.95,
-        "collect_tags": True,
+        "collect": (Facet.TAGS, Facet.SCANNING, Facet.REGISTRIES),
+        "collect_rotation_nights": 7,
+        "registry_concurrency": 8,
         "owner_tags": ("owner", "team"),
         "retention_days": 400,
         "waivers": None,
@@ -117,7 +120,8 @@ def test_the_data_folder_can_be_read_whatever_other_settings_are(
         ("ACCOUNTS", "all", ()),
         ("OWNER_TAGS", "Owner, cost centre", ("Owner", "cost centre")),
         ("SNAPSHOT_DATE", "2026-02-28", date(2026, 2, 28)),
-        ("COLLECT_TAGS", "False", False),
+        ("COLLECT", "Policies, tags", (Facet.TAGS, Facet.POLICIES)),
+        ("COLLECT", "none", ()),
         ("CONCURRENCY", " 7 ", 7),
         ("MIN_COVERAGE", "1", 1.0),
         ("TARGET_SECONDS", "2.5", 2.5),
@@ -128,9 +132,9 @@ def test_the_data_folder_can_be_read_whatever_other_settings_are(
         ("ACCOUNTS", "\n  111111111111\n  222222222222\n", ("111111111111", "222222222222")),
         ("OWNER_TAGS", "owner; cost centre", ("owner", "cost centre")),
         ("ALERT_EMAIL_TO", "a@example.com; b@example.com,", ("a@example.com", "b@example.com")),
-        ("COLLECT_TAGS", "yes", True),
-        ("COLLECT_TAGS", "0", False),
-        ("COLLECT_TAGS", "OFF ", False),
+        ("COLLECT", " all ", tuple(Facet)),
+        ("COLLECT", "tags tags;keys", (Facet.TAGS, Facet.KEYS)),
+        ("COLLECT_ROTATION_NIGHTS", "1", 1),
         ("MIN_COVERAGE", "95%", 0.95),
         ("MIN_COVERAGE", "99.99 %", 0.9999),
         ("RETENTION_DAYS", "1_000", 1000),
@@ -165,7 +169,7 @@ def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, g
         ("LAKE", "s3://bucket/lake # the lake", "a folder, or s3://bucket/prefix"),
         ("AWS_CONN_ID", '"hub"', "the id of an Airflow connection of type aws"),
         ("CONCURRENCY", "'8'", "1 to 512"),
-        ("COLLECT_TAGS", '"false"', "true or false"),
+        ("COLLECT", '"tags"', "a list out of tags, scanning, keys"),
         ("OWNER_TAGS", "owner,team # who", "a list of repository tag keys"),
         ("S3_ENCRYPTION", "aes256", "AES256, aws:kms, or the ARN of a KMS key"),
         ("S3_ENCRYPTION", "alias/audit", "AES256, aws:kms, or the ARN of a KMS key"),
@@ -206,7 +210,9 @@ def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, g
         ("MIN_COVERAGE", "101%", "0 to 1"),
         ("MIN_COVERAGE", "-0.1", "0 to 1"),
         ("MIN_COVERAGE", "nan", "0 to 1"),
-        ("COLLECT_TAGS", "maybe", "true or false"),
+        ("COLLECT", "tags,lifecycles", "a list out of tags, scanning, keys"),
+        ("COLLECT", "all,tags", "a list out of tags, scanning, keys"),
+        ("COLLECT_ROTATION_NIGHTS", "0", "1 reads all each night"),
         ("RETENTION_DAYS", "0", "1 to 36500"),
         ("RETENTION_DAYS", "36501", "1 to 36500"),
         ("RETENTION_DAYS", "a year", "1 to 36500"),
@@ -365,3 +371,15 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_a_retry_cannot_fix_an_invalid_setting() -> None:
     assert issubclass(SettingsError, FinalError)
+
+
+def test_a_facet_that_does_not_exist_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_AUDIT_COLLECT", "tags, lifecycles")
+    with pytest.raises(SettingsError, match="lifecycles: not among the facets. Did you mean lifecycle?"):
+        load_settings()
+
+
+def test_a_setting_that_was_replaced_says_by_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
+    with pytest.raises(SettingsError, match="ECR_AUDIT_COLLECT_TAGS: no longer a setting. ECR_AUDIT_COLLECT replaces"):
+        load_settings()

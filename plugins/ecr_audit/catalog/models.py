@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from ecr_audit.vocabulary import Facet, PolicyStatus, RESERVED_CONDITIONS
+from ecr_audit.vocabulary import RESERVED_CONDITIONS, Facet, PolicyStatus
 
 # A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
 _NUMBER = re.compile(r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?)) ")

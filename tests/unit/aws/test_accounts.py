@@ -84,7 +84,7 @@ def drive(flow: Flow, *answers: object) -> tuple[list[Call], Entry]:
         for each in answers:
             calls.append(flow.throw(each) if isinstance(each, Exception) else flow.send(each))
     except StopIteration as end:
-        return calls, end.value
+        return [call for call in calls if isinstance(call, Call)], end.value
     raise AssertionError(f"still asks for {calls[-1]}")
 
 

@@ -24,18 +24,18 @@ def drive(flow: Flow, *answers: object) -> tuple[list[Call], TargetScan]:
     """Send the answers (an exception is thrown in); return the calls that were asked for, and the flow's result."""
     calls = [next(flow)]
     for answer in answers:
+        assert isinstance(calls[-1], Call)
         try:
             calls.append(flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer))
         except StopIteration as end:
-            return calls, end.value
+            return [call for call in calls if isinstance(call, Call)], end.value
     raise AssertionError(f"still asks for {calls[-1]}")
 
 
 @pytest.fixture
 def scan(identity: type[FakeIdentity]) -> Callable[..., Flow]:
-    def start(*, may_be_disabled: bool = False, collect_tags: bool = True) -> Flow:
-        somebody = identity("somebody")
-        return scan_target(somebody, ACCOUNT, REGION, may_be_disabled=may_be_disabled, collect_tags=collect_tags)
+    def start(*, may_be_disabled: bool = False) -> Flow:
+        return scan_target(identity("somebody"), ACCOUNT, REGION, may_be_disabled=may_be_disabled)
 
     return start
 
@@ -46,14 +46,6 @@ def arn(name: str) -> str:
 
 def page(*names: str, **token: object) -> dict[str, Any]:
     return {"repositories": [{"repositoryName": name, "repositoryArn": arn(name)} for name in names], **token}
-
-
-def tagged(token: object = "", **tags: dict[str, str]) -> dict[str, Any]:
-    mappings = [
-        {"ResourceARN": arn(name), "Tags": [{"Key": key, "Value": value} for key, value in pairs.items()]}
-        for name, pairs in tags.items()
-    ]
-    return {"ResourceTagMappingList": mappings, "PaginationToken": token}
 
 
 def names(found: TargetScan) -> list[str]:
@@ -75,14 +67,14 @@ def test_a_region_without_repositories_takes_one_call(scan: Callable[..., Flow])
 
 
 def test_pages_are_followed_to_the_last(scan: Callable[..., Flow]) -> None:
-    calls, found = drive(scan(collect_tags=False), page("a", nextToken="1"), page("b", "c", nextToken="2"), page("d"))
+    calls, found = drive(scan(), page("a", nextToken="1"), page("b", "c", nextToken="2"), page("d"))
     assert [each.parameters.get("nextToken") for each in calls] == [None, "1", "2"]
     assert all(each.parameters["maxResults"] == 1000 for each in calls)
     assert names(found) == ["a", "b", "c", "d"]
 
 
 def test_an_empty_page_with_a_token_is_not_the_last(scan: Callable[..., Flow]) -> None:
-    _, found = drive(scan(collect_tags=False), page(nextToken="1"), page("a", nextToken="2"), page("b"))
+    _, found = drive(scan(), page(nextToken="1"), page("a", nextToken="2"), page("b"))
     assert names(found) == ["a", "b"]
 
 
@@ -136,37 +128,6 @@ def test_no_second_service_is_asked_about_another_error(
     assert len(calls) == 1
 
 
-def test_tags_are_read_a_hundred_at_a_time_where_there_are_repositories(scan: Callable[..., Flow]) -> None:
-    calls, found = drive(
-        scan(), page("a", "b", "c"), tagged("t1", a={"owner": "x"}), tagged("t2"), tagged(b={}, gone={"owner": "y"})
-    )
-    assert [each.method for each in calls] == ["describe_repositories"] + ["get_resources"] * 3
-    assert calls[1].parameters == {"ResourceTypeFilters": ["ecr:repository"], "ResourcesPerPage": 100}
-    assert calls[3].parameters == {**calls[1].parameters, "PaginationToken": "t2"}
-    assert {calls[n].region for n in range(4)} == {REGION}
-    assert found.tags == {arn("a"): {"owner": "x"}, arn("b"): {}, arn("gone"): {"owner": "y"}}
-    assert found.error_code is None
-
-
-def test_tags_are_not_asked_for_when_they_are_not_wanted(scan: Callable[..., Flow]) -> None:
-    calls, found = drive(scan(collect_tags=False), page("a"))
-    assert len(calls) == 1
-    assert (found.outcome, found.tags) == (Outcome.COLLECTED, None)
-
-
-@pytest.mark.parametrize("after", [0, 1])
-def test_tags_that_cannot_be_read_lose_no_repository_and_are_reported(
-    scan: Callable[..., Flow], aws_error: MakeError, after: int
-) -> None:
-    error = aws_error("AccessDeniedException", message="tag:GetResources is denied")
-    _, found = drive(scan(), page("a"), *[tagged("t1", a={"owner": "x"})] * after, error)
-    assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
-    # Not even those that were read: half of the tags would pass for all of them.
-    assert found.tags is None
-    assert found.error_code == "Tags.AccessDeniedException"
-    assert found.error_message == "Repository tags could not be read: tag:GetResources is denied"
-
-
 def test_a_fault_of_the_program_is_not_taken_for_an_answer(scan: Callable[..., Flow]) -> None:
     flow = scan()
     next(flow)
@@ -211,7 +172,7 @@ ODD: list[Any] = [*EMPTY, 5, 1.5, True, ["x"], {"x": 1}, "\ud800", float("nan")]
 def test_a_time_of_creation_is_read_as_boto3_reads_it(
     scan: Callable[..., Flow], value: object, created_at: datetime | None
 ) -> None:
-    _, found = drive(scan(collect_tags=False), described(createdAt=value))
+    _, found = drive(scan(), described(createdAt=value))
     assert (found.outcome, found.error_code) == (Outcome.COLLECTED, None)
     assert [each.created_at for each in found.repositories] == [created_at]
 
@@ -283,7 +244,7 @@ def value_of(repository: Repository, field: str) -> object:
 def test_an_optional_value_costs_only_itself_and_is_reported(
     scan: Callable[..., Flow], field: str, changes: dict[str, Any], read: Any
 ) -> None:
-    _, found = drive(scan(collect_tags=False), described(**changes))
+    _, found = drive(scan(), described(**changes))
     assert found.outcome is Outcome.COLLECTED
     [repository] = found.repositories
     assert value_of(repository, field) == read
@@ -306,7 +267,7 @@ def test_an_optional_value_costs_only_itself_and_is_reported(
 def test_absent_or_plain_values_are_not_reported(
     scan: Callable[..., Flow], field: str, changes: dict[str, Any], read: bool | list[Any] | None
 ) -> None:
-    _, found = drive(scan(collect_tags=False), described(**changes))
+    _, found = drive(scan(), described(**changes))
     assert [value_of(each, field) for each in found.repositories] == [read]
     assert (found.outcome, found.error_code, found.error_message) == (Outcome.COLLECTED, None, None)
 
@@ -326,7 +287,7 @@ def test_a_mutability_that_is_not_text_is_a_value_that_nobody_knows(
     scan: Callable[..., Flow], value: Any, read: Any
 ) -> None:
     """For the policy, which reports it as UNDETERMINED: the repository is seen."""
-    _, found = drive(scan(collect_tags=False), described(imageTagMutability=value))
+    _, found = drive(scan(), described(imageTagMutability=value))
     assert found.outcome is Outcome.COLLECTED
     assert [each.image_tag_mutability for each in found.repositories] == [read]
 
@@ -338,7 +299,7 @@ def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan: Callabl
         for value, name in (("MUTABLE", "app"), ("IMMUTABLE", "app"), ("MUTABLE", "web"))
     )
     _, found = drive(
-        scan(collect_tags=False),
+        scan(),
         {"repositories": [first, other], "nextToken": "1"},
         {"repositories": [again]},
     )
@@ -352,57 +313,3 @@ def test_a_repository_on_two_pages_is_one_as_the_later_page_has_it(scan: Callabl
 def test_tokens_that_go_round_end_in_a_fault(scan: Callable[..., Flow]) -> None:
     _, found = drive(scan(), page("a", nextToken="1"), page("b", nextToken="2"), page("c", nextToken="1"))
     assert (found.outcome, found.error_code) == (Outcome.FAILED, "PaginationError")
-
-
-@pytest.mark.parametrize(
-    ("tags", "read"),
-    [
-        ([{"Key": "owner"}, {"Key": "stage", "Value": "prod"}], {"owner": "", "stage": "prod"}),
-        ([{"Key": "owner", "Value": None}], {"owner": ""}),
-        *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
-        *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
-        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (*EMPTY, None, "owner", 5, {"Value": "x"})),
-        ([{"Key": "owner", "Value": "x" * 257}], {}),
-        # Not known, which is not the same as none.
-        *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
-    ],
-    ids=lambda value: quoted(value)[-60:],
-)
-def test_an_odd_tag_costs_only_itself_and_is_reported(scan: Callable[..., Flow], tags: Any, read: Any) -> None:
-    answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
-    _, found = drive(scan(), page("a"), answer)
-    assert (found.outcome, names(found)) == (Outcome.COLLECTED, ["a"])
-    assert found.tags == {arn("a"): read}
-    assert found.error_code == "Tags.UnreadableValue"
-    assert arn("a")[:20] in message_of(found)
-
-
-@pytest.mark.parametrize("resource", [None, "arn", 5, [], {}, {"Tags": []}, {"ResourceARN": 5, "Tags": []}])
-def test_a_tagged_resource_without_an_arn_is_reported(scan: Callable[..., Flow], resource: object) -> None:
-    [tagged_a] = tagged(a={"owner": "x"})["ResourceTagMappingList"]
-    _, found = drive(scan(), page("a"), {"ResourceTagMappingList": [resource, tagged_a]})
-    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "x"}}, "Tags.UnreadableValue")
-
-
-def test_a_resource_on_two_pages_and_a_key_twice_are_one_and_the_later_one_stands(scan: Callable[..., Flow]) -> None:
-    twice = {"ResourceARN": arn("a"), "Tags": [{"Key": "owner", "Value": "y"}, {"Key": "owner", "Value": "z"}]}
-    _, found = drive(
-        scan(), page("a"), tagged("1", a={"owner": "x", "stage": "prod"}), {"ResourceTagMappingList": [twice]}
-    )
-    assert (found.tags, found.error_code) == ({arn("a"): {"owner": "z"}}, None)
-
-
-@pytest.mark.parametrize("answer", [{"ResourceTagMappingList": {}}, tagged(5, a={"owner": "x"})])
-def test_tags_in_an_answer_that_cannot_be_read_lose_no_repository(scan: Callable[..., Flow], answer: Any) -> None:
-    _, found = drive(scan(), page("a"), answer)
-    assert (found.outcome, names(found), found.tags) == (Outcome.COLLECTED, ["a"], None)
-    assert found.error_code == "Tags.ResponseParserError"
-
-
-def test_all_that_could_not_be_read_is_reported(scan: Callable[..., Flow], aws_error: MakeError) -> None:
-    odd = described(repositoryUri=5)
-    _, found = drive(scan(), odd, aws_error("AccessDeniedException", message="no."))
-    assert found.error_code == "Tags.AccessDeniedException, Repositories.UnreadableValue"
-    assert found.error_message == (
-        "Repository tags could not be read: no. 1 value of AWS's response could not be read: repositoryUri 5 of 'app'."
-    )

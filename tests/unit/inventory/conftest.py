@@ -14,6 +14,9 @@ import pytest
 from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.dispatcher import Effort
+from ecr_audit.aws.ecr.facet import FacetRead, Fault
+from ecr_audit.aws.ecr.facets import Wanted
+from ecr_audit.aws.ecr.registry import registry_arn
 from ecr_audit.aws.ecr.repositories import read_repositories
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account, ListedAccounts
@@ -30,6 +33,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import Facet
 from support.lakes import committed
 
 HUB = "100000000000"
@@ -75,6 +79,8 @@ class FakeOrganization:
         self.tags_denied: set[Target] = set()
         self.tags_odd: set[Target] = set()
         self.created: dict[str, float | None] = {}
+        # By facet and the end of an ARN: what is read of these objects, and of no other.
+        self.facets: dict[Facet, dict[str, dict[str, Any]]] = {}
         session: Any = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
         self.hub = Hub(AwsAccess(session), HUB, "aws", "us-east-1")
         self.scanned: list[Target] = []
@@ -113,7 +119,7 @@ class FakeOrganization:
             scanning.scan_batch(self.lake, self.hub, made.plan_id, batch, Settings(**settings))
         return commit_snapshot(self.lake, made.plan_id)
 
-    async def _scan(self, hub: Any, targets: Any, settings: Settings, part: Any, name: str) -> None:
+    async def _scan(self, hub: Any, targets: Any, wanted: Wanted, settings: Settings, part: Any, name: str) -> None:
         for row in targets.to_pylist():
             target = (row["account_id"], row["region"])
             self.scanned.append(target)
@@ -126,16 +132,26 @@ class FakeOrganization:
                 for name, arn in arns.items()
             ]
             repositories = read_repositories(described, *target, Unread())
-            tags: dict[str, dict[str, str] | None] | None
-            tags = {arn: self.tags[name] for name, arn in arns.items() if name in self.tags} if found else None
-            if not settings.collect_tags:
-                tags = None
-            elif target in self.tags_denied and found:
-                tags, code = None, "Tags.AccessDeniedException"
-            elif target in self.tags_odd:
-                code = "Tags.Odd"
-            scan = TargetScan(*target, outcome, repositories, tags, code, message)
+            scan = TargetScan(*target, outcome, repositories, code, message)
+            if found and Facet.TAGS in wanted.facets:
+                scan.facets[Facet.TAGS] = self._read_tags(target, arns)
+            for facet in (each for each in self.facets if found and each in wanted.facets):
+                due = [registry_arn(repositories[0])] if facet is Facet.REGISTRIES else list(arns.values())
+                values = {
+                    each: value for each in due for end, value in self.facets[facet].items() if each.endswith(end)
+                }
+                scan.facets[facet] = FacetRead(list(values), values)
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
+
+    def _read_tags(self, target: Target, arns: dict[str, str]) -> FacetRead:
+        read = FacetRead(list(arns.values()))
+        if target in self.tags_denied:
+            read.fault = Fault("AccessDeniedException", "not authorized")
+            return read
+        if target in self.tags_odd:
+            read.fault = Fault("UnreadableValue", "one is odd")
+        read.values = {arn: {"tags": list(self.tags.get(name, {}).items())} for name, arn in arns.items()}
+        return read
 
     def rows(self, day: date, table: LakeTable) -> list[dict[str, Any]]:
         commit = committed(self.lake, "inventory", day)

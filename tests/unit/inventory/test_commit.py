@@ -15,7 +15,7 @@ from ecr_audit.inventory.commit import NothingCollectedError, commit_snapshot
 from ecr_audit.inventory.coverage import Coverage, coverage
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.commits import Commit
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
@@ -52,7 +52,7 @@ def test_every_planned_target_has_one_row_and_every_repository_is_there(night: F
         (B, EU, "b1"): True,
         (C, US, "c1"): True,
     }
-    assert commit.rows == {"accounts": 4, "scan_targets": 8, "repositories": 5}
+    assert commit.rows == {"accounts": 4, "scan_targets": 8, "repositories": 5, "registries": 4}
     counts = {(row["account_id"], row["region"]): row["repository_count"] for row in night.rows(FIRST, SCAN_TARGETS)}
     assert (counts[A, EU], counts[A, US], counts[HUB, EU]) == (2, 1, 0)
 
@@ -75,6 +75,8 @@ def test_a_commit_remembers_the_run_it_is_of(night: FakeOrganization) -> None:
         "missing_regions": [],
         "left_out_accounts": [],
         "left_out_regions": [],
+        "facets": ["tags", "scanning", "registries"],
+        "rotation_nights": 7,
     }
 
 
@@ -201,9 +203,9 @@ def test_committing_a_plan_again_changes_nothing(night: FakeOrganization) -> Non
     run(night, FIRST)
     night.outcomes[A, EU] = Outcome.FAILED
     commit = run(night, SECOND)
-    before = [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)]
+    before = [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES)]
     commit_snapshot(night.lake, commit.details["plan_id"])
-    assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)] == before
+    assert [night.rows(SECOND, table) for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES)] == before
 
 
 def test_a_limited_run_changes_only_its_targets(night: FakeOrganization, scope: MakeScope) -> None:

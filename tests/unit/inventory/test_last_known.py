@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.aws.regions import Region
@@ -17,8 +18,10 @@ from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.last_known import completed_repositories, keep_last_known_details
 from ecr_audit.inventory.plan import PlanError, ScanScope
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES
+from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import Facet
 
 from .conftest import FakeOrganization, MakeScope
 
@@ -88,7 +91,7 @@ def test_a_repository_without_a_time_of_creation_is_taken_for_the_one_of_before(
 
 def test_tags_that_are_not_wanted_are_not_kept(night: FakeOrganization) -> None:
     night.run(FIRST)
-    night.run(SECOND, collect_tags=False)
+    night.run(SECOND, collect=())
     assert set(night.tags_of(SECOND).values()) == {(None, None)}
     night.tags_denied = {(A, EU)}
     night.run(THIRD)
@@ -152,6 +155,54 @@ def test_tags_of_an_older_version_are_as_old_as_its_rows() -> None:
     rows = [{"tags": [("a", "b")], "collected_at": at}, {"tags": None, "collected_at": at}]
     older = pa.Table.from_pylist(rows, schema=REPOSITORIES.schema_of(4))
     assert completed_repositories(older)["tags_read_at"].to_pylist() == [at, None]
+
+
+# Facets by rotation, and registries
+
+
+def known(night: FakeOrganization, day: date, table: LakeTable, column: str) -> dict[str, tuple[Any, date | None]]:
+    """By ARN: a value of a facet, and the day on which it was read."""
+    [declaration] = [each for each in FACETS if column in each.columns]
+    arn = "registry_arn" if table is REGISTRIES else "repository_arn"
+    nights = {row["collected_at"]: each for each in DAYS if each <= day for row in night.rows(each, table)}
+    return {row[arn]: (row[column], nights.get(row[declaration.read_at])) for row in night.rows(day, table)}
+
+
+def test_values_whose_turn_it_is_not_stay_as_they_were_read(night: FakeOrganization) -> None:
+    night.facets = {Facet.LIFECYCLE: {"/a1": {"lifecycle_policy": "{}"}}}
+    night.run(FIRST, collect=(Facet.LIFECYCLE,))
+    night.facets = {Facet.LIFECYCLE: {"/a2": {"lifecycle_policy": None}}}
+    night.run(SECOND, collect=(Facet.LIFECYCLE,))
+    by_arn = known(night, SECOND, REPOSITORIES, "lifecycle_policy")
+    assert {arn.rpartition("/")[2]: value for arn, value in by_arn.items()} == {
+        "a1": ("{}", FIRST),
+        # There is none, which is not the same as never read.
+        "a2": (None, SECOND),
+        "b1": (None, None),
+    }
+    night.run(THIRD, collect=(Facet.TAGS,))
+    assert set(known(night, THIRD, REPOSITORIES, "lifecycle_policy").values()) == {(None, None)}
+
+
+def test_a_registry_stays_known_while_its_target_is_dark_and_goes_with_its_last_repository(
+    night: FakeOrganization,
+) -> None:
+    rules = {"creation_templates": [], "pull_through_rules": [{"prefix": "hub", "upstream_registry_url": "u"}]}
+    night.facets = {Facet.REGISTRIES: {":registry": rules}}
+    night.run(FIRST)
+    night.facets = {Facet.REGISTRIES: {}}
+    night.outcomes[B, EU] = Outcome.FAILED
+    night.run(SECOND)
+    in_a, in_b = (f"arn:aws:ecr:{EU}:{account_id}:registry" for account_id in (A, B))
+    # The one was not read since it was not its turn, the other since its target was not.
+    value = (rules["pull_through_rules"], FIRST)
+    assert known(night, SECOND, REGISTRIES, "pull_through_rules") == {in_a: value, in_b: value}
+    observed = {row["registry_arn"]: row["observed"] for row in night.rows(SECOND, REGISTRIES)}
+    assert observed == {in_a: True, in_b: False}
+    night.outcomes.clear()
+    night.repositories[B, EU] = []
+    night.run(THIRD)
+    assert known(night, THIRD, REGISTRIES, "pull_through_rules") == {in_a: value}
 
 
 # Accounts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +12,15 @@ from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.dispatcher import Effort
+from ecr_audit.aws.ecr.facet import FacetRead, Fault
+from ecr_audit.aws.ecr.facets import REPOSITORY_FACETS
 from ecr_audit.aws.ecr.repositories import read_repositories
 from ecr_audit.aws.ecr.tags import read_tags
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message
-from ecr_audit.inventory.rows import repository_rows, target_rows
+from ecr_audit.inventory.rows import registry_rows, repository_rows, target_rows
 from ecr_audit.lake.schemas import REPOSITORIES, SCAN_TARGETS
+from ecr_audit.vocabulary import Facet
 
 Tags = dict[str, dict[str, str] | None] | None
 
@@ -35,9 +39,30 @@ WHOLE = {
 }
 
 
+UNREAD_COLUMNS = [
+    column
+    for declaration in REPOSITORY_FACETS
+    if declaration.facet is not Facet.TAGS
+    for column in (*declaration.columns, declaration.read_at)
+]
+
+
 def scan(*repositories: dict[str, Any], tags: Tags = None, outcome: Outcome = Outcome.COLLECTED) -> TargetScan:
     described = read_repositories(repositories, "111111111111", "us-east-1", Unread())
-    return TargetScan("111111111111", "us-east-1", outcome, described, tags)
+    found = TargetScan("111111111111", "us-east-1", outcome, described)
+    if tags is not None:
+        read = found.facets[Facet.TAGS] = FacetRead([each.arn for each in described])
+        for arn in read.due:
+            if (value := tags.get(arn, {})) is not None:
+                read.values[arn] = {"tags": list(value.items())}
+    return found
+
+
+def read_facet(scan: TargetScan, facet: Facet, due: Sequence[str], **found: Mapping[str, Any]) -> FacetRead:
+    """Let the scan have read a facet: the values of each of the `due` whose ARN ends like a keyword."""
+    values = {arn: found[name] for arn in due for name in found if arn.endswith(name)}
+    scan.facets[facet] = FacetRead(due, values)
+    return scan.facets[facet]
 
 
 def row(repository: dict[str, Any], tags: Tags = None) -> dict[str, Any]:
@@ -63,13 +88,15 @@ def test_a_whole_repository() -> None:
         "tags_read_at": COLLECTED_AT,
         "collected_at": COLLECTED_AT,
         "observed": True,
+        **dict.fromkeys(UNREAD_COLUMNS),
+        "facets_failed": [],
     }
 
 
 @pytest.mark.parametrize("absent", [{}, dict.fromkeys(WHOLE)], ids=["left out", "null"])
 def test_an_absent_field_is_null(absent: dict[str, None]) -> None:
     found = row({**absent, "repositoryName": "app", "repositoryArn": ARN})
-    assert found.pop("image_tag_mutability_exclusion_filters") == []
+    assert found.pop("image_tag_mutability_exclusion_filters") == found.pop("facets_failed") == []
     present = {"account_id", "region", "repository_name", "repository_arn", "collected_at", "observed"}
     assert {column for column, value in found.items() if value is not None} == present
 
@@ -111,6 +138,55 @@ def test_any_value_of_a_field_gives_rows_or_a_reason(field: str) -> None:
         )
 
 
+def test_a_facet_has_its_values_and_their_time_and_what_was_not_read_has_neither() -> None:
+    other = {**WHOLE, "repositoryName": "web", "repositoryArn": ARN.replace("app", "web")}
+    found = scan(WHOLE, other, {**WHOLE, "repositoryName": "gone", "repositoryArn": ARN.replace("app", "gone")})
+    arns = [each.arn for each in found.repositories]
+    read_facet(found, Facet.SCANNING, arns, app={"scan_frequency": "MANUAL", "scan_filters": ["*"]})
+    found.facets[Facet.SCANNING].gone.add(arns[2])
+    found.facets[Facet.SCANNING].fault = Fault("AccessDeniedException", "not authorized")
+    read_facet(found, Facet.LIFECYCLE, arns[:1], app={"lifecycle_policy": None})
+    app, web, gone = repository_rows([found], COLLECTED_AT).to_pylist()
+    assert (app["scan_frequency"], app["scan_filters"], app["scanning_read_at"]) == ("MANUAL", ["*"], COLLECTED_AT)
+    # There is none, which was read.
+    assert (app["lifecycle_policy"], app["lifecycle_read_at"]) == (None, COLLECTED_AT)
+    assert app["facets_failed"] == gone["facets_failed"] == []
+    for row in (web, gone):
+        assert {row[name] for name in ("scan_frequency", "scanning_read_at", "lifecycle_read_at")} == {None}
+    # Its lifecycle policy was not to be read.
+    assert web["facets_failed"] == [{"facet": "scanning", "error_code": "AccessDeniedException"}]
+    assert target_row(found, None)["facets_failed"] == [
+        {
+            "facet": "scanning",
+            "error_code": "AccessDeniedException",
+            "error_message": "not authorized",
+            "objects": 1,
+        }
+    ]
+
+
+def test_a_registry_that_has_repositories_has_a_row() -> None:
+    found, empty = scan(WHOLE), scan()
+    arn = "arn:aws:ecr:us-east-1:111111111111:registry"
+    values = {"creation_templates": [], "pull_through_rules": [{"prefix": "hub", "upstream_registry_url": "u"}]}
+    read_facet(found, Facet.REGISTRIES, [arn], registry=values)
+    [row] = registry_rows([found, empty], COLLECTED_AT).to_pylist()
+    assert row == {
+        "account_id": "111111111111",
+        "region": "us-east-1",
+        "registry_arn": arn,
+        **values,
+        "registries_read_at": COLLECTED_AT,
+        "collected_at": COLLECTED_AT,
+        "observed": True,
+        "facets_failed": [],
+    }
+    found.facets[Facet.REGISTRIES] = FacetRead([arn], fault=Fault("ThrottlingException", "slow down"))
+    [row] = registry_rows([found], COLLECTED_AT).to_pylist()
+    assert (row["creation_templates"], row["registries_read_at"]) == (None, None)
+    assert row["facets_failed"] == [{"facet": "registries", "error_code": "ThrottlingException"}]
+
+
 def test_targets_do_not_mix() -> None:
     first, second = scan(WHOLE, tags={ARN: {"owner": "a"}}), scan(WHOLE, tags=None)
     second.account_id = "222222222222"
@@ -150,6 +226,7 @@ def test_a_target_has_its_outcome_and_its_calls() -> None:
         "throttles": 1,
         "started_at": COLLECTED_AT,
         "duration_ms": 250,
+        "facets_failed": [],
     }
 
 

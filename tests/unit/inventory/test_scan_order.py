@@ -13,6 +13,7 @@ from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import Entry, HubIdentity
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow
+from ecr_audit.aws.ecr.facets import Wanted
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.plan import read_plan_table
@@ -49,7 +50,7 @@ def priorities(dispatcher: FakeDispatcher, durations: list[int | None], *, enter
         for number, duration in enumerate(durations)
     ]
     hub = Hub(AwsAccess(boto3.Session()), HUB, "aws", "us-east-1")
-    account = AccountScan(dispatcher, Settings(), HUB, targets, on_end=lambda *_: None)
+    account = AccountScan(dispatcher, Settings(), Wanted((), date(2026, 3, 1), 1), HUB, targets, on_end=lambda *_: None)
     if entered:
         account.entered(Entry(HubIdentity(hub), enabled_regions=None), Effort())
     else:

@@ -102,9 +102,9 @@ class Declaration:
     facet: Facet
     # What it is, as a noun, for people.
     what: str
-    permissions: tuple[Permission, ...]
     # The consequence of not reading it, as the rest of a sentence.
     without: str
+    permissions: tuple[Permission, ...]
     # How many calls a night, for people: "one for each 25 repositories".
     calls: str
     columns: tuple[str, ...]
