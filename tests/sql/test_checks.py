@@ -153,6 +153,7 @@ def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehous
                 accounts=[{}, {"account_id": "222222222222", "ou_path": None}],
                 repositories=[{}, {"account_id": "222222222222", "image_tag_mutability": mutability}],
                 scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
+                registries=[{}],
             )
         small_lake.evaluate(DAY_BEFORE)
         _, warnings = small_lake.evaluate(DAY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,8 +21,10 @@ from ecr_audit.vocabulary import (
     EVENT_WORDS,
     OVERWRITABLE_WORDS,
     POLICY_STATUSES,
+    ROTATED_FACETS,
     STATUS_MEANINGS,
     Change,
+    Facet,
     FindingStatus,
     OverwritableTags,
     Status,
@@ -139,3 +142,47 @@ def test_a_rule_is_written_once(rule: str) -> None:
     }
     assert found <= allowed, f"{rule}: {sorted(found - allowed)}"
     assert found, rule
+
+
+def test_facets_by_rotation_are_those_that_are_read_so(session: duckdb.DuckDBPyConnection) -> None:
+    assert true_for(session, "is_rotated", list(Facet)) == set(ROTATED_FACETS)
+
+
+@pytest.mark.parametrize(
+    ("facet", "nights", "read_on", "failed", "why"),
+    [
+        ("scanning", 7, 20, None, None),
+        ("scanning", 7, 19, "AccessDenied", "AccessDenied, last read on 2026-11-19"),
+        ("scanning", 7, 19, None, "AWS did not return it, last read on 2026-11-19"),
+        ("scanning", 7, None, None, "AWS did not return it"),
+        # By rotation a value stands until it has missed a turn and the next one has come.
+        ("lifecycle", 7, 14, None, None),
+        ("lifecycle", 7, 7, "Throttling", None),
+        ("lifecycle", 7, 6, None, "its turn has not come yet, last read on 2026-11-06"),
+        ("lifecycle", 7, None, None, "its turn has not come yet"),
+        ("lifecycle", 7, None, "Throttling", "Throttling"),
+        ("lifecycle", 1, 20, None, None),
+        ("lifecycle", 1, 19, "Throttling", "Throttling, last read on 2026-11-19"),
+        ("keys", 7, None, None, "ECR_AUDIT_COLLECT leaves out keys"),
+        ("keys", 7, 19, None, "ECR_AUDIT_COLLECT leaves out keys"),
+    ],
+)
+def test_a_facet_that_does_not_stand_for_the_night_says_why(
+    session: duckdb.DuckDBPyConnection,
+    facet: str,
+    nights: int,
+    read_on: int | None,
+    failed: str | None,
+    why: str | None,
+) -> None:
+    session.execute("SET VARIABLE collected_facets = ['scanning', 'lifecycle']::VARCHAR[]")
+    session.execute(f"SET VARIABLE rotation_nights = {nights}")
+    failures = [{"facet": "tags", "error_code": "Other"}, *([{"facet": facet, "error_code": failed}] if failed else [])]
+    given = {
+        "facet": facet,
+        "read_at": None if read_on is None else datetime(2026, 11, read_on, 2, tzinfo=UTC),
+        "collected_at": datetime(2026, 11, 20, 2, tzinfo=UTC),
+        "failed": failures,
+    }
+    query = "SELECT unread_because($facet::VARCHAR, $read_at::TIMESTAMPTZ, $collected_at::TIMESTAMPTZ, $failed)"
+    assert session.execute(query, given).fetchall() == [(why,)]

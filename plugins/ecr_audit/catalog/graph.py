@@ -26,6 +26,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "similar_policies": _STRINGS,
             "internal_rules": _STRINGS,
             "input": pa.string(),
+            "facets": _STRINGS,
             "finding_columns": _STRINGS,
             "policy_hash": pa.string(),
         }

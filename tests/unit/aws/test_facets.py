@@ -147,6 +147,10 @@ def tags_of(read: FacetRead) -> dict[str, dict[str, str]]:
     return {each: dict(values["tags"]) for each, values in read.values.items()}
 
 
+def shortened(value: object) -> str:
+    return quoted(value)[-60:]
+
+
 def read_tags(collected: Collected, *answers: Any, names: Sequence[str] = ("a",)) -> FacetRead:
     waiting = iter(answers)
     found = collected.read(lambda _: next(waiting), [repository(name) for name in names], Facet.TAGS)
@@ -171,20 +175,20 @@ def test_tags_that_break_off_are_not_taken_for_all(collected: Collected, aws_err
     assert failures(read) == {arn("a"): "AccessDeniedException"}
 
 
-@pytest.mark.parametrize(
-    ("tags", "read"),
-    [
-        ([{"Key": "owner"}, {"Key": "stage", "Value": "prod"}], {"owner": "", "stage": "prod"}),
-        ([{"Key": "owner", "Value": None}], {"owner": ""}),
-        *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
-        *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
-        *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ([], {}, None, "owner", 5, {"Value": "x"})),
-        ([{"Key": "owner", "Value": "x" * 257}], {}),
-        # Not known, which is not the same as none.
-        *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
-    ],
-    ids=lambda value: quoted(value)[-60:],  # type: ignore[misc]
-)
+NO_TAGS: list[Any] = [[], {}, None, "owner", 5, {"Value": "x"}]
+ODD_TAGS: list[tuple[Any, Any]] = [
+    ([{"Key": "owner"}, {"Key": "stage", "Value": "prod"}], {"owner": "", "stage": "prod"}),
+    ([{"Key": "owner", "Value": None}], {"owner": ""}),
+    *(([{"Key": "owner", "Value": value}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in ODD),
+    *(([{"Key": value, "Value": "x"}, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in (None, *ODD)),
+    *(([value, {"Key": "a", "Value": "b"}], {"a": "b"}) for value in NO_TAGS),
+    ([{"Key": "owner", "Value": "x" * 257}], {}),
+    # Not known, which is not the same as none.
+    *((value, None) for value in (None, "owner=x", 5, {"owner": "x"})),
+]
+
+
+@pytest.mark.parametrize(("tags", "read"), ODD_TAGS, ids=shortened)
 def test_an_odd_tag_costs_only_itself_and_is_reported(collected: Collected, tags: Any, read: Any) -> None:
     answer = json.loads(json.dumps({"ResourceTagMappingList": [{"ResourceARN": arn("a"), "Tags": tags}]}))
     found = read_tags(collected, answer)

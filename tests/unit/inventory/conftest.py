@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -137,9 +137,9 @@ class FakeOrganization:
                 scan.facets[Facet.TAGS] = self._read_tags(target, arns)
             for facet in (each for each in self.facets if found and each in wanted.facets):
                 due = [registry_arn(repositories[0])] if facet is Facet.REGISTRIES else list(arns.values())
-                values = {
-                    each: value for each in due for end, value in self.facets[facet].items() if each.endswith(end)
-                }
+                given = self.facets[facet].items()
+                values: dict[str, Mapping[str, Any]]
+                values = {each: value for each in due for end, value in given if each.endswith(end)}
                 scan.facets[facet] = FacetRead(list(values), values)
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 

@@ -164,7 +164,9 @@ def known(night: FakeOrganization, day: date, table: LakeTable, column: str) -> 
     """By ARN: a value of a facet, and the day on which it was read."""
     [declaration] = [each for each in FACETS if column in each.columns]
     arn = "registry_arn" if table is REGISTRIES else "repository_arn"
-    nights = {row["collected_at"]: each for each in DAYS if each <= day for row in night.rows(each, table)}
+    nights = {
+        row["collected_at"]: each for each in DAYS if each <= day for row in night.rows(each, table) if row["observed"]
+    }
     return {row[arn]: (row[column], nights.get(row[declaration.read_at])) for row in night.rows(day, table)}
 
 

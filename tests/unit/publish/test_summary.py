@@ -121,7 +121,7 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
         targets = [{**denied, "repository_count": 1}] if unread else []
         small_lake.scan(day, repositories=[first | unread], scan_targets=targets)
         _, warnings = small_lake.evaluate(day)
-        assert [warning.check for warning in warnings] == ["sql/checks/every_tag_read.sql"] * bool(unread)
+        assert [warning.check for warning in warnings] == ["sql/checks/every_facet_read.sql"] * bool(unread)
     settings = Settings(data=tmp_path)
     store = publication_store(settings)
     publish(small_lake.lake, small_lake.catalog, store, owner_tags=("owner",))
