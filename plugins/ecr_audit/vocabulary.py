@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 
 class Facet(StrEnum):
-    """What is read of repositories and registries by calls of its own, by its word in ECR_AUDIT_COLLECT.
+    """Values of repositories and registries that are read by calls of their own, by their word in ECR_AUDIT_COLLECT.
 
     The declarations are in aws/ecr/facets.py. sql/macros.sql has the rotated ones in is_rotated; a test compares.
     """

@@ -144,7 +144,7 @@ def test_a_rule_is_written_once(rule: str) -> None:
     assert found, rule
 
 
-def test_facets_by_rotation_are_those_that_are_read_so(session: duckdb.DuckDBPyConnection) -> None:
+def test_the_macro_of_facets_by_rotation_agrees_with_the_program(session: duckdb.DuckDBPyConnection) -> None:
     assert true_for(session, "is_rotated", list(Facet)) == set(ROTATED_FACETS)
 
 
@@ -167,7 +167,7 @@ def test_facets_by_rotation_are_those_that_are_read_so(session: duckdb.DuckDBPyC
         ("keys", 7, 19, None, "ECR_AUDIT_COLLECT leaves out keys"),
     ],
 )
-def test_a_facet_that_does_not_stand_for_the_night_says_why(
+def test_a_facet_that_does_not_stand_for_the_night_has_a_reason(
     session: duckdb.DuckDBPyConnection,
     facet: str,
     nights: int,

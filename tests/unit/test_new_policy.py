@@ -295,8 +295,8 @@ def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> 
 @pytest.mark.parametrize(
     ("misspelt", "fault"),
     [
-        ("input: repositorys", "Unknown input 'repositorys'. Valid: repositories"),
-        ("input: registry", "Unknown input 'registry'. Valid: repositories"),
+        ("input: repositorys", "Unknown input 'repositorys'. Valid: registries, repositories"),
+        ("input: registry", "Unknown input 'registry'. Valid: registries, repositories"),
         ("finding_columns: [overwritable_tag]", "Nearest: overwritable_tags"),
     ],
 )
@@ -319,36 +319,36 @@ def test_a_policy_that_names_no_input_evaluates_repositories(tmp_path: Path) -> 
     assert {policy.input for policy in load_catalog(sql).policies} == {"repositories"}
 
 
-# A registry is there wherever its account and region were read.
-REGISTRIES = """
-SELECT account_id, region, outcome, concat('arn:aws:ecr:', region, ':', account_id, ':registry') AS arn
+# A place is there wherever its account and region were read.
+PLACES = """
+SELECT account_id, region, outcome, concat('arn:aws:ecr:', region, ':', account_id, ':place') AS arn
 FROM lake.scan_targets
 WHERE outcome = 'COLLECTED'
 """
-REGISTRY_OBJECTS = """
+PLACE_OBJECTS = """
 SELECT
     arn AS object_id, account_id, region, NULL::VARCHAR AS owner, NULL::TIMESTAMPTZ AS created_at,
     NULL::TIMESTAMPTZ AS collected_at, TRUE AS observed
-FROM staging.registries
+FROM staging.places
 """
-REGISTRY_LOGIC = """
+PLACE_LOGIC = """
 SELECT
-    arn AS object_id, 199 AS condition_index, 'INCOMPLIANT' AS status, 'It is a registry.' AS current_state_message,
+    arn AS object_id, 199 AS condition_index, 'INCOMPLIANT' AS status, 'It is a place.' AS current_state_message,
     NULL::VARCHAR AS remediation_message, NULL::VARCHAR AS remediation_command
-FROM staging.registries
+FROM staging.places
 """
 
 
 def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its objects are evaluated by the policies of that input, and by no other; the checks count each for itself."""
     sql = sql_with(tmp_path, alone=True)
-    (sql / "staging/registries.sql").write_text(REGISTRIES, encoding="utf-8")
-    (sql / "staging/objects/registries.sql").write_text(REGISTRY_OBJECTS, encoding="utf-8")
-    folder = sql / "policies/test/registry"
+    (sql / "staging/places.sql").write_text(PLACES, encoding="utf-8")
+    (sql / "staging/objects/places.sql").write_text(PLACE_OBJECTS, encoding="utf-8")
+    folder = sql / "policies/test/place"
     shutil.copytree(sql / "policies/test/scan-on-push", folder)
-    (folder / "logic.sql").write_text(REGISTRY_LOGIC, encoding="utf-8")
+    (folder / "logic.sql").write_text(PLACE_LOGIC, encoding="utf-8")
     text = (folder / "policy.yaml").read_text(encoding="utf-8")
-    for old, new in ((SCAN, "/ce/test/registry"), ("repositories", "registries"), (SCAN_NAME, "Registry exists")):
+    for old, new in ((SCAN, "/ce/test/place"), ("repositories", "places"), (SCAN_NAME, "Place exists")):
         text = text.replace(old, new)
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(session, "SQL_ROOT", sql)
@@ -363,10 +363,10 @@ def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, mo
     assert verdicts == {
         (SCAN, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "COMPLIANT",
         (ENCRYPTION, "arn:aws:ecr:eu-west-1:111111111111:repository/app"): "UNDETERMINED",
-        ("/ce/test/registry", "arn:aws:ecr:eu-west-1:111111111111:registry"): "INCOMPLIANT",
-        ("/ce/test/registry", "arn:aws:ecr:us-east-1:111111111111:registry"): "UNDETERMINED",
+        ("/ce/test/place", "arn:aws:ecr:eu-west-1:111111111111:place"): "INCOMPLIANT",
+        ("/ce/test/place", "arn:aws:ecr:us-east-1:111111111111:place"): "UNDETERMINED",
     }
 
-    (folder / "logic.sql").write_text(f"SELECT * FROM ({REGISTRY_LOGIC}) LIMIT 0", encoding="utf-8")
-    with pytest.raises(PolicyError, match=r"Each object of the input 'registries' needs one verdict"):
+    (folder / "logic.sql").write_text(f"SELECT * FROM ({PLACE_LOGIC}) LIMIT 0", encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"Each object of the input 'places' needs one verdict"):
         evaluate(lake.lake, load_catalog(sql), DAY_2, owner_tags=())

@@ -379,7 +379,7 @@ def test_a_facet_that_does_not_exist_is_named_with_the_nearest(monkeypatch: pyte
         load_settings()
 
 
-def test_a_setting_that_was_replaced_says_by_what(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_was_replaced_is_refused_with_its_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
     with pytest.raises(SettingsError, match=r"COLLECT_TAGS: no longer a setting\. ECR_AUDIT_COLLECT replaces"):
         load_settings()

@@ -60,7 +60,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of a flow that do not depend on each other, of which at most so many are made at once.
+    """Calls of a flow that do not depend on each other, at most `at_once` of them in flight.
 
     The flow is sent a list, in their order: each one's answer, or the error that it ended with.
     """

@@ -31,7 +31,8 @@ def check_endpoints(hub: Hub, settings: Settings) -> Iterator[Result]:
     places = (settings.lake_root, settings.publish_root, settings.waivers)
     if any(isinstance(open_place(place), S3) for place in places if place):
         options.add(Option.BUCKET)
-    services = dict.fromkeys(each.service for each in permissions_of(Role.HUB, options))
+    wanted = (None, *settings.collect)
+    services = dict.fromkeys(each.service for each in permissions_of(Role.HUB, options) if each.facet in wanted)
     addresses = {service: str(hub.client(service).meta.endpoint_url) for service in services}
     plain = [
         f"{service}: {address}"

@@ -72,7 +72,7 @@ def _needed(permission: Permission) -> str:
 
 
 def consequence(permission: Permission) -> str:
-    """What happens without it, as the rest of a sentence."""
+    """The consequence of lacking it, as the rest of a sentence."""
     if permission.without:
         return permission.without
     if permission.facet:

@@ -141,7 +141,7 @@ class _Base:
             yield cls(ds.dataset(list(files.paths), format="parquet"), targets, registries, keeps_unplanned)
 
     def slice(self, first: str, following: str | None) -> ScannedRows:
-        """What is known of the accounts from `first` up to, but without, `following`."""
+        """The known rows of the accounts from `first` up to, but without, `following`."""
         within = pc.field("account_id") >= first
         if following is not None:
             within &= pc.field("account_id") < following
@@ -233,7 +233,7 @@ def _account_ranges(planned: pa.Table) -> Iterator[tuple[pa.Table, str, str | No
 
 
 def _collected(lake: Lake, plan: Plan, planned: pa.Table) -> tuple[ScannedRows, list[int]]:
-    """What was scanned of some planned targets, from their parts; a target without a part gets its outcome."""
+    """The scanned rows of some planned targets, from their parts; a target without a part gets its outcome."""
     parts = [ScannedRows(*(table.schema.empty_table() for table in (SCAN_TARGETS, REPOSITORIES, REGISTRIES)))]
     lost = []
     for batch in sorted(set(planned["batch"].drop_null().to_pylist())):

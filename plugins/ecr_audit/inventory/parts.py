@@ -54,7 +54,7 @@ def write_part(lake: Lake, plan: Plan, batch: int) -> Iterator[PartWriter]:
 
 
 def read_part(lake: Lake, plan: Plan, batch: int) -> ScannedRows | None:
-    """What was scanned of a batch; None when it has no part."""
+    """The scanned rows of a batch; None when it has no part."""
     if not lake.storage.exists(f"{plan.folder}/{targets_name(batch)}"):
         return None
     targets = read_plan_table(lake, plan, targets_name(batch))

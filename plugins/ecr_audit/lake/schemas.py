@@ -58,7 +58,7 @@ SCAN_TARGETS = LakeTable(
             ("throttles", pa.int64()),
             ("started_at", TIMESTAMP),
             ("duration_ms", pa.int64()),
-            # Of a target that was COLLECTED all the same. `objects`: how many repositories were not read, or keys, or
+            # Only where the target was COLLECTED. `objects`: how many repositories were not read, or keys, or
             # 1 for the registry.
             (
                 "facets_failed",

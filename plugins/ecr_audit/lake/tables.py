@@ -74,7 +74,7 @@ class Collected:
     """The facets (vocabulary.Facet) that a night was to read, as its settings had them."""
 
     facets: tuple[str, ...] = ()
-    # In so many nights each object's rotated facets are read once.
+    # The nights in which each object's rotated facets are read once.
     rotation_nights: int = 1
 
 

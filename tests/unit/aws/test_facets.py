@@ -88,7 +88,7 @@ def test_the_facets_that_are_not_wanted_are_not_asked_for(collected: Collected) 
 
 
 @pytest.mark.parametrize("declaration", FACETS, ids=lambda each: each.facet)
-def test_each_facet_calls_what_it_declares_and_so_does_its_probe(
+def test_each_facet_and_its_probe_make_the_declared_calls(
     declaration: Any, collected: Collected, aws_error: MakeError
 ) -> None:
     repositories = [repository("a", KEY)]
@@ -106,7 +106,7 @@ def test_each_facet_calls_what_it_declares_and_so_does_its_probe(
     assert read.fault == Fault("AccessDeniedException", "no")
 
 
-def test_by_rotation_each_object_has_its_turn_once_in_so_many_nights() -> None:
+def test_by_rotation_each_object_has_one_turn_in_its_nights() -> None:
     [lifecycle] = [each for each in FACETS if each.facet is Facet.LIFECYCLE]
     objects = [arn(f"team/app-{number}") for number in range(700)]
     turns = [Wanted((), NIGHT + timedelta(n), 7).due(lifecycle, objects) for n in range(7)]
@@ -115,7 +115,7 @@ def test_by_rotation_each_object_has_its_turn_once_in_so_many_nights() -> None:
     assert sorted(Wanted((), NIGHT, 1).due(lifecycle, objects)) == sorted(objects)
 
 
-def test_what_a_short_night_leaves_out_is_among_the_first_of_a_later_one() -> None:
+def test_objects_that_a_short_night_leaves_out_are_among_the_first_of_a_later_one() -> None:
     """AWS's limits let half of each night's turn be read: all are read within a few times round."""
     [lifecycle] = [each for each in FACETS if each.facet is Facet.LIFECYCLE]
     objects = {arn(f"team/app-{number}") for number in range(700)}
@@ -450,7 +450,7 @@ def test_a_fault_of_the_program_is_not_taken_for_an_answer(collected: Collected)
             collected.read(lambda _: KeyError("x"), [repository("a", KEY)], facet)
 
 
-def test_when_the_time_is_up_what_was_read_counts() -> None:
+def test_values_that_were_read_before_the_time_was_up_count() -> None:
     read = FacetRead(["a", "b", "c"], {"a": {}}, errors={"b": "Throttling"}, gone={"c"})
     read.cut_off(Fault("BatchTimeUp", "not finished"))
     assert (failures(read), read.error_of("a"), read.error_of("c")) == ({"b": "Throttling"}, None, None)

@@ -18,7 +18,7 @@ from demo.story import NIGHTS, Story
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.publish.build import publish
 from support.lakes import committed
 from support.small_lake import SmallLake
@@ -190,7 +190,7 @@ def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
     """Commit a night of the history again, as if an audit had scanned it."""
     commit = committed(lake, "inventory", day)
     with lake.writer("inventory", day) as writer:
-        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES):
+        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES):
             writer.write(table, lake.read_table(commit, table))
         writer.commit({**commit.details, "run_id": "scheduled", **details})
 

@@ -196,7 +196,7 @@ def test_a_registry_stays_known_while_its_target_is_dark_and_goes_with_its_last_
     night.outcomes[B, EU] = Outcome.FAILED
     night.run(SECOND)
     in_a, in_b = (f"arn:aws:ecr:{EU}:{account_id}:registry" for account_id in (A, B))
-    # The one was not read since it was not its turn, the other since its target was not.
+    # The one waits for its turn; the target of the other was not read.
     value = (rules["pull_through_rules"], FIRST)
     assert known(night, SECOND, REGISTRIES, "pull_through_rules") == {in_a: value, in_b: value}
     observed = {row["registry_arn"]: row["observed"] for row in night.rows(SECOND, REGISTRIES)}

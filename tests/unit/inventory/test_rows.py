@@ -138,7 +138,7 @@ def test_any_value_of_a_field_gives_rows_or_a_reason(field: str) -> None:
         )
 
 
-def test_a_facet_has_its_values_and_their_time_and_what_was_not_read_has_neither() -> None:
+def test_a_facet_has_its_values_and_their_time_or_neither() -> None:
     other = {**WHOLE, "repositoryName": "web", "repositoryArn": ARN.replace("app", "web")}
     found = scan(WHOLE, other, {**WHOLE, "repositoryName": "gone", "repositoryArn": ARN.replace("app", "gone")})
     arns = [each.arn for each in found.repositories]

@@ -1,4 +1,5 @@
-"""What is read of repositories and registries by calls of its own: the form of a declaration, and of what was read.
+"""Facets: values of repositories and registries that are read by calls of their own. The form of a declaration, and of
+the values that were read.
 
 From a declaration follow the calls of a night, the columns of the lake, the doctor's probe, the permission in the
 roles and its row in docs/policies.md. They are gathered in `facets`.
@@ -46,7 +47,7 @@ class Fault:
 
 @dataclass
 class FacetRead:
-    """What was read of a facet in one registry, so far: it can be cut off at any time.
+    """The values of a facet that were read in one registry so far: it can be cut off at any time.
 
     Objects are identified by ARN: repositories; the registry itself; keys.
     """
@@ -100,7 +101,7 @@ class Declaration:
     """A facet: who has to allow it, which columns it fills, and how it is read."""
 
     facet: Facet
-    # What it is, as a noun, for people.
+    # A noun for it, for people.
     what: str
     # The consequence of not reading it, as the rest of a sentence.
     without: str

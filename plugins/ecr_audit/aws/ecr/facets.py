@@ -47,7 +47,7 @@ class Wanted:
     def due(self, declaration: Declaration, objects: Sequence[str]) -> list[str]:
         """Those of some objects (ARNs) that are to be read tonight, in the order in which they are.
 
-        By rotation an object has its turn in one of so many nights, by its hash. Each time round it begins elsewhere,
+        By rotation an object has its turn in one of N nights, by its hash. Each time round it begins elsewhere,
         so that where AWS's limits cut a night short, it is not always the same objects that are left out.
         """
         if not declaration.rotates:

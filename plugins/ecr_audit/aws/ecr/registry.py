@@ -1,4 +1,4 @@
-"""What creates repositories by itself in a registry: creation templates, and pull-through cache rules."""
+"""Creation templates and pull-through cache rules: how ECR creates repositories by itself in a registry."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _structure(value: object, what: str) -> dict[str, Any]:
 
 
 def _prefix(value: object, member: str) -> str:
-    """A prefix decides which repositories a template or rule is for: without it nothing can be said of any."""
+    """A prefix decides which repositories a template or rule is for: without it none can be judged."""
     prefix = text(value, LONGEST_NAME)
     if not prefix:
         raise ResponseParserError(f"ECR returned {quoted(value)} for {member}")
