@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ecr_audit.aws.accounts import AWS_FAULTS
@@ -86,14 +87,10 @@ class FacetRead:
             return None
         return self.errors.get(arn) or (self.fault.error_code if arn in self.due_set else None)
 
-    @property
-    def due_set(self) -> set[str]:
+    @cached_property
+    def due_set(self) -> frozenset[str]:
         """`due`, to look up in."""
-        if len(self._due_set) != len(self.due):
-            self._due_set = set(self.due)
-        return self._due_set
-
-    _due_set: set[str] = field(default_factory=set, repr=False)
+        return frozenset(self.due)
 
 
 @dataclass(frozen=True)
