@@ -62,7 +62,8 @@ class Call:
 class Calls:
     """Calls of a flow that do not depend on each other, at most `at_once` of them in flight.
 
-    The flow is sent a list, in their order: each one's answer, or the error that it ended with.
+    The flow is sent a list, in their order: each one's answer, or the error that it ended with. Each may be retried for
+    as long as a flow may: a registry that is slow may have 100,000 of them, one that does not answer ends at its first.
     """
 
     calls: Sequence[Call]
@@ -142,6 +143,8 @@ class _Attempts:
     made: int = 0
     faults: int = 0
     renewed: bool = False
+    # Since when retrying counts (time.monotonic); None: since the flow's first call.
+    since: float | None = None
 
 
 class Dispatcher:
@@ -205,16 +208,16 @@ class Dispatcher:
         async def make() -> None:
             for place, call in waiting:
                 try:
-                    answers[place] = await self._answer(call, flight)
+                    answers[place] = await self._answer(call, flight, _Attempts(since=time.monotonic()))
                 except Exception as error:
                     answers[place] = error
 
         await asyncio.gather(*(make() for _ in range(min(asked.at_once, len(asked.calls)))))
         return [answers[place] for place in range(len(asked.calls))]
 
-    async def _answer(self, call: Call, flight: _Flight) -> Mapping[str, Any]:
+    async def _answer(self, call: Call, flight: _Flight, attempts: _Attempts | None = None) -> Mapping[str, Any]:
         """The response to a call, which is retried as long as that may help. Raises the error of the last attempt."""
-        attempts = _Attempts()
+        attempts = attempts or _Attempts()
         while True:
             if call.pacer:
                 await self._keep_pace(call.pacer, flight)
@@ -270,5 +273,5 @@ class Dispatcher:
                 return None
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(attempts.made, 10))
         pause = self._random.uniform(longest / 4, longest)
-        spent = time.monotonic() - effort.started
+        spent = time.monotonic() - (attempts.since or effort.started)
         return pause if spent + pause < seconds else None

@@ -209,13 +209,7 @@ class AccountScan:
         self.listed[region] = scan
         registry = Registry(identity, self._account_id, region, self._settings.registry_concurrency)
         flow = collect(registry, scan.repositories, self._wanted, scan.facets.__setitem__)
-        # Throttling may take as long as the batch: what is listed is safe, and a large registry has many calls.
-        self._dispatcher.submit(
-            flow,
-            seconds=self._settings.batch_seconds,
-            on_done=partial(self._collected, scan, effort),
-            priority=-last_duration(target),
-        )
+        self._submit(flow, partial(self._collected, scan, effort), priority=-last_duration(target))
 
     def _collected(self, scan: TargetScan, listing: Effort, ended: Exception | None, effort: Effort) -> None:
         if isinstance(ended, Exception):

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.dispatcher import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Call, Dispatcher, Flow, Pacer
+from ecr_audit.aws.dispatcher import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Call, Calls, Dispatcher, Flow, Pacer
 from support.processes import PATIENCE
 
 from .conftest import FakeClients, FakeIdentity, FakeTime, MakeCall, MakeError, Results
@@ -117,6 +117,61 @@ def test_the_time_is_the_whole_flows_not_each_calls(
     run(clients, results, flow_of(call("first"), call("second")), seconds=60)
     assert results.values["0"] is error
     assert sum(clock.slept) < 60
+
+
+def several(*calls: Call, at_once: int) -> Flow:
+    """A flow that asks for calls together; returns their answers and errors."""
+    return (yield Calls(calls, at_once))
+
+
+def test_calls_asked_for_together_are_answered_in_order_and_fail_each_for_itself(
+    clients: FakeClients, results: Results, call: MakeCall, aws_error: MakeError
+) -> None:
+    refused = aws_error("AccessDeniedException")
+    clients.script = {"echo": lambda number: refused if number == 2 else {"value": number}}
+    run(clients, results, several(*(call("echo", number=number) for number in range(5)), at_once=2), in_flight=9)
+    assert results.values["0"] == [{"value": 0}, {"value": 1}, refused, {"value": 3}, {"value": 4}]
+    assert results.efforts["0"].calls == 5
+
+
+@pytest.mark.parametrize(("flows", "in_flight", "expected"), [(1, 64, 3), (4, 5, 5)])
+def test_calls_asked_for_together_keep_to_both_limits(
+    clients: FakeClients, results: Results, call: MakeCall, flows: int, in_flight: int, expected: int
+) -> None:
+    """That of their flow, and that of all flows."""
+    present, most = 0, 0
+
+    async def one_of_many() -> dict[str, int]:
+        nonlocal present, most
+        present += 1
+        most = max(most, present)
+        await asyncio.sleep(0)
+        present -= 1
+        return {"value": 1}
+
+    clients.script = {"list": one_of_many}
+    each = [call("list") for _ in range(50)]
+    run(clients, results, *(several(*each, at_once=3) for _ in range(flows)), in_flight=in_flight)
+    assert (present, most, len(clients.made)) == (0, expected, 50 * flows)
+
+
+def test_each_of_many_calls_may_take_the_flows_time(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
+    error = aws_error("ThrottlingException")
+    clients.script = {f"call{number}": answers(*[error] * 8, {"value": number}) for number in range(6)}
+    run(clients, results, several(*(call(method) for method in clients.script), at_once=1), seconds=60)
+    assert results.values["0"] == [{"value": number} for number in range(6)]
+    assert sum(clock.slept) > 60
+
+
+def test_a_call_that_is_throttled_for_ever_ends_alone(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
+    error = aws_error("ThrottlingException")
+    clients.script = {"first": answers(error), "second": answers({"value": 2})}
+    run(clients, results, several(call("first"), call("second"), at_once=1), seconds=60)
+    assert results.values["0"] == [error, {"value": 2}]
 
 
 def test_a_flows_time_starts_with_its_first_call_not_in_the_queue(
