@@ -181,8 +181,7 @@ CAUSES = (
         Advice(
             "Connections broke, or responses were incomplete or timed out, at every attempt.",
             f"If it happened once, do nothing: {_READ_AGAIN}",
-            "If it happens again, check the network between the audit and AWS (proxy, firewall, NAT)."
-            f" {_LIMITED_RUN}",
+            f"If it happens again, check the network between the audit and AWS (proxy, firewall, NAT). {_LIMITED_RUN}",
         ),
         frozenset(
             {
