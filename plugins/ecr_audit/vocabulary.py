@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
-
 # The emulated organization of `make audit`; AWS gives ids of ten characters after the o-.
 DEMO_ORGANIZATION_ID = "o-demo0ecr0audit"
 

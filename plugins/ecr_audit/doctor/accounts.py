@@ -94,7 +94,13 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
         fix = f"Allow {ASSUME_ROLE.action} on {on} to the hub (hub-role.yaml)."
         return Result(blind, ROLE, f"{found}: the hub itself may not assume it", fix, cases)
     if len(refused) == len(members):
-        return Result(blind, ROLE, f"{role} is refused in all {len(members)} accounts besides the hub", _fix_of_all(settings), cases)
+        return Result(
+            blind,
+            ROLE,
+            f"{role} is refused in all {len(members)} accounts besides the hub",
+            _fix_of_all(settings),
+            cases,
+        )
     fix = (
         "Since other accounts trust the hub, its permission and the external id are right: create the role there (a "
         "StackSet reaches neither the management account nor accounts outside its units), or fix its trust."

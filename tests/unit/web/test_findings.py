@@ -144,9 +144,11 @@ def test_commands_come_with_the_effects_that_the_policy_s_remediation_begins_wit
     }
     for asked_for, expected in ((POLICY, [POLICY]), (STRICT, [STRICT]), ("all", [POLICY, STRICT])):
         page = client.get("/findings", params={"policy": asked_for})
-        assert [policy for policy in effects if f'policies{policy}#remediation">Remediation</a>' in page.text] == expected
+        assert [
+            policy for policy in effects if f'policies{policy}#remediation">Remediation</a>' in page.text
+        ] == expected
         assert [policy for policy in effects if effects[policy] in text_of(page)] == expected
-    without = client.get("/findings", params={"policy": POLICY, "search": "nothing is called so"})
+    without = client.get("/findings", params={"policy": POLICY, "search": "nothing-matches"})
     assert "Before you run a command" not in without.text
 
 

@@ -23,7 +23,7 @@ PAGES = ("/", "/findings", "/organization", "/coverage", "/policies", "/framewor
         ("o-a1b2c3d4e5", "API Night of 2026-11-02 o-a1b2c3d4e5 Coverage"),
         (None, "API Night of 2026-11-02 Coverage"),
     ],
-    ids=["of the demo", "of AWS", "unknown, in a lake of an older version"],
+    ids=["the demo", "AWS", "unknown, in a lake of an older version"],
 )
 def test_every_page_names_the_organization(
     client: TestClient, published: Callable[..., None], organization_id: str | None, head: str
