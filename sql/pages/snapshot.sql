@@ -1,7 +1,6 @@
--- snapshot: the one row of every page's header: the organization, the night and its coverage.
+-- snapshot: the one row of every page's header: the night and its coverage.
 -- from: publication.
 SELECT
-    organization_id,
     snapshot_date,
     published_at AT TIME ZONE 'UTC' AS published_at,
     coverage_percent,

@@ -62,7 +62,7 @@ def test_the_example_of_the_documents_has_every_key_and_is_read(path: Path, cata
     path.write_text(example)
     [waiver] = load_waivers(str(path), catalog, 365).to_pylist()
     assert waiver["waiver_id"] == "W-2026-014"
-    assert {key for key, value in waiver.items() if value is None} == {"ou_id"}, "of a unit it has the path"
+    assert {key for key, value in waiver.items() if value is None} == {"ou_id"}, "the unit is given by its path"
 
 
 def test_a_waiver_is_read(path: Path, catalog: Catalog) -> None:
