@@ -147,7 +147,7 @@ def test_the_scheduler_and_the_command_audit_into_one_folder(checkout: Checkout)
 )
 def test_tasks_report_to_the_port_and_path_of_the_ui(checkout: Checkout, settings: dict[str, str], asked: str) -> None:
     """Airflow's own default is port 8080, and the address for people, where a proxy asks for a login."""
-    [call], _ = checkout.make("up", **settings)
+    [call], _ = checkout.make("up", "", 0, **settings)
     assert re.findall(r"EXECUTION_API_SERVER_URL=(\S+)", call) == [asked]
     assert re.findall(r"AIRFLOW__API__PORT=(\S+)", call) == [settings.get("AIRFLOW__API__PORT", "8080")]
 
