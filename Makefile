@@ -19,6 +19,11 @@ export AIRFLOW__CORE__PLUGINS_FOLDER ?= $(CURDIR)/plugins
 export AIRFLOW__CORE__LOAD_EXAMPLES ?= False
 # By default the UI is for this machine only, and answers only to names of this machine.
 export AIRFLOW__API__HOST ?= 127.0.0.1
+export AIRFLOW__API__PORT ?= 8080
+# Below the path of Airflow's base_url, if that has one: its parts after the host, each behind a slash.
+base_url_parts := $(subst /, ,$(AIRFLOW__API__BASE_URL))
+base_path := $(addprefix /,$(wordlist $(if $(findstring ://,$(AIRFLOW__API__BASE_URL)),3,1),99,$(base_url_parts)))
+UI := http://127.0.0.1:$(AIRFLOW__API__PORT)$(subst $() /,/,$(base_path))
 # Each worker takes memory, and two cores can run two batches at once.
 export AIRFLOW__CORE__PARALLELISM ?= 4
 # The demo is beside the program, not in it.
@@ -86,14 +91,16 @@ demo-history: $(VENV)/.audit ## 90 nights before those of make audit, one of the
 	@$(privately) $(BIN)/python -m demo.history
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
-up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine, with the nightly schedule
+# Where tasks report to. Airflow's default is port 8080, whatever port the UI has.
+up: export AIRFLOW__CORE__EXECUTION_API_SERVER_URL ?= $(UI)/execution/
+up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine; audits the AWS that your credentials open, every night
 	@$(privately) $(BIN)/airflow standalone
 
 # The runs of make audit are recorded there. No scheduler: nothing runs.
 pages: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal
 pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make audit published
 	@echo "Log in as admin. The first start prints the password; it is kept in $$AIRFLOW_HOME/simple_auth_manager_passwords.json.generated"
-	@$(privately) $(BIN)/airflow db migrate >/dev/null && $(BIN)/airflow api-server
+	@$(privately) $(BIN)/airflow db migrate >/dev/null && echo "Open $(UI)/plugin/ecr-audit" && $(BIN)/airflow api-server
 
 as-of: $(VENV)/.audit ## Publish a past night as of then, DATE=2026-10-31, into data/as-of/
 	@$(privately) $(BIN)/python bin/as_of.py $(DATE)

@@ -6,6 +6,7 @@ permissions.md what AWS has to allow, settings.md the fields of Settings; polici
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ def errors_page() -> str:
         words = cause.words.pattern.split("|") if cause.words else []
         shown = ", ".join([*(f"`{code}`" for code in sorted(cause.codes)), *(f"“{each}”" for each in words)])
         rows.append(f"| {cause.title} | {shown} | {cause.advice.meaning} | {cause.advice.what_to_do} |")
-    return "\n".join(rows) + "\n"
+    return re.sub(r"\bdocs/([a-z-]+\.md#[a-z-]+)", r"[\g<0>](\1)", "\n".join(rows)) + "\n"
 
 
 def settings_page() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ecr_audit.unit_paths import join_names
+from ecr_audit.vocabulary import DEMO_ORGANIZATION_ID
 
 # The role that AWS Organizations creates in every account it opens; it trusts the management account.
 ADMINISTRATOR_ROLE = "OrganizationAccountAccessRole"
@@ -100,7 +101,7 @@ class World:
     # The audit role of every account, and what AssumeRole must give to enter it (None: nothing).
     role_name: str = "ecr-audit"
     external_id: str | None = None
-    organization_id: str = "o-demo0ecr0audit"
+    organization_id: str = DEMO_ORGANIZATION_ID
     root_id: str = "r-demo"
     # False: ListAccounts leaves `Paths` out, and an audit must find the organizational units itself.
     has_paths: bool = True

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
+# The emulated organization of `make audit`; AWS gives ids of ten characters after the o-.
+DEMO_ORGANIZATION_ID = "o-demo0ecr0audit"
+
 
 class Status(StrEnum):
     """The verdict on an object. sql/macros.sql has the same five in is_status; a test compares."""

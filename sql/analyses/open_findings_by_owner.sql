@@ -1,6 +1,7 @@
 -- What is open now, and who owns it? Those with most to fix come first: incompliant repositories without a waiver. The
--- `undetermined` findings were incompliant when last evaluated. A name of two accounts, or of an account and an owner by
--- tag, is a row for each.
+-- `undetermined` findings were incompliant when last evaluated. Repositories without an owner's tag are under the name of
+-- their account, whose id is `untagged_in`; it is NULL for an owner by tag. A name of two accounts, or of an account and an
+-- owner by tag, is a row for each.
 SELECT
     owner,
     owner_source,

@@ -87,6 +87,9 @@ def test_the_pages_ask_for_a_login_and_answer_this_machine(checkout: Checkout) -
     # By which the pages also refuse other names in the Host header (ecr_audit/web/front_door.py).
     assert "AIRFLOW__API__HOST=127.0.0.1" in server
     assert "Log in as admin." in reported
+    assert reported.splitlines()[-1] == "Open http://127.0.0.1:8080/plugin/ecr-audit"
+    _, reported = checkout.make("pages", AIRFLOW__API__PORT="8081", AIRFLOW__API__BASE_URL="https://a.example.com/air/")
+    assert reported.splitlines()[-1] == "Open http://127.0.0.1:8081/air/plugin/ecr-audit"
     assert f"{checkout.folder}/.airflow/terminal/simple_auth_manager_passwords.json.generated" in reported
 
 
@@ -129,6 +132,24 @@ def test_the_scheduler_and_the_command_audit_into_one_folder(checkout: Checkout)
     [folder] = re.findall(r"ECR_AUDIT_DATA=(\S+)", call)
     assert folder == str(checkout.folder / "data" / "aws")
     assert 'ROOT / "data" / "aws"' in (ROOT / "bin" / "audit.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"),
+    [
+        ({}, "http://127.0.0.1:8080/execution/"),
+        ({"AIRFLOW__API__PORT": "8081"}, "http://127.0.0.1:8081/execution/"),
+        ({"AIRFLOW__API__BASE_URL": "https://a.example.com"}, "http://127.0.0.1:8080/execution/"),
+        ({"AIRFLOW__API__BASE_URL": "https://a.example.com/air/flow/"}, "http://127.0.0.1:8080/air/flow/execution/"),
+        ({"AIRFLOW__API__BASE_URL": "/air"}, "http://127.0.0.1:8080/air/execution/"),
+        ({"AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://b.example.com/"}, "http://b.example.com/"),
+    ],
+)
+def test_tasks_report_to_the_port_and_path_of_the_ui(checkout: Checkout, settings: dict[str, str], asked: str) -> None:
+    """Airflow's own default is port 8080, and the address for people, where a proxy asks for a login."""
+    [call], _ = checkout.make("up", "", 0, **settings)
+    assert re.findall(r"EXECUTION_API_SERVER_URL=(\S+)", call) == [asked]
+    assert re.findall(r"AIRFLOW__API__PORT=(\S+)", call) == [settings.get("AIRFLOW__API__PORT", "8080")]
 
 
 def test_the_python_that_is_locked_for_is_the_images_and_the_oldest_that_is_supported() -> None:

@@ -44,19 +44,25 @@ class Cause:
         return code in self.codes or (self.words is not None and self.words.search(f"{code}: {message}") is not None)
 
 
+# docs/errors.md makes links of paths such as this one.
+_AT_ONCE = "The next night reads it again; to read it at once: docs/operations.md#reading-some-accounts-again."
+
 OUTCOMES = {
     Outcome.COLLECTED: Advice("Every repository of the account and region was read.", ""),
     Outcome.ASSUME_ROLE_DENIED: Advice(
         "The audit role is absent from the account, or does not trust the hub: the account cannot be read.",
         "Create the audit role there, or make it trust the hub (and its external id).",
-        "ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit); deploy/ has a StackSet for all accounts. Its trust"
+        "The account's owner does it, or the management account: docs/deploy.md#one-account-lacks-the-role has the"
+        f" commands. {_AT_ONCE}"
+        " ECR_AUDIT_ROLE_NAME names the role (default: ecr-audit); deploy/ has a StackSet for all accounts. Its trust"
         " policy has to allow sts:AssumeRole to the role that the audit runs as and, where ECR_AUDIT_EXTERNAL_ID is"
         " set, to ask for that external id. The hub's own role needs sts:AssumeRole on it, and no SCP may deny it.",
     ),
     Outcome.ACCESS_DENIED: Advice(
         "The role was assumed, but ecr:DescribeRepositories was denied.",
         "Allow ecr:DescribeRepositories to the audit role, also in the SCPs above the account.",
-        "AWS's message often names the kind of policy that denies it; a permissions boundary may do so as well.",
+        "AWS's message often names the kind of policy that denies it; a permissions boundary may do so as well."
+        f" {_AT_ONCE}",
     ),
     Outcome.THROTTLED: Advice(
         "AWS throttled every attempt until the target's time limit.",
@@ -66,7 +72,7 @@ OUTCOMES = {
     Outcome.FAILED: Advice(
         "Another error, which the message names.",
         "Fix the cause that the error names.",
-        "Then run ecr_inventory limited to these accounts to read them again.",
+        _AT_ONCE,
     ),
     Outcome.REGION_DISABLED: Advice(
         "An opt-in region that the account has not enabled: it does not count against coverage.",
@@ -88,6 +94,8 @@ _LEAVE_OUT = "by ECR_AUDIT_REGIONS, which leaves it out for every account"
 
 _READ_AGAIN = "the next night, or a run of ecr_inventory that is limited to these accounts, reads them again."
 
+_LIMITED_RUN = "A run for some accounts: docs/operations.md#reading-some-accounts-again."
+
 # In this order: the first that fits. What a message says comes before the code, which services use for many things.
 CAUSES = (
     Cause(
@@ -105,6 +113,8 @@ CAUSES = (
             "A service control policy (SCP) denies the call: usually one that restricts regions.",
             "Exempt the audit role in the SCP (a condition ArnNotLike on aws:PrincipalArn), or leave the region out"
             f" {_LEAVE_OUT}.",
+            "Who manages SCPs in the management account does it: docs/deploy.md#an-scp-closes-a-region has the"
+            f" condition. {_AT_ONCE}",
         ),
         words=re.compile("service control policy"),
     ),
@@ -171,7 +181,7 @@ CAUSES = (
         Advice(
             "Connections broke, or responses were incomplete or timed out, at every attempt.",
             f"If it happened once, do nothing: {_READ_AGAIN}",
-            "If it happens again, check the network between the audit and AWS (proxy, firewall, NAT).",
+            f"If it happens again, check the network between the audit and AWS (proxy, firewall, NAT). {_LIMITED_RUN}",
         ),
         frozenset(
             {
@@ -186,7 +196,7 @@ CAUSES = (
         Advice(
             "AWS returned a server error at every attempt.",
             f"If it happened once, do nothing: {_READ_AGAIN}",
-            "If it happens again, see AWS's Health Dashboard for the service and region.",
+            f"If it happens again, see AWS's Health Dashboard for the service and region. {_LIMITED_RUN}",
         ),
         frozenset(
             {
@@ -281,7 +291,7 @@ CAUSES = (
         Advice(
             "The task of the batch ended without writing its results.",
             "Fix what the log of its scan_accounts task says, then clear that task with what follows it"
-            " (docs/operations.md).",
+            " (docs/operations.md#a-batch-that-failed).",
         ),
         frozenset({"BatchLost"}),
     ),

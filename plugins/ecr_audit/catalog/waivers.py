@@ -1,24 +1,6 @@
-"""Waivers: risks accepted for a limited time. They are data, in one YAML file (`ECR_AUDIT_WAIVERS`):
+"""Waivers: risks accepted for a limited time. They are data, in one YAML file (`ECR_AUDIT_WAIVERS`).
 
-    waivers:
-      - id: W-2026-014
-        policy: /ce/ca/aws/ecr/repository-image-tag-mutability
-        scope:                      # at least one; all that are given have to fit
-          repository: arn:aws:ecr:*:111111111111:repository/legacy/*     # * and ? as in IAM
-          account: 111111111111
-          ou: Root/Workloads/Sandbox                                     # and all units below it; or its id, ou-…
-          region: eu-west-1
-          tag: {key: lifecycle, value: sunset}
-        reason: The pipeline that pushes `latest` is retired in March.
-        owner: payments
-        ticket: RISK-1234
-        approved_by: Chief information security officer
-        created: 2026-01-10
-        expires: 2026-04-01         # no longer counts from this day on
-
-A unit's path holds until a unit in it is renamed, its id holds always. A slash within a name is `%2F` in a path, see
-`unit_paths`. A waiver is in force from `created` up to, and without, `expires`. Leave those that expired in the file:
-they are listed, and a night that is evaluated again needs those of its day.
+docs/concepts.md has an example, with the meaning of each key.
 """
 
 from __future__ import annotations

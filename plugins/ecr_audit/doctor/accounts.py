@@ -77,13 +77,13 @@ def _seen(visits: Sequence[Visit]) -> tuple[int, int]:
 
 def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: Status) -> Result:
     refused = [visit for visit in members if ASSUME_ROLE.action in visit.refusals]
-    role = f"role {settings.role_name}"
+    role, everywhere = f"role {settings.role_name}", f"all {len(members)} accounts besides the hub"
     if not members:
         return ok(ROLE, "the hub account is the only one to audit")
     if not refused:
-        return ok(ROLE, f"{role} assumed in all {len(members)} accounts")
+        return ok(ROLE, f"{role} assumed in {everywhere}")
     errors = [visit.refusals[ASSUME_ROLE.action] for visit in refused]
-    found = f"{role} assumed in {len(members) - len(refused)} of {len(members)} accounts, not in"
+    found = f"{role} assumed in {len(members) - len(refused)} of {len(members)} accounts besides the hub, not in"
     cases = _cases(refused, ASSUME_ROLE)
     if not all(error_code(error) in DENIED for error in errors):
         met = [(outcome_of_assume_role(error), error_code(error), error_message(error)) for error in errors]
@@ -94,7 +94,7 @@ def _role_result(members: Sequence[Visit], hub: Hub, settings: Settings, blind: 
         fix = f"Allow {ASSUME_ROLE.action} on {on} to the hub (hub-role.yaml)."
         return Result(blind, ROLE, f"{found}: the hub itself may not assume it", fix, cases)
     if len(refused) == len(members):
-        return Result(blind, ROLE, f"{role} is refused in all {len(members)} accounts", _fix_of_all(settings), cases)
+        return Result(blind, ROLE, f"{role} is refused in {everywhere}", _fix_of_all(settings), cases)
     fix = (
         "Since other accounts trust the hub, its permission and the external id are right: create the role there (a "
         "StackSet reaches neither the management account nor accounts outside its units), or fix its trust."

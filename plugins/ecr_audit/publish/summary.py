@@ -348,7 +348,6 @@ def _print_next_steps(settings: Settings, console: Console) -> None:
         ("Lake", settings.lake_root),
         ("Open the pages", f"{of_this_data}make pages"),
         ("Query it", f"{of_this_data}make sql"),
-        ("Scheduler and UI", "make up"),
         ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
     )
     for name, value in files:

@@ -24,6 +24,14 @@ def to_html(text: str, *, heading: int) -> Markup:
     return Markup(_PARSER.renderer.render(tokens, _PARSER.options, {}))  # noqa: S704 - escaped by the parser
 
 
+def first_paragraph(text: str) -> Markup:
+    """The text's first paragraph; empty if it has none."""
+    tokens = _PARSER.parse(text)
+    begin = next((at for at, token in enumerate(tokens) if token.type == "paragraph_open"), len(tokens))
+    paragraph = tokens[begin : begin + 3]  # paragraph_open, inline, paragraph_close
+    return Markup(_PARSER.renderer.render(paragraph, _PARSER.options, {}))  # noqa: S704 - escaped by the parser
+
+
 def _table_open(_: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
     """A wide table scrolls, by keyboard as well, rather than the page."""
     return '<div class="scroll" role="region" aria-label="Table" tabindex="0"><table>'

@@ -61,9 +61,19 @@ class Page:
         return spool.send(make, filename, media_type)
 
     def render(self, template: str, **context: Any) -> HTMLResponse:
-        """The page: a template, which sees the context, `urls` and `snapshot`, the row of sql/pages/snapshot.sql."""
+        """The page: a template, which sees the context, `urls` and those below.
+
+        `snapshot` is the row of sql/pages/snapshot.sql.
+        """
+        # Files of older versions do not name the organization.
+        organization_id = (self.row("api/publication") or {}).get("organization_id")
         return render(
-            self.request, template, snapshot=self.row("snapshot"), nights_missed=self.nights_missed, **context
+            self.request,
+            template,
+            snapshot=self.row("snapshot"),
+            organization_id=organization_id,
+            nights_missed=self.nights_missed,
+            **context,
         )
 
 

@@ -12,7 +12,14 @@ from ecr_audit import text
 from ecr_audit.aws.advice import advice_on
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
-from ecr_audit.vocabulary import CHANGE_WORDS, EVENT_WORDS, OVERWRITABLE_WORDS, STATUS_WORDS, undetermined_reasons
+from ecr_audit.vocabulary import (
+    CHANGE_WORDS,
+    DEMO_ORGANIZATION_ID,
+    EVENT_WORDS,
+    OVERWRITABLE_WORDS,
+    STATUS_WORDS,
+    undetermined_reasons,
+)
 from ecr_audit.web.outcomes import OUTCOMES
 
 NONE = "\N{EN DASH}"
@@ -60,6 +67,7 @@ GLOBALS: dict[str, Any] = {
     "OVERWRITABLE_WORDS": OVERWRITABLE_WORDS,
     "CHANGE_WORDS": CHANGE_WORDS,
     "EVENT_WORDS": EVENT_WORDS,
+    "DEMO_ORGANIZATION_ID": DEMO_ORGANIZATION_ID,
     "NONE": NONE,
     "OUTCOMES": OUTCOMES,
     "advice_on": advice_on,

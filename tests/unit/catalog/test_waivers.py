@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from ecr_audit.settings import Settings
 from ecr_audit.text import plural
 from ecr_audit.yaml_files import located_yaml
 from support.lakes import committed
+from support.paths import ROOT
 from support.small_lake import SmallLake
 
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -53,6 +55,14 @@ def faults(path: Path, catalog: Catalog) -> list[str]:
     title, *found = str(caught.value).splitlines()
     assert title == f"ECR_AUDIT_WAIVERS: '{path}' has {plural(len(found), 'fault')}:"
     return found
+
+
+def test_the_example_of_the_documents_has_every_key_and_is_read(path: Path, catalog: Catalog) -> None:
+    [example] = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/concepts.md").read_text("utf-8"), flags=re.M | re.S)
+    path.write_text(example)
+    [waiver] = load_waivers(str(path), catalog, 365).to_pylist()
+    assert waiver["waiver_id"] == "W-2026-014"
+    assert {key for key, value in waiver.items() if value is None} == {"ou_id"}, "the unit is given by its path"
 
 
 def test_a_waiver_is_read(path: Path, catalog: Catalog) -> None:

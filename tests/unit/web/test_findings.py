@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ecr_audit.catalog.waivers import SCHEMA
+from support.pages import text_of
 from support.small_lake import SmallLake
 
 DAY_1, DAY_2 = date(2026, 11, 1), date(2026, 11, 9)
@@ -132,6 +133,23 @@ def test_each_filter_alone_and_each_pair_of_them(client: TestClient, night: duck
 def test_all_policies(client: TestClient, night: duckdb.DuckDBPyConnection) -> None:
     assert sorted(asked(client, {"policy": "all"})) == truth(night, [])
     assert client.get("/findings", params={"policy": "all"}).status_code == 200
+
+
+def test_commands_come_with_the_effects_that_the_policy_s_remediation_begins_with(
+    client: TestClient, night: duckdb.DuckDBPyConnection
+) -> None:
+    effects = {
+        POLICY: "a pipeline that pushes a fixed tag again fails with ImageTagAlreadyExistsException",
+        STRICT: "pushing any existing tag again fails with ImageTagAlreadyExistsException , latest too",
+    }
+    for asked_for, expected in ((POLICY, [POLICY]), (STRICT, [STRICT]), ("all", [POLICY, STRICT])):
+        page = client.get("/findings", params={"policy": asked_for})
+        assert [
+            policy for policy in effects if f'policies{policy}#remediation">Remediation</a>' in page.text
+        ] == expected
+        assert [policy for policy in effects if effects[policy] in text_of(page)] == expected
+    without = client.get("/findings", params={"policy": POLICY, "search": "nothing-matches"})
+    assert "Before you run a command" not in without.text
 
 
 ORDERS = {

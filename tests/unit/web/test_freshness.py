@@ -1,16 +1,35 @@
-"""An old night is marked on every page and in the JSON API."""
+"""The head of every page names the organization, and marks that of the demo and an old night."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish.freshness import nights_missed
+from ecr_audit.vocabulary import DEMO_ORGANIZATION_ID
+from support.pages import text_of
 
 PAGES = ("/", "/findings", "/organization", "/coverage", "/policies", "/frameworks", "/api/v1/docs")
+
+
+@pytest.mark.parametrize(
+    ("organization_id", "head"),
+    [
+        (DEMO_ORGANIZATION_ID, f"Demo Night of 2026-11-02 {DEMO_ORGANIZATION_ID} Coverage"),
+        ("o-a1b2c3d4e5", "API Night of 2026-11-02 o-a1b2c3d4e5 Coverage"),
+        (None, "API Night of 2026-11-02 Coverage"),
+    ],
+    ids=["the demo", "AWS", "unknown, in a lake of an older version"],
+)
+def test_every_page_names_the_organization(
+    client: TestClient, published: Callable[..., None], organization_id: str | None, head: str
+) -> None:
+    published(date(2026, 11, 2), repositories=[{}], details={"organization_id": organization_id})
+    assert [page for page in PAGES if head not in text_of(client.get(page))] == []
 
 
 def test_tonight_is_not_old(client: TestClient, published: Callable[..., None]) -> None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_audit.web.markdown import to_html
+from ecr_audit.web.markdown import first_paragraph, to_html
 
 
 def test_the_title_is_left_out_and_sections_take_the_level_asked_for() -> None:
     html = to_html("# Title\n\nFirst.\n\n## Rationale\n\n### Detail\n", heading=3)
     assert html.split() == ["<p>First.</p>", "<h3>Rationale</h3>", "<h4>Detail</h4>"]
+
+
+def test_the_first_paragraph_is_without_title_list_or_rest() -> None:
+    assert first_paragraph("# Title\n\n## A\n\nThe `first`\none.\n\nAnother.\n").split("\n") == [
+        "<p>The <code>first</code>",
+        "one.</p>",
+        "",
+    ]
+    assert first_paragraph("# Title\n") == ""
 
 
 def test_a_wide_table_scrolls_by_itself() -> None:

@@ -14,9 +14,11 @@ from ecr_audit.publish.workbook import write_workbook
 from ecr_audit.publish.workbook_cover import Excerpt
 from ecr_audit.publish.workbook_sheets import FINDINGS_COLUMNS, FINDINGS_PRINTED, MAX_ROWS, Sheet
 from ecr_audit.web.findings_query import ALL_POLICIES, DEFAULT_SORT, FindingsFilter, FindingsQuery
+from ecr_audit.web.markdown import first_paragraph
 from ecr_audit.web.page import DownloadDep, Page, PageDep
 from ecr_audit.web.paging import paging
 from ecr_audit.web.policy_choice import choose_policy
+from ecr_audit.web.policy_texts import find_policy
 from ecr_audit.web.published import DOWNLOAD_SECONDS, Row, statement
 from ecr_audit.web.spool import SpooledFile
 
@@ -44,6 +46,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
         counts=counts,
         findings=found,
         commands=[row["remediation_command"] for row in found if row["remediation_command"]],
+        warnings=_warnings(page, found),
         paging=part,
         query=query,
         in_query=in_query,
@@ -95,6 +98,13 @@ def _excerpt(page: Page, query: FindingsFilter, given: dict[str, Any]) -> Excerp
         all_findings=page.rows("findings/count", **nothing_else)[0]["findings"],
         coverage_percent=page.rows("findings/coverage", **scope)[0]["coverage_percent"],
     )
+
+
+def _warnings(page: Page, found: list[Row]) -> list[Row]:
+    """Each policy that has commands among the findings, with the effects that its remediation begins with."""
+    with_commands = sorted({row["policy_id"] for row in found if row["remediation_command"]})
+    texts = [find_policy(page.publication, policy_id) for policy_id in with_commands]
+    return [{"policy": policy, "effects": first_paragraph(policy.remediation_md)} for policy in texts if policy]
 
 
 def _choices(page: Page, policy_id: str) -> dict[str, list[Row]]:
