@@ -16,7 +16,7 @@ from ecr_audit.warehouse.statements import WarehouseError, read_statement
 
 # Few rows each, of many that are thus read once; and DuckDB plans its joins by their number: for a view it would guess
 # too many.
-_STAGING_TABLES = ("recreated", "young", "object_counts")
+_STAGING_TABLES = ("recreated", "young")
 
 # Repositories that are evaluated at a time: it bounds memory, since what is joined with its history is held there.
 SLICE_REPOSITORIES = 2_000_000

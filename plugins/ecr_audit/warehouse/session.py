@@ -17,6 +17,7 @@ from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
 from ecr_audit.macros import create_session_macros
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.vocabulary import Status
 from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
@@ -60,6 +61,8 @@ class Warehouse:
         for schema in ("lake", "catalog", "staging", "marts"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
         create_session_macros(self.connection)
+        self.create_enum("verdict_status", tuple(Status))
+        self.create_enum("owner_source", ("tag", "account"))
         self.show_accounts()
 
     # Tables
@@ -141,6 +144,11 @@ class Warehouse:
     def confine(self, folder: Path) -> None:
         """Limit the session, for good, to the tables that it shows by now, and to a folder to write to."""
         confine(self.connection, files=self._files, folders=[folder])
+
+    def create_enum(self, name: str, words: Sequence[str]) -> None:
+        """Make a type of text of which there are these words only."""
+        listed = ", ".join("'" + word.replace("'", "''") + "'" for word in words)
+        self.connection.execute(f"CREATE TYPE {name} AS ENUM ({listed})")
 
     def show_accounts(self, after: str = "", up_to: str = "~") -> None:
         """Limit the large tables to the accounts `after` < id <= `up_to`; without arguments show all again.
@@ -265,6 +273,7 @@ def open_warehouse(
     with open_session(snapshot, owner_tags=owner_tags, resources=resources) as warehouse:
         for name, rows in catalog.as_arrow().items():
             warehouse.add_arrow(f"catalog.{name}", rows)
+        warehouse.create_enum("policy_id", [policy.id for policy in catalog.policies])
         for name in input_names(SQL_ROOT):
             warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
         warehouse.create_view("staging.objects", _objects())
