@@ -71,7 +71,8 @@ SELECT
     0::BIGINT AS retries,
     0::BIGINT AS throttles,
     TIMESTAMPTZ '2026-11-01 02:00' AS started_at,
-    100::BIGINT AS duration_ms
+    100::BIGINT AS duration_ms,
+    []::STRUCT(facet VARCHAR, error_code VARCHAR, error_message VARCHAR, objects BIGINT)[] AS facets_failed
 FROM accounts
 CROSS JOIN (SELECT unnest(['ap-south-1', 'ap-southeast-1', 'eu-central-1', 'eu-west-1', 'eu-west-2', 'sa-east-1',
     'us-east-1', 'us-east-2', 'us-west-1', 'us-west-2']) AS region);
@@ -115,8 +116,33 @@ SELECT
     MAP {'owner': 'team-' || k, 'env': 'prod'} AS tags,
     TIMESTAMPTZ '2026-11-01 02:00' + to_days(getvariable('night')::INTEGER - 1) AS collected_at,
     collected_at AS tags_read_at,
-    TRUE AS observed
-FROM named
+    TRUE AS observed,
+    'SCAN_ON_PUSH' AS scan_frequency,
+    ['*'] AS scan_filters,
+    collected_at AS scanning_read_at,
+    NULL::VARCHAR AS kms_key_manager,
+    collected_at AS keys_read_at,
+    NULL::VARCHAR AS lifecycle_policy,
+    collected_at AS lifecycle_read_at,
+    NULL::VARCHAR AS repository_policy,
+    collected_at AS policies_read_at,
+    []::STRUCT(facet VARCHAR, error_code VARCHAR)[] AS facets_failed
+FROM named;
+
+CREATE VIEW registries AS
+SELECT
+    account_id,
+    region,
+    concat('arn:aws:ecr:', region, ':', account_id, ':registry') AS registry_arn,
+    []::STRUCT(
+        prefix VARCHAR, applied_for VARCHAR[], image_tag_mutability VARCHAR, exclusion_filters VARCHAR[]
+    )[] AS creation_templates,
+    []::STRUCT(prefix VARCHAR, upstream_registry_url VARCHAR)[] AS pull_through_rules,
+    TIMESTAMPTZ '2026-11-01 02:00' + to_days(getvariable('night')::INTEGER - 1) AS collected_at,
+    collected_at AS registries_read_at,
+    TRUE AS observed,
+    []::STRUCT(facet VARCHAR, error_code VARCHAR)[] AS facets_failed
+FROM scan_targets
 """
 
 # A night's inventory is checked before it is committed; without that, evaluating would look for keys with several rows.

@@ -6,6 +6,8 @@ SELECT
 FROM staging.repositories AS r
 JOIN lake.scan_targets AS t USING (account_id, region)
 WHERE r.observed
+    -- First: where no facet failed, nothing is joined.
+    AND (r.facets_failed IS NULL OR len(r.facets_failed) > 0)
 UNION ALL BY NAME
 SELECT
     registry_arn AS object_id,

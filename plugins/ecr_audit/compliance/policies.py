@@ -9,7 +9,7 @@ from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
 from ecr_audit.vocabulary import POLICY_STATUSES, RESERVED_CONDITIONS
 from ecr_audit.warehouse.sandbox import syntax_nodes
-from ecr_audit.warehouse.session import Warehouse
+from ecr_audit.warehouse.session import Warehouse, read_objects
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement
 
 COLUMNS = {
@@ -40,16 +40,10 @@ _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED_CONDITIONS)}
 
 _EXAMPLES = 3
 
-_OBJECTS = "SELECT object_id FROM staging.objects WHERE input = $input"
-
 _ANSWERED_OBJECTS = "SELECT object_id FROM staging.answers"
 
-# By their number and the sum of their ids' hashes, as in sql/staging/object_counts.sql. This finds only whether
-# something is wrong; what it is, _DIFFERENT_OBJECTS.
-_SAME_OBJECTS = f"""
-SELECT (SELECT (count(*), sum(hash(object_id))) FROM ({_ANSWERED_OBJECTS}))
-    IS NOT DISTINCT FROM (SELECT (count(*), sum(hash(object_id))) FROM ({_OBJECTS}))
-"""
+# The number of some objects, and the sum of their ids' hashes, as in sql/staging/object_counts.sql.
+_FINGERPRINT = "SELECT count(*), sum(hash(object_id)) FROM ({objects})"
 
 # The answers of logic.sql, each looked at on the way to where it is used: to compute them only for that costs as much
 # again. This also finds only whether something is wrong; _INVALID finds what. A view takes no parameters, so that the
@@ -130,7 +124,7 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             raise PolicyError(f"{policy.id} ({path}): {fault}")
         warehouse.create_view("staging.answers", logic if "owner" in found else parse_statement(path, _OWNER_LOOKED_UP))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
-        if not (_only_answers(warehouse, policy, nodes) or _has_same_objects(warehouse, policy)):
+        if not _answers_each_once(warehouse, policy, nodes):
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
@@ -165,26 +159,26 @@ def _require_no_files(policy: Policy, logic: Statement, nodes: Sequence[Mapping[
         )
 
 
-def _only_answers(warehouse: Warehouse, policy: Policy, nodes: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether logic.sql plainly answers each object of its input once, so that comparing millions of ids can be spared.
+def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether logic.sql answers each object of its input once. This finds only whether something is wrong; what it is,
+    _DIFFERENT_OBJECTS.
 
-    That is so if it reads no other table, and DuckDB reads the ids of its answers as it reads those of the input: its
-    plan names every join, filter and LIMIT, but not the files that it reads.
+    Mostly it plainly does, so that comparing millions of ids can be spared: it reads no other table, and DuckDB reads
+    the ids of its answers as it reads those of the input. A plan names every join, filter and LIMIT, but not the files
+    that are read.
     """
+    objects = f"SELECT object_id FROM (\n{read_objects(policy.input).text}\n)"
     # Without a schema it is a common table expression.
     tables = {(node["schema_name"], node["table_name"]) for node in nodes if node.get("type") == "BASE_TABLE"}
-    if {table for table in tables if table[0]} != {("staging", policy.input)}:
-        return False
-    answered, objects = (
-        warehouse.connection.execute(f"EXPLAIN (FORMAT json) {query}", parameters).fetchall()
-        for query, parameters in ((_ANSWERED_OBJECTS, {}), (_OBJECTS, {"input": policy.input}))
+    both = (_ANSWERED_OBJECTS, objects)
+    if {table for table in tables if table[0]} == {("staging", policy.input)}:
+        answered, given = (warehouse.connection.execute(f"EXPLAIN (FORMAT json) {ids}").fetchall() for ids in both)
+        if answered == given:
+            return True
+    answered, given = (
+        warehouse.query(parse_statement(_path(policy), _FINGERPRINT.format(objects=ids))).to_pylist() for ids in both
     )
-    return bool(answered == objects)
-
-
-def _has_same_objects(warehouse: Warehouse, policy: Policy) -> bool:
-    same = warehouse.query(Statement(_path(policy), _SAME_OBJECTS, frozenset({"input"})), input=policy.input)
-    return bool(same.column(0)[0].as_py())
+    return bool(answered == given)
 
 
 def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:

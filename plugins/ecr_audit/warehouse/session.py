@@ -230,16 +230,18 @@ def select_list(table: LakeTable, version: int) -> list[str]:
     return [f"NULL::{kinds[name]} AS {name}" if name in lacking else name for name in table.schema.names]
 
 
+def read_objects(input_name: str) -> Statement:
+    """The objects of one input."""
+    return read_statement(f"staging/objects/{input_name}")
+
+
 def _objects() -> Statement:
     """The objects of all inputs, each row with the name of its input.
 
     Every file has the columns of repositories.sql. An id is an ARN, which names account and region, so that the engine
     need not look them up. The lake tables that an input reads are SLICED.
     """
-    queries = [
-        f"SELECT '{name}' AS input, *\nFROM (\n{read_statement(f'staging/objects/{name}').text}\n)"
-        for name in input_names(SQL_ROOT)
-    ]
+    queries = [f"SELECT '{name}' AS input, *\nFROM (\n{read_objects(name).text}\n)" for name in input_names(SQL_ROOT)]
     return parse_statement("sql/staging/objects", "\nUNION ALL BY NAME\n".join(queries))
 
 
