@@ -42,6 +42,8 @@ _EXAMPLES = 3
 
 _ANSWERED_OBJECTS = "SELECT object_id FROM staging.answers"
 
+_PLAN = "EXPLAIN (FORMAT json) {objects}"
+
 # The number of some objects, and the sum of their ids' hashes, as in sql/staging/object_counts.sql.
 _FINGERPRINT = "SELECT count(*), sum(hash(object_id)) FROM ({objects})"
 
@@ -170,15 +172,16 @@ def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Map
     objects = f"SELECT object_id FROM (\n{read_objects(policy.input).text}\n)"
     # Without a schema it is a common table expression.
     tables = {(node["schema_name"], node["table_name"]) for node in nodes if node.get("type") == "BASE_TABLE"}
-    both = (_ANSWERED_OBJECTS, objects)
-    if {table for table in tables if table[0]} == {("staging", policy.input)}:
-        answered, given = (warehouse.connection.execute(f"EXPLAIN (FORMAT json) {ids}").fetchall() for ids in both)
-        if answered == given:
-            return True
-    answered, given = (
-        warehouse.query(parse_statement(_path(policy), _FINGERPRINT.format(objects=ids))).to_pylist() for ids in both
-    )
-    return bool(answered == given)
+
+    def are_alike(about: str) -> bool:
+        queries = (
+            Statement(_path(policy), about.format(objects=ids), frozenset()) for ids in (_ANSWERED_OBJECTS, objects)
+        )
+        answered, given = (warehouse.query(query).to_pylist() for query in queries)
+        return bool(answered == given)
+
+    reads_input_alone = {table for table in tables if table[0]} == {("staging", policy.input)}
+    return (reads_input_alone and are_alike(_PLAN)) or are_alike(_FINGERPRINT)
 
 
 def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:

@@ -84,6 +84,7 @@ def test_an_account_owns_repositories_without_an_owner_tag(small_lake: SmallLake
         (VERDICT.replace("1::INTEGER", "1.5"), "condition_index DECIMAL"),
         (VERDICT.replace("staging.repositories", "staging.nothing"), "staging.nothing"),
         (VERDICT.replace("'fine'", "error('broken')::VARCHAR"), "broken"),
+        (VERDICT.replace("repository_arn AS", "error('broken')::VARCHAR AS"), "broken"),
         ("DELETE FROM staging.repositories", "must contain one SELECT"),
     ],
 )
