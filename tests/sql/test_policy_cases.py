@@ -15,14 +15,15 @@ import pytest
 
 from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.catalog.models import PolicyYaml
-from ecr_audit.compliance.policies import columns_fault
+from ecr_audit.compliance.policies import columns_fault, columns_of
 from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.text import plural
+from ecr_audit.vocabulary import POLICY_STATUSES
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 from support.aws_command import read_command
-from support.policy_cases import Case, CasesError, differences, read_cases, shown
+from support.policy_cases import Case, CasesError, differences, read_cases, shown, written
 from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
@@ -115,9 +116,8 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
         objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
         ids = [object_id for (object_id,) in objects.project("object_id").order("object_id").fetchall()]
         if (returned := [verdict["object_id"] for verdict in verdicts]) != ids:
-            raise ValueError(
-                f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {', '.join(map(str, returned))}"
-            )
+            found = ", ".join(map(written, returned))
+            raise ValueError(f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {found}")
         for verdict in verdicts:
             refuse_unnamed(policy, verdict)
             if command := verdict["remediation_command"]:
@@ -136,18 +136,27 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
 
 def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The verdicts of logic.sql, in order of object_id. Raises ValueError for other columns than a verdict's."""
-    result = session.sql((folder / "logic.sql").read_text(encoding="utf-8"))
-    if fault := columns_fault(dict(zip(result.columns, map(str, result.types), strict=True))):
+    logic = (folder / "logic.sql").read_text(encoding="utf-8")
+    session.execute(f"CREATE VIEW staging.given_answers AS {logic}")
+    if fault := columns_fault(columns_of(session, "staging.given_answers")):
         raise ValueError(fault)
+    result = session.sql("FROM staging.given_answers")
     return [dict(zip(result.columns, row, strict=True)) for row in result.order("object_id").fetchall()]
 
 
 def refuse_unnamed(policy: PolicyYaml, verdict: dict[str, Any]) -> None:
     """Raise ValueError if policy.yaml does not have the condition of a verdict, with this status."""
-    named = [f"{condition.index} {condition.status}" for condition in policy.conditions]
-    found = f"{verdict['condition_index']} {verdict['status']}"
-    if found not in named:
-        raise ValueError(f"policy.yaml has no condition {found}. It has {', '.join(named)}")
+    index, status = verdict["condition_index"], verdict["status"]
+    statuses = {condition.index: condition.status for condition in policy.conditions}
+    if index in statuses and status == statuses[index]:
+        return
+    if index in statuses:
+        wanted = f"policy.yaml has {index} {statuses[index]}. Valid statuses: {', '.join(POLICY_STATUSES)}"
+        raise ValueError(f"returned status {written(status)} for condition {index}; {wanted}")
+    conditions = ", ".join(f"{each} {status}" for each, status in statuses.items())
+    raise ValueError(
+        f"returned condition_index {written(index)}, status {written(status)}; policy.yaml has {conditions}"
+    )
 
 
 def refuse_elsewhere(line: str, object_id: str) -> None:
@@ -195,10 +204,28 @@ def test_a_command_for_another_object_is_found(line: str, fault: str) -> None:
         refuse_elsewhere(line, "arn:aws:ecr:eu-west-1:111111111111:repository/team/app")
 
 
-def test_a_verdict_without_a_condition_is_found() -> None:
+@pytest.mark.parametrize(
+    ("index", "status", "fault"),
+    [
+        (
+            199,
+            "NONCOMPLIANT",
+            "returned status NONCOMPLIANT for condition 199; policy.yaml has 199 INCOMPLIANT. Valid statuses:"
+            " COMPLIANT, INCOMPLIANT, UNDETERMINED, INAPPLICABLE",
+        ),
+        (
+            None,
+            None,
+            "returned condition_index NULL, status NULL; policy.yaml has 199 INCOMPLIANT, 299 COMPLIANT, 499"
+            " UNDETERMINED",
+        ),
+    ],
+)
+def test_a_verdict_without_a_condition_is_found(index: int | None, status: str | None, fault: str) -> None:
     policy = policy_of(FIXTURES / "test" / "scan-on-push")
-    with pytest.raises(ValueError, match="has no condition 199 COMPLIANT"):
-        refuse_unnamed(policy, {"condition_index": 199, "status": "COMPLIANT"})
+    with pytest.raises(ValueError, match="^returned ") as caught:
+        refuse_unnamed(policy, {"condition_index": index, "status": status})
+    assert str(caught.value) == fault
 
 
 CASE = """\

@@ -105,13 +105,18 @@ def read_cases(folder: Path) -> list[Case]:
 def differences(expected: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each column in which a verdict is not as expected; a column that is not expected is not compared."""
     return [
-        f"verdict {number} ({verdict['object_id']}): {column}: expected {_written(value)}, "
-        + (f"returned {_written(verdict[column])}" if column in verdict else "which logic.sql does not return")
+        f"verdict {number} ({verdict['object_id']}): {column}: expected {_quoted(value)}, "
+        + (f"returned {_quoted(verdict[column])}" if column in verdict else "which logic.sql does not return")
         for number, (columns, verdict) in enumerate(zip(expected, verdicts, strict=True), start=1)
         for column, value in columns.items()
         if column not in verdict or verdict[column] != value
     ]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value of a verdict as messages have it."""
+    return "NULL" if value is None else str(value)
+
+
+def _quoted(value: Any) -> str:
     return "NULL" if value is None else repr(value)
