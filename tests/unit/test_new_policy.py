@@ -297,7 +297,7 @@ def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> 
     [
         ("input: repositorys", "Unknown input 'repositorys'. Valid: registries, repositories"),
         ("input: registry", "Unknown input 'registry'. Valid: registries, repositories"),
-        ("finding_columns: [overwritable_tag]", "Nearest: overwritable_tags"),
+        ("finding_columns: [overwritable_tag]", "Valid: overwritable_tags, exclusion_filters"),
     ],
 )
 def test_its_misspellings_are_reported_with_the_valid_values(tmp_path: Path, misspelt: str, fault: str) -> None:
