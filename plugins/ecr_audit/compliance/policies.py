@@ -27,8 +27,8 @@ OWNER = {"owner": "VARCHAR"}
 # Columns that a policy may leave NULL in every row.
 NULLABLE = ("remediation_message", "remediation_command", "owner")
 
-# The type of a column that is a bare NULL, as typeof has it: such a column fits any type. DESCRIBE has INTEGER for it.
-UNTYPED = '"NULL"'
+# The type of a column that is NULL and nothing else: it fits any type. DuckDB has INTEGER for it.
+UNTYPED = "NULL"
 
 _OWNER_LOOKED_UP = """
 SELECT a.*, o.owner
@@ -139,17 +139,18 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
+    except duckdb.Error as fault:
+        raise PolicyError(f"{policy.id}: {path}: {fault}") from fault
 
 
 def columns_of(session: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
-    """The type of each column of a view, by name, in their order; UNTYPED for one that is a bare NULL."""
-    described = session.execute(f"DESCRIBE {view}").fetchall()
-    # Joined to nothing, so that no row of the view is computed.
-    [types] = session.execute(f"SELECT typeof(COLUMNS(v.*)) FROM (SELECT 1) LEFT JOIN {view} AS v ON FALSE").fetchall()
-    return {
-        name: UNTYPED if type_of == UNTYPED else kind
-        for (name, kind, *_), type_of in zip(described, types, strict=True)
-    }
+    """The type of each column of a view, by name, in their order; UNTYPED for one of NULLABLE that is a bare NULL."""
+    columns = {name: str(kind) for name, kind, *_ in session.execute(f"DESCRIBE {view}").fetchall()}
+    if integers := [name for name in NULLABLE if columns.get(name) == "INTEGER"]:
+        counts = ", ".join(f"count({name})" for name in integers)
+        [values] = session.execute(f"SELECT {counts} FROM {view}").fetchall()
+        columns |= {name: UNTYPED for name, count in zip(integers, values, strict=True) if not count}
+    return columns
 
 
 def columns_fault(found: dict[str, str]) -> str | None:
@@ -157,13 +158,9 @@ def columns_fault(found: dict[str, str]) -> str | None:
     wanted = COLUMNS | OWNER
     missing = [name for name in COLUMNS if name not in found]
     unknown = [name for name in found if name not in wanted]
-    wrong = {
-        name: kind
-        for name, kind in found.items()
-        if name in wanted and kind != wanted[name] and not (kind == UNTYPED and name in NULLABLE)
-    }
+    wrong = {name: kind for name, kind in found.items() if name in wanted and kind not in (wanted[name], UNTYPED)}
     faults = [f"lacks the column {name} {COLUMNS[name]}" for name in missing]
-    faults += [f"{name} is {kind.strip(chr(34))}; it must be {wanted[name]}" for name, kind in wrong.items()]
+    faults += [f"{name} is {kind}; it must be {wanted[name]}" for name, kind in wrong.items()]
     faults += [f"unknown column {name}. {nearest(name, missing or wanted)}" for name in unknown]
     if any(name in NULLABLE for name in (*missing, *wrong)):
         faults.append("for a column without values: CAST(NULL AS VARCHAR)")
