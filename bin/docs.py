@@ -58,11 +58,16 @@ def main() -> int:
     except FinalError as fault:
         print_error(fault)
         return 1
-    for name, page in pages.items():
-        path = DOCS / name
-        if not path.exists() or path.read_text(encoding="utf-8") != page:
-            path.write_text(page, encoding="utf-8")
-            print(f"Written: docs/{name}")
+    outdated = {
+        path: page
+        for name, page in pages.items()
+        if not (path := DOCS / name).exists() or path.read_text(encoding="utf-8") != page
+    }
+    for path, page in outdated.items():
+        path.write_text(page, encoding="utf-8")
+        print(f"Written: docs/{path.name}")
+    if not outdated:
+        print("docs/ is up to date")
     return 0
 
 
