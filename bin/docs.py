@@ -174,7 +174,8 @@ def catalog_lists() -> str:
     rows = [
         "",
         "Made by `make docs` from `sql/staging` and `sql/dictionary.yaml`. Columns mean what they mean in the published"
-        " table, but `owner` is NULL here where no tag names one.",
+        " table, but `owner` is NULL here where no tag names one. How to add one:"
+        " [a new value from AWS](architecture.md#a-new-value-from-aws).",
         "",
     ]
     with (
