@@ -57,7 +57,7 @@ def test_its_rows_of_past_nights_stay(removed: str, folder: Path) -> None:
         assert rows(daily) == [(day,) for day in DAYS[:2]]
         changes = "SELECT snapshot_date, repository_name, change FROM changes WHERE policy_id = $policy_id"
         assert rows(changes) == [(DAYS[1], "fixed", "fixed")]
-        # What was open neither ended nor is open.
+        # The one that was open has no row: it has not ended, and is not open.
         stretches = "SELECT repository_name, ended, ended_by FROM findings_history WHERE policy_id = $policy_id"
         assert rows(stretches) == [("fixed", DAYS[1], "fixed")]
 
