@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 BATCH_ACCOUNTS = 2_000
 
 INVENTORY, COMPLIANCE = DAGS = ("ecr_inventory", "ecr_compliance")
-UNTOUCHED = "The previous publication is unchanged."
 
 
 class AuditFailed(Exception):  # noqa: N818 - an end of the run, not a bug
@@ -152,6 +151,17 @@ def _summarize(console: Console) -> None:
     print_summary(load_settings(), console)
 
 
+def unpublished(settings: Settings) -> str:
+    """The consequence of a night that was not published, for the person who started it."""
+    from ecr_audit.errors import FinalError
+    from ecr_audit.publish.store import newest_date
+
+    with contextlib.suppress(OSError, FinalError):
+        if newest_date(settings) is None:
+            return "Nothing was published."
+    return "The previous publication is unchanged."
+
+
 class _Airflow:
     """Airflow in this process: its own task runner and database, no scheduler."""
 
@@ -199,12 +209,12 @@ class _Airflow:
         commits = [lake.read_commit("inventory", day) for day in lake.snapshot_dates("inventory")]
         commit = next((each for each in commits if each and each.detail("run_id") == inventory.run_id), None)
         if commit is None:
-            raise AuditFailed(UNTOUCHED)
+            raise AuditFailed(unpublished(self._settings))
         if after_inventory:
             after_inventory(lake, commit.snapshot_date)
         compliance = self._run(COMPLIANCE, {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.get_task_instance("publish").state != "success":
-            raise AuditFailed(UNTOUCHED)
+            raise AuditFailed(unpublished(self._settings))
         return bool(inventory.state == compliance.state == "success")
 
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:

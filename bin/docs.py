@@ -25,8 +25,9 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.doctor.permissions import to_markdown as permissions_page
 from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import STAGES
+from ecr_audit.lake.schemas import REPOSITORIES, STAGES
 from ecr_audit.lake.snapshot import fetch_snapshot
+from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary, to_markdown
 from ecr_audit.publish.exports import LAKE_VIEWS
@@ -58,11 +59,16 @@ def main() -> int:
     except FinalError as fault:
         print_error(fault)
         return 1
-    for name, page in pages.items():
-        path = DOCS / name
-        if not path.exists() or path.read_text(encoding="utf-8") != page:
-            path.write_text(page, encoding="utf-8")
-            print(f"Written: docs/{name}")
+    outdated = {
+        path: page
+        for name, page in pages.items()
+        if not (path := DOCS / name).exists() or path.read_text(encoding="utf-8") != page
+    }
+    for path, page in outdated.items():
+        path.write_text(page, encoding="utf-8")
+        print(f"Written: docs/{path.name}")
+    if not outdated:
+        print("docs/ is up to date")
     return 0
 
 
@@ -168,7 +174,8 @@ def catalog_lists() -> str:
     rows = [
         "",
         "Made by `make docs` from `sql/staging` and `sql/dictionary.yaml`. Columns mean what they mean in the published"
-        " table, but `owner` is NULL here where no tag names one.",
+        " table, but `owner` is NULL here where no tag names one. How to add one:"
+        " [a new value from AWS](architecture.md#a-new-value-from-aws).",
         "",
     ]
     with (
@@ -178,6 +185,7 @@ def catalog_lists() -> str:
     ):
         for name in input_names(SQL_ROOT):
             rows += [*_input_table(warehouse, name), ""]
+        rows += [*_given_table(REPOSITORIES), ""]
         rows += ["## All policies", "", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
         for policy in catalog.policies:
             columns = ", ".join(f"`{column}`" for column in _columns_read(warehouse, policy))
@@ -213,6 +221,20 @@ def _input_table(warehouse: Warehouse, name: str) -> list[str]:
             f"| `{column}` | `{kind}` | {dictionary.column(name, column)} |"
             for column, kind, *_ in warehouse.connection.execute(f"DESCRIBE staging.{name}").fetchall()
         ),
+    ]
+
+
+def _given_table(table: LakeTable) -> list[str]:
+    """The columns of `given` in cases.yaml, with their types: those of a table of the lake."""
+    described = duckdb.from_arrow(table.schema.empty_table())
+    return [
+        "### Columns of `given`",
+        "",
+        f"A row of `given` in `cases.yaml` is one of `lake.{table.name}`, as the scan writes it.",
+        "",
+        "| column | type |",
+        "|---|---|",
+        *(f"| `{name}` | `{kind}` |" for name, kind in zip(described.columns, described.types, strict=True)),
     ]
 
 

@@ -1,4 +1,5 @@
--- The commands that would fix all incompliant repositories without a waiver, as a script to review.
+-- The commands that would fix all incompliant repositories without a waiver, as a script to review. Where no command does,
+-- findings has how to fix it in remediation_message.
 SELECT remediation_command
 FROM findings
 WHERE policy_id = $policy_id

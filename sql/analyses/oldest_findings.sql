@@ -7,6 +7,7 @@ SELECT
     region,
     repository_name,
     owner,
+    remediation_message,
     remediation_command
 FROM findings
 WHERE policy_id = $policy_id

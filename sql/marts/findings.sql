@@ -34,6 +34,7 @@ WITH findings AS MATERIALIZED (
         CASE WHEN list_contains(p.finding_columns, 'exclusion_filters') THEN r.exclusion_filters END
             AS exclusion_filters,
         o.current_state_message,
+        o.remediation_message,
         o.remediation_command,
         w.waiver_id IS NOT NULL AS waived,
         w.waiver_id

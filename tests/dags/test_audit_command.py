@@ -147,6 +147,7 @@ def test_faults_of_aws_are_reported_and_nothing_is_published(audit: Audit, tmp_p
     done = audit("aws")
     assert done.returncode == 1
     assert "No AWS credentials for the hub account" in done.stdout
+    assert "The audit failed. Nothing was published." in done.stdout
     assert not (tmp_path / "publish").exists()
 
 

@@ -115,7 +115,7 @@ def test_make_docs_prints_the_pages_that_it_changed(
     assert docs.main() == 0
     assert capsys.readouterr().out.splitlines() == ["Written: docs/policies.md", "Written: docs/settings.md"]
     assert docs.main() == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "docs/ is up to date\n"
 
 
 def test_every_setting_has_a_purpose_and_valid_values() -> None:

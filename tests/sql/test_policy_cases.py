@@ -15,14 +15,15 @@ import pytest
 
 from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.catalog.models import PolicyYaml
-from ecr_audit.compliance.policies import columns_fault
+from ecr_audit.compliance.policies import columns_fault, columns_of
 from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.text import plural
+from ecr_audit.vocabulary import POLICY_STATUSES
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 from support.aws_command import read_command
-from support.policy_cases import Case, CasesError, differences, read_cases, shown
+from support.policy_cases import Case, CasesError, differences, read_cases, shown, written
 from support.small_lake import SmallLake
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "policies"
@@ -69,12 +70,20 @@ def policy_of(folder: Path) -> PolicyYaml:
     return located.model
 
 
-def cases_of(folder: Path) -> list[Case]:
-    """None where the file has faults, which `test_each_condition_has_a_case` reports."""
+@cache
+def cases_of(folder: Path) -> list[Case] | None:
+    """None where the file has faults, which `test_the_cases_can_be_read` reports."""
     try:
         return read_cases(folder)
     except CasesError:
-        return []
+        return None
+
+
+def skip_without_cases(folder: Path) -> list[Case]:
+    cases = cases_of(folder)
+    if cases is None:
+        pytest.skip(f"{shown(folder / 'cases.yaml')} has faults: see above")
+    return cases
 
 
 def test_the_catalog_loads_and_the_engine_evaluates_each_policy(lake_of: type[SmallLake], tmp_path: Path) -> None:
@@ -90,23 +99,36 @@ def test_the_catalog_loads_and_the_engine_evaluates_each_policy(lake_of: type[Sm
     assert sorted(verdicts) == sorted(2 * [policy.id for policy in catalog.policies])
 
 
+@each_policy
+def test_the_cases_can_be_read(folder: Path) -> None:
+    with without_traceback():
+        read_cases(folder)
+
+
 @when_it_loads
 @each_policy
 def test_each_condition_has_a_case(folder: Path) -> None:
+    cases = skip_without_cases(folder)
     with without_traceback():
         conditions = policy_of(folder).conditions
-        reached = {verdict.get("condition_index") for case in read_cases(folder) for verdict in case.expect}
+        reached = {verdict.get("condition_index") for case in cases for verdict in case.expect}
         if missed := [f"{each.index} ({each.when})" for each in conditions if each.index not in reached]:
             raise ValueError(f"{shown(folder / 'cases.yaml')}: No case expects condition_index {', '.join(missed)}")
 
 
-CASES = [pytest.param(each, case, id=f"{each.name}: {case.name}") for each in FOLDERS for case in cases_of(each)]
+NO_CASES = Case(name="its cases", given=[], expect=[])
+CASES = [
+    pytest.param(each, case, id=f"{each.name}: {case.name}")
+    for each in FOLDERS
+    for case in cases_of(each) or [NO_CASES]
+]
 
 
 @when_it_loads
 @pytest.mark.parametrize(("folder", "case"), CASES)
 def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duckdb.DuckDBPyConnection) -> None:
     """The verdicts are those that the case expects, and each command is one that AWS accepts and acts on its object."""
+    skip_without_cases(folder)
     stage(case.given)
     with without_traceback():
         policy = policy_of(folder)
@@ -115,9 +137,8 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
         objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
         ids = [object_id for (object_id,) in objects.project("object_id").order("object_id").fetchall()]
         if (returned := [verdict["object_id"] for verdict in verdicts]) != ids:
-            raise ValueError(
-                f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {', '.join(map(str, returned))}"
-            )
+            listed = ", ".join(map(written, returned))
+            raise ValueError(f"Each object needs one verdict. Objects: {', '.join(ids)}; verdicts: {listed}")
         for verdict in verdicts:
             refuse_unnamed(policy, verdict)
             if command := verdict["remediation_command"]:
@@ -136,18 +157,27 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
 
 def verdicts_of(folder: Path, session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The verdicts of logic.sql, in order of object_id. Raises ValueError for other columns than a verdict's."""
-    result = session.sql((folder / "logic.sql").read_text(encoding="utf-8"))
-    if fault := columns_fault(dict(zip(result.columns, map(str, result.types), strict=True))):
+    logic = (folder / "logic.sql").read_text(encoding="utf-8")
+    session.execute(f"CREATE VIEW staging.given_answers AS {logic}")
+    if fault := columns_fault(columns_of(session, "staging.given_answers")):
         raise ValueError(fault)
+    result = session.sql("FROM staging.given_answers")
     return [dict(zip(result.columns, row, strict=True)) for row in result.order("object_id").fetchall()]
 
 
 def refuse_unnamed(policy: PolicyYaml, verdict: dict[str, Any]) -> None:
     """Raise ValueError if policy.yaml does not have the condition of a verdict, with this status."""
-    named = [f"{condition.index} {condition.status}" for condition in policy.conditions]
-    found = f"{verdict['condition_index']} {verdict['status']}"
-    if found not in named:
-        raise ValueError(f"policy.yaml has no condition {found}. It has {', '.join(named)}")
+    index, status = verdict["condition_index"], verdict["status"]
+    statuses = {condition.index: condition.status for condition in policy.conditions}
+    if index in statuses and status == statuses[index]:
+        return
+    if index in statuses:
+        wanted = f"policy.yaml has {index} {statuses[index]}. Valid statuses: {', '.join(POLICY_STATUSES)}"
+        raise ValueError(f"returned status {written(status)} for condition {index}; {wanted}")
+    conditions = ", ".join(f"{each} {status}" for each, status in statuses.items())
+    raise ValueError(
+        f"returned condition_index {written(index)}, status {written(status)}; policy.yaml has {conditions}"
+    )
 
 
 def refuse_elsewhere(line: str, object_id: str) -> None:
@@ -195,10 +225,27 @@ def test_a_command_for_another_object_is_found(line: str, fault: str) -> None:
         refuse_elsewhere(line, "arn:aws:ecr:eu-west-1:111111111111:repository/team/app")
 
 
-def test_a_verdict_without_a_condition_is_found() -> None:
+@pytest.mark.parametrize(
+    ("index", "status", "fault"),
+    [
+        (
+            199,
+            "NONCOMPLIANT",
+            "returned status NONCOMPLIANT for condition 199; policy.yaml has 199 INCOMPLIANT. Valid statuses:"
+            " COMPLIANT, INCOMPLIANT, UNDETERMINED, INAPPLICABLE",
+        ),
+        (
+            None,
+            None,
+            "returned condition_index NULL, status NULL; policy.yaml has 199 INCOMPLIANT, 299 COMPLIANT, 499"
+            " UNDETERMINED",
+        ),
+    ],
+)
+def test_a_verdict_without_a_condition_is_found(index: int | None, status: str | None, fault: str) -> None:
     policy = policy_of(FIXTURES / "test" / "scan-on-push")
-    with pytest.raises(ValueError, match="has no condition 199 COMPLIANT"):
-        refuse_unnamed(policy, {"condition_index": 199, "status": "COMPLIANT"})
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        refuse_unnamed(policy, {"condition_index": index, "status": status})
 
 
 CASE = """\
@@ -213,26 +260,39 @@ CASE = """\
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("scan_on_push:", "scan_on_pull:", "Case 'off fails': Unknown key 'scan_on_pull'. Nearest: scan_on_push"),
-        ("status:", "verdict:", "Case 'off fails': Unknown key 'verdict'. Valid: condition_index, current_state_mes"),
-        ("INCOMPLIANT", "FAILS", "Case 'off fails': expect.0.status: 'FAILS' is not valid. Valid: COMPLIANT, INAPP"),
-        ("199", "first", "Case 'off fails': expect.0.condition_index: 'first' is not valid."),
-        ("false", "sometimes", "Case 'off fails': given.0.scan_on_push: 'sometimes' is not valid. Give a bool"),
-        ("expect:", "expects:", "Case 'off fails': Unknown key 'expects'. Nearest: expect"),
-        ("expect:", "expects:", "Case 'off fails': Key 'expect' is missing"),
-        ("- name: off fails\n  given", "- given", "Case 1: Key 'name' is missing"),
-        ("false}", "false", "Not valid YAML: "),
-        (CASE, "given: []", "Give a list of cases, each with the keys name, given, expect"),
-        (CASE, 2 * CASE, "Case 'off fails': The name is given twice"),
+        ("scan_on_push:", "scan_on_pull:", "3: Unknown key 'scan_on_pull'. Nearest: scan_on_push"),
+        ("status:", "verdict:", "5: Unknown key 'verdict'. Valid: condition_index, current_state_mes"),
+        (
+            "INCOMPLIANT",
+            "FAILS",
+            "5: expect.0.status: 'FAILS' is not valid. Valid: COMPLIANT, INCOMPLIANT, UNDETERMINED, INAPPLICABLE",
+        ),
+        ("199", "first", "5: expect.0.condition_index: 'first' is not valid."),
+        ("false", "sometimes", "3: given.0.scan_on_push: 'sometimes' is not valid. Give a bool"),
+        ("expect:", "expects:", "4: Unknown key 'expects'. Nearest: expect"),
+        ("expect:", "expects:", "1: Key 'expect' is missing"),
+        ("- name: off fails\n  given", "- given", "1: Key 'name' is missing"),
+        ("false}", "false", "4: Not valid YAML: expected ',' or '}', but got ':' (is a bracket not closed, or closed"),
+        ("off fails", "off: fails", "1: Not valid YAML: mapping values are not allowed here (put a text with a colon"),
+        ("off fails", "2026-02-30", "1: name: '2026-02-30' is not valid. day is out of range for month"),
+        ("off fails", "", "1: name: has no value. Give one"),
+        ("- {scan_on_push: false}", "", "2: given: has no value. Give a list; [] for none"),
+        (
+            "{scan_on_push: false}",
+            "off",
+            "3: given.0: False is not valid. Give a mapping with the keys exclusion_filters",
+        ),
+        (CASE, "given: []", "1: the file: {'given': []} is not valid. Give a list"),
+        (CASE, 2 * CASE, "6: The name 'off fails' is given twice"),
     ],
 )
-def test_a_fault_of_a_case_names_file_case_and_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
+def test_a_fault_of_a_case_names_file_line_and_key(tmp_path: Path, old: str, new: str, fault: str) -> None:
     folder = tmp_path / "sql" / "policies" / "ecr" / "scan"
     folder.mkdir(parents=True)
     (folder / "cases.yaml").write_text(CASE.replace(old, new), encoding="utf-8")
     with pytest.raises(CasesError) as caught:
         read_cases(folder)
-    assert f"sql/policies/ecr/scan/cases.yaml: {fault}" in str(caught.value)
+    assert f"sql/policies/ecr/scan/cases.yaml:{fault}" in str(caught.value)
 
 
 @when_it_loads

@@ -1,4 +1,4 @@
-"""Reads a policy's cases.yaml by a model, so that a mistake is reported with file, case and key."""
+"""Reads a policy's cases.yaml by a model, so that a mistake is reported with file, line and key."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, create_model
 
 from ecr_audit.catalog.models import Text
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.vocabulary import PolicyStatus
-from ecr_audit.yaml_files.located_yaml import explain
+from ecr_audit.yaml_files.faults import Faults
+from ecr_audit.yaml_files.located_yaml import read_located
 
 _ONLY_THESE = ConfigDict(extra="forbid")
 
@@ -61,6 +61,10 @@ class _Case(BaseModel):
     expect: list[_Expected]
 
 
+class _Cases(RootModel[list[_Case]]):
+    """The file."""
+
+
 class Case(BaseModel):
     """A test of a policy: rows of the input, and the verdicts on them in order of object_id."""
 
@@ -76,42 +80,36 @@ def shown(file: Path) -> str:
 
 def read_cases(folder: Path) -> list[Case]:
     """The cases of a policy's folder, each with the keys that the file names. Raises CasesError."""
-    file = shown(folder / "cases.yaml")
-    try:
-        entries = yaml.safe_load((folder / "cases.yaml").read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise CasesError(f"{file}: The file is missing") from fault
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise CasesError(f"{file}: Not valid YAML: {fault}") from fault
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CasesError(f"{file}: Give a list of cases, each with the keys {', '.join(_Case.model_fields)}")
-    cases: list[Case] = []
-    faults = []
-    for number, entry in enumerate(entries, start=1):
-        name = f"'{entry['name']}'" if "name" in entry else number
-        try:
-            case = _Case.model_validate(entry).model_dump(exclude_unset=True)
-        except ValidationError as error:
-            faults += [f"{file}: Case {name}: {explain(detail, _Case)}" for detail in error.errors()]
-            continue
-        if case["name"] in [each.name for each in cases]:
-            faults.append(f"{file}: Case {name}: The name is given twice")
-        cases.append(Case(**case))
-    if faults:
-        raise CasesError("\n".join(faults))
-    return cases
+    path = folder / "cases.yaml"
+    if not path.is_file():
+        raise CasesError(f"{shown(path)}: The file is missing")
+    faults = Faults(folder.parents[3])
+    if (located := read_located(path, _Cases, faults, typed=True)) is not None:
+        names: set[str] = set()
+        for number, case in enumerate(located.model.root):
+            if case.name in names:
+                faults.add(path, located.line(number, "name"), f"The name '{case.name}' is given twice")
+            names.add(case.name)
+    if not located or faults:
+        raise CasesError("\n".join(faults.listed()))
+    return [Case(**case.model_dump(exclude_unset=True)) for case in located.model.root]
 
 
 def differences(expected: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> list[str]:
     """A line for each column in which a verdict is not as expected; a column that is not expected is not compared."""
     return [
-        f"verdict {number} ({verdict['object_id']}): {column}: expected {_written(value)}, "
-        + (f"returned {_written(verdict[column])}" if column in verdict else "which logic.sql does not return")
+        f"verdict {number} ({verdict['object_id']}): {column}: expected {_quoted(value)}, "
+        + (f"returned {_quoted(verdict[column])}" if column in verdict else "which logic.sql does not return")
         for number, (columns, verdict) in enumerate(zip(expected, verdicts, strict=True), start=1)
         for column, value in columns.items()
         if column not in verdict or verdict[column] != value
     ]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value of a verdict as messages have it."""
+    return "NULL" if value is None else str(value)
+
+
+def _quoted(value: Any) -> str:
     return "NULL" if value is None else repr(value)

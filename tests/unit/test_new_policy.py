@@ -55,6 +55,7 @@ SCAN = "/ce/test/scan-on-push"
 SCAN_NAME = "Repository does not Scan Images on Push"
 ENCRYPTION = "/ce/test/encryption-key"
 ENCRYPTION_NAME = "Repository is not Encrypted by a Key of AWS KMS"
+ENCRYPTION_FIX = "Create another repository with a key of AWS KMS"
 
 MUTABILITY_NAME = "Repository Image Tag Mutability is set to Mutable"
 
@@ -157,16 +158,18 @@ def test_its_findings_have_null_in_columns_of_other_policies(night: Night) -> No
     """Which tags can be overwritten is not said where images are not scanned; there is no command for a key."""
     findings = night.rows(
         f"""
-        SELECT policy_id, repository_name, overwritable_tags, exclusion_filters, remediation_command IS NOT NULL
+        SELECT
+            policy_id, repository_name, overwritable_tags, exclusion_filters, remediation_command IS NOT NULL,
+            remediation_message IS NOT NULL
         FROM findings
         WHERE policy_id IN ('{SCAN}', '{ENCRYPTION}')
         ORDER BY ALL
         """
     )
     assert findings == [
-        (ENCRYPTION, "off", None, None, False),
-        (SCAN, "later", None, None, True),
-        (SCAN, "off", None, None, True),
+        (ENCRYPTION, "off", None, None, False, True),
+        (SCAN, "later", None, None, True, True),
+        (SCAN, "off", None, None, True, True),
     ]
     others = f"FROM findings WHERE policy_id NOT IN ('{SCAN}', '{ENCRYPTION}')"
     assert night.rows(f"SELECT count(*) {others} AND overwritable_tags IS NULL") == [(0,)]
@@ -237,6 +240,8 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     for address in (f"/findings?policy={SCAN}", f"/findings?policy={ENCRYPTION}"):
         assert "overwritten" not in texts[address]
     assert "copy the images" in texts[f"/policies{ENCRYPTION}"], "remediation.md"
+    assert ENCRYPTION_FIX in texts[f"/findings?policy={ENCRYPTION}"], "where no command fixes it"
+    assert ENCRYPTION_FIX in client.get(f"/findings.csv?policy={ENCRYPTION}").text
     assert "ECR returned no value." in texts[f"/policies{SCAN}"], "a condition in words"
     if is_alone(night):
         for address, text in texts.items():
@@ -256,9 +261,9 @@ def test_every_list_of_the_api_has_it(client: TestClient) -> None:
         assert answer.status_code == 200, (path, answer.text)
     findings = client.get("/api/v1/findings", params={"policy": SCAN}).json()["items"]
     assert [each["overwritable_tags"] for each in findings] == [None, None]
-    assert (
-        client.get("/api/v1/findings", params={"policy": ENCRYPTION}).json()["items"][0]["remediation_command"] is None
-    )
+    [finding] = client.get("/api/v1/findings", params={"policy": ENCRYPTION}).json()["items"]
+    assert finding["remediation_command"] is None
+    assert finding["remediation_message"].startswith(ENCRYPTION_FIX)
 
 
 def test_an_alert_and_the_summary_name_it(night: Night, tmp_path: Path) -> None:
@@ -297,7 +302,7 @@ def test_every_question_that_names_a_policy_can_be_asked_of_it(night: Night) -> 
     [
         ("input: repositorys", "Unknown input 'repositorys'. Valid: registries, repositories"),
         ("input: registry", "Unknown input 'registry'. Valid: registries, repositories"),
-        ("finding_columns: [overwritable_tag]", "Nearest: overwritable_tags"),
+        ("finding_columns: [overwritable_tag]", "Valid: overwritable_tags, exclusion_filters"),
     ],
 )
 def test_its_misspellings_are_reported_with_the_valid_values(tmp_path: Path, misspelt: str, fault: str) -> None:

@@ -15,8 +15,8 @@ _MEANS = {
     "publish_to_postgres": "The night is published; only PostgreSQL still has the night before.",
 }
 _ELSE = {
-    "ecr_inventory": "Tonight's snapshot may be missing; the previous publication is unchanged.",
-    "ecr_compliance": "The previous publication is unchanged, unless the log says otherwise.",
+    "ecr_inventory": "Tonight's snapshot may be missing; without it nothing new is published.",
+    "ecr_compliance": "Nothing new was published, unless the log says otherwise.",
 }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import duckdb
+
 from ecr_audit.catalog import Policy
 from ecr_audit.errors import FinalError
 from ecr_audit.vocabulary import POLICY_STATUSES, RESERVED_CONDITIONS
 from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.warehouse.session import Warehouse, read_objects
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement
+from ecr_audit.yaml_files.faults import nearest
 
 COLUMNS = {
     "object_id": "VARCHAR",
@@ -24,9 +27,15 @@ COLUMNS = {
 # A policy may pass on the owner of its objects, which saves a lookup for every object.
 OWNER = {"owner": "VARCHAR"}
 
+# Columns that a policy may leave NULL in every row.
+NULLABLE = ("remediation_message", "remediation_command", "owner")
+
+# The type of a column that is NULL and nothing else: it fits any type. DuckDB has INTEGER for it.
+UNTYPED = "NULL"
+
 _OWNER_LOOKED_UP = """
 SELECT a.*, o.owner
-FROM staging.given_answers AS a
+FROM staging.typed_answers AS a
 LEFT JOIN staging.objects AS o USING (object_id)
 """
 
@@ -120,23 +129,45 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
         nodes = _syntax_nodes(warehouse, policy, logic)
         _require_no_files(policy, logic, nodes)
         warehouse.create_view("staging.given_answers", logic)
-        columns = warehouse.connection.execute("DESCRIBE staging.given_answers").fetchall()
-        found = {name: kind for name, kind, *_ in columns}
+        found = columns_of(warehouse.connection, "staging.given_answers")
         if fault := columns_fault(found):
-            raise PolicyError(f"{policy.id} ({path}): {fault}")
-        warehouse.create_view("staging.answers", logic if "owner" in found else parse_statement(path, _OWNER_LOOKED_UP))
+            raise PolicyError(f"{policy.id}: {path}: {fault}")
+        casts = ", ".join(f"{name}::VARCHAR AS {name}" for name, kind in found.items() if kind == UNTYPED)
+        typed = f"SELECT * REPLACE ({casts}) FROM staging.given_answers" if casts else logic.text
+        warehouse.create_view("staging.typed_answers", parse_statement(path, typed))
+        answers = typed if "owner" in found else _OWNER_LOOKED_UP
+        warehouse.create_view("staging.answers", parse_statement(path, answers))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
         if not _answers_each_once(warehouse, policy, nodes):
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
+    except duckdb.Error as fault:
+        raise PolicyError(f"{policy.id}: {path}: {fault}") from fault
+
+
+def columns_of(session: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
+    """The type of each column of a view, by name, in their order; UNTYPED for one of NULLABLE that is a bare NULL."""
+    columns = {name: str(kind) for name, kind, *_ in session.execute(f"DESCRIBE {view}").fetchall()}
+    if integers := [name for name in NULLABLE if columns.get(name) == "INTEGER"]:
+        counts = ", ".join(f"count({name})" for name in integers)
+        [values] = session.execute(f"SELECT {counts} FROM {view}").fetchall()
+        columns |= {name: UNTYPED for name, count in zip(integers, values, strict=True) if not count}
+    return columns
 
 
 def columns_fault(found: dict[str, str]) -> str | None:
-    """The fault of the columns (name -> type) that a logic.sql returns; None if they are those of a verdict."""
-    if found in (COLUMNS, COLUMNS | OWNER):
-        return None
-    return f"returns the columns {_listed(found)}; it must return {_listed(COLUMNS)}, and may return {_listed(OWNER)}"
+    """The faults of the columns (see `columns_of`) that a logic.sql returns; None if they are those of a verdict."""
+    wanted = COLUMNS | OWNER
+    missing = [name for name in COLUMNS if name not in found]
+    unknown = [name for name in found if name not in wanted]
+    wrong = {name: kind for name, kind in found.items() if name in wanted and kind not in (wanted[name], UNTYPED)}
+    faults = [f"lacks the column {name} {COLUMNS[name]}" for name in missing]
+    faults += [f"{name} is {kind}; it must be {wanted[name]}" for name, kind in wrong.items()]
+    faults += [f"unknown column {name}. {nearest(name, missing or wanted)}" for name in unknown]
+    if any(name in NULLABLE for name in (*missing, *wrong)):
+        faults.append("for a column without values: CAST(NULL AS VARCHAR)")
+    return "; ".join(faults) or None
 
 
 def _syntax_nodes(warehouse: Warehouse, policy: Policy, logic: Statement) -> list[dict[str, Any]]:
@@ -144,7 +175,7 @@ def _syntax_nodes(warehouse: Warehouse, policy: Policy, logic: Statement) -> lis
     try:
         return list(syntax_nodes(tree))
     except ValueError as fault:
-        raise PolicyError(f"{policy.id} ({logic.path}): {fault}") from fault
+        raise PolicyError(f"{policy.id}: {logic.path}: {fault}") from fault
 
 
 def _require_no_files(policy: Policy, logic: Statement, nodes: Sequence[Mapping[str, Any]]) -> None:
@@ -156,7 +187,7 @@ def _require_no_files(policy: Policy, logic: Statement, nodes: Sequence[Mapping[
     calls = [node["function"] for node in nodes if node.get("type") == "TABLE_FUNCTION"]
     if foreign := sorted({call["function_name"] for call in calls} - set(FUNCTIONS)):
         raise PolicyError(
-            f"{policy.id} ({logic.path}): calls {', '.join(foreign)}. A policy evaluates"
+            f"{policy.id}: {logic.path}: calls {', '.join(foreign)}. A policy evaluates"
             f" staging.{policy.input} with the tables of the session. Valid table functions: {', '.join(FUNCTIONS)}"
         )
 
@@ -197,14 +228,10 @@ def _refuse(warehouse: Warehouse, policy: Policy, wrong: Statement) -> None:
     if count:
         examples = "".join(f"\n    {row['object_id']}: {row['fault']}" for row in rows)
         raise PolicyError(
-            f"{policy.id} ({wrong.path}): {count} objects are evaluated wrongly. Each object of the input"
+            f"{policy.id}: {wrong.path}: {count} objects are evaluated wrongly. Each object of the input"
             f" '{policy.input}' needs one verdict, {', '.join(STATUSES[:-1])} or {STATUSES[-1]}.{examples}"
         )
 
 
 def _path(policy: Policy) -> str:
     return f"sql/{policy.folder}/logic.sql"
-
-
-def _listed(columns: dict[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())

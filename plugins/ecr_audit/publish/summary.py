@@ -183,6 +183,8 @@ class _Summary:
             table.add_row(escape(plain(name)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
         self._console.print(table)
         self._undetermined()
+        if removed := self._removed_policies():
+            self._console.print(f"No longer evaluated since tonight: {escape(plain(', '.join(removed)))}", style="dim")
 
     def _undetermined(self) -> None:
         """Why verdicts are undetermined, and what joins the incompliant ones in the number of findings."""
@@ -202,12 +204,23 @@ class _Summary:
             """
         )
         for name, not_seen, unknown_value, incompliant, findings in rows:
+            undetermined = f"{findings - incompliant:,} undetermined that were incompliant when last evaluated"
+            parts = [f"{incompliant:,} incompliant"] if incompliant else []
+            parts += [undetermined] if findings > incompliant else []
             self._console.print(
                 f"{escape(plain(name))}: {not_seen + unknown_value:,} undetermined"
-                f" ({undetermined_reasons(not_seen, unknown_value)}). {plural(findings, 'finding')}: {incompliant:,}"
-                f" incompliant, and {findings - incompliant:,} undetermined that were incompliant when last evaluated.",
+                f" ({undetermined_reasons(not_seen, unknown_value)}). {plural(findings, 'finding')}"
+                f"{': ' if parts else ''}{', and '.join(parts)}.",
                 style="dim",
             )
+
+    def _removed_policies(self) -> list[str]:
+        """Ids of the policies that were evaluated on the evaluated night before, and are not tonight."""
+        nights = self._rows(
+            "SELECT map_keys(policy_hashes) FROM nights WHERE NOT missed ORDER BY snapshot_date DESC LIMIT 2"
+        )
+        tonight, *before = ({*policies} for (policies,) in nights)
+        return sorted(set().union(*before) - tonight)
 
     def _sections(self) -> None:
         table = _table(

@@ -40,6 +40,7 @@ _WIDTHS = {
     "reason": 40,
     "region": 15,
     "remediation_command": 80,
+    "remediation_message": 60,
     "repositories_observed": 21,
     "repositories_unseen": 19,
     "repository": 40,

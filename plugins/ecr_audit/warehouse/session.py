@@ -162,7 +162,8 @@ class Warehouse:
 
     def create_view(self, name: str, statement: Statement) -> None:
         """Make a view of a statement, replacing the one of that name."""
-        self._run(f"CREATE OR REPLACE VIEW {name} AS\n", statement, {})
+        # On one line, so that errors count the lines of the file.
+        self._run(f"CREATE OR REPLACE VIEW {name} AS ", statement, {})
 
     def create_table(self, name: str, statement: Statement, **parameters: Any) -> None:
         """Make a table of a statement."""

@@ -1,17 +1,20 @@
 """YAML read into a model, where every value remembers its line, so that a fault can be named by file and line.
 
 The files are other people's: of YAML there are mappings, lists and text; what the text means is the models' to decide.
+Only the tests of policies, whose values are those of many columns, are read with YAML's own types.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ecr_audit.yaml_files.faults import Faults, nearest
@@ -29,7 +32,19 @@ _SHOWN = 200
 
 # Values that YAML reads as null without quotation marks.
 _NOTHING = ("", "~", "null", "Null", "NULL")
+_EMPTY = "Is empty. Leave it out, or put the text in quotation marks"
+_REQUIRED = "has no value. Give one, in quotation marks if it is ~ or null"
 _TAG = "tag:yaml.org,2002:"  # which is written !!
+_HOLDERS = ("str", "seq", "map")
+
+# The usual cause of what PyYAML reports, by words of its message; the first that fits counts.
+_CAUSES = {
+    r"found character '\\t'": "indent with spaces, not with tabs",
+    "cannot start any token|found '<scalar>'|unknown escape": "is a text in quotation marks, as one whole?",
+    "expected ',' or|found ']'|found '}'": "is a bracket not closed, or closed twice?",
+    "unexpected end of stream": "is a quotation mark not closed?",
+    "mapping values|sequence entries|expected <block end>|could not find expected ':'": "indentation?",
+}
 
 
 class _Refused(Exception):  # noqa: N818 - caught below, where it becomes a fault
@@ -48,6 +63,7 @@ class _Loader(yaml.SafeLoader):
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    tags: tuple[str, ...] = _HOLDERS
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -70,6 +86,13 @@ class _Loader(yaml.SafeLoader):
             self._depth -= 1
 
 
+class _TypedLoader(_Loader):
+    """The same, but numbers, dates, true, false and null are those of YAML."""
+
+    yaml_implicit_resolvers = yaml.SafeLoader.yaml_implicit_resolvers
+    tags = (*_HOLDERS, "bool", "float", "int", "null", "timestamp")
+
+
 class Located(Generic[M]):
     """A model read from a file, and the line (from 1) of each value; a key's value has the line of the key."""
 
@@ -84,21 +107,34 @@ class Located(Generic[M]):
 
 
 def read_located(
-    path: Path, model: type[M], faults: Faults, context: Callable[[str], str | None] | None = None
+    path: Path,
+    model: type[M],
+    faults: Faults,
+    context: Callable[[str], str | None] | None = None,
+    *,
+    typed: bool = False,
 ) -> Located[M] | None:
     """Read a YAML file as `model`; None when it does not fit, and then `faults` has each thing wrong with it.
 
-    `context` is handed to the model's validators.
+    `context` is handed to the model's validators. `typed`: values have YAML's types, and are not all text.
     """
     known = len(faults)
     raw = _read_bytes(path)
     if len(raw) > MAX_BYTES:
         faults.add(path, 1, f"The file has more than {MAX_BYTES:,} bytes")
         return None
-    tree = _Tree()
     try:
         text = raw.decode("utf-8")
-        root = _Loader(text).get_single_node()
+        loader = (_TypedLoader if typed else _Loader)(text)
+    except UnicodeDecodeError as error:
+        faults.add(path, raw.count(b"\n", 0, error.start) + 1, f"Not UTF-8: {error.reason}")
+        return None
+    except yaml.reader.ReaderError as error:
+        faults.add(path, text.count("\n", 0, error.position) + 1, f"Not valid YAML: {error.reason}")
+        return None
+    tree = _Tree(loader, partial(_shown, model))
+    try:
+        root = loader.get_single_node()
         if root is None:
             faults.add(path, 1, "The file is empty")
             return None
@@ -106,19 +142,18 @@ def read_located(
         instance = model.model_validate(values, context=context)
     except ValidationError as error:
         for detail in error.errors():
+            tree.empty.discard(detail["loc"])
             if detail["loc"] not in tree.faults:
                 faults.add(path, _line(tree.lines, detail["loc"]), explain(detail, model))
     except _Refused as error:
         faults.add(path, error.line, str(error))
-    except yaml.reader.ReaderError as error:
-        faults.add(path, text.count("\n", 0, error.position) + 1, f"Not valid YAML: {error.reason}")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}")
-    except UnicodeDecodeError as error:
-        faults.add(path, raw.count(b"\n", 0, error.start) + 1, f"Not UTF-8: {error.reason}")
+        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}{_cause(error, text)}")
     for location, found in tree.faults.items():
         faults.add(path, _line(tree.lines, location), found)
+    for location in tree.empty:
+        faults.add(path, _line(tree.lines, location), f"{_shown(model, location)}: {_EMPTY}")
     return Located(path, instance, tree.lines) if len(faults) == known else None
 
 
@@ -127,25 +162,44 @@ def _read_bytes(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
+def _cause(error: yaml.MarkedYAMLError, text: str) -> str:
+    """The usual cause of a fault of YAML, in parentheses; empty if there is none."""
+    mark = error.problem_mark
+    before = text.splitlines()[mark.line][: mark.column] if mark and mark.line < len(text.splitlines()) else ""
+    if "mapping values" in str(error.problem) and ": " in before:
+        return " (put a text with a colon in quotation marks)"
+    return next((f" ({cause})" for words, cause in _CAUSES.items() if re.search(words, str(error.problem))), "")
+
+
 class _Tree:
     """Makes values of YAML's nodes: mappings, lists and text. Notes the line of each, and what YAML would let pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, loader: _Loader, shown: Callable[[Location], str]) -> None:
+        """`shown` is the way to a value as messages have it."""
+        self._loader = loader
+        self._shown = shown
         self.lines: dict[Location, int] = {}
         self.faults: dict[Location, str] = {}
+        # The values that YAML reads as null, which is not text.
+        self.empty: set[Location] = set()
 
     def read(self, node: yaml.Node, location: Location) -> Any:
         """The value of a node, and of all nodes below it."""
         self.lines.setdefault(location, node.start_mark.line + 1)
-        where = ".".join(map(str, location)) or "the file"
-        if node.tag.removeprefix(_TAG) not in ("str", "seq", "map"):
+        where = self._shown(location)
+        if node.tag.removeprefix(_TAG) not in self._loader.tags:
             self.faults[location] = f"{where}: The tag {node.tag.replace(_TAG, '!!')} is not allowed"
         elif isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, index)) for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
             return dict(self._read_entry(key, value, location) for key, value in node.value)
+        elif self._loader.tags is not _HOLDERS:
+            try:
+                return self._loader.construct_object(node)
+            except (ValueError, yaml.MarkedYAMLError) as fault:
+                self.faults[location] = f"{where}: {node.value!r} is not valid. {fault}"
         elif isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NOTHING:
-            self.faults[location] = f"{where}: Is empty. Leave it out, or put the text in quotation marks"
+            self.empty.add(location)
         else:
             return node.value
         return None
@@ -172,28 +226,64 @@ def _line(lines: dict[Location, int], location: Location) -> int:
 
 def explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """A fault that `model` found, with the key, its value and the valid ones."""
-    location = ".".join(str(part) for part in detail["loc"])
-    name = str(detail["loc"][-1]) if detail["loc"] else "the file"
-    value = f"{detail['input']!r:.{_SHOWN}}"
+    location = detail["loc"]
+    name = str(location[-1]) if location else "the file"
+    shown = _shown(model, location)
+    has = "has no value" if detail["input"] is None else f"{detail['input']!r:.{_SHOWN}} is not valid"
     match detail["type"]:
         case "extra_forbidden":
-            return f"Unknown key '{name}'. {nearest(name, _keys_at(model, detail['loc'][:-1]))}"
+            return f"Unknown key '{name}'. {nearest(name, _keys_at(model, location[:-1]))}"
         case "missing":
             return f"Key '{name}' is missing"
         case "unknown_section":
             return detail["msg"]
-        case "literal_error":
+        case "literal_error" | "enum":
             valid = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-            return f"{location}: {value} is not valid. {nearest(str(detail['input']), valid)}"
-    return f"{location or name}: {value} is not valid. {detail['msg'].removeprefix('Value error, ')}"
+            return f"{shown}: {has}. Valid: {', '.join(valid)}"
+        case "list_type":
+            return f"{shown}: {has}. Give a list{'; [] for none' if _may_be_empty(model, location) else ''}"
+        case "model_type":
+            return f"{shown}: {has}. Give a mapping with the keys {', '.join(_keys_at(model, location))}"
+    if detail["input"] is None:
+        return f"{shown}: {_EMPTY if _may_be_left_out(model, location) else _REQUIRED}"
+    return f"{shown}: {has}. {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _shown(model: type[BaseModel], location: Location) -> str:
+    """The way to a value as messages have it. A file's own list is left out: the line shows the entry."""
+    return ".".join(map(str, location[issubclass(model, RootModel) :])) or "the file"
+
+
+def _may_be_empty(model: type[BaseModel], location: Location) -> bool:
+    field = _field_at(model, location)
+    return field is not None and not any(getattr(limit, "min_length", None) for limit in field.metadata)
+
+
+def _may_be_left_out(model: type[BaseModel], location: Location) -> bool:
+    field = _field_at(model, location)
+    return field is None or not field.is_required()
+
+
+def _field_at(model: type[BaseModel], location: Location) -> FieldInfo | None:
+    """The field of a key; None for an item of a list, and for the file."""
+    if not location or not isinstance(location[-1], str):
+        return None
+    return _model_at(model, location[:-1]).model_fields[location[-1]]
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys that the model knows at a place; a list of models stands there as the key and an index."""
+    """The keys that the model knows at a place."""
+    return list(_model_at(model, location).model_fields)
+
+
+def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
+    """The model of a place; a list of models stands there as the key and an index."""
+    if issubclass(model, RootModel):
+        model = _model_in(model.model_fields["root"].annotation)
     for part in location:
         if isinstance(part, str):
             model = _model_in(model.model_fields[part].annotation)
-    return list(model.model_fields)
+    return model
 
 
 def _model_in(annotation: Any) -> type[BaseModel]:

@@ -136,8 +136,8 @@ def test_a_unit_is_named_by_its_path_or_its_id(
             " did you mean 012345670123?",
         ),
         ('"111111111111"', "~", "6: waivers.0.scope.account: Is empty. Leave it out, or put the text in quotation"),
-        ("owner: payments", "owner:", "11: waivers.0.owner: Is empty."),
-        ("owner: payments", "owner: null", "11: waivers.0.owner: Is empty."),
+        ("owner: payments", "owner:", "11: waivers.0.owner: has no value. Give one"),
+        ("owner: payments", "owner: null", "11: waivers.0.owner: has no value. Give one, in quotation marks if it is"),
         (
             "owner: payments",
             "owner: !!int payments",

@@ -83,6 +83,18 @@ def test_findings_that_a_waiver_covers_are_counted_as_verdicts_are(small_lake: S
     assert f"Waived findings  {counted}" in reported.getvalue()
 
 
+def test_undetermined_verdicts_without_a_finding_are_explained_without_zeros(
+    small_lake: SmallLake, tmp_path: Path
+) -> None:
+    small_lake.scan(DAYS[0], repositories=[{"image_tag_mutability": "NEW"}])
+    small_lake.evaluate(DAYS[0])
+    settings = Settings(data=tmp_path)
+    publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+    console = io.StringIO()
+    print_summary(settings, Console(file=console, width=300))
+    assert "1 undetermined (1 with a value that the policy does not know). 0 findings.\n" in console.getvalue()
+
+
 def test_each_count_is_explained_by_the_others(small_lake: SmallLake, tmp_path: Path) -> None:
     """The verdicts, the findings, the accounts and the owners: what is not seen or unknown is named where it counts."""
     small_lake.waivers = pa.Table.from_pylist([WAIVER | {"repository": "*:repository/a"}], schema=waivers.SCHEMA)

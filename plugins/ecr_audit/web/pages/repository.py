@@ -54,6 +54,8 @@ def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
         repository=found,
         verdicts=verdicts,
         events=events,
+        # Those of tonight: a policy that was removed has history, but no page.
+        policies={policy["policy_id"] for policy in page.rows("policies")},
         strips={policy_id: strip(each, page.publication.snapshot_date) for policy_id, each in stretches.items()},
         console=repository_address(repository_arn),
         raw={name: _as_text(value) for name, value in (found or {}).items()},

@@ -29,6 +29,7 @@ class Finding(Record):
     overwritable_tags: str | None
     exclusion_filters: list[str] | None
     current_state_message: str | None
+    remediation_message: str | None
     remediation_command: str | None
     waived: bool
     waiver_id: str | None
