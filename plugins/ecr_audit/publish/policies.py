@@ -23,3 +23,10 @@ def shown_policies(published: duckdb.DuckDBPyConnection) -> list[ShownPolicy]:
     """All policies, first the one that decides most framework sections (sql/pages/policies.sql)."""
     query = f"SELECT policy_id, contextual_name FROM (\n{POLICIES_IN_ORDER}\n) ORDER BY place"
     return [ShownPolicy(*row) for row in published.execute(query).fetchall()]
+
+
+def removed_policies(published: duckdb.DuckDBPyConnection) -> list[str]:
+    """Ids of the policies that were evaluated on the evaluated night before, and are not tonight."""
+    nights = "SELECT map_keys(policy_hashes) FROM nights WHERE NOT missed ORDER BY snapshot_date DESC LIMIT 2"
+    tonight, *before = ({*policies} for (policies,) in published.execute(nights).fetchall())
+    return sorted(set().union(*before) - tonight)

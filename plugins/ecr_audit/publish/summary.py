@@ -19,7 +19,7 @@ from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.publish.changes import describe_changes
-from ecr_audit.publish.policies import POLICIES_IN_ORDER, shown_policies
+from ecr_audit.publish.policies import POLICIES_IN_ORDER, removed_policies, shown_policies
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.unread_values import unread_sentences
@@ -183,7 +183,7 @@ class _Summary:
             table.add_row(escape(plain(name)), *(f"{counts.get(status, 0):,}" for status in STATUS_WORDS))
         self._console.print(table)
         self._undetermined()
-        if removed := self._removed_policies():
+        if removed := removed_policies(self._published):
             self._console.print(f"No longer evaluated since tonight: {escape(plain(', '.join(removed)))}", style="dim")
 
     def _undetermined(self) -> None:
@@ -213,14 +213,6 @@ class _Summary:
                 f"{': ' if parts else ''}{', and '.join(parts)}.",
                 style="dim",
             )
-
-    def _removed_policies(self) -> list[str]:
-        """Ids of the policies that were evaluated on the evaluated night before, and are not tonight."""
-        nights = self._rows(
-            "SELECT map_keys(policy_hashes) FROM nights WHERE NOT missed ORDER BY snapshot_date DESC LIMIT 2"
-        )
-        tonight, *before = ({*policies} for (policies,) in nights)
-        return sorted(set().union(*before) - tonight)
 
     def _sections(self) -> None:
         table = _table(
