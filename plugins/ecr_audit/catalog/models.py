@@ -11,8 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from ecr_audit.vocabulary import RESERVED_CONDITIONS, Facet, PolicyStatus
 
-# A control or its family in NIST's manner, CM-8(1) and CM, or a control of Security Hub in brackets, [ECR.2].
-_NUMBER = re.compile(r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?)) ")
+# A control or its family in NIST's manner, CM-8(1) and CM, a control of Security Hub in brackets, [ECR.2], or a
+# requirement of PCI DSS, 6.2.3.
+_NUMBER = re.compile(
+    r"(\[(?P<control>[A-Za-z0-9]+\.[0-9]+)\]|(?P<number>[A-Z]{2}(-[0-9]+(\([0-9]+\))?)?|[0-9]+(\.[0-9]+)*)) "
+)
 
 Text = Annotated[str, Field(min_length=1)]
 PolicyId = Annotated[str, Field(pattern=r"^/ce(/[a-z0-9][a-z0-9.-]*)+$")]
@@ -119,7 +122,7 @@ class Section:
 
     @property
     def number(self) -> str | None:
-        """The framework's own number, with which the title begins: CM-2, CM-8(1), ECR.2; None without one."""
+        """The framework's own number, with which the title begins: CM-2, CM-8(1), ECR.2, 6.2.3; None without one."""
         found = _NUMBER.match(self.title)
         return found["number"] or found["control"] if found else None
 
