@@ -1,6 +1,6 @@
 -- new_findings: one row per owner and unit with findings that are new tonight, most findings first.
 -- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
--- In the order of sql/pages/policies.sql, the policy that decides most sections first.
+-- In the order of policies.position.
 -- A reopened finding is new, too. Only policies of some framework section; a waived finding is left out. account_id is
 -- NULL where tags name the owner; a finding without one is its account's, not a namesake's. At most $shown rows per
 -- policy, each with $examples repository names; all_findings and all_rows are the policy's totals.
@@ -35,14 +35,6 @@ by_owner AS (
         )[:$examples] AS repositories
     FROM new_findings
     GROUP BY policy_id, owner, owner_account_id, ou_path
-),
-
-linked AS (
-    SELECT
-        policy_id,
-        count(*) AS sections
-    FROM section_policies
-    GROUP BY policy_id
 )
 
 SELECT
@@ -52,6 +44,5 @@ SELECT
     count(*) OVER (PARTITION BY o.policy_id) AS all_rows
 FROM by_owner AS o
 JOIN policies AS p USING (policy_id)
-JOIN linked AS l USING (policy_id)
 QUALIFY row_number() OVER (PARTITION BY o.policy_id ORDER BY o.findings DESC, o.owner, o.owner_account_id, o.ou_path) <= $shown
-ORDER BY l.sections DESC, o.policy_id, o.findings DESC, o.owner, o.ou_path
+ORDER BY p.position, o.findings DESC, o.owner, o.ou_path

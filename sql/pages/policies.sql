@@ -1,7 +1,7 @@
--- policies: one row per policy, first those that decide most framework sections.
+-- policies: one row per policy, with the number of framework sections that hold it.
 -- key: policy_id.  from: policies, section_policies.
--- The order in which policies are shown everywhere, also in the terminal. The first is the default where there is room
--- for only one.
+-- The order in which policies are shown everywhere, also in the terminal, is policies.position. The first is the default
+-- where there is room for only one.
 SELECT
     p.policy_id,
     p.name,
@@ -11,7 +11,7 @@ SELECT
     p.flags,
     p.policy_hash,
     coalesce(s.sections, 0) AS sections,
-    row_number() OVER (ORDER BY coalesce(s.sections, 0) DESC, p.policy_id) AS place
+    p.position AS place
 FROM policies AS p
 LEFT JOIN (
     SELECT

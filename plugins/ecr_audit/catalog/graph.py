@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "input": pa.string(),
             "facets": _STRINGS,
             "finding_columns": _STRINGS,
+            "position": pa.int32(),
             "policy_hash": pa.string(),
         }
     ),
@@ -95,6 +96,14 @@ class Catalog:
         """The sections that themselves hold the policy, in order of framework name, then position."""
         return [self.sections[row.section_id] for row in self.section_policies() if row.policy_id == policy_id]
 
+    def in_order(self) -> list[Policy]:
+        """The policies in the order in which they are shown everywhere, published as `policies.position`.
+
+        First the headline, then those that decide most framework sections.
+        """
+        sections = Counter(row.policy_id for row in self.section_policies())
+        return sorted(self.policies, key=lambda policy: (not policy.headline, -sections[policy.id], policy.id))
+
     def _reach(self, policy: Policy) -> list[SectionPolicy]:
         reached: dict[str, str | None] = dict.fromkeys(policy.mappings)
         queue = deque(policy.mappings)
@@ -112,9 +121,10 @@ class Catalog:
         `sections.sub_sections` counts all descendants, withdrawn ones too. `section_closure` pairs each section with
         itself and each of its descendants.
         """
+        positions = {policy.id: position for position, policy in enumerate(self.in_order(), start=1)}
         policies = [
             policy.model_dump(include=set(SCHEMAS["policies"].names))
-            | {"policy_id": policy.id, "policy_hash": policy.hash}
+            | {"policy_id": policy.id, "policy_hash": policy.hash, "position": positions[policy.id]}
             for policy in self.policies
         ]
         frameworks = [{"framework_id": framework.id, "name": framework.name} for framework in self.frameworks]

@@ -135,6 +135,11 @@ def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faul
     # People know a policy by its names: on a page, two of the same name would look like one.
     for key in ("id", "name", "contextual_name"):
         _check_unique(((located, getattr(located.model, key), (key,)) for located in policies), f"Policy {key}", faults)
+    headlines = [located for located in policies if located.model.headline]
+    for located in headlines[1:]:
+        place = faults.at(headlines[0].path, headlines[0].line("headline"))
+        what = f"One policy can have headline: true. Already given at {place}"
+        faults.add(located.path, located.line("headline"), what)
     for located in policies:
         policy = located.model
         if policy.input not in inputs:

@@ -67,6 +67,8 @@ class PolicyYaml(_Model):
     flags: list[Literal["production"]]
     severity: Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"]
     input: Text = "repositories"  # its objects: a file of sql/staging/objects, with a row per object
+    # Shown before all others, and alone where there is room for one policy only; at most one policy has it.
+    headline: bool = False
     # What logic.sql reads beyond the list of repositories: words of ECR_AUDIT_COLLECT.
     facets: list[Facet] = []
     # Columns that describe its findings; in the findings of other policies they are NULL.

@@ -20,7 +20,7 @@ class ShownPolicy(NamedTuple):
 
 
 def shown_policies(published: duckdb.DuckDBPyConnection) -> list[ShownPolicy]:
-    """All policies, first the one that decides most framework sections (sql/pages/policies.sql)."""
+    """All policies, in the order of policies.position."""
     query = f"SELECT policy_id, contextual_name FROM (\n{POLICIES_IN_ORDER}\n) ORDER BY place"
     return [ShownPolicy(*row) for row in published.execute(query).fetchall()]
 

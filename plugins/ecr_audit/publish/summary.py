@@ -57,7 +57,7 @@ class _Summary:
             part()
             self._console.print()
         name = escape(plain(self._first.name))
-        self._console.print(f"The rest is under one policy, which decides most framework sections: [bold]{name}[/]")
+        self._console.print(f"The rest is under the first policy: [bold]{name}[/]")
         for part in (self._changes, self._accounts, self._owners):
             part()
             self._console.print()

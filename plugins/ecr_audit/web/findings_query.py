@@ -56,7 +56,7 @@ class FindingsFilter(BaseModel):
     policy: str | None = Field(
         None,
         max_length=200,
-        description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the one that decides most sections.",
+        description=f"Id of a policy, or `{ALL_POLICIES}`. Without it: the first.",
     )
     status: FindingStatus | None = Field(
         None, description="INCOMPLIANT, or UNDETERMINED: incompliant when last evaluated, but not tonight."

@@ -193,6 +193,7 @@ def test_a_file_that_is_not_utf8_is_named(sql: Path) -> None:
 
 
 def test_a_duplicate_id_or_name_names_the_first_place(sql: Path) -> None:
+    replace(sql.parent / IN_POLICY, "severity: LOW", "severity: LOW\nheadline: true")
     shutil.copytree(sql / "policies" / "test" / "one", sql / "policies" / "test" / "two")
     shutil.copy(sql / "frameworks" / "hub.yaml", sql / "frameworks" / "other.yaml")
     replace(sql / "frameworks" / "other.yaml", "  - id: /frameworks/hub/a", "  - id: /frameworks/hub/z")
@@ -201,6 +202,7 @@ def test_a_duplicate_id_or_name_names_the_first_place(sql: Path) -> None:
         f"sql/policies/test/two/policy.yaml:1: Policy id '/ce/test/one' is already used at {IN_POLICY}:1",
         f"sql/policies/test/two/policy.yaml:2: Policy name 'One' is already used at {IN_POLICY}:2",
         f"sql/policies/test/two/policy.yaml:3: Policy contextual_name 'One' is already used at {IN_POLICY}:3",
+        f"sql/policies/test/two/policy.yaml:9: One policy can have headline: true. Already given at {IN_POLICY}:9",
     ]
 
 

@@ -118,7 +118,7 @@ def test_each_count_is_explained_by_the_others(small_lake: SmallLake, tmp_path: 
         "Mutable: 2 undetermined (1 not seen, 1 with a value that the policy does not know). 4 findings: 2 incompliant,"
         " and 2 undetermined that were incompliant when last evaluated." in reported
     )
-    assert "The rest is under one policy, which decides most framework sections: Repository Image Tag Mut" in reported
+    assert "The rest is under the first policy: Repository Image Tag Mut" in reported
     rows = [line.split() for line in console.getvalue().splitlines()]
     assert ["team", "1", "1", "2"] in rows
 

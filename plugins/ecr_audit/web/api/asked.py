@@ -11,9 +11,7 @@ from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.vocabulary import Change, OverwritableTags
 from ecr_audit.web.findings_query import FindingsFilter, Sort, without_empty
 
-PolicyId = Annotated[
-    str | None, Field(max_length=200, description="Id of a policy. Without it: the one that decides most sections.")
-]
+PolicyId = Annotated[str | None, Field(max_length=200, description="Id of a policy. Without it: the first.")]
 AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
 RegionName = Annotated[str | None, Field(max_length=200, description="An AWS region, such as eu-west-1.")]
 UnitPath = Annotated[
