@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -13,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.catalog.models import PolicyYaml
 from ecr_audit.compliance.policies import columns_fault, columns_of
@@ -20,6 +22,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.text import plural
 from ecr_audit.vocabulary import POLICY_STATUSES
+from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 from support.aws_command import read_command
@@ -87,16 +90,18 @@ def skip_without_cases(folder: Path) -> list[Case]:
 
 
 def test_the_catalog_loads_and_the_engine_evaluates_each_policy(lake_of: type[SmallLake], tmp_path: Path) -> None:
-    """On a repository with common values, and on one for which ECR returned none."""
+    """On a repository with common values, on one for which ECR returned none, and on their registry."""
     day = date(2026, 11, 1)
     unread = {"image_tag_mutability": None, "scan_on_push": None, "encryption_type": None, "tags": None}
+    repositories: list[dict[str, Any]] = [{"repository_name": "team/app"}, {"repository_name": "team/unread"} | unread]
     with without_traceback():
         catalog = load_catalog(SQL_ROOT)
         lake = lake_of(tmp_path / "lake", catalog)
-        lake.scan(day, repositories=[{"repository_name": "team/app"}, {"repository_name": "team/unread"} | unread])
+        lake.scan(day, repositories=repositories, registries=[{}])
         lake.evaluate(day)
-    verdicts = [row["policy_id"] for row in lake.rows("policy_output", day)]
-    assert sorted(verdicts) == sorted(2 * [policy.id for policy in catalog.policies])
+    verdicts = Counter(row["policy_id"] for row in lake.rows("policy_output", day))
+    objects = {"repositories": 2, "registries": 1}
+    assert verdicts == {policy.id: objects[policy.input] for policy in catalog.policies}
 
 
 @each_policy
@@ -116,6 +121,22 @@ def test_each_condition_has_a_case(folder: Path) -> None:
             raise ValueError(f"{shown(folder / 'cases.yaml')}: No case expects condition_index {', '.join(missed)}")
 
 
+@when_it_loads
+@each_policy
+def test_it_declares_the_facets_that_it_reads(folder: Path) -> None:
+    """A facet is read by its columns, by the time of its reading, or by the reason why it was not."""
+    columns = {name: each.facet for each in FACETS for name in (*each.columns, each.read_at, f"{each.facet}_unread")}
+    logic = (folder / "logic.sql").read_text(encoding="utf-8")
+    [(tree,)] = duckdb.execute("SELECT json_serialize_sql($logic)", {"logic": logic}).fetchall()
+    named = {node["column_names"][-1] for node in syntax_nodes(tree) if node.get("type") == "COLUMN_REF"}
+    read = sorted({columns[name] for name in named & columns.keys()})
+    with without_traceback():
+        declared = policy_of(folder).facets
+        if sorted(declared) != read:
+            found = f"facets has [{', '.join(declared)}]; logic.sql reads [{', '.join(read)}]"
+            raise ValueError(f"{shown(folder / 'policy.yaml')}: {found}")
+
+
 NO_CASES = Case(name="its cases", given=[], expect=[])
 CASES = [
     pytest.param(each, case, id=f"{each.name}: {case.name}")
@@ -129,9 +150,10 @@ CASES = [
 def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duckdb.DuckDBPyConnection) -> None:
     """The verdicts are those that the case expects, and each command is one that AWS accepts and acts on its object."""
     skip_without_cases(folder)
-    stage(case.given)
     with without_traceback():
         policy = policy_of(folder)
+    session.execute(f"SET VARIABLE collected_facets = {[facet.value for facet in case.collect]}::VARCHAR[]")
+    stage(**{policy.input: case.given})
     with without_traceback(f"{shown(folder / 'logic.sql')}: Case '{case.name}': "):
         verdicts = verdicts_of(folder, session)
         objects = session.sql((SQL_ROOT / "staging" / "objects" / f"{policy.input}.sql").read_text(encoding="utf-8"))
@@ -293,6 +315,24 @@ def test_a_fault_of_a_case_names_file_line_and_key(tmp_path: Path, old: str, new
     with pytest.raises(CasesError) as caught:
         read_cases(folder)
     assert f"sql/policies/ecr/scan/cases.yaml:{fault}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("{scan_on_push: false}", "2: Unknown key 'scan_on_push'."),
+        ("{creation_templates: [{prefix: a, mutability: MUTABLE}]}", "Unknown key mutability. Give a list<"),
+        ("{creation_templates: ROOT}", "'ROOT' is not valid. Give a list<"),
+    ],
+)
+def test_a_case_is_given_in_the_rows_of_its_input(tmp_path: Path, given: str, fault: str) -> None:
+    folder = tmp_path / "sql" / "policies" / "ecr" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "policy.yaml").write_text("input: registries\n", encoding="utf-8")
+    (folder / "cases.yaml").write_text(f"- name: a\n  given: [{given}]\n  expect: []\n", encoding="utf-8")
+    with pytest.raises(CasesError) as caught:
+        read_cases(folder)
+    assert fault in str(caught.value)
 
 
 @when_it_loads

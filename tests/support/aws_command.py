@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,9 @@ def _one(option: str, words: list[str]) -> str:
 
 
 def _value(option: str, shape: Any, words: list[str]) -> Any:
-    """Words of the command line as a value of the API: the CLI's shorthand syntax, as far as documents use it."""
+    """Words of the command line as a value of the API: JSON, or the shorthand syntax as far as documents use it."""
+    if shape.type_name in ("list", "structure") and len(words) == 1 and words[0].startswith(("[", "{")):
+        return json.loads(words[0])
     if shape.type_name == "list":
         return [_value(option, shape.member, [word]) for word in words]
     if shape.type_name == "boolean" and not words:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, create_model
 
-from ecr_audit.catalog.models import Text
-from ecr_audit.lake.schemas import REPOSITORIES
-from ecr_audit.vocabulary import PolicyStatus
+from ecr_audit.catalog.models import PolicyYaml, Text
+from ecr_audit.lake.schemas import REGISTRIES, REPOSITORIES
+from ecr_audit.lake.tables import LakeTable
+from ecr_audit.vocabulary import Facet, PolicyStatus
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 
@@ -23,20 +26,40 @@ class CasesError(ValueError):
     """Every fault of a cases.yaml, a line each."""
 
 
-def _of_column(column: pa.DataType, value: Any) -> Any:
+# The lake's table of each input that cases can be given in.
+_TABLES: dict[str, LakeTable] = {table.name: table for table in (REPOSITORIES, REGISTRIES)}
+
+# Columns of JSON, which a case may give as YAML.
+_JSON = ("lifecycle_policy", "repository_policy")
+
+# Short for the list of structs that the lake holds.
+_SHORT: dict[str, dict[str, Any]] = {"repositories": {"exclusion_filters": (list[str], [])}}
+
+
+def _of_column(column: pa.Field, value: Any) -> Any:
+    if column.name in _JSON and isinstance(value, dict):
+        return json.dumps(value)
     try:
-        pa.array([value], type=column)
+        pa.array([value], type=column.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as fault:
-        raise ValueError(f"Give a {column}") from fault
+        raise ValueError(f"Give a {column.type}") from fault
+    # Arrow would leave them out.
+    if unknown := sorted(set(_unknown_keys(column.type, value))):
+        raise ValueError(f"Unknown key {', '.join(unknown)}. Give a {column.type}")
     return value
 
 
-# A row of lake.repositories; exclusion_filters is short for the list of structs that the lake holds.
-_COLUMNS: dict[str, Any] = {
-    column.name: (Annotated[Any, AfterValidator(partial(_of_column, column.type))], None)
-    for column in REPOSITORIES.schema
-}
-_Given = create_model("_Given", __config__=_ONLY_THESE, exclusion_filters=(list[str], []), **_COLUMNS)
+def _unknown_keys(kind: pa.DataType, value: Any) -> Iterator[str]:
+    """The keys within a value that its structs do not have."""
+    if pa.types.is_list(kind):
+        for each in value or ():
+            yield from _unknown_keys(kind.value_type, each)
+    elif pa.types.is_struct(kind) and isinstance(value, dict):
+        for key, each in value.items():
+            if kind.get_field_index(key) < 0:
+                yield key
+            else:
+                yield from _unknown_keys(kind.field(key).type, each)
 
 
 class _Expected(BaseModel):
@@ -53,22 +76,31 @@ class _Expected(BaseModel):
     owner: str | None = None
 
 
-class _Case(BaseModel):
-    model_config = _ONLY_THESE
-
-    name: Text
-    given: list[_Given]  # type: ignore[valid-type]  # mypy knows no model that is made from a schema
-    expect: list[_Expected]
-
-
-class _Cases(RootModel[list[_Case]]):
-    """The file."""
+@cache
+def _cases_model(name: str) -> Any:
+    """The model of the file, for policies with that input."""
+    columns: dict[str, Any] = {
+        column.name: (Annotated[Any, AfterValidator(partial(_of_column, column))], None)
+        for column in _TABLES[name].schema
+    }
+    given = create_model("_Given", __config__=_ONLY_THESE, **_SHORT.get(name, {}), **columns)
+    case = create_model(
+        "_Case",
+        __config__=_ONLY_THESE,
+        name=(Text, ...),
+        collect=(list[Facet], list(Facet)),
+        given=(list[given], ...),  # type: ignore[valid-type]  # mypy knows no model that is made from a schema
+        expect=(list[_Expected], ...),
+    )
+    return RootModel[list[case]]  # type: ignore[valid-type]
 
 
 class Case(BaseModel):
     """A test of a policy: rows of the input, and the verdicts on them in order of object_id."""
 
     name: str
+    # As ECR_AUDIT_COLLECT.
+    collect: list[Facet] = list(Facet)
     given: list[dict[str, Any]]
     expect: list[dict[str, Any]]
 
@@ -84,7 +116,7 @@ def read_cases(folder: Path) -> list[Case]:
     if not path.is_file():
         raise CasesError(f"{shown(path)}: The file is missing")
     faults = Faults(folder.parents[3])
-    if (located := read_located(path, _Cases, faults, typed=True)) is not None:
+    if (located := read_located(path, _cases_model(_input_of(folder)), faults, typed=True)) is not None:
         names: set[str] = set()
         for number, case in enumerate(located.model.root):
             if case.name in names:
@@ -93,6 +125,16 @@ def read_cases(folder: Path) -> list[Case]:
     if not located or faults:
         raise CasesError("\n".join(faults.listed()))
     return [Case(**case.model_dump(exclude_unset=True)) for case in located.model.root]
+
+
+def _input_of(folder: Path) -> str:
+    """The input that policy.yaml names; where that is not one of these, loading the catalog reports it."""
+    try:
+        policy = yaml.safe_load((folder / "policy.yaml").read_text(encoding="utf-8"))
+        name = policy["input"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        name = None
+    return name if name in _TABLES else str(PolicyYaml.model_fields["input"].default)
 
 
 def differences(expected: Sequence[dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> list[str]:
