@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from ecr_audit.catalog import Catalog, SectionPolicy, load_catalog
+from ecr_audit.settings import SQL_ROOT
 from support.policies import MUTABILITY, STRICT
 
 
@@ -80,6 +81,73 @@ def test_the_mutability_policy_reaches_exactly_ten_sections(catalog: Catalog) ->
     ]
 
 
+FSBP, CLOUDAWARE, NIST, PCI = "aws-fsbp-v1.0.0", "cloudaware", "nist-sp-800-53-r5", "pci-dss-v4.0.1"
+HIGH, LOW, MODERATE = "fedramp-high", "fedramp-low", "fedramp-moderate"
+
+# The sections that hold each policy, with the numbers of sections below them in the published catalogs.
+SECTIONS = {
+    "disable-repository-manual-scanning": {
+        FSBP: {"ecr/01": 0},
+        CLOUDAWARE: {"resource-security/threat-protection": 0},
+        HIGH: {"ra/05": 6},
+        LOW: {"ra/05": 2},
+        MODERATE: {"ra/05": 4},
+        NIST: {"ra/05": 11},
+        PCI: {"6/2/3": 1, "6/2/4": 0},
+    },
+    "repository-encryption": {
+        FSBP: {"ecr/05": 0},
+        HIGH: {"au/09": 3, "cm/03/06": 0, "sc/07/10": 0, "sc/13": 0, "sc/28": 1, "sc/28/01": 0},
+        LOW: {"au/09": 0, "sc/13": 0, "sc/28": 1, "sc/28/01": 0},
+        MODERATE: {"au/09": 1, "sc/13": 0, "sc/28": 1, "sc/28/01": 0},
+        NIST: {
+            "au/09": 7,
+            "ca/09/01": 0,
+            "cm/03/06": 0,
+            "sc/07/10": 0,
+            "sc/12/02": 0,
+            "sc/13": 4,
+            "sc/28": 3,
+            "sc/28/01": 0,
+            "si/07/06": 0,
+        },
+    },
+    "repository-lifecycle": {
+        FSBP: {"ecr/03": 0},
+        CLOUDAWARE: {"cost-efficiency-and-optimization/resource-optimization": 0},
+        HIGH: {"cm/02": 3, "cm/02/02": 0},
+        LOW: {"cm/02": 0},
+        MODERATE: {"cm/02": 3, "cm/02/02": 0},
+        NIST: {"ca/09/01": 0, "cm/02": 7, "cm/02/02": 0},
+    },
+    "registry-new-repositories-mutable": {},
+    "repository-public-access": {},
+}
+
+
+@pytest.mark.parametrize("policy", SECTIONS)
+def test_a_policy_reaches_the_sections_that_security_hub_relates(policy: str) -> None:
+    whole = load_catalog(SQL_ROOT)
+    held: dict[str, dict[str, int]] = {}
+    for section in whole.linked_sections(f"/ce/ca/aws/ecr/{policy}"):
+        _, _, framework, path = section.id.split("/", 3)
+        held.setdefault(framework, {})[path] = len(whole.descendants(section.id))
+    assert held == SECTIONS[policy]
+
+
+def test_the_whole_catalog_leaves_the_mutability_policy_its_ten(catalog: Catalog) -> None:
+    assert load_catalog(SQL_ROOT).linked_sections(MUTABILITY) == catalog.linked_sections(MUTABILITY)
+
+
+def test_the_headline_comes_first_then_policies_by_their_number_of_sections() -> None:
+    """Encryption has more sections than the headline; the place is published as policies.position."""
+    whole = load_catalog(SQL_ROOT)
+    shown = [policy.id.rpartition("/")[2] for policy in whole.in_order()]
+    assert shown[:3] == ["repository-image-tag-mutability", "repository-encryption", "repository-lifecycle"]
+    rows = whole.as_arrow()["policies"].select(["policy_id", "position"]).sort_by("position").to_pylist()
+    assert rows == [{"policy_id": p.id, "position": place} for place, p in enumerate(whole.in_order(), start=1)]
+
+
 def test_only_two_of_the_ten_are_mapped_directly(catalog: Catalog) -> None:
     direct = [row.section_id for row in catalog.section_policies() if row.inherited_from is None]
     assert direct == [
@@ -100,6 +168,13 @@ def test_the_strict_policy_is_mapped_to_no_section(catalog: Catalog) -> None:
         ("/frameworks/fedramp-low/cm/08", 0),
         ("/frameworks/fedramp-moderate/cm/08", 2),
         ("/frameworks/fedramp-high/cm/08", 4),
+        ("/frameworks/fedramp-high/cm/03", 4),
+        ("/frameworks/fedramp-high/sc/07", 10),
+        ("/frameworks/nist-sp-800-53-r5/cm/03", 8),
+        ("/frameworks/nist-sp-800-53-r5/sc/07", 29),
+        ("/frameworks/nist-sp-800-53-r5/sc/12", 6),
+        ("/frameworks/nist-sp-800-53-r5/si/07", 17),
+        ("/frameworks/pci-dss-v4.0.1/6/2", 5),
     ],
 )
 def test_sub_sections_are_those_of_the_published_catalogs(catalog: Catalog, section_id: str, sub_sections: int) -> None:
@@ -118,8 +193,8 @@ def test_withdrawn_sections_are_marked(catalog: Catalog) -> None:
 
 
 def test_the_tables_answer_in_sql(catalog: Catalog) -> None:
-    # The FedRAMP High family: CM itself, CM-2 with 3 below it, CM-8 with 4: 9 below CM. The policy counts in CM through
-    # CM-2 and CM-8(1), in CM-8 through CM-8(1), in CM-2(2) not at all.
+    # The FedRAMP High family: CM itself, CM-2 with 3 below it, CM-3 and CM-8 with 4 each: 14 below CM. The policy
+    # counts in CM through CM-2 and CM-8(1), in CM-8 through CM-8(1), in CM-2(2) not at all. AU-9 comes before.
     with duckdb.connect() as session:
         for name, table in catalog.as_arrow().items():
             session.register(name, table)
@@ -134,12 +209,12 @@ def test_the_tables_answer_in_sql(catalog: Catalog) -> None:
         """).fetchall()
         policies = session.sql("SELECT policy_id, internal_rules FROM policies ORDER BY policy_id").fetchall()
     cm = "/frameworks/fedramp-high/cm"
-    assert rows[:3] == [
-        (1, cm, None, 9, 1),
-        (2, f"{cm}/02", cm, 3, 1),
-        (3, f"{cm}/02/02", f"{cm}/02", 0, 0),
+    assert rows[5:8] == [
+        (6, cm, None, 14, 1),
+        (7, f"{cm}/02", cm, 3, 1),
+        (8, f"{cm}/02/02", f"{cm}/02", 0, 0),
     ]
-    assert rows[5] == (6, f"{cm}/08", cm, 4, 1)
+    assert rows[15] == (16, f"{cm}/08", cm, 4, 1)
     assert policies == [(STRICT, []), (MUTABILITY, ["dec-x-767cce1f"])]
 
 
@@ -151,6 +226,8 @@ def test_the_tables_answer_in_sql(catalog: Catalog) -> None:
         ("/frameworks/nist-sp-800-53-r5/cm", "CM"),
         ("/frameworks/nist-sp-800-53-r5/cm/02", "CM-2"),
         ("/frameworks/fedramp-high/cm/08/01", "CM-8(1)"),
+        ("/frameworks/pci-dss-v4.0.1/6", "6"),
+        ("/frameworks/pci-dss-v4.0.1/6/2/3/1", "6.2.3.1"),
         ("/frameworks/cloudaware/resource-reliability/system-configuration", None),
     ],
 )
