@@ -19,6 +19,7 @@ import startup  # noqa: F401  # isort: skip
 import duckdb
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
 from ecr_audit.catalog import Catalog, Policy, input_names, load_catalog
 from ecr_audit.compliance import evaluate, roll_up
@@ -168,7 +169,7 @@ def _default(name: str, default: object) -> str:
 
 
 def catalog_lists() -> str:
-    """The end of docs/policies.md: the columns of each input; and each policy, with the sections that hold it."""
+    """The end of docs/policies.md: the columns of each input, the facets, and each policy with its sections."""
     catalog = load_catalog(SQL_ROOT)
     names = {framework.id: framework.name for framework in catalog.frameworks}
     rows = [
@@ -186,6 +187,7 @@ def catalog_lists() -> str:
         for name in input_names(SQL_ROOT):
             rows += [*_input_table(warehouse, name), ""]
         rows += [*_given_table(REPOSITORIES), ""]
+        rows += [*_facets_table(catalog), ""]
         rows += ["## All policies", "", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
         for policy in catalog.policies:
             columns = ", ".join(f"`{column}`" for column in _columns_read(warehouse, policy))
@@ -197,6 +199,7 @@ def catalog_lists() -> str:
                 f"- Id: `{policy.id}`, in [sql/{policy.folder}](../sql/{policy.folder})",
                 f"- Severity: {policy.severity}",
                 f"- Input: `{policy.input}`; it reads {columns}",
+                f"- Facets: {', '.join(f'`{facet}`' for facet in policy.facets) or 'none'}",
                 f"- The same check elsewhere: {', '.join(policy.similar_policies) or 'none'}",
                 "",
                 *_sections_of(catalog, policy, names),
@@ -236,6 +239,28 @@ def _given_table(table: LakeTable) -> list[str]:
         "|---|---|",
         *(f"| `{name}` | `{kind}` |" for name, kind in zip(described.columns, described.types, strict=True)),
     ]
+
+
+def _facets_table(catalog: Catalog) -> list[str]:
+    """The facets, with their calls and permissions, and the policies that read them."""
+    rows = [
+        "## What a policy reads",
+        "",
+        "Made by `make docs` from `plugins/ecr_audit/aws/ecr/facets.py` and `sql/policies`. The list of repositories is"
+        " read every night. A facet is read by calls of its own, when `ECR_AUDIT_COLLECT` names it and the role has its"
+        " permissions ([permissions.md](permissions.md)); otherwise the policies that read it are UNDETERMINED where they"
+        " depend on it, with the reason. By rotation: each object once in `ECR_AUDIT_COLLECT_ROTATION_NIGHTS` nights"
+        " ([settings.md](settings.md)).",
+        "",
+        "| word | content | calls | read | permissions | policies |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in FACETS:
+        permissions = "<br>".join(f"`{permission.action}`" for permission in each.permissions)
+        policies = "<br>".join(policy.contextual_name for policy in catalog.policies if each.facet in policy.facets)
+        turns = "by rotation" if each.rotates else "every night"
+        rows.append(f"| `{each.facet}` | {each.what} | {each.calls} | {turns} | {permissions} | {policies or 'none'} |")
+    return rows
 
 
 def _columns_read(warehouse: Warehouse, policy: Policy) -> list[str]:
