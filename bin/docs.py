@@ -26,7 +26,7 @@ from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.doctor.permissions import to_markdown as permissions_page
 from ecr_audit.errors import FinalError
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import REPOSITORIES, STAGES
+from ecr_audit.lake.schemas import REGISTRIES, REPOSITORIES, STAGES
 from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
@@ -186,7 +186,7 @@ def catalog_lists() -> str:
     ):
         for name in input_names(SQL_ROOT):
             rows += [*_input_table(warehouse, name), ""]
-        rows += [*_given_table(REPOSITORIES), ""]
+        rows += [*_given_tables(REPOSITORIES, REGISTRIES), ""]
         rows += [*_facets_table(catalog), ""]
         rows += ["## All policies", "", "Made by `make docs` from `sql/policies` and `sql/frameworks`.", ""]
         for policy in catalog.policies:
@@ -227,18 +227,21 @@ def _input_table(warehouse: Warehouse, name: str) -> list[str]:
     ]
 
 
-def _given_table(table: LakeTable) -> list[str]:
-    """The columns of `given` in cases.yaml, with their types: those of a table of the lake."""
-    described = duckdb.from_arrow(table.schema.empty_table())
-    return [
-        "### Columns of `given`",
-        "",
-        f"A row of `given` in `cases.yaml` is one of `lake.{table.name}`, as the scan writes it.",
-        "",
-        "| column | type |",
-        "|---|---|",
-        *(f"| `{name}` | `{kind}` |" for name, kind in zip(described.columns, described.types, strict=True)),
-    ]
+def _given_tables(*tables: LakeTable) -> list[str]:
+    """The columns of `given` in cases.yaml, with their types: those of the lake's table of each input."""
+    rows = ["### Columns of `given`", ""]
+    for table in tables:
+        described = duckdb.from_arrow(table.schema.empty_table())
+        rows += [
+            f"A row of `given` in `cases.yaml`, for the input `{table.name}`, is one of `lake.{table.name}`, as the scan"
+            " writes it.",
+            "",
+            "| column | type |",
+            "|---|---|",
+            *(f"| `{name}` | `{kind}` |" for name, kind in zip(described.columns, described.types, strict=True)),
+            "",
+        ]
+    return rows[:-1]
 
 
 def _facets_table(catalog: Catalog) -> list[str]:
@@ -248,9 +251,9 @@ def _facets_table(catalog: Catalog) -> list[str]:
         "",
         "Made by `make docs` from `plugins/ecr_audit/aws/ecr/facets.py` and `sql/policies`. The list of repositories is"
         " read every night. A facet is read by calls of its own, when `ECR_AUDIT_COLLECT` names it and the role has its"
-        " permissions ([permissions.md](permissions.md)); otherwise the policies that read it are UNDETERMINED where they"
-        " depend on it, with the reason. By rotation: each object once in `ECR_AUDIT_COLLECT_ROTATION_NIGHTS` nights"
-        " ([settings.md](settings.md)).",
+        " permissions ([permissions.md](permissions.md)). Otherwise the policies that read it are UNDETERMINED where"
+        " they depend on it, with the reason. By rotation: each object once in `ECR_AUDIT_COLLECT_ROTATION_NIGHTS`"
+        " nights ([settings.md](settings.md)).",
         "",
         "| word | content | calls | read | permissions | policies |",
         "|---|---|---|---|---|---|",

@@ -21,11 +21,13 @@ import psycopg
 import pytest
 
 import ecr_audit
+from ecr_audit.catalog import load_catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.postgres import publish_to_postgres
 from ecr_audit.publish.tables import TABLES, VIEWS
+from ecr_audit.settings import SQL_ROOT
 from support.processes import PATIENCE
 from support.small_lake import SmallLake
 
@@ -33,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 SHELL = Path(sys.executable).with_name("duckdb")
 ANALYSES = sorted((ROOT / "sql" / "analyses").glob("*.sql"))
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
+STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
 
 def ask(*arguments: object) -> list[dict[str, str]]:
@@ -148,6 +151,40 @@ def test_changes_by_unit_add_up(demo: Path) -> None:
         assert now == int(row["incompliant_now"]), row
     moved = {row["ou_path"]: (row["moved_in"], row["moved_out"]) for row in rows}
     assert moved["Root/Sandbox"][1] == moved["Root/Workloads/Production/Storefront"][0] != "0"
+
+
+def test_the_strict_reading_by_framework_is_a_recount(lake_of: type[SmallLake], tmp_path: Path) -> None:
+    """With the strict policy in place of the other, where a framework holds that one beside further policies."""
+    lake = lake_of(tmp_path / "lake", load_catalog(SQL_ROOT))
+    settings = ("MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION", "unknown")
+    unencrypted = {"encryption_type": "AES256"}
+    repositories = [{"repository_name": each.lower(), "image_tag_mutability": each} | unencrypted for each in settings]
+    lake.night(date(2026, 11, 1), repositories=repositories)
+    database = publish(lake.lake, lake.catalog, tmp_path / "publish", owner_tags=()).database
+    recount = f"""
+        WITH strictly AS (
+            SELECT DISTINCT framework_name, if(policy_id = '{POLICY}', '{STRICT}', policy_id) AS policy_id
+            FROM section_policies
+            JOIN sections USING (section_id)
+        )
+        SELECT
+            framework_name,
+            100.0 * count(*) FILTER (status = 'COMPLIANT')
+                / nullif(count(*) FILTER (status IN ('COMPLIANT', 'INCOMPLIANT')), 0)
+        FROM strictly
+        JOIN policy_output USING (policy_id)
+        GROUP BY framework_name
+    """
+    with duckdb.connect(database, read_only=True) as published:
+        recounted = published.sql(recount).fetchall()
+        question = (ROOT / "sql/analyses/strict_reading_by_framework.sql").read_text(encoding="utf-8")
+        rows = published.sql(question).fetchall()
+    assert {row[0]: row[-1] for row in rows} == {name: value and round(value, 1) for name, value in recounted}
+    # FSBP also has the five on encryption, which fail; of the four with a known setting two more fail strictly.
+    [fsbp] = [row[1:] for row in rows if row[0].startswith("AWS Foundational")]
+    assert fsbp == (3, 6, 33.3, 2, 1, 11.1)
+    [pci] = [row[4] for row in rows if row[0].startswith("PCI")]
+    assert pci == 0, "it does not hold the policy on mutability"
 
 
 def test_only_fixed_findings_can_come_back(small_lake: SmallLake, tmp_path: Path) -> None:
