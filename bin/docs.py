@@ -247,7 +247,7 @@ def _given_tables(*tables: LakeTable) -> list[str]:
 def _facets_table(catalog: Catalog) -> list[str]:
     """The facets, with their calls and permissions, and the policies that read them."""
     rows = [
-        "## What a policy reads",
+        "## Facets",
         "",
         "Made by `make docs` from `plugins/ecr_audit/aws/ecr/facets.py` and `sql/policies`. The list of repositories is"
         " read every night. A facet is read by calls of its own, when `ECR_AUDIT_COLLECT` names it and the role has its"

@@ -241,7 +241,7 @@ class Settings(AlertSettings):
     )
     collect: Annotated[tuple[Facet, ...], BeforeValidator(_facets)] = Field(
         description="Facets that are read by calls of their own: tags, and what policies need beyond the list of"
-        " repositories (policies.md, What a policy reads).",
+        " repositories (policies.md, Facets).",
         default=(Facet.TAGS, Facet.SCANNING, Facet.REGISTRIES),
         json_schema_extra=_valid(f"'all', 'none', or a list out of {', '.join(Facet)}"),
     )

@@ -180,7 +180,7 @@ def test_the_strict_reading_by_framework_is_a_recount(lake_of: type[SmallLake], 
         question = (ROOT / "sql/analyses/strict_reading_by_framework.sql").read_text(encoding="utf-8")
         rows = published.sql(question).fetchall()
     assert {row[0]: row[-1] for row in rows} == {name: value and round(value, 1) for name, value in recounted}
-    # FSBP also has the five on encryption, which fail; of the four with a known setting two more fail strictly.
+    # FSBP also has five verdicts on encryption, which fail. Both settings with exclusions fail strictly.
     [fsbp] = [row[1:] for row in rows if row[0].startswith("AWS Foundational")]
     assert fsbp == (3, 6, 33.3, 2, 1, 11.1)
     [pci] = [row[4] for row in rows if row[0].startswith("PCI")]
