@@ -54,10 +54,12 @@ operators (operator, kind) AS (
     ('ipaddress', 'address')
 ),
 
+-- Each text once: many repositories have the same. NUL, which a JSON escape can stand for, is in no name, and not every
+-- format can store it.
 documents AS (
-    SELECT
-        repository_arn,
-        TRY_CAST(repository_policy AS JSON) AS document
+    SELECT DISTINCT
+        repository_policy,
+        CASE WHEN NOT contains(repository_policy, '\u0000') THEN TRY_CAST(repository_policy AS JSON) END AS document
     FROM staging.repositories
     WHERE policies_unread IS NULL
         AND repository_policy IS NOT NULL
@@ -65,7 +67,7 @@ documents AS (
 
 listed AS (
     SELECT
-        repository_arn,
+        repository_policy,
         CASE json_type(document, '$.Statement')
             WHEN 'ARRAY' THEN json_extract(document, '$.Statement[*]')
             WHEN 'OBJECT' THEN [json_extract(document, '$.Statement')]
@@ -75,7 +77,7 @@ listed AS (
 
 statements AS (
     SELECT
-        repository_arn,
+        repository_policy,
         unnest(statements) AS statement,
         generate_subscripts(statements, 1) AS number
     FROM listed
@@ -83,7 +85,7 @@ statements AS (
 
 described AS (
     SELECT
-        repository_arn,
+        repository_policy,
         number,
         statement,
         statement ->> '$.Effect' AS effect,
@@ -124,9 +126,9 @@ addressed AS (
 -- One row per key of a condition on a statement for everyone.
 conditions AS (
     SELECT
-        s.repository_arn,
+        s.repository_policy,
         s.number,
-        o.key || ' ' || coalesce(k.key, o.value::VARCHAR) AS condition,
+        concat_ws(' ', o.key, coalesce(k.key, o.value::VARCHAR)) AS condition,
         regexp_replace(lower(o.key), '^foranyvalue:', '') AS operator,
         lower(k.key) AS key,
         CASE k.type WHEN 'ARRAY' THEN json_extract_string(k.value, '$[*]') ELSE [k.value ->> '$'] END AS given
@@ -136,6 +138,7 @@ conditions AS (
     WHERE s.whom IN ('everyone', 'others')
 ),
 
+-- Each condition once: a pattern that is not the same in all rows is compiled for each.
 evaluated AS (
     SELECT
         c.*,
@@ -153,24 +156,28 @@ evaluated AS (
             WHEN len(list_filter(c.given, lambda value: regexp_full_match(lower(value), k.open))) > 0 THEN 'open'
             ELSE 'unknown'
         END AS effect
-    FROM conditions AS c
+    FROM (SELECT DISTINCT operator, key, given FROM conditions) AS c
     LEFT JOIN confining_keys AS k USING (key)
     LEFT JOIN operators AS o ON o.operator = c.operator AND o.kind = k.kind
 ),
 
 by_statement AS (
     SELECT
-        repository_arn,
+        repository_policy,
         number,
         bool_or(effect = 'confined') AS is_confined,
         array_agg(condition ORDER BY condition) FILTER (WHERE effect = 'unknown') AS unknown
-    FROM evaluated
-    GROUP BY repository_arn, number
+    FROM conditions AS c
+    JOIN evaluated AS e
+        ON e.operator IS NOT DISTINCT FROM c.operator
+        AND e.key IS NOT DISTINCT FROM c.key
+        AND e.given IS NOT DISTINCT FROM c.given
+    GROUP BY repository_policy, number
 ),
 
 by_policy AS (
     SELECT
-        a.repository_arn,
+        a.repository_policy,
         array_agg(
             'statement ' || a.name || ' allows '
                 || CASE a.whom WHEN 'others' THEN 'everyone but those whom it names' ELSE 'everyone' END
@@ -191,8 +198,8 @@ by_policy AS (
         ) AS unknown,
         bool_or(a.effect = 'Deny') AS denies
     FROM addressed AS a
-    LEFT JOIN by_statement AS c USING (repository_arn, number)
-    GROUP BY a.repository_arn
+    LEFT JOIN by_statement AS c USING (repository_policy, number)
+    GROUP BY a.repository_policy
 ),
 
 verdicts AS (
@@ -206,11 +213,11 @@ verdicts AS (
             WHEN r.repository_policy IS NULL THEN 299
             WHEN p.open IS NOT NULL THEN 199
             -- Without any statement it is not a policy that can be read.
-            WHEN p.unknown IS NOT NULL OR p.repository_arn IS NULL THEN 499
+            WHEN p.unknown IS NOT NULL OR p.repository_policy IS NULL THEN 499
             ELSE 299
         END AS condition_index
     FROM staging.repositories AS r
-    LEFT JOIN by_policy AS p USING (repository_arn)
+    LEFT JOIN by_policy AS p ON p.repository_policy = r.repository_policy
 )
 
 SELECT
