@@ -69,7 +69,7 @@ class PolicyYaml(_Model):
     input: Text = "repositories"  # its objects: a file of sql/staging/objects, with a row per object
     # Shown before all others, and alone where there is room for one policy only; at most one policy has it.
     headline: bool = False
-    # What logic.sql reads beyond the list of repositories: words of ECR_AUDIT_COLLECT.
+    # Facets of which logic.sql reads a column: words of ECR_AUDIT_COLLECT.
     facets: list[Facet] = []
     # Columns that describe its findings; in the findings of other policies they are NULL.
     finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []

@@ -36,6 +36,9 @@ class Policy(Record):
     severity: str
     similar_policies: list[str]
     internal_rules: list[str]
+    input: str
+    facets: list[str]
+    position: int
     policy_hash: str
 
 
