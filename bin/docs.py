@@ -233,7 +233,7 @@ def _given_tables(*tables: LakeTable) -> list[str]:
     for table in tables:
         described = duckdb.from_arrow(table.schema.empty_table())
         rows += [
-            f"A row of `given` in `cases.yaml`, for the input `{table.name}`, is one of `lake.{table.name}`, as the scan"
+            f"For the input `{table.name}`, a row of `given` in `cases.yaml` is one of `lake.{table.name}`, as the scan"
             " writes it.",
             "",
             "| column | type |",
