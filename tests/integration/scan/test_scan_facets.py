@@ -312,11 +312,11 @@ def test_a_registry_too_large_for_its_limit_is_read_over_several_nights(audit_of
     of each facet, and all other registries have everything in each night."""
     many = [
         Repository(f"service-{number:04}", lifecycle_policy=LIFECYCLES[0] if number % 2 else None)
-        for number in range(1_000)
+        for number in range(800)
     ]
     before = world.repository_source
     world = replace(world, repository_source=lambda *target: many if target == BUSY else before(*target))
-    limit = RateLimit(rate=250, burst=10)
+    limit = RateLimit(rate=300, burst=10)
     limited = [
         Fault(limit, operation=each, account=BUSY[0], region=BUSY[1])
         for each in ("GetLifecyclePolicy", "GetRepositoryPolicy")
