@@ -46,7 +46,7 @@ RUN_ID = "demo-history"
 
 @dataclass
 class _Known:
-    """What is known of a target: its rows of repositories, and that of its registry, if it has one."""
+    """The last known rows of a target: those of its repositories, and that of its registry, if it has one."""
 
     repositories: Sequence[Row] = ()
     registries: Sequence[Row] = ()

@@ -1,4 +1,4 @@
-"""What registries of the demo organization are set to: scanning, creation templates, and pull-through cache rules.
+"""Settings of the demo organization's registries: scanning, creation templates, and pull-through cache rules.
 
 Nights are counted as in `repository_settings`.
 """
@@ -73,7 +73,7 @@ _CREATION: dict[tuple[str, str], tuple[tuple[CreationTemplate, ...], tuple[PullT
 
 
 def registry_of(account_id: str, region: str, nights_ago: int) -> Registry:
-    """The settings of an account's registry in a region, so many nights ago."""
+    """The settings of an account's registry in a region, some nights ago."""
     scanning, scanning_since = _SCANNING.get(account_id, (None, 0))
     templates, rules, templates_since = _CREATION.get((account_id, region), ((), (), 0))
     return Registry(

@@ -1,4 +1,4 @@
-"""What repositories of the demo organization are set to beside mutability: keys, lifecycle policies and permissions.
+"""Settings of the demo organization's repositories beside mutability: keys, lifecycle policies and permissions.
 
 Everything is derived from the repository's name and place, and from how many nights ago it is: 0 is the second night of
 `make audit`, 1 its first, and more a night of the history.
@@ -82,7 +82,7 @@ class _Settings:
 
 
 def with_settings(target: Target, repository: Repository, nights_ago: int) -> Repository:
-    """The repository with what it was set to so many nights ago."""
+    """The repository with its settings of some nights ago."""
     settings = _settings_of(*target, repository.name)
     is_permitted = nights_ago <= settings.permissions_since
     return replace(
@@ -119,7 +119,7 @@ def _settings_of(account_id: str, region: str, name: str) -> _Settings:
     is_strict = is_preview or PRODUCTION[0] <= account_id <= PRODUCTION[1]
     weights = _PREVIEW_PERMISSION_WEIGHTS if is_preview else _PERMISSION_WEIGHTS
     [permissions] = dice.choices(_PERMISSIONS, weights)
-    # Of those that anybody can use, half were opened in these nights; of those of the organization, some were confined.
+    # Half of those that anybody can use were opened in these nights; some that the organization can use were confined.
     share = {EVERYONE: 0.5, EVERYONE_AS_AWS: 0.5, THE_ORGANIZATION: 0.3}.get(permissions or "", 0.0)
     return _Settings(
         key_kind=dice.choices(_KEY_KINDS, _KEY_WEIGHTS)[0],

@@ -120,7 +120,7 @@ class Registry:
         """Return how often a repository is scanned, and the filter that decides it.
 
         Continuous scanning comes before scanning on push (Amazon ECR User Guide, "Filters to choose which repositories
-        are scanned"); of several filters that match, AWS names the last.
+        are scanned"). AWS names the last of the filters that match.
         """
         if self.scanning_rules is None:
             return ("SCAN_ON_PUSH" if repository.scan_on_push else "MANUAL"), ()

@@ -120,7 +120,7 @@ def _creation_verdict(registry: Registry) -> str:
     templates = {each.prefix.rstrip("/"): each for each in registry.creation_templates}
     if not templates and not registry.pull_through_rules:
         return "INAPPLICABLE"
-    # Of the rules of the demo, none has a template of a shorter prefix than its own but ROOT.
+    # No rule of the demo has a template of a shorter prefix than its own but ROOT.
     applied = [templates.get(each.prefix) or templates.get("ROOT") for each in registry.pull_through_rules]
     makers = [*templates.values(), *applied]
     return _fails(not all(each is not None and _makes_immutable(each) for each in makers))

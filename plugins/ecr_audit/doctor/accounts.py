@@ -162,7 +162,7 @@ def _policies_of(facet: Facet) -> list[str]:
     try:
         policies = load_catalog(SQL_ROOT).policies
     except CatalogError as error:
-        # What is wrong with the accounts is worth more than the names.
+        # The accounts' faults are worth more than the names.
         return [f"the policies that need it ({error})"]
     return [f"'{policy.contextual_name}'" for policy in policies if facet in policy.facets]
 

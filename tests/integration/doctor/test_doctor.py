@@ -359,7 +359,7 @@ def test_a_permission_missing_in_one_account(findings: Examine, inject: Inject, 
 
 @pytest.mark.usefixtures("all_facets")
 @pytest.mark.parametrize("facet", Facet)
-def test_what_a_role_lacks_is_named_with_the_policies_that_cannot_be_judged(
+def test_a_permission_that_a_role_lacks_is_named_with_the_policies_that_cannot_be_judged(
     aws: AwsWithAClock, findings: Examine, catalog: Catalog, facet: Facet
 ) -> None:
     """In all accounts: a role of an earlier version."""

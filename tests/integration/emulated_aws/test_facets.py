@@ -1,4 +1,4 @@
-"""What the emulated AWS answers about scanning, keys, registries and policies; test_moto.py compares what moto has."""
+"""Scanning, keys, registries and policies, as the emulated AWS answers; test_moto.py compares what moto has."""
 
 from __future__ import annotations
 

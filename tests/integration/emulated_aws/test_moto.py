@@ -227,7 +227,7 @@ def test_a_refusal_has_the_same_code_and_status(ours: Clients, moto: Clients, na
     assert refusals[0] == refusals[1]
 
 
-def test_what_is_read_of_a_repository_has_the_same_values(ours: Clients, moto: Clients) -> None:
+def test_settings_of_a_repository_have_the_same_values(ours: Clients, moto: Clients) -> None:
     def read(client: Clients) -> list[Any]:
         ecr = client("ecr")
         found = ecr.batch_get_repository_scanning_configuration(repositoryNames=["app/api", "none", BARE])

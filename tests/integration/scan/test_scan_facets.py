@@ -60,7 +60,7 @@ def values(audit: Audit, declaration: Declaration, day: date = DAY) -> Values:
 
 
 def truth(world: World, declaration: Declaration) -> Values:
-    """The same, as the world has them; of a role that lacks a permission, nothing."""
+    """The same, as the world has them; nothing where the role lacks the permission."""
     rows: Iterator[dict[str, Any]]
     occupied = [each for each in world.targets() if world.outcome(*each) == "COLLECTED" and world.repositories(*each)]
     if declaration is REGISTRY_FACET:
@@ -108,7 +108,7 @@ def test_all_facets_are_read_as_they_are(audit_of: MakeAudit, world: World) -> N
     audit.assert_true()
     assert_facets_true(audit)
     assert not failed(audit)
-    # Each facet has values to read: none is compared with nothing.
+    # Each facet has values to read.
     assert all(any(any(each.values()) for each in truth(world, facet).values()) for facet in FACETS)
 
 
@@ -130,7 +130,7 @@ def test_a_role_that_lacks_a_permission_everywhere_loses_that_facet_alone(
     assert {(name, code) for each in found.values() for name, (code, _) in each.items()} == {
         (facet, "AccessDeniedException")
     }
-    # What is refused costs some calls of a registry, not one for each repository.
+    # A refusal costs some calls of a registry, not one for each repository.
     called = audit.aws.counters.operations
     operation = permission.action.partition(":")[2]
     made = next(count for name, count in called.items() if name.endswith(f":{operation}"))
@@ -175,7 +175,7 @@ def test_throttling_that_passes_costs_a_facet_nothing(audit_of: MakeAudit, world
     [(Throttle(), {"ThrottlingException", "BatchTimeUp"}), (Hang(), {"BatchTimeUp"})],
     ids=["throttled for ever", "never answered"],
 )
-def test_a_batch_whose_time_is_up_keeps_what_was_listed_and_read(
+def test_a_batch_whose_time_is_up_keeps_the_repositories_and_facets_that_it_read(
     audit_of: MakeAudit, world: World, effect: Throttle | Hang, codes: set[str]
 ) -> None:
     """In the account that is struck, too; calls that hang there leave some for the others."""
@@ -217,7 +217,7 @@ class Vanishing(Faults):
         return super().strike(service, operation, account, region)
 
 
-def test_a_repository_that_is_deleted_after_it_was_listed_is_no_fault(audit_of: MakeAudit, world: World) -> None:
+def test_a_repository_that_is_deleted_after_it_was_listed_is_not_a_fault(audit_of: MakeAudit, world: World) -> None:
     audit = audit_of(world, **ALL)
     target = next(each for each in world.targets() if len(world.repositories(*each)) > 3)
     deleted = world.repositories(*target)[2].name
@@ -241,7 +241,7 @@ def test_a_repository_that_is_deleted_after_it_was_listed_is_no_fault(audit_of: 
     }
 
 
-def test_by_rotation_each_object_is_read_once_in_so_many_nights(audit_of: MakeAudit, world: World) -> None:
+def test_by_rotation_each_object_is_read_once_in_its_nights(audit_of: MakeAudit, world: World) -> None:
     """Its values stay with when they were read, until its turn comes again."""
     nights = [DAY + timedelta(days=number) for number in range(3)]
     audit = audit_of(world, collect="all", collect_rotation_nights=3)
