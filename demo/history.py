@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ from typing import Any
 import pyarrow as pa
 from rich.progress import track
 
-from demo.emulated_aws.world import Repository, World
+from demo.emulated_aws.world import World
 from demo.environment import ignored_in_demo
+from demo.rows import Row, Target, account_rows, registry_row, repository_row, target_row
 from demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
 from demo.waivers import write_waivers
-from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
+from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories
+from ecr_audit.lake.commits import FACETS, ROTATION_NIGHTS
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
@@ -36,18 +39,24 @@ from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.terminal import print_error
+from ecr_audit.vocabulary import Facet
 
 RUN_ID = "demo-history"
 
-Row = dict[str, Any]
-Target = tuple[str, str]
 
-# AWS's error_code and error_message by outcome.
-_ERRORS = {
-    Outcome.ASSUME_ROLE_DENIED: ("AccessDenied", "The hub is not authorized to perform: sts:AssumeRole"),
-    Outcome.ACCESS_DENIED: ("AccessDeniedException", "Not authorized to perform: ecr:DescribeRepositories"),
-    Outcome.FAILED: ("ServerException", "The service is unavailable"),
-}
+@dataclass
+class _Known:
+    """The last known rows of a target: those of its repositories, and that of its registry, if it has one."""
+
+    repositories: Sequence[Row] = ()
+    registries: Sequence[Row] = ()
+
+    def unobserved(self) -> _Known:
+        """The same, carried over."""
+        return _Known(*([row | {"observed": False} for row in rows] for rows in (self.repositories, self.registries)))
+
+
+_Targets = dict[Target, _Known]
 
 
 class HistoryError(FinalError):
@@ -69,7 +78,7 @@ def write_history(
     file = write_waivers(Path(lake.root).parent / "waivers.yaml", last + timedelta(days=2))
     accepted = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
     waivers = KnownWaivers(accepted, datetime.now(UTC))
-    known: dict[Target, list[Row]] = {}
+    known: _Targets = {}
     dates = list(_write_inventories(lake, story, nights, known))
     _carry_over(lake, known, later_dates(lake, dates[-1]))
     for day in track([dates[0], *later_dates(lake, dates[0])], "Evaluating the nights"):
@@ -102,9 +111,7 @@ def _details(lake: Lake, day: date) -> Any:
     return commit.details if commit else {}
 
 
-def _write_inventories(
-    lake: Lake, story: Story, nights: Iterable[int], known: dict[Target, list[Row]]
-) -> Iterator[date]:
+def _write_inventories(lake: Lake, story: Story, nights: Iterable[int], known: _Targets) -> Iterator[date]:
     """Write the inventories of nights and return their dates; `known` is then what the last of them knows."""
     for night in nights:
         if night == NOT_AUDITED:
@@ -112,8 +119,10 @@ def _write_inventories(
         day, world = story.first + timedelta(days=night), story.world(night)
         outage = OUTAGE_REGION if night == OUTAGE_NIGHT else None
         started_at = datetime.combine(day, time(2), UTC)
-        targets, repositories = _scan(world, started_at, known, outage)
+        targets = _scan(world, started_at, known, outage)
         accounts = account_rows(world, started_at)
+        repositories = (row for each in known.values() for row in each.repositories)
+        registries = (row for each in known.values() for row in each.registries)
         _commit(
             lake,
             day,
@@ -123,15 +132,21 @@ def _write_inventories(
                     (ACCOUNTS, accounts),
                     (SCAN_TARGETS, targets),
                     (REPOSITORIES, repositories),
-                    (REGISTRIES, ()),
+                    (REGISTRIES, registries),
                 )
             ],
-            {"run_id": RUN_ID, "organization_id": world.organization_id, "hub_account_id": world.hub_account_id},
+            {
+                "run_id": RUN_ID,
+                "organization_id": world.organization_id,
+                "hub_account_id": world.hub_account_id,
+                FACETS: list(Facet),
+                ROTATION_NIGHTS: 1,
+            },
         )
         yield day
 
 
-def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[date]) -> None:
+def _carry_over(lake: Lake, known: _Targets, audited: Sequence[date]) -> None:
     """Add to audited nights what is known of targets that they could not read and have no repository of.
 
     A scan takes these from the night before it; when these nights were scanned, there was none.
@@ -144,22 +159,32 @@ def _carry_over(lake: Lake, known: dict[Target, list[Row]], audited: Sequence[da
         targets = SCAN_TARGETS.completed(lake.read_table(commit, SCAN_TARGETS))
         repositories = completed_repositories(lake.read_table(commit, REPOSITORIES))
         present = set(zip(*(repositories[name].to_pylist() for name in ("account_id", "region")), strict=True))
-        missing: list[Row] = []
-        for row in targets.to_pylist():
-            target = (row["account_id"], row["region"])
-            if row["outcome"] != Outcome.COLLECTED and target not in present:
-                missing += (each | {"observed": False} for each in known.get(target, ()))
-        if missing:
-            added = pa.Table.from_pylist(missing, schema=REPOSITORIES.schema)
-            repositories = pa.concat_tables([repositories.cast(REPOSITORIES.schema), added])
-            registries = lake.read_table(commit, REGISTRIES)
+        missing = [
+            known[target].unobserved()
+            for row in targets.to_pylist()
+            if row["outcome"] != Outcome.COLLECTED
+            and (target := (row["account_id"], row["region"])) in known
+            and target not in present
+        ]
+        if any(each.repositories for each in missing):
+            registries = (
+                lake.read_table(commit, REGISTRIES)
+                if REGISTRIES.since <= commit.schema_version
+                else REGISTRIES.schema.empty_table()
+            )
+            added = [row for each in missing for row in each.repositories]
+            added_registries = [row for each in missing for row in each.registries]
             tables = [
                 (ACCOUNTS, accounts),
                 (SCAN_TARGETS, targets),
-                (REPOSITORIES, repositories),
-                (REGISTRIES, registries),
+                (REPOSITORIES, _with_rows(repositories, added, REPOSITORIES)),
+                (REGISTRIES, _with_rows(registries, added_registries, REGISTRIES)),
             ]
             _commit(lake, day, tables, commit.details)
+
+
+def _with_rows(rows: pa.Table, added: Sequence[Row], table: LakeTable) -> pa.Table:
+    return pa.concat_tables([rows.cast(table.schema), pa.Table.from_pylist(list(added), schema=table.schema)])
 
 
 def _commit(lake: Lake, day: date, tables: Sequence[tuple[LakeTable, pa.Table]], details: Mapping[str, Any]) -> None:
@@ -169,78 +194,23 @@ def _commit(lake: Lake, day: date, tables: Sequence[tuple[LakeTable, pa.Table]],
         writer.commit(details)
 
 
-def account_rows(world: World, collected_at: datetime) -> Iterator[Row]:
-    for account in world.account_list:
-        yield {
-            "account_id": account.id,
-            "account_name": account.name,
-            "state": account.state,
-            "ou_id": account.parent_id,
-            "ou_path": world.ou_path(account.id),
-            "unit_ids": world.unit_ids(account.id),
-            "joined_at": datetime.fromtimestamp(account.joined_at, UTC),
-            "collected_at": collected_at,
-            "details_read_at": collected_at,
-        }
-
-
-def _scan(
-    world: World, started_at: datetime, known: dict[Target, list[Row]], outage: str | None
-) -> tuple[list[Row], Iterable[Row]]:
-    """The rows of scan_targets and repositories of a night; `known` is brought up to date.
+def _scan(world: World, started_at: datetime, known: _Targets, outage: str | None) -> list[Row]:
+    """The rows of scan_targets of a night; `known` is brought up to date.
 
     As a real scan has it: what cannot be read tonight stays as it was last known, `observed` = false.
     """
-    targets = []
+    rows = []
     for target in world.targets():
-        account_id, region = target
         outcome = Outcome(world.outcome(*target))
-        if region == outage and outcome is Outcome.COLLECTED:
+        if target[1] == outage and outcome is Outcome.COLLECTED:
             outcome = Outcome.FAILED
         if outcome is Outcome.COLLECTED:
-            known[target] = [repository_row(target, each, started_at) for each in world.repositories(*target)]
-        else:
-            known[target] = [row | {"observed": False} for row in known.get(target, ())]
-        code, message = _ERRORS.get(outcome, (None, None))
-        targets.append(
-            {
-                "account_id": account_id,
-                "region": region,
-                "outcome": outcome,
-                "error_code": code,
-                "error_message": message,
-                "repository_count": len(known[target]) if outcome is Outcome.COLLECTED else None,
-                "api_calls": 0 if outcome in NOT_COUNTABLE else 2,
-                "retries": 0,
-                "throttles": 0,
-                "started_at": started_at,
-                "duration_ms": 0 if outcome in NOT_COUNTABLE else 150,
-            }
-        )
-    return targets, (row for rows in known.values() for row in rows)
-
-
-def repository_row(target: Target, repository: Repository, collected_at: datetime) -> Row:
-    account_id, region = target
-    return {
-        "account_id": account_id,
-        "region": region,
-        "repository_name": repository.name,
-        "repository_arn": f"arn:aws:ecr:{region}:{account_id}:repository/{repository.name}",
-        "repository_uri": f"{account_id}.dkr.ecr.{region}.amazonaws.com/{repository.name}",
-        "created_at": datetime.fromtimestamp(repository.created_at, UTC),
-        "image_tag_mutability": repository.image_tag_mutability,
-        "image_tag_mutability_exclusion_filters": [
-            {"filter_type": "WILDCARD", "filter": each} for each in repository.exclusion_filters
-        ],
-        "scan_on_push": repository.scan_on_push,
-        "encryption_type": repository.encryption_type,
-        "kms_key": repository.kms_key,
-        "tags": list((repository.tags or {}).items()),
-        "tags_read_at": collected_at,
-        "collected_at": collected_at,
-        "observed": True,
-    }
+            repositories = [repository_row(world, target, each, started_at) for each in world.repositories(*target)]
+            known[target] = _Known(repositories, [registry_row(world, target, started_at)] if repositories else ())
+        elif target in known:
+            known[target] = known[target].unobserved()
+        rows.append(target_row(world, target, outcome, started_at))
+    return rows
 
 
 def main() -> int:

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Sequence
 
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World
+from demo.registries import registry_of_many
+from demo.repository_settings import EVERYONE, LIFECYCLES, THE_ORGANIZATION, key_manager, key_of
 
 # The 17 regions that every account of partition aws has without opting in, largest first.
 DEFAULT_REGIONS = (
@@ -57,6 +59,8 @@ def large_world(
         hub_account_id=HUB,
         management_account_id=HUB,
         repository_source=_derive(occupied_share, repositories_per_target, seed),
+        registry_source=registry_of_many,
+        key_source=key_manager,
     )
 
 
@@ -76,12 +80,12 @@ def _derive(occupied_share: float, mean: float, seed: int) -> Callable[[str, str
         dice = random.Random(digest)  # noqa: S311 -- invented repositories, no secret
         # The mean of a log-normal distribution is e^(mu + sigma²/2); with sigma 1 and a median of e^mu.
         count = max(1, round(mean * dice.lognormvariate(-0.5, 1.0)))
-        return [_repository(number, dice) for number in range(count)]
+        return [_repository((account_id, region), number, dice) for number in range(count)]
 
     return repositories
 
 
-def _repository(number: int, dice: random.Random) -> Repository:
+def _repository(target: tuple[str, str], number: int, dice: random.Random) -> Repository:
     mutability = dice.choices(
         ("MUTABLE", "IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"), (60, 30, 7, 3)
     )[0]
@@ -92,4 +96,8 @@ def _repository(number: int, dice: random.Random) -> Repository:
         exclusion_filters=("latest",) if mutability.endswith("_WITH_EXCLUSION") else (),
         scan_on_push=dice.random() < 0.5,
         tags={"owner": f"team-{number % 7}"} if dice.random() < 0.8 else None,
+        encryption_type="KMS" if number % 3 == 0 else "AES256",
+        kms_key=key_of(target, "AWS" if number % 2 else "CUSTOMER") if number % 3 == 0 else None,
+        lifecycle_policy=LIFECYCLES[0] if number % 5 < 3 else None,
+        policy={7: EVERYONE, 11: THE_ORGANIZATION}.get(number % 40),
     )

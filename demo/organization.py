@@ -9,8 +9,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from functools import partial
 
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from demo.registries import registry_of
+from demo.repository_settings import key_manager, with_settings
 
 HUB = "210000000001"
 EXTERNAL_ID = "demo-external-id"
@@ -78,6 +81,8 @@ _SUSPENDED, _NEVER_ASSUMABLE, _DARK_ON_NIGHT_2 = 26, 25, 15
 _OPTED_IN = (7, 9)
 # An SCP keeps these accounts out of ap-southeast-1; on the second night it closes us-west-2 to account 24, too.
 _DENIED_REGIONS = {19: "ap-southeast-1", 20: "ap-southeast-1", 21: "ap-southeast-1"}
+# Its audit role was made before lifecycle policies were read.
+_DENIED_ACTIONS = {18: "ecr:GetLifecyclePolicy"}
 
 _SYSTEMS = (
     "checkout",
@@ -117,6 +122,10 @@ def demo_world(night: int, today: date | None = None) -> World:
         created_at = datetime.combine(today or datetime.now(UTC).date(), time(0, 30), UTC).timestamp()
         _pass_a_day(repositories, created_at)
         rows = (*_ACCOUNTS, _NEW_ACCOUNT)
+    nights_ago = 2 - night
+    repositories = {
+        target: [with_settings(target, each, nights_ago) for each in found] for target, found in repositories.items()
+    }
     accounts = [_account(number, name, unit, night) for number, name, unit, _, _ in rows]
     units = [
         OrganizationalUnit(_unit_id(path), path.rpartition("/")[2], _unit_id(path.rpartition("/")[0]))
@@ -130,6 +139,8 @@ def demo_world(night: int, today: date | None = None) -> World:
         management_account_id=HUB,
         external_id=EXTERNAL_ID,
         repository_source=stored(repositories),
+        registry_source=partial(registry_of, nights_ago=nights_ago),
+        key_source=key_manager,
     )
 
 
@@ -154,6 +165,7 @@ def _account(number: int, name: str, unit: str, night: int) -> Account:
         enabled_opt_in_regions=frozenset({OPT_IN_REGION} if number in _OPTED_IN else ()),
         assumable=number != _NEVER_ASSUMABLE and not (night == 2 and number == _DARK_ON_NIGHT_2),
         denied_regions=frozenset(denied),
+        denied_actions=frozenset({_DENIED_ACTIONS[number]} if number in _DENIED_ACTIONS else ()),
     )
 
 
@@ -175,7 +187,8 @@ def _repository(name: str, mutability: str, dice: random.Random) -> Repository:
     if tags is not None and dice.random() < 0.8:
         tags[dice.choice(("owner", "team"))] = dice.choice(_TEAMS)
     encryption = dice.choice(("AES256", "AES256", "KMS"))
-    key = f"arn:aws:kms:us-east-1:{HUB}:key/{dice.getrandbits(32):08x}-0000-4000-8000-000000000000"
+    if dice.getrandbits(32) % 12 == 0 and encryption == "KMS":
+        encryption = "KMS_DSSE"
     return Repository(
         name,
         created_at=float(dice.randrange(1_577_836_800, 1_767_225_600)),  # 2020-01-01 to 2026-01-01
@@ -183,7 +196,6 @@ def _repository(name: str, mutability: str, dice: random.Random) -> Repository:
         exclusion_filters=filters,
         scan_on_push=dice.random() < 0.6,
         encryption_type=encryption,
-        kms_key=key if encryption == "KMS" else None,
         tags=tags,
     )
 

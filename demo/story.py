@@ -11,9 +11,12 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 from demo.emulated_aws.world import Account, Repository, World, stored
 from demo.organization import demo_world
+from demo.registries import registry_of
+from demo.repository_settings import Target, with_settings
 
 NIGHTS = 90
 
@@ -63,20 +66,22 @@ class Story:
 
     def world(self, night: int) -> World:
         """The organization as it was on a night."""
-        end = self._end
+        end, nights_ago = self._end, NIGHTS - night
         return replace(
             end,
             accounts={each.id: _account_on(night, each, end) for each in end.account_list},
             repository_source=stored(
                 {
-                    target: [
-                        *(_repository_on(night, repository, target, end) for repository in end.repositories(*target)),
-                        *(life.repository for life in self._trials.get(target, ()) if life.born <= night < life.gone),
-                    ]
+                    target: [with_settings(target, each, nights_ago) for each in self._repositories(night, target)]
                     for target in end.targets()
                 }
             ),
+            registry_source=partial(registry_of, nights_ago=nights_ago),
         )
+
+    def _repositories(self, night: int, target: Target) -> Iterator[Repository]:
+        yield from (_repository_on(night, each, target, self._end) for each in self._end.repositories(*target))
+        yield from (life.repository for life in self._trials.get(target, ()) if life.born <= night < life.gone)
 
 
 def _account_on(night: int, account: Account, end: World) -> Account:
@@ -89,7 +94,7 @@ def _account_on(night: int, account: Account, end: World) -> Account:
     return account
 
 
-def _repository_on(night: int, repository: Repository, target: tuple[str, str], end: World) -> Repository:
+def _repository_on(night: int, repository: Repository, target: Target, end: World) -> Repository:
     dice = random.Random("/".join((*target, repository.name)))  # noqa: S311 -- an invented history, no secret
     is_mutable_at_the_end = repository.image_tag_mutability == "MUTABLE"
     # A third of the repositories that comply at the end were fixed in these nights; a quarter of the others broke.

@@ -98,8 +98,8 @@ Effect = (
 class Fault:
     """One effect, and the calls that it strikes: all those that match every field given.
 
-    `service` is the signing name (sts, organizations, ec2, ecr, tagging). `probability` is the share of the matching
-    calls; `times` limits it to that many first calls in each account and region.
+    `service` is the signing name (sts, organizations, ec2, ecr, kms, tagging). `probability` is the share of the
+    matching calls; `times` limits it to that many first calls in each account and region.
     """
 
     effect: Effect

@@ -89,6 +89,17 @@ SERVICES = {
         unknown_key=_JSON_UNKNOWN_KEY,
         expired_key=_JSON_EXPIRED_KEY,
     ),
+    "kms": Service(
+        JSON,
+        "",
+        throttled=Refusal(
+            "ThrottlingException",
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+        ),
+        failed="KMSInternalException",
+        unknown_key=_JSON_UNKNOWN_KEY,
+        expired_key=_JSON_EXPIRED_KEY,
+    ),
     "organizations": Service(
         JSON,
         "",
@@ -127,7 +138,7 @@ class Call:
 
     @property
     def account_id(self) -> str:
-        """The account of the caller, which is the one that ECR and the tagging API answer about."""
+        """The account of the caller, which is the one that ECR, the tagging API and KMS answer about."""
         return self.caller.account_id
 
 

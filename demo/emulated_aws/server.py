@@ -1,4 +1,4 @@
-"""The emulated AWS itself: all five services on one port of this machine."""
+"""The emulated AWS itself: all its services on one port of this machine."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ from demo.emulated_aws.world import World
 
 # The services that an account can call only in regions that are enabled for it. (So is STS; but the hub signs for the
 # region that it is in, which need not be one of the world's.)
-_REGIONAL = ("ec2", "ecr", "tagging")
+_REGIONAL = ("ec2", "ecr", "kms", "tagging")
 
 
 class Counters:
     """Counters of the emulated AWS since its start.
 
-    `operations`: calls by "service:Operation". `targets`: calls of ECR and the tagging API by (account id, region).
+    `operations`: calls by "service:Operation". `targets`: calls of ECR, tagging and KMS by (account id, region).
     `connections`: TCP connections accepted. `max_in_flight`: the maximum of concurrent calls.
     """
 
@@ -178,7 +178,7 @@ class EmulatedAws:
             raise AwsError(*service.expired_key)
         operation, parameters = parse_call(service, request.headers.get("X-Amz-Target", ""), body)
         self.counters.operations[f"{service_name}:{operation}"] += 1
-        if service_name in ("ecr", "tagging"):
+        if service_name in ("ecr", "kms", "tagging"):
             self.counters.targets[caller.account_id, region] += 1
         return Call(self.world, self.identities, caller, service_name, operation, region, parameters)
 

@@ -1,4 +1,4 @@
-"""The state of the emulated AWS: an organization, its accounts and regions, and their ECR repositories.
+"""The state of the emulated AWS: an organization, its accounts and regions, and what their ECR holds.
 
 The world also knows the truth about itself (`outcome`, `repositories`), so that a test can compare what an audit
 saw with what was there.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from ecr_audit.unit_paths import join_names
 from ecr_audit.vocabulary import DEMO_ORGANIZATION_ID
@@ -39,6 +40,7 @@ class Account:
 
     `state` is one of PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED; `joined_at` is in seconds since
     1970. `assumable` false: the audit role is absent, or does not trust the hub. `denied_regions`: an SCP denies them.
+    `denied_actions`: of IAM, which the audit role (the hub's, in the hub account) is not allowed.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Account:
     enabled_opt_in_regions: frozenset[str] = frozenset()
     assumable: bool = True
     denied_regions: frozenset[str] = frozenset()
+    denied_actions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Repository:
     """An ECR repository of one account and region; `created_at` is in seconds since 1970.
 
     `image_tag_mutability` None: the field is missing from the answer. `tags` None: the repository never had one, which
-    hides it from the tagging API; {}: it had tags once.
+    hides it from the tagging API; {}: it had tags once. The policies are JSON texts; None: it has none.
     """
 
     name: str
@@ -67,9 +70,77 @@ class Repository:
     encryption_type: str = "AES256"
     kms_key: str | None = None
     tags: Mapping[str, str] | None = None
+    lifecycle_policy: str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanningRule:
+    """A rule of a registry's scanning configuration: how often the repositories that a filter matches are scanned."""
+
+    frequency: str
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreationTemplate:
+    """Settings of the repositories that ECR creates by itself under a prefix; ROOT stands for all other names.
+
+    `image_tag_mutability` None: the template leaves it out, which makes MUTABLE. `created_at` is in seconds since 1970.
+    """
+
+    prefix: str
+    image_tag_mutability: str | None = None
+    exclusion_filters: tuple[str, ...] = ()
+    applied_for: tuple[str, ...] = ("PULL_THROUGH_CACHE", "CREATE_ON_PUSH")
+    created_at: float = 1_700_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class PullThroughRule:
+    """An upstream registry whose images ECR keeps under a prefix, in repositories that it creates by itself."""
+
+    prefix: str
+    upstream_registry_url: str
+    created_at: float = 1_700_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Settings of ECR in one account and region.
+
+    `scanning_rules` None: scanning was never configured for the registry, and each repository's own setting counts.
+    """
+
+    scanning_rules: tuple[ScanningRule, ...] | None = None
+    creation_templates: tuple[CreationTemplate, ...] = ()
+    pull_through_rules: tuple[PullThroughRule, ...] = ()
+
+    def scanning_of(self, repository: Repository) -> tuple[str, tuple[str, ...]]:
+        """Return how often a repository is scanned, and the filter that decides it.
+
+        Continuous scanning comes before scanning on push (Amazon ECR User Guide, "Filters to choose which repositories
+        are scanned"). AWS names the last of the filters that match.
+        """
+        if self.scanning_rules is None:
+            return ("SCAN_ON_PUSH" if repository.scan_on_push else "MANUAL"), ()
+        for frequency in ("CONTINUOUS_SCAN", "SCAN_ON_PUSH"):
+            rules = (each for each in self.scanning_rules if each.frequency == frequency)
+            matching = [each for rule in rules for each in rule.filters if _matches(each, repository.name)]
+            if matching:
+                return frequency, (matching[-1],)
+        return "MANUAL", ()
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a scanning filter matches a repository: without a wildcard, names that contain it (see `scanning_of`)."""
+    return fnmatchcase(name, pattern) if "*" in pattern else pattern in name
 
 
 RepositorySource = Callable[[str, str], Sequence[Repository]]
+RegistrySource = Callable[[str, str], Registry]
+# From a key's ARN to its manager, AWS or CUSTOMER; None: there is no such key.
+KeySource = Callable[[str], str | None]
 
 
 def stored(repositories: Mapping[tuple[str, str], Sequence[Repository]]) -> RepositorySource:
@@ -80,6 +151,16 @@ def stored(repositories: Mapping[tuple[str, str], Sequence[Repository]]) -> Repo
 def nothing(account_id: str, region: str) -> Sequence[Repository]:
     """Be the source of a world without a single repository."""
     return ()
+
+
+def unconfigured(account_id: str, region: str) -> Registry:
+    """Be the source of a world in which no registry was ever configured."""
+    return Registry()
+
+
+def no_keys(arn: str) -> str | None:
+    """Be the source of a world without a single KMS key."""
+    return None
 
 
 @dataclass
@@ -97,6 +178,8 @@ class World:
     management_account_id: str
     units: Mapping[str, OrganizationalUnit] = field(default_factory=dict)
     repository_source: RepositorySource = nothing
+    registry_source: RegistrySource = unconfigured
+    key_source: KeySource = no_keys
     partition: str = "aws"
     # The audit role of every account, and what AssumeRole must give to enter it (None: nothing).
     role_name: str = "ecr-audit"
@@ -135,13 +218,18 @@ class World:
             return "ASSUME_ROLE_DENIED"
         if not self.is_enabled(account_id, region):
             return "REGION_DISABLED"
-        return "ACCESS_DENIED" if self.is_denied(account_id, region) else "COLLECTED"
+        is_allowed = "ecr:DescribeRepositories" not in account.denied_actions
+        return "COLLECTED" if is_allowed and not self.is_denied(account_id, region) else "ACCESS_DENIED"
 
     def repositories(self, account_id: str, region: str) -> Sequence[Repository]:
         """Return the repositories that are there, whether or not an audit can see them."""
         if self._changed and (account_id, region) in self._changed:
             return self._changed[account_id, region]
         return self.repository_source(account_id, region)
+
+    def registry(self, account_id: str, region: str) -> Registry:
+        """Return the settings of ECR in an account and region."""
+        return self.registry_source(account_id, region)
 
     def change_mutability(
         self, account_id: str, region: str, name: str, mutability: str, filters: Iterable[str]

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from demo import history
+from demo import history, rows
 from demo.story import NIGHTS
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake.lake import Lake
@@ -47,7 +47,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Lake:
     """A few nights of the demo's history, with many units, one that was renamed, and hostile names."""
     found = Lake(str(tmp_path_factory.mktemp("lake")))
     with pytest.MonkeyPatch.context() as patch:
-        accounts, repository = history.account_rows, history.repository_row
+        accounts, repository = rows.account_rows, rows.repository_row
         patch.setattr(history, "account_rows", lambda world, at: (_placed(row, at) for row in accounts(world, at)))
         patch.setattr(history, "repository_row", lambda *given: _with_long_names(repository(*given)))
         history.write_history(found, catalog, TODAY, owner_tags=OWNER_TAGS, nights=AUDITED)

@@ -109,7 +109,8 @@ def deployed_role(arn: str) -> Role:
         document: Any = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
         # moto keeps an inline policy of a template as the text of a Python dict.
         document = ast.literal_eval(document) if isinstance(document, str) else document
-        statements += document["Statement"]
+        # And what AWS::NoValue takes out of a list as None.
+        statements += [each for each in document["Statement"] if each is not None]
     trust: Any = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
     return Role(arn, tuple(trust["Statement"]), tuple(statements))
 

@@ -18,6 +18,7 @@ from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import assume_role_request
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings, load_settings
+from ecr_audit.vocabulary import Facet
 from ecr_audit.written import ROLE_NAME, ROLE_PATH
 
 from .conftest import Deploy, Role
@@ -222,13 +223,16 @@ def test_the_topic_of_alerts(deploy: Deploy) -> None:
 @pytest.mark.parametrize("template", ["audit-role", "hub-role"])
 def test_nothing_is_allowed_by_wildcard(deploy: Deploy, template: str) -> None:
     given = {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID}
-    role = deploy(template, **(given if template == "audit-role" else {"TrustedService": "ec2.amazonaws.com"}))
+    reads = {f"Read{each.capitalize()}": "true" for each in Facet}
+    role = deploy(template, **(given if template == "audit-role" else {"TrustedService": "ec2.amazonaws.com"}), **reads)
     assert not any("*" in action for action in role.actions)
     # Actions without resources of their own (Service Authorization Reference).
     unbound = {action for each in role.statements if each["Resource"] == "*" for action in _actions(each)}
     assert {action for action in unbound if not action.startswith("organizations:")} == {
         "tag:GetResources",
         "ec2:DescribeRegions",
+        "ecr:DescribePullThroughCacheRules",
+        "ecr:DescribeRepositoryCreationTemplates",
     }
 
 

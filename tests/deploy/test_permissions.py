@@ -11,6 +11,8 @@ import pytest
 
 from ecr_audit.aws.permissions import NEEDS_NONE, Option, Permission, Role, action_of
 from ecr_audit.doctor.permissions import PERMISSIONS, actions_of, permissions_of, to_markdown
+from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import Facet
 from support.paths import ROOT
 
 # Where moto makes stacks.
@@ -39,6 +41,9 @@ OPTIONS = {
     Option.KEY: {"LakeKeyArn": KEY},
     Option.TOPIC: {"AlertTopicArn": TOPIC},
 }
+
+# A facet by default, by the default of ECR_AUDIT_COLLECT.
+COLLECTED: tuple[Facet, ...] = Settings.model_fields["collect"].default
 
 # Each role with all of its options, and with none but those that it cannot be without.
 STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
@@ -70,13 +75,27 @@ def allowed_by(statements: tuple[dict[str, Any], ...]) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_templates_allow_exactly_the_declared_permissions(deploy: Callable[..., Any], stack: str) -> None:
-    """test_terraform.py compares the modules with the templates, statement by statement."""
+    """By default those of the default of ECR_AUDIT_COLLECT.
+
+    test_terraform.py compares the modules with the templates, statement by statement.
+    """
     role, given, options = STACKS[stack]
     for option in options:
         given = given | OPTIONS[option]
     deployed = deploy(role.value, **given)
-    declared = {pair for each in permissions_of(role, options) for pair in arns(each)}
+    declared = {pair for each in permissions_of(role, options, COLLECTED) for pair in arns(each)}
     assert allowed_by(deployed.statements) == declared
+
+
+@pytest.mark.parametrize("stack", ["audit role", "hub alone"])
+@pytest.mark.parametrize("facets", [(), tuple(Facet), *((each,) for each in Facet)], ids=",".join)
+def test_a_role_allows_the_facets_that_it_is_given_and_no_others(
+    deploy: Callable[..., Any], stack: str, facets: tuple[Facet, ...]
+) -> None:
+    role, given, _ = STACKS[stack]
+    reads = {f"Read{each.capitalize()}": str(each in facets).lower() for each in Facet}
+    deployed = deploy(role.value, **given, **reads)
+    assert allowed_by(deployed.statements) == {pair for each in permissions_of(role, (), facets) for pair in arns(each)}
 
 
 def test_every_option_is_deployed_with_some_role() -> None:
@@ -96,8 +115,10 @@ def calls() -> Iterator[tuple[Path, int, str]]:
 
 def _actions(called: str, node: ast.Call) -> Iterator[str]:
     texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    if called == "Call" or (called.endswith("_connections.call") and texts):
+    if texts[1:] and (called == "Call" or called.endswith(("_connections.call", "registry.call"))):
         yield action_of(*texts[:2])
+    elif called == "_PolicyCall":
+        yield action_of("ecr", texts[0])
     elif called.endswith(("reader.items", "reader.ask", "OrganizationsReader(hub).ask")):
         yield action_of("organizations", texts[0])
     elif ".client(" in called:
@@ -117,11 +138,16 @@ def test_every_call_in_the_text_is_declared() -> None:
     assert {action for *_, action in found} == of_aws | NEEDS_NONE
 
 
+READING = ("Get", "List", "Describe", "BatchGet")
+
+
 def test_callers_have_different_permissions() -> None:
-    assert actions_of(Role.AUDIT) == {"ecr:DescribeRepositories", "tag:GetResources", "ec2:DescribeRegions"}
+    assert actions_of(Role.AUDIT, facets=()) == {"ecr:DescribeRepositories", "ec2:DescribeRegions"}
+    # Whatever is collected, it only reads.
+    assert all(each.action.partition(":")[2].startswith(READING) for each in permissions_of(Role.AUDIT))
     assert not any("*" in each.action for each in PERMISSIONS)
-    reading = ("Get", "List", "Describe", "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
-    writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(reading)}
+    harmless = (*READING, "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
+    writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(harmless)}
     assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish"}
 
 

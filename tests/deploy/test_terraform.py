@@ -14,6 +14,9 @@ from typing import Any
 import hcl2
 import pytest
 
+from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import Facet
+
 from .conftest import Deploy
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -43,6 +46,11 @@ class Module:
     def named(self, kind: str) -> dict[str, Any]:
         """The blocks of a kind with one label, such as variables, by their names."""
         return {_bare(label): body for block in self._blocks.get(kind, []) for label, body in _labelled(block)}
+
+    @property
+    def locals(self) -> dict[str, Any]:
+        """The local values of all files."""
+        return {name: value for block in self._blocks.get("locals", []) for name, value in _labelled(block)}
 
     def typed(self, kind: str, of: str) -> dict[str, Any]:
         """The blocks of a kind with two labels, such as resources, of one type, by their names."""
@@ -148,15 +156,46 @@ GIVEN = {
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_are_those_of_the_template(name: str, deploy: Deploy) -> None:
-    documents = Module(name).typed("data", "aws_iam_policy_document")
+    module = Module(name)
+    documents = module.typed("data", "aws_iam_policy_document")
     ours = [_statement(each) for policy in POLICIES[name] for each in documents[policy]["statement"]]
-    theirs = [_normal(each) for each in deploy(name, **GIVEN[name]).statements]
+    facets = module.locals.get("facets", {})
+    ours += [_statement({**each, "effect": "Allow"}) for _, each in _labelled(facets)]
+    all_facets = {f"Read{facet.capitalize()}": "true" for facet, _ in _labelled(facets)}
+    theirs = [_normal(each) for each in deploy(name, **GIVEN[name], **all_facets).statements]
     assert sorted(ours, key=str) == sorted(theirs, key=str)
     # And each of them is attached.
     attached = Module(name).typed("resource", "aws_iam_role_policy")
     assert {_bare(str(each["policy"])) for each in attached.values()} == {
         f"${{data.aws_iam_policy_document.{policy}.json}}" for policy in POLICIES[name]
     }
+
+
+@pytest.mark.parametrize(("name", "policy"), [("audit-role", "list_repositories"), ("hub-role", "audit")])
+def test_a_role_has_the_statements_of_the_facets_that_it_is_given(name: str, policy: str) -> None:
+    """The expression is Terraform's to evaluate; its parts are looked at here."""
+    module = Module(name)
+    assert {facet: _bare(each["sid"]) for facet, each in _labelled(module.locals["facets"])} == {
+        each.value: f"Read{each.capitalize()}" for each in Facet
+    }
+    [dynamic] = module.typed("data", "aws_iam_policy_document")[policy]["dynamic"]
+    statement = dynamic['"statement"']
+    assert statement["for_each"] == (
+        "${[for facet, statement in local.facets : statement if contains(var.facets, facet)]}"
+    )
+    [content] = statement["content"]
+    assert {name: _bare(str(value)) for name, value in _labelled(content)} == {
+        **{part: f"${{statement.value.{part}}}" for part in ("sid", "actions", "resources")},
+        "effect": "Allow",
+    }
+
+
+@pytest.mark.parametrize("name", ["audit-role", "hub-role", "audit-role-stackset"])
+def test_facets_are_by_default_those_that_are_collected_by_default(name: str) -> None:
+    variable = Module(name).named("variable")["facets"]
+    assert [_bare(each) for each in variable["default"]] == list(Settings.model_fields["collect"].default)
+    assert re.findall(r'"(\w+)"', str(variable["validation"][0]["condition"])) == list(Facet)
+    assert _bare(variable["validation"][0]["error_message"]) == f"Give a list out of {', '.join(Facet)}."
 
 
 def test_the_audit_role_trusts_as_the_template_has_it(deploy: Deploy) -> None:
@@ -207,7 +246,9 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     template = (module.folder / path).resolve()
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert set(stack_set["parameters"]) == given
-    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath"}
+    reads = {f"Read{each.capitalize()}": f'${{contains(var.facets, "{each}")}}' for each in Facet}
+    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath", *reads}
+    assert {name: stack_set["parameters"][name] for name in reads} == reads
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 
@@ -218,6 +259,7 @@ REFERENCES = {
     "local.partition": "aws",
     "data.aws_caller_identity.current.account_id": ACCOUNT,
     "local.account_id": ACCOUNT,
+    "local.repositories": f"arn:aws:ecr:*:{ACCOUNT}:repository/*",
     "var.audit_role_name": "ecr-audit",
     "var.audit_role_path": "/",
     "var.lake_bucket": "the-lake",

@@ -1,13 +1,15 @@
-"""The publication, compared with the emulated AWS."""
+"""The publication, and the verdicts of each policy, compared with the emulated AWS."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
 
-from demo.emulated_aws.world import World
+from demo.emulated_aws.world import CreationTemplate, Registry, Repository, World
+from demo.repository_settings import A_USER_AGENT, EVERYONE, EVERYONE_AS_AWS
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 COMPLIANT = ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION")
@@ -43,3 +45,85 @@ def assert_published_is_the_truth(database: Path, world: World) -> None:
 def _verdict(mutability: str | None) -> str:
     value = (mutability or "").strip().upper()
     return "INCOMPLIANT" if value == "MUTABLE" else "COMPLIANT" if value in COMPLIANT else "UNDETERMINED"
+
+
+Target = tuple[str, str]
+
+
+def verdicts_of(folder: str, world: World) -> dict[str, str]:
+    """The verdict of the policy in a folder on each object that a scan of all facets sees, by the object's ARN."""
+    collected = [target for target in world.targets() if world.outcome(*target) == "COLLECTED"]
+    occupied = [target for target in collected if world.repositories(*target)]
+    if folder in REGISTRY_POLICIES:
+        decide = REGISTRY_POLICIES[folder]
+        return {_arn(world, target, "registry"): decide(world.registry(*target)) for target in occupied}
+    action, verdict = REPOSITORY_POLICIES[folder]
+    return {
+        _arn(world, target, f"repository/{each.name}"): "UNDETERMINED"
+        if action in world.accounts[target[0]].denied_actions
+        else verdict(world, target, each)
+        for target in occupied
+        for each in world.repositories(*target)
+    }
+
+
+def _arn(world: World, target: Target, resource: str) -> str:
+    return f"arn:{world.partition}:ecr:{target[1]}:{target[0]}:{resource}"
+
+
+def _fails(fails: bool) -> str:
+    return "INCOMPLIANT" if fails else "COMPLIANT"
+
+
+def _strict_verdict(mutability: str | None) -> str:
+    value = (mutability or "").strip().upper()
+    known = ("MUTABLE", *COMPLIANT)
+    return _fails(value != "IMMUTABLE") if value in known else "UNDETERMINED"
+
+
+def _manager(world: World, target: Target, repository: Repository) -> str | None:
+    """AWS or CUSTOMER; a key of another account is a customer's."""
+    key = repository.kms_key
+    if key is None:
+        return None
+    return world.key_source(key) if f":{target[0]}:" in key else "CUSTOMER"
+
+
+def _access_verdict(policy: str | None) -> str:
+    if policy == A_USER_AGENT:
+        return "UNDETERMINED"
+    return _fails(policy in (EVERYONE, EVERYONE_AS_AWS))
+
+
+# For each policy of repositories the action of IAM by which it is read, beyond the list, and its verdict.
+REPOSITORY_POLICIES: Mapping[str, tuple[str, Callable[[World, Target, Repository], str]]] = {
+    "repository-image-tag-mutability": ("", lambda _, __, each: _verdict(each.image_tag_mutability)),
+    "repository-image-tag-immutability-strict": ("", lambda _, __, each: _strict_verdict(each.image_tag_mutability)),
+    "repository-encryption": (
+        "kms:DescribeKey",
+        lambda world, target, each: _fails(_manager(world, target, each) != "CUSTOMER"),
+    ),
+    "repository-image-scanning": (
+        "ecr:BatchGetRepositoryScanningConfiguration",
+        lambda world, target, each: _fails(world.registry(*target).scanning_of(each)[0] == "MANUAL"),
+    ),
+    "repository-lifecycle": ("ecr:GetLifecyclePolicy", lambda _, __, each: _fails(each.lifecycle_policy is None)),
+    "repository-public-access": ("ecr:GetRepositoryPolicy", lambda _, __, each: _access_verdict(each.policy)),
+}
+
+
+def _makes_immutable(template: CreationTemplate) -> bool:
+    return (template.image_tag_mutability or "MUTABLE") != "MUTABLE"
+
+
+def _creation_verdict(registry: Registry) -> str:
+    templates = {each.prefix.rstrip("/"): each for each in registry.creation_templates}
+    if not templates and not registry.pull_through_rules:
+        return "INAPPLICABLE"
+    # No rule of the demo has a template of a shorter prefix than its own but ROOT.
+    applied = [templates.get(each.prefix) or templates.get("ROOT") for each in registry.pull_through_rules]
+    makers = [*templates.values(), *applied]
+    return _fails(not all(each is not None and _makes_immutable(each) for each in makers))
+
+
+REGISTRY_POLICIES: Mapping[str, Callable[[Registry], str]] = {"registry-new-repositories-mutable": _creation_verdict}

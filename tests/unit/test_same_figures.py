@@ -127,7 +127,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> str:
     def visited(*_: object) -> Iterator[Visit]:
         for account_id, targets in groupby(TARGETS, key=lambda target: target["account_id"]):
             scans = [TargetScan(account_id, each["region"], Outcome(each["outcome"])) for each in targets]
-            yield Visit(Account(account_id, "", "ACTIVE", None, None, (), None), {}, scans)
+            yield Visit(Account(account_id, "", "ACTIVE", None, None, (), None), {}, (), scans)
 
     monkeypatch.setattr(doctor, "visit_accounts", lambda *given: list(visited(*given)))
     hub = Hub(AwsAccess(boto3.Session()), "000000000001", "aws", "eu-west-1")

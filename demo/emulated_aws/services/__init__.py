@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from demo.emulated_aws.protocols import Call
-from demo.emulated_aws.services import ec2, ecr, organizations, sts, tagging
+from demo.emulated_aws.services import ec2, ecr, kms, organizations, policies, registry, sts, tagging
 
 Operation = Callable[[Call], Any]
 
@@ -15,7 +15,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "sts": sts.OPERATIONS,
     "organizations": organizations.OPERATIONS,
     "ec2": ec2.OPERATIONS,
-    "ecr": ecr.OPERATIONS,
+    "ecr": {**ecr.OPERATIONS, **registry.OPERATIONS, **policies.OPERATIONS},
+    "kms": kms.OPERATIONS,
     "tagging": tagging.OPERATIONS,
 }
 
@@ -27,5 +28,7 @@ LISTINGS: Mapping[str, tuple[str, str]] = {
     "ListOrganizationalUnitsForParent": ("OrganizationalUnits", "NextToken"),
     "ListParents": ("Parents", "NextToken"),
     "DescribeRepositories": ("repositories", "nextToken"),
+    "DescribeRepositoryCreationTemplates": ("repositoryCreationTemplates", "nextToken"),
+    "DescribePullThroughCacheRules": ("pullThroughCacheRules", "nextToken"),
     "GetResources": ("ResourceTagMappingList", "PaginationToken"),
 }

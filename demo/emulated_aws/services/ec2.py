@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from demo.emulated_aws.authorization import refusal
 from demo.emulated_aws.protocols import AwsError, Call
 
 
 def describe_regions(call: Call) -> str:
     """List the regions that are enabled for the caller's account; with `AllRegions`, the others too."""
-    if call.world.is_denied(call.account_id, call.region):
+    if reason := refusal(call, "ec2:DescribeRegions"):
         raise AwsError(
             "UnauthorizedOperation",
             f"You are not authorized to perform this operation. User: {call.caller.arn} is not authorized to perform: "
-            "ec2:DescribeRegions with an explicit deny in a service control policy",
+            f"ec2:DescribeRegions {reason}",
             403,
         )
     every = call.parameters.get("AllRegions") == "true"

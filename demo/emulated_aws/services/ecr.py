@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from demo.emulated_aws.authorization import authorize, denial, not_allowed
 from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
 from demo.emulated_aws.world import ADMINISTRATOR_ROLE, Repository
 
 _MUTABILITIES = ("IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE")
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+# Shape `RepositoryName` of the API's model.
+_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _EMPTY = b'{"repositories":[]}'
 
-
-def authorize(call: Call, action: str, resource: str) -> None:
-    """Refuse a call in a region that a service control policy denies to the account."""
-    if call.world.is_denied(call.account_id, call.region):
-        raise AwsError("AccessDeniedException", denial(call, action, resource, explicit=True))
-
-
-def denial(call: Call, action: str, resource: str, *, explicit: bool) -> str:
-    """Word a refusal as IAM does: by an SCP when explicit, else for want of a policy that allows it.
-
-    Source: "Troubleshoot access denied error messages", IAM User Guide.
-    """
-    why = (
-        "with an explicit deny in a service control policy"
-        if explicit
-        else f"because no identity-based policy allows the {action} action"
-    )
-    return f"User: {call.caller.arn} is not authorized to perform: {action} on resource: {resource} {why}"
+Item = TypeVar("Item")
 
 
 def repository_arn(call: Call, name: str) -> str:
@@ -42,23 +29,26 @@ def describe_repositories(call: Call) -> Any:
     authorize(call, "ecr:DescribeRepositories", repository_arn(call, "*"))
     repositories = call.world.repositories(call.account_id, call.region)
     names = call.parameters.get("repositoryNames")
+    if names:
+        if call.parameters.keys() & {"maxResults", "nextToken"}:
+            raise invalid("repositoryNames", "maxResults and nextToken cannot be used with repositoryNames")
+        return {"repositories": [_describe(call, find_repository(call, name)) for name in names]}
+    answer = page(call, "repositories", repositories, lambda repository: _describe(call, repository))
+    return answer if repositories else _EMPTY
+
+
+def page(call: Call, member: str, items: Sequence[Item], render: Callable[[Item], Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one page of a listing, of 100 items or as many as 1,000, and the token of the next."""
     size = call.parameters.get("maxResults", 100)
     if not 1 <= size <= 1000:
         bound = "less than or equal to 1000" if size > 1000 else "greater than or equal to 1"
-        raise _invalid("maxResults", f"Member must have value {bound}")
-    if names:
-        if call.parameters.keys() & {"maxResults", "nextToken"}:
-            raise _invalid("repositoryNames", "maxResults and nextToken cannot be used with repositoryNames")
-        return {"repositories": [_describe(call, _find(call, name)) for name in names]}
-    offset = page_offset("DescribeRepositories", call.parameters.get("nextToken"))
+        raise invalid("maxResults", f"Member must have value {bound}")
+    offset = page_offset(call.operation, call.parameters.get("nextToken"))
     if offset is None:
-        raise _invalid("nextToken", "Member must be a token that DescribeRepositories returned")
-    if not repositories:
-        return _EMPTY
-    page = repositories[offset : offset + size]
-    answer: dict[str, Any] = {"repositories": [_describe(call, repository) for repository in page]}
-    if offset + size < len(repositories):
-        answer["nextToken"] = page_token("DescribeRepositories", offset + size)
+        raise invalid("nextToken", f"Member must be a token that {call.operation} returned")
+    answer: dict[str, Any] = {member: [render(each) for each in items[offset : offset + size]]}
+    if offset + size < len(items):
+        answer["nextToken"] = page_token(call.operation, offset + size)
     return answer
 
 
@@ -67,8 +57,8 @@ def list_tags_for_resource(call: Call) -> Any:
     arn = call.parameters["resourceArn"]
     authorize(call, "ecr:ListTagsForResource", arn)
     if not arn.startswith(repository_arn(call, "")):
-        raise _invalid("resourceArn", "Member must be the ARN of a repository of this registry")
-    tags = _find(call, arn.partition(":repository/")[2]).tags or {}
+        raise invalid("resourceArn", "Member must be the ARN of a repository of this registry")
+    tags = find_repository(call, arn.partition(":repository/")[2]).tags or {}
     return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
@@ -78,10 +68,11 @@ def put_image_tag_mutability(call: Call) -> Any:
     filters = call.parameters.get("imageTagMutabilityExclusionFilters")
     authorize(call, "ecr:PutImageTagMutability", repository_arn(call, name))
     if call.caller.role not in (None, ADMINISTRATOR_ROLE):
-        message = denial(call, "ecr:PutImageTagMutability", repository_arn(call, name), explicit=False)
+        action = "ecr:PutImageTagMutability"
+        message = denial(call, action, repository_arn(call, name), not_allowed(action))
         raise AwsError("AccessDeniedException", message)
     _validate_mutability(mutability, filters)
-    _find(call, name)
+    find_repository(call, name)
     patterns = [each["filter"] for each in filters or ()]
     call.world.change_mutability(call.account_id, call.region, name, mutability, patterns)
     answer = {"registryId": call.account_id, "repositoryName": name, "imageTagMutability": mutability}
@@ -91,34 +82,42 @@ def put_image_tag_mutability(call: Call) -> Any:
 def _validate_mutability(mutability: str, filters: list[dict[str, str]] | None) -> None:
     member = "imageTagMutabilityExclusionFilters"
     if mutability not in _MUTABILITIES:
-        raise _invalid("imageTagMutability", f"Member must satisfy enum value set: [{', '.join(_MUTABILITIES)}]")
+        raise invalid("imageTagMutability", f"Member must satisfy enum value set: [{', '.join(_MUTABILITIES)}]")
     if mutability.endswith("_WITH_EXCLUSION") and filters is None:
-        raise _invalid(
+        raise invalid(
             member, f"ImageTagMutabilityExclusionFilters can't be null when imageTagMutability is set as {mutability}"
         )
     if not mutability.endswith("_WITH_EXCLUSION") and filters is not None:
-        raise _invalid(
+        raise invalid(
             member, f"ImageTagMutabilityExclusionFilters should be null when imageTagMutability is set as {mutability}"
         )
     if filters is not None and not 1 <= len(filters) <= 5:
         bound = "less than or equal to 5" if filters else "greater than or equal to 1"
-        raise _invalid(member, f"Member must have length {bound}")
+        raise invalid(member, f"Member must have length {bound}")
     for each in filters or ():
         if each["filterType"] != "WILDCARD":
-            raise _invalid(f"{member}.member.filterType", "Member must satisfy enum value set: [WILDCARD]")
+            raise invalid(f"{member}.member.filterType", "Member must satisfy enum value set: [WILDCARD]")
         if _FILTER.fullmatch(each["filter"]) is None:
-            raise _invalid(
+            raise invalid(
                 f"{member}.member.filter", "Member must satisfy regular expression pattern: ^[0-9a-zA-Z._*-]{1,128}$"
             )
 
 
-def _invalid(member: str, constraint: str) -> AwsError:
+def invalid(member: str, constraint: str) -> AwsError:
+    """The error for a parameter that its shape in the API's model does not allow."""
     return AwsError(
         "InvalidParameterException", f"Invalid parameter at '{member}' failed to satisfy constraint: '{constraint}'"
     )
 
 
-def _find(call: Call, name: str) -> Repository:
+def validate_name(member: str, name: str) -> None:
+    """Refuse what cannot be the name of a repository."""
+    if not (2 <= len(name) <= 256 and _NAME.fullmatch(name)):
+        raise invalid(member, f"Member must satisfy regular expression pattern: {_NAME.pattern}")
+
+
+def find_repository(call: Call, name: str) -> Repository:
+    """The repository of the caller's account and region with this name. Raises AwsError when there is none."""
     for repository in call.world.repositories(call.account_id, call.region):
         if repository.name == name:
             return repository

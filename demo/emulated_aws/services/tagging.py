@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from demo.emulated_aws.authorization import authorize
 from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
-from demo.emulated_aws.services.ecr import authorize, repository_arn
+from demo.emulated_aws.services.ecr import repository_arn
 
 _EMPTY = b'{"PaginationToken":"","ResourceTagMappingList":[]}'
 

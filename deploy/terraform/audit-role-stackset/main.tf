@@ -16,6 +16,12 @@ resource "aws_cloudformation_stack_set" "audit_role" {
     OrganizationId = var.organization_id
     RoleName       = var.role_name
     RolePath       = var.role_path
+    ReadTags       = contains(var.facets, "tags")
+    ReadScanning   = contains(var.facets, "scanning")
+    ReadKeys       = contains(var.facets, "keys")
+    ReadRegistries = contains(var.facets, "registries")
+    ReadLifecycle  = contains(var.facets, "lifecycle")
+    ReadPolicies   = contains(var.facets, "policies")
   }
 
   auto_deployment {

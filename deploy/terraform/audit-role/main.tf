@@ -5,6 +5,46 @@ data "aws_partition" "current" {}
 
 data "aws_caller_identity" "current" {}
 
+locals {
+  partition    = data.aws_partition.current.partition
+  account_id   = data.aws_caller_identity.current.account_id
+  repositories = "arn:${local.partition}:ecr:*:${local.account_id}:repository/*"
+
+  # Statements by facet, which ECR_AUDIT_COLLECT names.
+  facets = {
+    tags = {
+      sid       = "ReadTags"
+      actions   = ["tag:GetResources"]
+      resources = ["*"]
+    }
+    scanning = {
+      sid       = "ReadScanning"
+      actions   = ["ecr:BatchGetRepositoryScanningConfiguration"]
+      resources = [local.repositories]
+    }
+    keys = {
+      sid       = "ReadKeys"
+      actions   = ["kms:DescribeKey"]
+      resources = ["arn:${local.partition}:kms:*:${local.account_id}:key/*"]
+    }
+    registries = {
+      sid       = "ReadRegistries"
+      actions   = ["ecr:DescribeRepositoryCreationTemplates", "ecr:DescribePullThroughCacheRules"]
+      resources = ["*"]
+    }
+    lifecycle = {
+      sid       = "ReadLifecycle"
+      actions   = ["ecr:GetLifecyclePolicy"]
+      resources = [local.repositories]
+    }
+    policies = {
+      sid       = "ReadPolicies"
+      actions   = ["ecr:GetRepositoryPolicy"]
+      resources = [local.repositories]
+    }
+  }
+}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     effect  = "Allow"
@@ -50,23 +90,33 @@ data "aws_iam_policy_document" "list_repositories" {
     sid       = "ListRepositories"
     effect    = "Allow"
     actions   = ["ecr:DescribeRepositories"]
-    resources = ["arn:${data.aws_partition.current.partition}:ecr:*:${data.aws_caller_identity.current.account_id}:repository/*"]
+    resources = [local.repositories]
   }
 
-  # Neither knows resources. Without the first, repositories have no owner; without the second, regions that the account
-  # has not enabled are tried one by one.
+  # It knows no resources. Without it, regions that the account has not enabled are tried one by one.
   statement {
-    sid       = "ReadTagsAndRegions"
+    sid       = "ReadRegions"
     effect    = "Allow"
-    actions   = ["tag:GetResources", "ec2:DescribeRegions"]
+    actions   = ["ec2:DescribeRegions"]
     resources = ["*"]
+  }
+
+  dynamic "statement" {
+    for_each = [for facet, statement in local.facets : statement if contains(var.facets, facet)]
+
+    content {
+      sid       = statement.value.sid
+      effect    = "Allow"
+      actions   = statement.value.actions
+      resources = statement.value.resources
+    }
   }
 }
 
 resource "aws_iam_role" "audit" {
   name        = var.role_name
   path        = var.role_path
-  description = "Lets the ECR audit list repositories and their tags"
+  description = "Lets the ECR audit read the settings of repositories"
   # Role chaining allows no longer session anyway.
   max_session_duration = 3600
   assume_role_policy   = data.aws_iam_policy_document.trust.json

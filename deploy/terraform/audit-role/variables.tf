@@ -51,3 +51,14 @@ variable "role_path" {
     error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
   }
 }
+
+variable "facets" {
+  type        = list(string)
+  description = "What the audit reads beyond the list of repositories: the words of ECR_AUDIT_COLLECT."
+  default     = ["tags", "scanning", "registries"]
+
+  validation {
+    condition     = alltrue([for facet in var.facets : contains(["tags", "scanning", "keys", "registries", "lifecycle", "policies"], facet)])
+    error_message = "Give a list out of tags, scanning, keys, registries, lifecycle, policies."
+  }
+}

@@ -9,6 +9,42 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
+  repositories = "arn:${local.partition}:ecr:*:${local.account_id}:repository/*"
+
+  # Statements by facet, which ECR_AUDIT_COLLECT names.
+  facets = {
+    tags = {
+      sid       = "ReadTags"
+      actions   = ["tag:GetResources"]
+      resources = ["*"]
+    }
+    scanning = {
+      sid       = "ReadScanning"
+      actions   = ["ecr:BatchGetRepositoryScanningConfiguration"]
+      resources = [local.repositories]
+    }
+    keys = {
+      sid       = "ReadKeys"
+      actions   = ["kms:DescribeKey"]
+      resources = ["arn:${local.partition}:kms:*:${local.account_id}:key/*"]
+    }
+    registries = {
+      sid       = "ReadRegistries"
+      actions   = ["ecr:DescribeRepositoryCreationTemplates", "ecr:DescribePullThroughCacheRules"]
+      resources = ["*"]
+    }
+    lifecycle = {
+      sid       = "ReadLifecycle"
+      actions   = ["ecr:GetLifecyclePolicy"]
+      resources = [local.repositories]
+    }
+    policies = {
+      sid       = "ReadPolicies"
+      actions   = ["ecr:GetRepositoryPolicy"]
+      resources = [local.repositories]
+    }
+  }
+
   trusts_ec2   = startswith(var.trusted_service, "ec2.")
   trusts_tasks = var.trusted_service == "ecs-tasks.amazonaws.com"
   trusts_pods  = var.trusted_service == "pods.eks.amazonaws.com"
@@ -73,14 +109,26 @@ data "aws_iam_policy_document" "audit" {
     sid       = "ListRepositories"
     effect    = "Allow"
     actions   = ["ecr:DescribeRepositories"]
-    resources = ["arn:${local.partition}:ecr:*:${local.account_id}:repository/*"]
+    resources = [local.repositories]
   }
 
+  # It knows no resources. Without it, regions that the account has not enabled are tried one by one.
   statement {
-    sid       = "ReadTagsAndRegions"
+    sid       = "ReadRegions"
     effect    = "Allow"
-    actions   = ["tag:GetResources", "ec2:DescribeRegions"]
+    actions   = ["ec2:DescribeRegions"]
     resources = ["*"]
+  }
+
+  dynamic "statement" {
+    for_each = [for facet, statement in local.facets : statement if contains(var.facets, facet)]
+
+    content {
+      sid       = statement.value.sid
+      effect    = "Allow"
+      actions   = statement.value.actions
+      resources = statement.value.resources
+    }
   }
 }
 

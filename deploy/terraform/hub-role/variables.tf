@@ -154,3 +154,14 @@ variable "pod_service_account" {
     error_message = "Give the name of a service account."
   }
 }
+
+variable "facets" {
+  type        = list(string)
+  description = "What the audit reads beyond the list of repositories: the words of ECR_AUDIT_COLLECT."
+  default     = ["tags", "scanning", "registries"]
+
+  validation {
+    condition     = alltrue([for facet in var.facets : contains(["tags", "scanning", "keys", "registries", "lifecycle", "policies"], facet)])
+    error_message = "Give a list out of tags, scanning, keys, registries, lifecycle, policies."
+  }
+}

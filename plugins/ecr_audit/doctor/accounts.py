@@ -26,15 +26,19 @@ from ecr_audit.aws.outcomes import (
 from ecr_audit.aws.permissions import Permission
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
+from ecr_audit.catalog import CatalogError, load_catalog
 from ecr_audit.doctor.permissions import consequence
 from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok
-from ecr_audit.settings import Settings
+from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.text import percent
+from ecr_audit.vocabulary import Facet
 
 ROLE = "Role in the accounts"
 REPOSITORIES = "Repositories"
 ENABLED_REGIONS = "Enabled regions"
+
+_ALLOW = "Allow it to the audit role (in the hub's account, to the hub)"
 
 
 def check_accounts(
@@ -59,13 +63,14 @@ def check_accounts(
             replace(each, found=f"{coverage}: {each.found}") if each.status is blind else each for each in results
         ]
     results += [
-        _call_result(declaration.facet.capitalize(), permission, entered)
+        _facet_result(declaration.facet, permission, entered)
         for declaration in FACETS
         if declaration.facet in settings.collect
         for permission in declaration.permissions
     ]
     if any(region.opt_in for region in regions):
-        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered))
+        fix = f"{_ALLOW}. Until then, {consequence(DESCRIBE_REGIONS)}."
+        results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered, fix))
     return results
 
 
@@ -139,16 +144,38 @@ def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], bl
     return Result(blind, REPOSITORIES, found, _fix(met), _target_cases(unread))
 
 
-def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -> Result:
-    """The result of a call that a night can do without."""
-    if not entered:
+def _facet_result(facet: Facet, permission: Permission, entered: Sequence[Visit]) -> Result:
+    """The result of a facet's call, in the accounts that have something to ask for."""
+    title = facet.capitalize()
+    asked = [visit for visit in entered if permission.action in visit.tried]
+    if entered and not asked:
+        found = f"{permission.action} not checked: no repository that was found in the accounts has anything to ask for"
+        return Result(Status.SKIPPED, title, found)
+    fix = f"{_ALLOW}: Read{title}=true (Terraform: facets). Until then, {consequence(permission)}"
+    if policies := _policies_of(facet):
+        fix += f"; {' and '.join(policies)} cannot be judged there"
+    return _call_result(title, permission, asked, f"{fix}.")
+
+
+def _policies_of(facet: Facet) -> list[str]:
+    """The names of the policies that need a facet."""
+    try:
+        policies = load_catalog(SQL_ROOT).policies
+    except CatalogError as error:
+        # The accounts' faults are worth more than the names.
+        return [f"the policies that need it ({error})"]
+    return [f"'{policy.contextual_name}'" for policy in policies if facet in policy.facets]
+
+
+def _call_result(title: str, permission: Permission, asked: Sequence[Visit], fix: str) -> Result:
+    """The result of a call that a night can do without; `fix`: what to do where it is denied."""
+    if not asked:
         return Result(Status.SKIPPED, title, "not checked: no account's role could be assumed")
     action = permission.action
-    refused = [visit for visit in entered if action in visit.refusals]
+    refused = [visit for visit in asked if action in visit.refusals]
     if not refused:
-        return ok(title, f"{action} answered in all {len(entered)} accounts that could be entered")
+        return ok(title, f"{action} answered in all {len(asked)} accounts that could be asked")
     errors = [visit.refusals[action] for visit in refused]
-    fix = f"Allow it to the audit role (in the hub's account, to the hub). Until then, {consequence(permission)}."
     if not all(error_code(error) in DENIED for error in errors):
         fix = _fix(
             [
@@ -156,7 +183,7 @@ def _call_result(title: str, permission: Permission, entered: Sequence[Visit]) -
                 for error in errors
             ]
         )
-    found = f"{action} fails in {len(refused)} of {len(entered)} accounts:"
+    found = f"{action} fails in {len(refused)} of {len(asked)} accounts:"
     return Result(Status.WARN, title, found, fix, _cases(refused, permission))
 
 

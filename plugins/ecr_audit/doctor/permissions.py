@@ -9,6 +9,7 @@ from ecr_audit.aws import accounts, organization
 from ecr_audit.aws.ecr import facets, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.lake import s3
+from ecr_audit.vocabulary import Facet
 
 PERMISSIONS: tuple[Permission, ...] = tuple(
     each for module in (organization, accounts, repositories, facets, s3, message) for each in module.PERMISSIONS
@@ -21,14 +22,22 @@ _WHO = {
 }
 
 
-def permissions_of(role: Role, options: Collection[Option] = tuple(Option)) -> list[Permission]:
-    """Those of a role, with all options or with these alone."""
-    return [each for each in PERMISSIONS if role in each.roles and each.only_with in (None, *options)]
+def permissions_of(
+    role: Role, options: Collection[Option] = tuple(Option), facets: Collection[Facet] = tuple(Facet)
+) -> list[Permission]:
+    """Those of a role, with all options and facets or with these alone."""
+    return [
+        each
+        for each in PERMISSIONS
+        if role in each.roles and each.only_with in (None, *options) and each.facet in (None, *facets)
+    ]
 
 
-def actions_of(role: Role, options: Collection[Option] = tuple(Option)) -> set[str]:
+def actions_of(
+    role: Role, options: Collection[Option] = tuple(Option), facets: Collection[Facet] = tuple(Facet)
+) -> set[str]:
     """The actions among them."""
-    return {each.action for each in permissions_of(role, options)}
+    return {each.action for each in permissions_of(role, options, facets)}
 
 
 def listed(actions: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ecr_audit.aws.accounts import (
 )
 from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
-from ecr_audit.aws.ecr.facet import Registry
+from ecr_audit.aws.ecr.facet import Declaration, Registry
 from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.aws.ecr.policies import ALLOWED
 from ecr_audit.aws.ecr.target import TargetScan, probe_target
@@ -40,6 +40,8 @@ class Visit:
     account: Account
     # The error of each call that failed, by the action that allows it; how listing repositories ended is in `targets`.
     refusals: Mapping[str, Exception]
+    # The actions of facets that could be tried: each needs a repository, and keys one that is encrypted by one.
+    tried: Collection[str]
     # One a region: as a night would end there.
     targets: Sequence[TargetScan]
 
@@ -80,12 +82,13 @@ class _Visitor:
         if entry.error is not None:
             outcome = outcome_of_assume_role(entry.error)
             targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
-            return Visit(account, {ASSUME_ROLE.action: entry.error}, targets)
+            return Visit(account, {ASSUME_ROLE.action: entry.error}, (), targets)
         targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
-        refusals: dict[str, Exception] = await self._facet_errors(identity, targets)
+        answers = await self._facet_answers(identity, targets)
+        refusals = {action: error for action, error in answers.items() if error is not None}
         if entry.regions_error is not None:
             refusals[DESCRIBE_REGIONS.action] = entry.regions_error
-        return Visit(account, refusals, targets)
+        return Visit(account, refusals, answers.keys(), targets)
 
     def _identity(self, account_id: str) -> HubIdentity | MemberIdentity:
         """In the hub account the hub's own, else the audit role's."""
@@ -102,26 +105,31 @@ class _Visitor:
         ended = await self._result(flow)
         return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended
 
-    async def _facet_errors(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception]:
-        """Why facets cannot be read, by action, in one region that has a repository: the hub's, where that is one.
+    async def _facet_answers(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception | None]:
+        """The error of each action of the facets, None where it is allowed: each tried in one region with a repository.
 
-        Facets are read only where there are repositories, and an account without any has nothing to ask for.
+        That is the hub's region, where it has one. Facets are read only where there are repositories: an account
+        without any has nothing to ask for.
         """
-        places = {target.region: target.repositories[0] for target in targets if target.repositories}
-        if not places:
-            return {}
-        region = min(places, key=self._distance)
-        repository = places[region]
-        account_id = next(target.account_id for target in targets)
-        registry = Registry(identity, account_id, region, self._settings.registry_concurrency)
-        probes = [each for each in FACETS if each.facet in self._settings.collect]
-        calls = [call for each in probes for call in each.probe(registry, repository)]
+        places = sorted((each for each in targets if each.repositories), key=lambda each: self._distance(each.region))
+        calls = [
+            call
+            for declaration in FACETS
+            if declaration.facet in self._settings.collect
+            for call in self._first_probe(identity, declaration, places)
+        ]
         errors = await asyncio.gather(*(self._result(_allowed(call)) for call in calls))
-        return {
-            action_of(call.service, call.method): error
-            for call, error in zip(calls, errors, strict=True)
-            if error is not None
-        }
+        return {action_of(call.service, call.method): error for call, error in zip(calls, errors, strict=True)}
+
+    def _first_probe(
+        self, identity: Identity, declaration: Declaration, places: Sequence[TargetScan]
+    ) -> Sequence[Call]:
+        """The calls that try a facet, in the first of the places that has something to ask for."""
+        for place in places:
+            registry = Registry(identity, place.account_id, place.region, self._settings.registry_concurrency)
+            if calls := declaration.probe(registry, place.repositories[0]):
+                return calls
+        return ()
 
     def _distance(self, region: str) -> bool:
         return region != self._hub.region

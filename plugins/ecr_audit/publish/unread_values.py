@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from ecr_audit.text import plural
+from ecr_audit.vocabulary import Facet
 from ecr_audit.warehouse.statements import read_statement
 
 # The query whose rows `sentences` takes; for pages, which ask it with their own reader.
@@ -75,7 +76,27 @@ def _waivers(row: Mapping[str, Any]) -> str:
     )
 
 
-_KINDS = {"tags": _tags, "account": _account, "regions": _regions, "waivers": _waivers}
+def _facet(row: Mapping[str, Any]) -> str:
+    known, unknown = row["repositories"], row["repositories_without_value"]
+    objects = ("registry", "registries") if row["kind"] == Facet.REGISTRIES else ("repository", "repositories")
+    where = f"{plural(known + unknown, *objects)} in {plural(row['accounts'], 'account')}"
+    codes = ", ".join(row["error_codes"] or ())
+    parts = [
+        f"{row['kind'].capitalize()} (ECR_AUDIT_COLLECT) of {where} could not be read ({codes}): policies that need"
+        " it cannot be judged there."
+    ]
+    if known:
+        parts.append(f"For {known:,} the values last read {_when(row)} are kept.")
+    return " ".join(parts)
+
+
+_KINDS = {
+    **dict.fromkeys((each.value for each in Facet), _facet),
+    "tags": _tags,
+    "account": _account,
+    "regions": _regions,
+    "waivers": _waivers,
+}
 
 
 def _when(row: Mapping[str, Any]) -> str:

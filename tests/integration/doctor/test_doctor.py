@@ -12,9 +12,14 @@ import pytest
 from aiohttp import InvalidURL
 
 from demo.emulated_aws.faults import Fault, Refuse, Reset, Throttle
+from demo.emulated_aws.world import Repository, nothing, stored
+from demo.repository_settings import key_manager, key_of
+from ecr_audit.aws.ecr.facets import FACET, FACETS
 from ecr_audit.aws.session import connect_hub
+from ecr_audit.catalog import Catalog
 from ecr_audit.doctor import Result, Status, examine
 from ecr_audit.doctor.clock import is_clock_skew
+from ecr_audit.vocabulary import Facet
 
 from .conftest import AwsWithAClock, Examine, Inject
 
@@ -40,7 +45,8 @@ def test_a_healthy_set_up_has_nothing_to_fix_and_keeps_no_trace(aws: AwsWithAClo
     results = list(examine(connect_hub, lambda: None))
     assert [result.title for result in results] == [
         *("Settings", "Clock", "Credentials", "Organization", "Regions"),
-        *("Role in the accounts", "Repositories", "Tags", "Enabled regions", "Lake", "Published files"),
+        *("Role in the accounts", "Repositories", "Tags", "Scanning", "Registries", "Registries", "Enabled regions"),
+        *("Lake", "Published files"),
     ]
     assert {result.status for result in results} == {Status.OK}
     assert "user/ecr-audit-hub, partition aws" in results[2].found
@@ -306,13 +312,40 @@ def test_the_doctor_goes_the_ways_of_a_scan(findings: Examine, monkeypatch: pyte
     assert not any("ECR_AUDIT_ROLE_NAME" in result.fix for result in found.values())
 
 
+FACET_CALLS = {
+    permission.action.partition(":")[2]: (declaration.facet.capitalize(), permission.action, Status.WARN)
+    for declaration in FACETS
+    for permission in declaration.permissions
+}
 CALLS = {
     "DescribeRepositories": ("Repositories", "ecr:DescribeRepositories", Status.FAIL),
-    "GetResources": ("Tags", "tag:GetResources", Status.WARN),
     "DescribeRegions": ("Enabled regions", "ec2:DescribeRegions", Status.WARN),
+    **FACET_CALLS,
 }
 
 
+@pytest.fixture
+def all_facets(aws: AwsWithAClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All facets are collected, and each account has a repository that a key of its own encrypts."""
+    monkeypatch.setenv("ECR_AUDIT_COLLECT", "all")
+    repositories = {
+        (account, "us-east-1"): [
+            Repository("app", encryption_type="KMS", kms_key=key_of((account, "us-east-1"), "CUSTOMER"))
+        ]
+        for account in aws.world.accounts
+    }
+    aws.world = replace(aws.world, repository_source=stored(repositories), key_source=key_manager)
+
+
+@pytest.mark.usefixtures("all_facets")
+def test_all_facets_of_a_healthy_set_up_are_tried(aws: AwsWithAClock) -> None:
+    results = list(examine(connect_hub, lambda: None))
+    assert {result.status for result in results} == {Status.OK}
+    tried = {result.found.split()[0] for result in results if "answered in all 4 accounts" in result.found}
+    assert tried >= {action for _, action, _ in FACET_CALLS.values()}
+
+
+@pytest.mark.usefixtures("all_facets")
 @pytest.mark.parametrize("operation", CALLS)
 def test_a_permission_missing_in_one_account(findings: Examine, inject: Inject, operation: str) -> None:
     title, action, status = CALLS[operation]
@@ -324,11 +357,40 @@ def test_a_permission_missing_in_one_account(findings: Examine, inject: Inject, 
     assert [case.split()[0] for case in result.cases] == [MEMBERS[2]]
 
 
-def test_without_tags_to_collect_no_permission_to_read_them_is_needed(
+@pytest.mark.usefixtures("all_facets")
+@pytest.mark.parametrize("facet", Facet)
+def test_a_permission_that_a_role_lacks_is_named_with_the_policies_that_cannot_be_judged(
+    aws: AwsWithAClock, findings: Examine, catalog: Catalog, facet: Facet
+) -> None:
+    """In all accounts: a role of an earlier version."""
+    denied = frozenset(each.action for each in FACET[facet].permissions)
+    accounts = {each.id: replace(each, denied_actions=denied) for each in aws.world.accounts.values()}
+    aws.world = replace(aws.world, accounts=accounts)
+    found = findings()
+    assert {result.found.split()[0] for result in found} == denied
+    for result in found:
+        assert f"Read{facet.capitalize()}=true" in result.fix and FACET[facet].without in result.fix
+        named = {policy.folder for policy in catalog.policies if f"'{policy.contextual_name}'" in result.fix}
+        assert named == {policy.folder for policy in catalog.policies if facet in policy.facets}
+
+
+def test_a_facet_that_could_not_be_tried_is_not_reported_as_allowed(
+    aws: AwsWithAClock, inject: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repositories are not encrypted by KMS; then there are no repositories."""
+    monkeypatch.setenv("ECR_AUDIT_COLLECT", "keys,lifecycle")
+    results = {result.title: result for result in examine(connect_hub, lambda: None)}
+    assert (results["Keys"].status, results["Lifecycle"].status) == (Status.SKIPPED, Status.OK)
+    aws.world = replace(aws.world, repository_source=nothing)
+    results = {result.title: result for result in examine(connect_hub, lambda: None)}
+    assert (results["Keys"].status, results["Lifecycle"].status) == (Status.SKIPPED, Status.SKIPPED)
+
+
+def test_without_facets_to_collect_no_permission_to_read_them_is_needed(
     findings: Examine, inject: Inject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
-    inject(Fault(DENIED, operation="GetResources"))
+    monkeypatch.setenv("ECR_AUDIT_COLLECT", "none")
+    inject(*(Fault(DENIED, operation=operation) for operation in FACET_CALLS))
     assert findings() == []
 
 

@@ -1,7 +1,7 @@
 """Our emulator beside moto, which others wrote: the same call parses to the same members, types and error codes.
 
-The world of each is the same: one account, one unit, one repository. What only one of the two tells is listed with its
-reason; anything else that differs is a fault of ours, or news about moto.
+The world of each is the same: one account, one unit, two repositories, one key. What only one of the two has is
+listed with its reason; anything else that differs is a fault of ours, or news about moto.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from demo.emulated_aws.server import EmulatedAws
-from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from demo.emulated_aws.world import (
+    Account,
+    OrganizationalUnit,
+    Region,
+    Registry,
+    Repository,
+    ScanningRule,
+    World,
+    stored,
+)
 
 # The account that moto takes every caller for.
 HUB = "123456789012"
@@ -25,12 +34,24 @@ KEYS: dict[str, Any] = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret
 FILTERS = [{"filterType": "WILDCARD", "filter": "latest"}]
 REPOSITORY = {"repositoryName": "app/api", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
 ARN = f"arn:aws:ecr:us-east-1:{HUB}:repository/app/api"
+# Without a lifecycle policy and without permissions of its own.
+BARE = "app/bare"
+SCAN_FILTER = {"filter": "app/*", "filterType": "WILDCARD"}
+LIFECYCLE = (
+    '{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan",'
+    ' "countNumber": 5}, "action": {"type": "expire"}}]}'
+)
+POLICY = (
+    '{"Version": "2012-10-17", "Statement": [{"Sid": "Pull", "Effect": "Allow", "Principal": "*",'
+    ' "Action": "ecr:BatchGetImage"}]}'
+)
+NO_KEY = f"arn:aws:kms:us-east-1:{HUB}:key/0ea2b5e2-7a09-4f5e-9a4f-3f1d7d1f5a01"
 
 Clients = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
-def ours(boto_session: boto3.Session) -> Iterator[Clients]:
+def ours(boto_session: boto3.Session, key: str) -> Iterator[Clients]:
     world = World(
         accounts={HUB: Account(HUB, "master", "r-demo")},
         regions=[Region("us-east-1"), Region("ap-east-1", opt_in=True)],
@@ -38,8 +59,23 @@ def ours(boto_session: boto3.Session) -> Iterator[Clients]:
         management_account_id=HUB,
         units={"ou-demo-00000001": OrganizationalUnit("ou-demo-00000001", "Workloads", "r-demo")},
         repository_source=stored(
-            {(HUB, "us-east-1"): [Repository("app/api", 1.5, "IMMUTABLE_WITH_EXCLUSION", ("latest",), tags={"a": "b"})]}
+            {
+                (HUB, "us-east-1"): [
+                    Repository(
+                        "app/api",
+                        1.5,
+                        "IMMUTABLE_WITH_EXCLUSION",
+                        ("latest",),
+                        tags={"a": "b"},
+                        lifecycle_policy=LIFECYCLE,
+                        policy=POLICY,
+                    ),
+                    Repository(BARE),
+                ]
+            }
         ),
+        registry_source=lambda *_: Registry((ScanningRule("SCAN_ON_PUSH", ("app/*",)),)),
+        key_source={key: "CUSTOMER"}.get,
         has_status=True,
     )
     with EmulatedAws(world) as aws, _clients(boto_session, aws.endpoint_url) as client:
@@ -58,9 +94,23 @@ def moto(boto_session: boto3.Session) -> Iterator[Clients]:
         root = client("organizations").list_roots()["Roots"][0]["Id"]
         client("organizations").create_organizational_unit(ParentId=root, Name="Workloads")
         tags = [{"Key": "a", "Value": "b"}]
-        client("ecr").create_repository(**REPOSITORY, imageTagMutabilityExclusionFilters=FILTERS, tags=tags)
+        ecr = client("ecr")
+        ecr.create_repository(**REPOSITORY, imageTagMutabilityExclusionFilters=FILTERS, tags=tags)
+        ecr.create_repository(repositoryName=BARE)
+        rule = {"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": [SCAN_FILTER]}
+        ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[rule])
+        ecr.put_lifecycle_policy(repositoryName="app/api", lifecyclePolicyText=LIFECYCLE)
+        ecr.set_repository_policy(repositoryName="app/api", policyText=POLICY)
+        # It returns nothing for what it was not given.
+        client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT", MultiRegion=False)
         yield client
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def key(moto: Clients) -> str:
+    """The ARN of moto's key, whose id moto chooses."""
+    return str(moto("kms").list_keys()["Keys"][0]["KeyArn"])
 
 
 @contextmanager
@@ -112,6 +162,11 @@ CALLS: dict[str, Callable[[Clients], Any]] = {
     "DescribeRepositories": lambda c: c("ecr").describe_repositories(),
     "DescribeRepositories by name": lambda c: c("ecr").describe_repositories(repositoryNames=["app/api"]),
     "ListTagsForResource": lambda c: c("ecr").list_tags_for_resource(resourceArn=ARN),
+    "BatchGetRepositoryScanningConfiguration": lambda c: c("ecr").batch_get_repository_scanning_configuration(
+        repositoryNames=["app/api", "none"]
+    ),
+    "GetLifecyclePolicy": lambda c: c("ecr").get_lifecycle_policy(repositoryName="app/api"),
+    "GetRepositoryPolicy": lambda c: c("ecr").get_repository_policy(repositoryName="app/api"),
     "PutImageTagMutability": lambda c: c("ecr").put_image_tag_mutability(
         repositoryName="app/api", imageTagMutability="IMMUTABLE"
     ),
@@ -142,6 +197,14 @@ ERRORS: dict[str, Callable[[Clients], Any]] = {
     "no such repository to change": lambda c: c("ecr").put_image_tag_mutability(
         repositoryName="none", imageTagMutability="MUTABLE"
     ),
+    "no such repository to look for a lifecycle policy in": lambda c: c("ecr").get_lifecycle_policy(
+        repositoryName="none"
+    ),
+    "no lifecycle policy": lambda c: c("ecr").get_lifecycle_policy(repositoryName=BARE),
+    "no such repository to look for a policy in": lambda c: c("ecr").get_repository_policy(repositoryName="none"),
+    "no repository policy": lambda c: c("ecr").get_repository_policy(repositoryName=BARE),
+    "no such key": lambda c: c("kms").describe_key(KeyId=NO_KEY),
+    "no key's id": lambda c: c("kms").describe_key(KeyId="none"),
     "no such mutability": lambda c: c("ecr").put_image_tag_mutability(
         repositoryName="app/api", imageTagMutability="FROZEN"
     ),
@@ -162,6 +225,26 @@ def test_a_refusal_has_the_same_code_and_status(ours: Clients, moto: Clients, na
         response = caught.value.response
         refusals.append((response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]))
     assert refusals[0] == refusals[1]
+
+
+def test_settings_of_a_repository_have_the_same_values(ours: Clients, moto: Clients) -> None:
+    def read(client: Clients) -> list[Any]:
+        ecr = client("ecr")
+        found = ecr.batch_get_repository_scanning_configuration(repositoryNames=["app/api", "none", BARE])
+        return [
+            found["scanningConfigurations"],
+            found["failures"],
+            ecr.get_lifecycle_policy(repositoryName="app/api")["lifecyclePolicyText"],
+            ecr.get_repository_policy(repositoryName="app/api")["policyText"],
+        ]
+
+    assert read(ours) == read(moto)
+
+
+def test_a_key_has_the_same_members_types_and_manager(ours: Clients, moto: Clients, key: str) -> None:
+    described = [client("kms").describe_key(KeyId=key)["KeyMetadata"] for client in (ours, moto)]
+    assert members(described[0]) == members(described[1])
+    assert described[0]["KeyManager"] == described[1]["KeyManager"] == "CUSTOMER"
 
 
 def test_a_session_has_the_same_members_and_types(moto: Clients, ours: Clients) -> None:

@@ -84,11 +84,11 @@ def test_an_answer_that_cannot_be_read_is_its_targets_outcome(
         ("DescribeRepositories", first(imageScanningConfiguration="x"), "Repositories.UnreadableValue"),
         ("DescribeRepositories", first(encryptionConfiguration=[5]), "Repositories.UnreadableValue"),
         ("DescribeRepositories", first(imageTagMutability=["MUTABLE"]), None),
-        ("GetResources", tag_all({"Key": "owner"}), "Tags.UnreadableValue"),
-        ("GetResources", tag_all({"Value": "x"}), "Tags.UnreadableValue"),
-        ("GetResources", tag_all({"Key": "a", "Value": "\ud800"}), "Tags.UnreadableValue"),
-        ("GetResources", rewritten(lambda _: {"ResourceTagMappingList": {}}), "Tags.ResponseParserError"),
-        ("GetResources", Refuse(ODD_CODE, "no", 403), "Tags.ResponseParserError"),
+        ("GetResources", tag_all({"Key": "owner"}), "tags: UnreadableValue"),
+        ("GetResources", tag_all({"Value": "x"}), "tags: UnreadableValue"),
+        ("GetResources", tag_all({"Key": "a", "Value": "\ud800"}), "tags: UnreadableValue"),
+        ("GetResources", rewritten(lambda _: {"ResourceTagMappingList": {}}), "tags: ResponseParserError"),
+        ("GetResources", Refuse(ODD_CODE, "no", 403), "tags: ResponseParserError"),
         ("DescribeRepositories", rewritten(lambda a: a["repositories"].extend(a["repositories"])), None),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
@@ -101,7 +101,8 @@ def test_an_optional_value_loses_no_repository(
     audit.run()
     row = audit.scan_targets()[STRUCK]
     found = [each["repository_name"] for each in audit.rows(REPOSITORIES) if each["observed"]]
-    assert (row["outcome"], row["error_code"]) == ("COLLECTED", code)
+    failed = [f"{each['facet']}: {each['error_code']}" for each in row["facets_failed"]]
+    assert (row["outcome"], row["error_code"] or "".join(failed) or None) == ("COLLECTED", code)
     assert row["repository_count"] == len(world.repositories(*STRUCK)) > 0
     assert len(found) == sum(
         len(world.repositories(*target)) for target in world.targets() if world.outcome(*target) == "COLLECTED"

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS, STAGES
@@ -25,7 +26,10 @@ Step = Callable[[Audit, Any], Any]
 
 INVENTORY = STAGES["inventory"]
 # Columns in which two runs that saw the same differ.
-TIMES = ("started_at", "duration_ms", "collected_at", "tags_read_at", "details_read_at")
+TIMES = (
+    *("started_at", "duration_ms", "collected_at", "details_read_at"),
+    *(declaration.read_at for declaration in FACETS),
+)
 
 
 def commit(root: Path, name: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from demo.emulated_aws.faults import Fault, Faults, Refuse
 from demo.emulated_aws.world import stored
+from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
@@ -43,8 +44,9 @@ WAIVERS = [
     {"waiver_id": "by-unit", "policy_id": POLICY, "ou_path": "Root/Prod/Shop", "region": "us-east-1"},
 ]
 
-# Columns in which two readings that found the same differ.
-TIMES = {"collected_at", "tags_read_at", "details_read_at", "started_at", "duration_ms", "run_time", "committed_at"}
+# Columns in which two readings that found the same differ; and which facets a night failed to read.
+TIMES = {"collected_at", "details_read_at", "started_at", "duration_ms", "run_time", "committed_at", "facets_failed"}
+TIMES |= {declaration.read_at for declaration in FACETS}
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
 
 # Tables on accounts, repositories and their verdicts; the others have what was read, and how.

@@ -7,13 +7,13 @@ from datetime import date
 import pytest
 
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import REPOSITORIES, STAGES
 from ecr_audit.lake.storage import LakeError
 
 from .conftest import MakeAudit, MakeWorld
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
-TABLES = (ACCOUNTS, SCAN_TARGETS, REPOSITORIES)
+TABLES = STAGES["inventory"]
 
 
 def test_two_nights_with_a_dark_account_and_a_second_run(

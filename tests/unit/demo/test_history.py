@@ -18,7 +18,7 @@ from demo.story import NIGHTS, Story
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, SCAN_TARGETS, STAGES
 from ecr_audit.publish.build import publish
 from support.lakes import committed
 from support.small_lake import SmallLake
@@ -178,6 +178,10 @@ def test_an_existing_audit_is_continued_as_a_later_scan_would(small_lake: SmallL
         assert [row["repository_arn"] for row in now] == [row["repository_arn"] for row in night]
         kept = [row for row in now if row["account_id"] == plot.SUSPENDED_ACCOUNT]
         assert len(kept) == 5
+        kept += [
+            row for row in rows(lake, audited, "inventory", REGISTRIES) if row["account_id"] == plot.SUSPENDED_ACCOUNT
+        ]
+        assert len(kept) == 6
         assert not any(row["observed"] for row in kept)
         verdicts = rows(lake, audited, "compliance", POLICY_OUTPUT)
         evaluated = {row["object_id"] for row in verdicts if row["status"] != "DISAPPEARED"}
@@ -190,7 +194,7 @@ def forget_run_id(lake: Lake, day: date, **details: Any) -> None:
     """Commit a night of the history again, as if an audit had scanned it."""
     commit = committed(lake, "inventory", day)
     with lake.writer("inventory", day) as writer:
-        for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES):
+        for table in STAGES["inventory"]:
             writer.write(table, lake.read_table(commit, table))
         writer.commit({**commit.details, "run_id": "scheduled", **details})
 

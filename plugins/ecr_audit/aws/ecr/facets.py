@@ -41,8 +41,15 @@ class Wanted:
     rotation_nights: int
 
     def declarations(self) -> list[Declaration]:
-        """Those of the facets, in the order in which they are read."""
-        return [each for each in FACETS if each.facet in self.facets]
+        """Those of the facets, in the order in which they are read.
+
+        Those that rotate begin with another one each night: where AWS's limits cut nights short, none of them is always
+        the one that is left out.
+        """
+        wanted = [each for each in FACETS if each.facet in self.facets]
+        rotating = [each for each in wanted if each.rotates]
+        first = self.night.toordinal() % len(rotating) if rotating else 0
+        return [each for each in wanted if not each.rotates] + rotating[first:] + rotating[:first]
 
     def due(self, declaration: Declaration, objects: Sequence[str]) -> list[str]:
         """Those of some objects (ARNs) that are to be read tonight, in the order in which they are.
