@@ -24,6 +24,7 @@ from support.small_lake import SmallLake
 from .conftest import BUCKET, KEY, DyingPuts, EmulatedS3, Killed
 
 DAY, NEXT_DAY, LATER = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
+TABLES = len(STAGES["inventory"])
 INVENTORY = STAGES["inventory"]
 
 Opener = Callable[..., Lake]
@@ -60,7 +61,7 @@ def test_a_commit_is_seen_by_whoever_opens_the_lake(open_lake: Opener) -> None:
     assert open_lake().read_commit("inventory", DAY) is None
     made = commit(open_lake(), "2", "1")
     assert open_lake().read_commit("inventory", DAY) == made
-    assert seen(open_lake()) == [["1", "2"]] * 3
+    assert seen(open_lake()) == [["1", "2"]] * TABLES
     assert open_lake().snapshot_dates("inventory") == [DAY]
 
 
@@ -68,7 +69,7 @@ def test_a_second_commit_replaces_the_first_and_leaves_no_second_copy(open_lake:
     commit(open_lake(), "1")
     commit(open_lake(), "2")
     lake = open_lake()
-    assert seen(lake) == [["2"]] * 3
+    assert seen(lake) == [["2"]] * TABLES
     for table in INVENTORY:
         assert len(lake.storage.files(f"{table.name}/snapshot_date={DAY}")) == 1
 
@@ -116,18 +117,18 @@ def test_thinned_and_published(open_lake: Opener, small_lake: SmallLake, tmp_pat
 def test_a_writer_that_dies_between_two_puts_costs_no_earlier_snapshot(
     open_on_s3: Opener, s3: EmulatedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three tables and the commit file: readers see the old files until the last is put, then the new ones."""
+    """Each table and the commit file: readers see the old files until the last is put, then the new ones."""
     commit(open_on_s3(), "1")
     before = s3.all_keys()
     puts = DyingPuts(monkeypatch)
-    for allowed in range(4):
+    for allowed in range(TABLES + 1):
         puts.left = allowed
         with pytest.raises(Killed):
             commit(open_on_s3(), "2")
-        assert seen(open_on_s3()) == [["1"]] * 3
-    puts.left = 4
+        assert seen(open_on_s3()) == [["1"]] * TABLES
+    puts.left = TABLES + 1
     commit(open_on_s3(), "2")
-    assert seen(open_on_s3()) == [["2"]] * 3
+    assert seen(open_on_s3()) == [["2"]] * TABLES
     assert len(s3.all_keys()) == len(before), "what the dead left is gone"
 
 
@@ -144,9 +145,9 @@ def test_a_writer_that_dies_before_it_has_removed_the_old_files(
         patch.setattr(S3, "delete", die)
         with pytest.raises(Killed):
             commit(open_on_s3(), "2")
-    assert seen(open_on_s3()) == [["2"]] * 3
+    assert seen(open_on_s3()) == [["2"]] * TABLES
     commit(open_on_s3(), "3")
-    assert (seen(open_on_s3()), len(s3.all_keys())) == ([["3"]] * 3, before)
+    assert (seen(open_on_s3()), len(s3.all_keys())) == ([["3"]] * TABLES, before)
 
 
 def test_a_night_is_evaluated_and_published_though_listings_are_late(
@@ -195,7 +196,7 @@ def test_every_object_is_encrypted_as_set(
     commit(lake, "2")
     lake.storage.remove_folder(f"{ACCOUNTS.name}/snapshot_date={DAY}")
     assert set(s3.encryption.values()) == {reported}
-    assert len(s3.encryption) == 2 * 3 + 1
+    assert len(s3.encryption) == 2 * TABLES + 1
 
 
 def test_refusals_of_the_bucket_are_named(open_on_s3: Opener, s3: EmulatedS3) -> None:
@@ -207,7 +208,7 @@ def test_refusals_of_the_bucket_are_named(open_on_s3: Opener, s3: EmulatedS3) ->
 def test_a_lake_may_be_the_whole_bucket(s3: EmulatedS3) -> None:
     made = commit(Lake(f"s3://{BUCKET}"), "1")
     assert s3.all_keys() == {*chain.from_iterable(made.files.values()), f"_commits/inventory/{DAY}.json"}
-    assert seen(Lake(f"s3://{BUCKET}/")) == [["1"]] * 3
+    assert seen(Lake(f"s3://{BUCKET}/")) == [["1"]] * TABLES
 
 
 def test_without_credentials_the_setting_is_named(s3: EmulatedS3, monkeypatch: pytest.MonkeyPatch) -> None:
