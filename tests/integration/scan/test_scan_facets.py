@@ -178,7 +178,8 @@ def test_throttling_that_passes_costs_a_facet_nothing(audit_of: MakeAudit, world
 def test_a_batch_whose_time_is_up_keeps_the_repositories_and_facets_that_it_read(
     audit_of: MakeAudit, world: World, effect: Throttle | Hang, codes: set[str]
 ) -> None:
-    """In the account that is struck, too; calls that hang there leave some for the others."""
+    """In the account that is struck, too, where the facet is the last one of this night; calls that hang there leave
+    some for the others."""
     account_id = next(target[0] for target in world.targets() if len(world.repositories(*target)) > 3)
     fault = Fault(effect, operation="GetRepositoryPolicy", account=account_id)
     audit = audit_of(world, fault, **ALL, concurrency=32)

@@ -43,13 +43,14 @@ class Wanted:
     def declarations(self) -> list[Declaration]:
         """Those of the facets, in the order in which they are read.
 
-        Those that rotate begin with another one each night: where AWS's limits cut nights short, none of them is always
-        the one that is left out.
+        Those that take a call for each repository come last, and begin with another one each night: where AWS's limits
+        cut nights short, none of them is always the one that is left out.
         """
         wanted = [each for each in FACETS if each.facet in self.facets]
-        rotating = [each for each in wanted if each.rotates]
-        first = self.night.toordinal() % len(rotating) if rotating else 0
-        return [each for each in wanted if not each.rotates] + rotating[first:] + rotating[:first]
+        each_repository = [each for each in wanted if each.rotates and each is not REGISTRY_FACET]
+        first = self.night.toordinal() % len(each_repository) if each_repository else 0
+        few_calls = [each for each in wanted if each not in each_repository]
+        return few_calls + each_repository[first:] + each_repository[:first]
 
     def due(self, declaration: Declaration, objects: Sequence[str]) -> list[str]:
         """Those of some objects (ARNs) that are to be read tonight, in the order in which they are.
