@@ -72,10 +72,6 @@ CREATE MACRO unread_because(facet, read_at, collected_at, facets_failed) AS CASE
     ) || coalesce(', last read on ' || strftime(read_at, '%Y-%m-%d'), '')
 END;
 
--- resource_type: the type in an ARN, such as repository: arn:partition:service:region:account:type/name (AWS General
--- Reference).
-CREATE MACRO resource_type(arn) AS split_part(split_part(arn, ':', 6), '/', 1);
-
 -- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
 -- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(

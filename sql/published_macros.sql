@@ -36,3 +36,19 @@ CREATE MACRO spreadsheet_safe(cell) AS
 -- is_in_unit: whether a path is that of a unit or of one below it. A pattern such as Root/Prod%
 -- would take Root/Production as well.
 CREATE MACRO is_in_unit(ou_path, unit) AS ou_path = unit OR starts_with(ou_path, unit || '/');
+
+-- undetermined_reason: why an object is UNDETERMINED: not_seen (its account and region were not read), not_read (something
+-- that the policy reads of it was not) or unknown_value (the policy does not know the value); NULL with another status.
+CREATE MACRO undetermined_reason(status, condition_index) AS CASE
+    WHEN status <> 'UNDETERMINED' THEN NULL
+    WHEN condition_index = 599 THEN 'not_seen'
+    WHEN condition_index = 699 THEN 'not_read'
+    ELSE 'unknown_value'
+END;
+
+-- resource_type: the type in an ARN, arn:partition:service:region:account:type/name (AWS General Reference): repository or
+-- registry.
+CREATE MACRO resource_type(arn) AS split_part(split_part(arn, ':', 6), '/', 1);
+
+-- resource_name: the name in an ARN, with its namespace; its type where it has none, as a registry.
+CREATE MACRO resource_name(arn) AS coalesce(nullif(substr(arn, strpos(arn, '/') + 1), arn), split_part(arn, ':', 6));

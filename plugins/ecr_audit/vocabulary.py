@@ -6,6 +6,7 @@ aws/advice.py; how numbers and dates are written, in text.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
@@ -19,7 +20,7 @@ class Status(StrEnum):
 
     COMPLIANT = "COMPLIANT"
     INCOMPLIANT = "INCOMPLIANT"
-    # Not seen, or a value that the policy does not know: not counted.
+    # Not seen, not read, or a value that the policy does not know: not counted.
     UNDETERMINED = "UNDETERMINED"
     # Outside the scope of the policy, or in an account that is not active.
     INAPPLICABLE = "INAPPLICABLE"
@@ -41,6 +42,16 @@ class Facet(StrEnum):
     POLICIES = "policies"
 
 
+# The values of each facet, as a noun.
+FACET_WORDS = {
+    Facet.TAGS: "tags",
+    Facet.SCANNING: "scan frequency",
+    Facet.KEYS: "manager of the KMS key",
+    Facet.REGISTRIES: "creation templates and pull-through cache rules",
+    Facet.LIFECYCLE: "lifecycle policy",
+    Facet.POLICIES: "permissions policy",
+}
+
 # Read of one in ECR_AUDIT_COLLECT_ROTATION_NIGHTS each night, since each takes a call of its own; the others are read
 # every night.
 ROTATED_FACETS = (Facet.REGISTRIES, Facet.LIFECYCLE, Facet.POLICIES)
@@ -55,7 +66,8 @@ STATUS_MEANINGS = {
     Status.INCOMPLIANT: "Fails the policy; it stays a finding while it is undetermined, until it is found fixed or"
     " deleted",
     Status.COMPLIANT: "Passes the policy",
-    Status.UNDETERMINED: "Not seen in this night, or the policy does not know the value: not counted",
+    Status.UNDETERMINED: "Not seen in this night, or a value that the policy needs was not read or is unknown to it:"
+    " not counted",
     Status.INAPPLICABLE: "Its account is not active or has left the organization, or the policy does not apply: not"
     " counted",
     Status.DISAPPEARED: "Deleted: its account and region were read, and it no longer exists; reported once",
@@ -64,10 +76,25 @@ STATUS_MEANINGS = {
 STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
 
 
-def undetermined_reasons(not_seen: int, unknown_value: int) -> str:
-    """UNDETERMINED repositories by reason: 31 not seen, 2 with a value that the policy does not know."""
-    reasons = {"not seen": not_seen, "with a value that the policy does not know": unknown_value}
-    return ", ".join(f"{number:,} {words}" for words, number in reasons.items() if number)
+# The condition by which a policy says that something that it reads of an object does not stand for the night; other
+# conditions that are UNDETERMINED mean a value that the policy does not know. See undetermined_reason in
+# sql/published_macros.sql, which a test compares.
+NOT_READ = 699
+
+# Why an object is UNDETERMINED, as the words behind their number.
+UNDETERMINED_REASONS = {
+    "not_seen": "not seen",
+    "not_read": "with a value that was not read",
+    "unknown_value": "with a value that the policy does not know",
+}
+
+
+def undetermined_reasons(counts: Mapping[str, int]) -> str:
+    """UNDETERMINED objects by reason: 31 not seen, 2 with a value that the policy does not know.
+
+    `counts`: by the keys of UNDETERMINED_REASONS; others are ignored.
+    """
+    return ", ".join(f"{counts[reason]:,} {words}" for reason, words in UNDETERMINED_REASONS.items() if counts[reason])
 
 
 @dataclass(frozen=True)
@@ -88,6 +115,15 @@ ENGINE_CONDITIONS = (
     ),
 )
 RESERVED_CONDITIONS = tuple(sorted(condition.index for condition in ENGINE_CONDITIONS))
+
+# The objects of each input of policies (policy.yaml), one and several.
+OBJECT_WORDS = {"repositories": ("repository", "repositories"), "registries": ("registry", "registries")}
+
+
+def facet_input(facet: Facet) -> str:
+    """The objects that have a facet, as the input of policies that read it."""
+    return "registries" if facet is Facet.REGISTRIES else "repositories"
+
 
 # The outcomes of a scan (aws/outcomes.py) as titles.
 OUTCOME_WORDS = {
@@ -111,7 +147,7 @@ CHANGE_WORDS: dict[Change, str] = {
     "appeared": "new and compliant",
     "disappeared": "deleted",
     "lost_sight": "no longer evaluated",
-    "seen_again": "evaluated again",
+    "seen_again": "now evaluated",
     "moved": "moved to another unit",
 }
 
@@ -123,7 +159,7 @@ EVENT_WORDS = {
     "appeared": "First seen",
     "disappeared": "Deleted",
     "lost_sight": "No longer evaluated",
-    "seen_again": "Evaluated again",
+    "seen_again": "Now evaluated",
     "moved": "Moved with its account",
     "found": "Incompliant when first evaluated",
     "ended": "No longer incompliant:",

@@ -1,13 +1,14 @@
--- changes: one row per policy, repository and change since the previous evaluated snapshot.
+-- changes: one row per policy, object and change since the previous evaluated snapshot.
 -- key: policy_id, repository_arn, change.  from: staging.new_verdicts, staging.previous_verdicts, staging.moved_accounts,
--- lake.previous_policy_output, lake.previous_policy_run, lake.accounts, lake.previous_accounts, catalog.policies.
---   new          INCOMPLIANT, and never was before
+-- staging.first_readings, lake.previous_policy_output, lake.previous_policy_run, lake.accounts, lake.previous_accounts, catalog.policies.
+--   new          INCOMPLIANT, and never was before: it changed, or is new
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
 --   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days were not seen
 --   appeared     seen for the first time, and not INCOMPLIANT
 --   disappeared  deleted
 --   lost_sight   had a verdict (COMPLIANT or INCOMPLIANT) and has none now
---   seen_again   had no verdict and has one now, which is none of the above
+--   seen_again   had no verdict and has one now, which is none of the above: it was not read, or something of it was read for
+--                the first time
 --   moved        its account was moved to another organizational unit, from previous_ou_path to ou_path
 -- Two facts are two rows. One that was moved and changed was moved with its old verdict, and changed in the new unit. One
 -- that was deleted and created again under its name has disappeared, and counts as seen for the first time. So changes add
@@ -26,6 +27,7 @@ WITH compared AS (
         CASE
             WHEN o.status = 'DISAPPEARED' THEN 'disappeared'
             WHEN o.status = 'INCOMPLIANT' AND p.incompliant_end_date IS NOT NULL THEN 'reopened'
+            WHEN f.object_id IS NOT NULL THEN 'seen_again'
             WHEN o.status = 'INCOMPLIANT' AND p.incompliant_start_date IS NULL THEN 'new'
             WHEN p.object_id IS NULL THEN 'appeared'
             WHEN o.status = 'COMPLIANT'
@@ -44,6 +46,7 @@ WITH compared AS (
         ON p.policy_id = o.policy_id
         AND p.object_id = o.object_id
         AND NOT p.was_another
+    LEFT JOIN staging.first_readings AS f ON f.policy_id = o.policy_id AND f.object_id = o.object_id
 ),
 
 replaced AS (
@@ -111,7 +114,7 @@ SELECT
     CASE WHEN c.change = 'moved' THEN b.ou_id END AS previous_ou_id,
     CASE WHEN c.change = 'moved' THEN b.ou_path END AS previous_ou_path,
     c.region,
-    split_part(c.object_id, ':repository/', 2) AS repository_name,
+    resource_name(c.object_id) AS repository_name,
     c.owner,
     c.owner_source,
     c.change,

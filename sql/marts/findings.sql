@@ -1,9 +1,9 @@
--- findings: one row per policy and repository that is INCOMPLIANT, or was when it was last seen.
+-- findings: one row per policy and object, a repository or a registry, that is INCOMPLIANT, or was when it was last seen.
 -- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings,
 -- catalog.policies.
--- A repository that cannot be evaluated today stays here while its incompliant stretch is open: not evaluated is not
+-- One that cannot be evaluated today stays here while its incompliant stretch is open: not evaluated is not
 -- fixed.
--- Its status is then UNDETERMINED, observed whether it was seen, and its other columns have the last known values.
+-- Its status is then UNDETERMINED, undetermined_reason says why, and its other columns have the last known values.
 -- Sorted by policy, the oldest first, the usual order of queries, so that they need not sort a million rows.
 -- started_known = false: it began before the first scan, and age_days is a minimum.
 -- Waived findings are included; waiver_id is the waiver in force, and waived whether there is one.
@@ -20,11 +20,13 @@ WITH findings AS MATERIALIZED (
         a.ou_id,
         a.ou_path,
         o.region,
-        split_part(o.object_id, ':repository/', 2) AS repository_name,
+        resource_name(o.object_id) AS repository_name,
+        resource_type(o.object_id) AS object_type,
         o.owner,
         o.owner_source,
         r.tags_read_at::DATE AS tags_read_date,
         o.status,
+        undetermined_reason(o.status, o.condition_index) AS undetermined_reason,
         o.observed,
         o.incompliant_start_date,
         date_diff('day', o.incompliant_start_date, o.snapshot_date) AS age_days,

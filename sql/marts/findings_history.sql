@@ -1,6 +1,6 @@
--- findings_history: one row per incompliant stretch of a policy and repository, ended or still open.
+-- findings_history: one row per incompliant stretch of a policy and object, ended or still open.
 -- key: policy_id, repository_arn, started.  from: lake.ended_findings_history, published.findings.
--- A stretch runs from the first snapshot that found the repository INCOMPLIANT to the one that found it no longer is;
+-- A stretch runs from the first snapshot that found the object INCOMPLIANT to the one that found it no longer is;
 -- days of UNDETERMINED neither end nor restart it. A repository that was deleted and created again has two.
 --   started_known  false when it began before the first scan: on that day or earlier, so that `days` is a
 --                  minimum
@@ -14,7 +14,8 @@ SELECT
     ou_id,
     ou_path,
     region,
-    split_part(object_id, ':repository/', 2) AS repository_name,
+    resource_name(object_id) AS repository_name,
+    resource_type(object_id) AS object_type,
     owner,
     owner_source,
     incompliant_start_date AS started,
@@ -33,6 +34,7 @@ SELECT
     ou_path,
     region,
     repository_name,
+    object_type,
     owner,
     owner_source,
     incompliant_start_date AS started,

@@ -9,6 +9,7 @@ SELECT
     p.description,
     p.severity,
     p.flags,
+    p.input,
     p.policy_hash,
     coalesce(s.sections, 0) AS sections,
     p.position AS place

@@ -12,4 +12,4 @@ SELECT
 FROM unread_values
 WHERE $account_id IS NULL OR account_id = $account_id
 GROUP BY kind
-ORDER BY list_position(['waivers', 'regions', 'account', 'tags'], kind), kind
+ORDER BY list_position(['waivers', 'regions', 'account', 'tags'], kind) NULLS LAST, kind

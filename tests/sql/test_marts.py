@@ -4,7 +4,8 @@ A case gives what was scanned on some days (`scanned`, see SmallLake.scan), whic
 expects
 `rows` of a mart on one of them. Rows outside `where` are not looked at; an expected row names only the columns that
 matter. Its comment does the arithmetic. A case may also have `waivers`, which are there from the start, and days that
-are `scanned_again` after all: each is evaluated again, with all days after it.
+are `scanned_again` after all: each is evaluated again, with all days after it. With `reads_facets` the
+policies of `facet_catalog` are there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import yaml
 from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import later_dates
 from ecr_audit.settings import SQL_ROOT
+from support.policies import facet_catalog
 from support.small_lake import SmallLake
 
 CASES = sorted(Path(__file__).parent.glob("*/*.yaml"))
@@ -40,6 +42,8 @@ def test_every_mart_has_cases() -> None:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_case(path: Path, small_lake: SmallLake) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if case.get("reads_facets"):
+        small_lake.catalog = facet_catalog()
     waivers = [{"policy_id": POLICY} | waiver for waiver in case.get("waivers", [])]
     small_lake.waivers = pa.Table.from_pylist(waivers, schema=WAIVERS)
     for day, scanned in case["scanned"].items():

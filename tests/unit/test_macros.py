@@ -19,10 +19,13 @@ from ecr_audit.vocabulary import (
     CHANGE_WORDS,
     ENGINE_CONDITIONS,
     EVENT_WORDS,
+    FACET_WORDS,
+    NOT_READ,
     OVERWRITABLE_WORDS,
     POLICY_STATUSES,
     ROTATED_FACETS,
     STATUS_MEANINGS,
+    UNDETERMINED_REASONS,
     Change,
     Facet,
     FindingStatus,
@@ -79,6 +82,29 @@ def test_the_conditions_of_the_engine_match_their_words(session: duckdb.DuckDBPy
         assert session.execute("SELECT status_of_engine($index)", {"index": index}).fetchall() == [(status,)]
 
 
+def test_reasons_of_undetermined_match_their_words(session: duckdb.DuckDBPyConnection) -> None:
+    conditions = {599: "not_seen", NOT_READ: "not_read", 499: "unknown_value"}
+    assert set(conditions.values()) == set(UNDETERMINED_REASONS)
+    for index, reason in conditions.items():
+        for status, expected in (("UNDETERMINED", reason), ("COMPLIANT", None)):
+            query = "SELECT undetermined_reason($status, $index)"
+            assert session.execute(query, {"status": status, "index": index}).fetchall() == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind", "name"),
+    [
+        ("repository/team/app", "repository", "team/app"),
+        ("repository/registry", "repository", "registry"),
+        ("registry", "registry", "registry"),
+    ],
+)
+def test_an_arn_has_a_type_and_a_name(session: duckdb.DuckDBPyConnection, resource: str, kind: str, name: str) -> None:
+    query = "SELECT resource_type($arn), resource_name($arn)"
+    arn = f"arn:aws-cn:ecr:cn-north-1:111111111111:{resource}"
+    assert session.execute(query, {"arn": arn}).fetchall() == [(kind, name)]
+
+
 def test_every_published_macro_is_described_and_depends_on_nothing() -> None:
     """Neither on a variable or a table, nor on how lambdas are written, which DuckDB 1.2's format does not keep."""
     macros = published_macros()
@@ -100,6 +126,7 @@ def test_each_word_has_its_words() -> None:
     assert set(get_args(FindingStatus)) < set(POLICY_STATUSES)
     assert set(get_args(Change)) == set(CHANGE_WORDS) < set(EVENT_WORDS)
     assert set(get_args(OverwritableTags)) == set(OVERWRITABLE_WORDS)
+    assert set(FACET_WORDS) == set(Facet)
 
 
 def test_a_unit_contains_the_units_below_it(session: duckdb.DuckDBPyConnection) -> None:

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from ecr_audit.vocabulary import RESERVED_CONDITIONS, Facet, PolicyStatus
+from ecr_audit.vocabulary import NOT_READ, RESERVED_CONDITIONS, Facet, PolicyStatus
 
 # A control or its family in NIST's manner, CM-8(1) and CM, a control of Security Hub in brackets, [ECR.2], or a
 # requirement of PCI DSS, 6.2.3.
@@ -50,6 +50,13 @@ class Condition(_Model):
     index: Annotated[int, AfterValidator(_not_reserved)]
     status: PolicyStatus
     when: Text
+
+    @field_validator("status")
+    @classmethod
+    def _not_read_is_undetermined(cls, status: PolicyStatus, info: ValidationInfo) -> PolicyStatus:
+        if info.data.get("index") == NOT_READ and status != "UNDETERMINED":
+            raise ValueError(f"condition {NOT_READ} means that something was not read. Valid: UNDETERMINED")
+        return status
 
 
 class PolicyYaml(_Model):

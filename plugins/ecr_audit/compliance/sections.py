@@ -27,6 +27,7 @@ _STAGING_TABLES = (
     "verdict_counts",
     "new_verdicts",
     "previous_verdicts",
+    "first_readings",
     "waiver_matches",
 )
 

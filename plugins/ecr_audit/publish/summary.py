@@ -22,10 +22,11 @@ from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.policies import POLICIES_IN_ORDER, removed_policies, shown_policies
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
+from ecr_audit.publish.unread_facets import unread_facet_sentences
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.settings import Settings
 from ecr_audit.text import percent, plain, plural
-from ecr_audit.vocabulary import STATUS_WORDS, WAIVER_WORDS, undetermined_reasons
+from ecr_audit.vocabulary import STATUS_WORDS, UNDETERMINED_REASONS, WAIVER_WORDS, undetermined_reasons
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list; the rest is in the published tables.
@@ -100,6 +101,8 @@ class _Summary:
             )
         for sentence in unread_sentences(self._published):
             self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
+        for sentence in unread_facet_sentences(self._published):
+            self._console.print(f"[bold]Not evaluated[/] {escape(sentence)}")
         [(accounts, regions, *left_out)] = self._rows(
             "SELECT missing_accounts, missing_regions, left_out_accounts, left_out_regions FROM publication"
         )
@@ -192,24 +195,26 @@ class _Summary:
             f"""
             SELECT
                 contextual_name,
-                count(*) FILTER (status = 'UNDETERMINED' AND NOT observed) AS not_seen,
-                count(*) FILTER (status = 'UNDETERMINED' AND observed) AS unknown_value,
+                count(*) FILTER (undetermined_reason(status, condition_index) = 'not_seen') AS not_seen,
+                count(*) FILTER (undetermined_reason(status, condition_index) = 'not_read') AS not_read,
+                count(*) FILTER (undetermined_reason(status, condition_index) = 'unknown_value') AS unknown_value,
                 count(*) FILTER (status = 'INCOMPLIANT') AS incompliant,
                 count(*) FILTER (is_finding(status, incompliant_start_date, incompliant_end_date)) AS findings
             FROM ({POLICIES_IN_ORDER})
             JOIN policy_output USING (policy_id)
             GROUP BY place, contextual_name
-            HAVING not_seen + unknown_value > 0
+            HAVING not_seen + not_read + unknown_value > 0
             ORDER BY place
             """
         )
-        for name, not_seen, unknown_value, incompliant, findings in rows:
+        for name, *numbers, incompliant, findings in rows:
+            counts = dict(zip(UNDETERMINED_REASONS, numbers, strict=True))
             undetermined = f"{findings - incompliant:,} undetermined that were incompliant when last evaluated"
             parts = [f"{incompliant:,} incompliant"] if incompliant else []
             parts += [undetermined] if findings > incompliant else []
             self._console.print(
-                f"{escape(plain(name))}: {not_seen + unknown_value:,} undetermined"
-                f" ({undetermined_reasons(not_seen, unknown_value)}). {plural(findings, 'finding')}"
+                f"{escape(plain(name))}: {sum(numbers):,} undetermined"
+                f" ({undetermined_reasons(counts)}). {plural(findings, 'finding')}"
                 f"{': ' if parts else ''}{', and '.join(parts)}.",
                 style="dim",
             )

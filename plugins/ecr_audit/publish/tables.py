@@ -20,7 +20,7 @@ TABLES = {
     "section_compliance": "marts/section_compliance_history",
     "findings": "marts/findings",
     "findings_history": "marts/findings_history",
-    "changes": "FROM lake.changes_history",
+    "changes": "FROM lake.changes_history SELECT *, resource_type(repository_arn) AS object_type",
     "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",
     "ou_ancestors": "marts/ou_ancestors",
@@ -32,6 +32,7 @@ TABLES = {
     "findings_survival": "marts/findings_survival",
     "policy_disagreements": "marts/policy_disagreements",
     "unread_values": "marts/unread_values",
+    "undetermined_reasons": "marts/undetermined_reasons",
     "waivers": "FROM lake.waivers",
     "publication": "marts/publication",
 }

@@ -5,13 +5,13 @@ All of it is the published table `unread_values` (sql/marts/unread_values.sql).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
 from ecr_audit.text import plural
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet, facet_input
 from ecr_audit.warehouse.statements import read_statement
 
 # The query whose rows `sentences` takes; for pages, which ask it with their own reader.
@@ -77,22 +77,16 @@ def _waivers(row: Mapping[str, Any]) -> str:
 
 
 def _facet(row: Mapping[str, Any]) -> str:
-    known, unknown = row["repositories"], row["repositories_without_value"]
-    objects = ("registry", "registries") if row["kind"] == Facet.REGISTRIES else ("repository", "repositories")
-    where = f"{plural(known + unknown, *objects)} in {plural(row['accounts'], 'account')}"
+    """A facet that policies read, for which it has consequences that unread_facets.py words."""
+    facet = Facet(row["kind"])
+    objects = row["repositories"] + row["repositories_without_value"]
+    where = f"{plural(objects, *OBJECT_WORDS[facet_input(facet)])} in {plural(row['accounts'], 'account')}"
     codes = ", ".join(row["error_codes"] or ())
-    parts = [
-        f"{row['kind'].capitalize()} (ECR_AUDIT_COLLECT) of {where} could not be read ({codes}): policies that need"
-        " it cannot be judged there."
-    ]
-    if known:
-        parts.append(f"For {known:,} the values last read {_when(row)} are kept.")
-    return " ".join(parts)
+    return f"The {FACET_WORDS[facet]} of {where} could not be read{f' ({codes})' if codes else ''}."
 
 
-_KINDS = {
-    **dict.fromkeys((each.value for each in Facet), _facet),
-    "tags": _tags,
+_KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = dict.fromkeys(Facet, _facet) | {
+    Facet.TAGS: _tags,
     "account": _account,
     "regions": _regions,
     "waivers": _waivers,

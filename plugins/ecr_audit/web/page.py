@@ -11,8 +11,8 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ecr_audit.publish import unread_facets, unread_values
 from ecr_audit.publish.freshness import nights_missed
-from ecr_audit.publish.unread_values import QUERY, sentences
 from ecr_audit.web import static_files, words
 from ecr_audit.web.navigation import navigation
 from ecr_audit.web.published import PublishedDatabase, Row
@@ -48,7 +48,11 @@ class Page:
 
     def unread(self, account_id: str | None = None) -> list[str]:
         """Sentences on the values that could not be read for the night, in one account or anywhere."""
-        return sentences(self.rows(QUERY, account_id=account_id))
+        return unread_values.sentences(self.rows(unread_values.QUERY, account_id=account_id))
+
+    def unread_facets(self) -> list[str]:
+        """Sentences on the policies that lack a facet that they read."""
+        return unread_facets.sentences(self.rows(unread_facets.QUERY))
 
     @property
     def nights_missed(self) -> int:

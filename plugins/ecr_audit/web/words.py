@@ -16,6 +16,8 @@ from ecr_audit.vocabulary import (
     CHANGE_WORDS,
     DEMO_ORGANIZATION_ID,
     EVENT_WORDS,
+    FACET_WORDS,
+    OBJECT_WORDS,
     OVERWRITABLE_WORDS,
     STATUS_WORDS,
     undetermined_reasons,
@@ -50,6 +52,11 @@ def breakable(text: str) -> Markup:
     return Markup("/<wbr>").join(text.split("/"))
 
 
+def objects(count: float, kind: str) -> str:
+    """1, registries -> 1 registry. Objects of an input that has no words of its own are objects."""
+    return plural(count, *OBJECT_WORDS.get(kind, ("object", "objects")))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "percent": percent,
@@ -57,6 +64,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "age": age,
     "plural": plural,
+    "objects": objects,
     "short_policy": short_policy,
     "breakable": breakable,
     "unit_names": split_path,
@@ -68,6 +76,7 @@ GLOBALS: dict[str, Any] = {
     "CHANGE_WORDS": CHANGE_WORDS,
     "EVENT_WORDS": EVENT_WORDS,
     "DEMO_ORGANIZATION_ID": DEMO_ORGANIZATION_ID,
+    "FACET_WORDS": FACET_WORDS,
     "NONE": NONE,
     "OUTCOMES": OUTCOMES,
     "advice_on": advice_on,

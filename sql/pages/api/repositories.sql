@@ -5,6 +5,10 @@ SELECT
     * REPLACE (
         created_at AT TIME ZONE 'UTC' AS created_at,
         tags_read_at AT TIME ZONE 'UTC' AS tags_read_at,
+        scanning_read_at AT TIME ZONE 'UTC' AS scanning_read_at,
+        keys_read_at AT TIME ZONE 'UTC' AS keys_read_at,
+        lifecycle_read_at AT TIME ZONE 'UTC' AS lifecycle_read_at,
+        policies_read_at AT TIME ZONE 'UTC' AS policies_read_at,
         collected_at AT TIME ZONE 'UTC' AS collected_at
     )
 FROM repositories

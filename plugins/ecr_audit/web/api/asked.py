@@ -73,6 +73,20 @@ class RepositoriesAsked(Asked):
     search: Search = None
 
 
+class RegistriesAsked(Asked):
+    """Registries."""
+
+    account: AccountId = None
+    region: RegionName = None
+    ou: UnitPath = None
+
+
+class UndeterminedAsked(Asked):
+    """Reasons why objects are undetermined under a policy."""
+
+    policy: PolicyId = None
+
+
 class UnitsAsked(Asked):
     """Organizational units."""
 

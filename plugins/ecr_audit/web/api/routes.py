@@ -130,6 +130,28 @@ def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
     )
 
 
+@list_at("/registries", "Repositories", records.Registry)
+def registries(page: ListDep, asked: Annotated[parameters.RegistriesAsked, Query()]) -> Listed:
+    """All registries, which are ECR in an account and region with repositories, by account and region."""
+    return _list(page, "api/registries", records.Registry, asked)
+
+
+@router.get("/registries/{account_id}/{region}", tags=["Repositories"])
+def registry(page: PageDep, account_id: str, region: str) -> records.RegistryDetails:
+    """A registry: what creates repositories in it by itself, the verdicts on it, its history."""
+    known = page.row("registry/arn", account_id=account_id, region=region)
+    if known is None:
+        raise HTTPException(404, f"No registry is in {account_id:.100}/{region:.100}. /registries lists all.")
+    return _read(
+        records.RegistryDetails,
+        {
+            "registry": page.row("registry/registry", arn=known["arn"]),
+            "verdicts": page.rows("repository/verdicts", arn=known["arn"]),
+            "history": page.rows("repository/timeline", arn=known["arn"]),
+        },
+    )
+
+
 @list_at("/ous", "Organization", records.Unit)
 def ous(page: ListDep, asked: Annotated[parameters.UnitsAsked, Query()]) -> Listed:
     """Organizational units in the order of the tree; each counts those below it."""
@@ -170,6 +192,12 @@ def targets(page: ListDep, asked: Annotated[parameters.TargetsAsked, Query()]) -
 def policies(page: ListDep, asked: Annotated[Asked, Query()]) -> Listed:
     """The policies."""
     return _list(page, "api/policies", records.Policy, asked)
+
+
+@list_at("/undetermined", "Policies and frameworks", records.UndeterminedReason)
+def undetermined(page: ListDep, asked: Annotated[parameters.UndeterminedAsked, Query()]) -> Listed:
+    """Why objects are undetermined under a policy, with their numbers."""
+    return _list(page, "api/undetermined", records.UndeterminedReason, asked)
 
 
 @list_at("/frameworks", "Policies and frameworks", records.Framework)

@@ -42,6 +42,7 @@ def coverage(
         regions=[row["region"] for row in page.rows("coverage/regions")],
         accounts=accounts,
         unread=page.unread(),
+        unread_facets=page.unread_facets(),
         unread_of_accounts=page.rows("coverage/unread_values", account_ids=account_ids),
         cells={(row["account_id"], row["region"]): row["outcome"] for row in targets},
         errors=page.rows("coverage/errors", account_ids=account_ids),

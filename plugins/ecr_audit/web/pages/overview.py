@@ -36,6 +36,7 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
         unseen=page.row("overview/unseen"),
         unevaluated=page.row("unevaluated", policy_ids=[chosen.policy_id]),
         unread=unread,
+        unread_facets=page.unread_facets(),
         missing_exports=page.publication.missing_exports,
         nothing_changed=nothing_changed(nights[-1]["coverage_percent"] if nights else None, unread),
         changes=_by_kind(page.rows("overview/changes", **of_policy)),

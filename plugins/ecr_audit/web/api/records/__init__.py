@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ecr_audit.web.api.records.answers import Event, Overview, Part, Problem, RepositoryDetails, Verdict
+from ecr_audit.web.api.records.answers import (
+    Event,
+    Overview,
+    Part,
+    Problem,
+    RegistryDetails,
+    RepositoryDetails,
+    Verdict,
+)
 from ecr_audit.web.api.records.compliance import (
     Account,
     Counts,
@@ -12,15 +20,21 @@ from ecr_audit.web.api.records.compliance import (
     Policy,
     Region,
     Section,
+    UndeterminedReason,
     Unit,
 )
 from ecr_audit.web.api.records.findings import Change, Finding, FindingHistory, Waiver
 from ecr_audit.web.api.records.inventory import (
     Coverage,
+    CreationTemplate,
     CurrentPublication,
     ExclusionFilter,
+    FailedFacet,
+    FailedFacetOfTarget,
     Night,
     PublicationRecord,
+    PullThroughRule,
+    Registry,
     Repository,
     Target,
 )
@@ -31,10 +45,13 @@ __all__ = [
     "Change",
     "Counts",
     "Coverage",
+    "CreationTemplate",
     "CurrentPublication",
     "DailyCompliance",
     "Event",
     "ExclusionFilter",
+    "FailedFacet",
+    "FailedFacetOfTarget",
     "Finding",
     "FindingHistory",
     "Framework",
@@ -45,12 +62,16 @@ __all__ = [
     "Policy",
     "Problem",
     "PublicationRecord",
+    "PullThroughRule",
     "Record",
     "Region",
+    "Registry",
+    "RegistryDetails",
     "Repository",
     "RepositoryDetails",
     "Section",
     "Target",
+    "UndeterminedReason",
     "Unit",
     "Verdict",
     "Waiver",

@@ -8,14 +8,14 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecr_audit.web.api.records.compliance import DailyCompliance
-from ecr_audit.web.api.records.inventory import Repository
+from ecr_audit.web.api.records.inventory import Registry, Repository
 from ecr_audit.web.api.records.record import NightsMissed, Record
 
 Item = TypeVar("Item", bound=Record)
 
 
 class Verdict(BaseModel):
-    """A policy's verdict on a repository."""
+    """A policy's verdict on a repository or registry."""
 
     policy_id: str
     status: str
@@ -47,6 +47,14 @@ class RepositoryDetails(BaseModel):
     verdicts: list[Verdict]
     history: list[Event]
     console: str | None = Field(description="Its page in the AWS console; null where that has no known address.")
+
+
+class RegistryDetails(BaseModel):
+    """A registry, the verdicts on it, and its history; one without repositories has only its history."""
+
+    registry: Registry | None
+    verdicts: list[Verdict]
+    history: list[Event]
 
 
 class Overview(BaseModel):

@@ -42,6 +42,17 @@ class Policy(Record):
     policy_hash: str
 
 
+class UndeterminedReason(Record):
+    table = "undetermined_reasons"
+    snapshot_date: date
+    policy_id: str
+    reason: str
+    facet: str | None
+    cause: str | None
+    accounts: int
+    objects: int
+
+
 class Framework(Record):
     table = "frameworks"
     framework_id: str

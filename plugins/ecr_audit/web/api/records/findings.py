@@ -18,10 +18,12 @@ class Finding(Record):
     ou_path: str | None
     region: str
     repository_name: str
+    object_type: str
     owner: str
     owner_source: str | None
     tags_read_date: date | None
     status: str
+    undetermined_reason: str | None
     observed: bool
     incompliant_start_date: date
     age_days: int
@@ -45,6 +47,7 @@ class FindingHistory(Record):
     ou_path: str | None
     region: str
     repository_name: str
+    object_type: str
     owner: str | None
     owner_source: str | None
     started: date
@@ -76,6 +79,7 @@ class Change(Record):
     incompliant_start_date: date | None
     incompliant_end_date: date | None
     current_state_message: str | None
+    object_type: str
 
 
 class Waiver(Record):

@@ -42,6 +42,20 @@ class ExclusionFilter(BaseModel):
     filter: str | None
 
 
+class FailedFacet(BaseModel):
+    """A facet that was to be read and was not, with AWS's error code."""
+
+    facet: str
+    error_code: str | None
+
+
+class FailedFacetOfTarget(FailedFacet):
+    """The same for a target, with AWS's message and the number of objects."""
+
+    error_message: str | None
+    objects: int | None
+
+
 class Repository(Record):
     table = "repositories"
     snapshot_date: date
@@ -66,7 +80,54 @@ class Repository(Record):
     owner: str
     collected_at: Utc | None
     observed: bool
+    scan_frequency: str | None
+    scan_filters: list[str] | None
+    scanning_read_at: Utc | None
+    scanning_unread: str | None
+    kms_key_manager: str | None
+    keys_read_at: Utc | None
+    keys_unread: str | None
+    lifecycle_policy: str | None
+    lifecycle_read_at: Utc | None
+    lifecycle_unread: str | None
+    repository_policy: str | None
+    policies_read_at: Utc | None
+    policies_unread: str | None
+    facets_failed: list[FailedFacet] | None
     owner_source: str
+
+
+class CreationTemplate(BaseModel):
+    """A template for repositories that ECR creates by itself."""
+
+    prefix: str | None
+    applied_for: list[str] | None
+    image_tag_mutability: str | None
+    exclusion_filters: list[str] | None
+
+
+class PullThroughRule(BaseModel):
+    """An upstream registry for whose images ECR creates repositories by itself."""
+
+    prefix: str | None
+    upstream_registry_url: str | None
+
+
+class Registry(Record):
+    table = "registries"
+    snapshot_date: date
+    account_id: str
+    account_name: str | None
+    ou_path: str | None
+    region: str
+    registry_arn: str
+    creation_templates: list[CreationTemplate] | None
+    pull_through_rules: list[PullThroughRule] | None
+    registries_read_at: Utc | None
+    registries_unread: str | None
+    facets_failed: list[FailedFacet] | None
+    collected_at: Utc | None
+    observed: bool
 
 
 class Coverage(Record):
@@ -105,6 +166,7 @@ class Target(Record):
     throttles: int | None
     started_at: Utc | None
     duration_ms: int | None
+    facets_failed: list[FailedFacetOfTarget] | None
     snapshot_date: date
 
 

@@ -1,0 +1,50 @@
+"""Sentences on policies that could not evaluate, since a facet that they read was not read: for pages and the terminal.
+
+All of it is the published table `undetermined_reasons` (sql/marts/undetermined_reasons.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import duckdb
+
+from ecr_audit.aws.outcomes import DENIED
+from ecr_audit.text import plural
+from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet, facet_input
+from ecr_audit.warehouse.statements import read_statement
+
+# The query whose rows `sentences` takes; for pages, which ask it with their own reader.
+QUERY = "unread_facets"
+
+
+def unread_facet_sentences(published: duckdb.DuckDBPyConnection) -> list[str]:
+    """The sentences on a published file. Empty when every policy had what it reads."""
+    cursor = published.execute(read_statement(f"pages/{QUERY}").text)
+    columns = [column for column, *_ in cursor.description or ()]
+    return sentences(dict(zip(columns, row, strict=True)) for row in cursor.fetchall())
+
+
+def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One for each facet and cause: what was not read, the policies that need it, and the permissions that lack."""
+    return [_sentence(Facet(row["facet"]), row) for row in rows]
+
+
+def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
+    objects = plural(row["objects"], *OBJECT_WORDS[facet_input(facet)])
+    parts = [
+        f"Not read: the {FACET_WORDS[facet]} of {objects} in {plural(row['accounts'], 'account')} ({row['cause']}).",
+        f"Not evaluated for that: {'; '.join(row['policies'])}.",
+    ]
+    if row["cause"] in DENIED:
+        parts.append(f"The audit role needs {' and '.join(actions(facet))} there.")
+    return " ".join(parts)
+
+
+def actions(facet: Facet) -> list[str]:
+    """The actions of IAM that a role needs to read a facet."""
+    # Imported here: it takes as long as most pages, and few nights need it.
+    from ecr_audit.aws.ecr.facets import FACET
+
+    return [permission.action for permission in FACET[facet].permissions]
