@@ -17,11 +17,17 @@ from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.text import percent, plain, plural
+from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list, and repositories named per owner. The rest is counted.
 SHOWN = 10
 EXAMPLES = 3
+# Owners shown of each policy, where a message is about several.
+SHOWN_OF_SEVERAL = 3
+
+# Owners and waivers are looked up by tags; the values of other facets are what policies evaluate.
+POLICY_FACETS = frozenset(Facet) - {Facet.TAGS}
 
 Row = dict[str, Any]
 
@@ -99,33 +105,31 @@ class _Night:
         for row in lost:
             account = f"{_account(row)}{_unit(row)}: " if row["account_id"] else ""
             why = f"; {plain(row['why'])}" if row["why"] else ""
-            lines.append(f"- {account}{', '.join(row['kinds'])}{why}")
+            kinds = ", ".join(FACET_WORDS.get(kind, kind) for kind in row["kinds"])
+            lines.append(f"- {account}{kinds}{why}")
         lines += _and_more(lost[0]["all_rows"] - len(lost), "account")
         lines += ["", "The last known values count until they are read again."]
+        if any(kind in POLICY_FACETS for row in lost for kind in row["kinds"]):
+            lines += ["A policy that reads a value of this night leaves the others UNDETERMINED."]
         yield self._message("values that could not be read", lines, "coverage")
 
     def new_findings(self) -> Iterator[Message]:
-        """One message for each policy with new findings."""
+        """One message with a part for each policy with new findings, the most severe first."""
         rows = self._rows("new_findings", shown=SHOWN, examples=EXAMPLES)
-        by_policy = [(policy_id, list(group)) for policy_id, group in groupby(rows, key=lambda row: row["policy_id"])]
-        for policy_id, owners in by_policy:
-            findings = owners[0]["all_findings"]
-            policy = plain(owners[0]["policy_name"])
-            lines = [f"{policy}. New or reopened since the night before, and not waived:"]
-            for row in owners:
-                # A repository without an owner tag is its account's; account names are not unique, so the id is shown.
-                owner = " ".join(filter(None, (row["account_id"], plain(row["owner"]))))
-                lines += ["", f"{owner}{_unit(row)}: {row['findings']:,}"]
-                lines += [
-                    f"- {plain(each['name'])}, {each['region']}, {_account(each)}" for each in row["repositories"]
-                ]
-                lines += _and_more(row["findings"] - len(row["repositories"]), "repository", "repositories")
-            if hidden := owners[0]["all_rows"] - len(owners):
-                left = findings - sum(row["findings"] for row in owners)
-                lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
-            # With several messages, each subject names its policy.
-            subject = plural(findings, "new finding") + (f": {policy}" if len(by_policy) > 1 else "")
-            yield self._message(subject, lines, f"findings?{urlencode({'policy': policy_id})}")
+        by_policy = [list(group) for _, group in groupby(rows, key=lambda row: row["policy_id"])]
+        if not by_policy:
+            return
+        subject = plural(sum(owners[0]["all_findings"] for owners in by_policy), "new finding")
+        if len(by_policy) == 1:
+            [owners] = by_policy
+            page = f"findings?{urlencode({'policy': owners[0]['policy_id']})}"
+            yield self._message(subject, _new_under(owners, SHOWN), page)
+            return
+        lines = []
+        for owners in by_policy:
+            page = f"findings?{urlencode({'policy': owners[0]['policy_id']})}"
+            lines += [*_new_under(owners, SHOWN_OF_SEVERAL), *self._link(page), ""]
+        yield self._message(f"{subject} under {plural(len(by_policy), 'policy', 'policies')}", lines[:-1])
 
     def waivers(self) -> Iterator[Message]:
         """One message when waivers are close to their end, or expired."""
@@ -163,14 +167,36 @@ class _Night:
         lines += _and_more(rows[0]["all_waivers"] - len(rows), "waiver")
         yield self._message(f"{plural(rows[0]['all_waivers'], 'waiver')} whose unit changed", lines, "")
 
-    def _message(self, subject: str, lines: list[str], page: str) -> Message:
-        link = ["", f"{self._pages}/{page}"] if self._pages else []
+    def _message(self, subject: str, lines: list[str], page: str | None = None) -> Message:
+        link = [] if page is None else self._link(page)
         return Message(f"ECR audit, night of {self._date}: {subject}", (*lines, *link))
+
+    def _link(self, page: str) -> list[str]:
+        return ["", f"{self._pages}/{page}"] if self._pages else []
 
     def _rows(self, name: str, **parameters: Any) -> list[Row]:
         cursor = self._published.execute(read_statement(f"alerts/{name}").text, parameters or None)
         columns = [column for column, *_ in cursor.description or ()]
         return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+
+
+def _new_under(owners: list[Row], shown: int) -> list[str]:
+    """The part of a policy: its owners with most new findings, of which at most `shown` are listed."""
+    first = owners[0]
+    lines = [
+        f"{plain(first['policy_name'])} ({first['severity'].lower()}). New or reopened since the night before, and not"
+        " waived:"
+    ]
+    for row in owners[:shown]:
+        # A repository without an owner tag is its account's; account names are not unique, so the id is shown.
+        owner = " ".join(filter(None, (row["account_id"], plain(row["owner"]))))
+        lines += ["", f"{owner}{_unit(row)}: {row['findings']:,}"]
+        lines += [f"- {plain(each['name'])}, {each['region']}, {_account(each)}" for each in row["repositories"]]
+        lines += _and_more(row["findings"] - len(row["repositories"]), *OBJECT_WORDS.get(row["input"], ("object",)))
+    if hidden := first["all_rows"] - len(owners[:shown]):
+        left = first["all_findings"] - sum(row["findings"] for row in owners[:shown])
+        lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
+    return lines
 
 
 def _account(row: Row) -> str:

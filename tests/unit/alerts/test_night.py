@@ -18,6 +18,7 @@ from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import KnownWaivers
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
+from support.policies import LIFECYCLE, facet_catalog
 from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
@@ -229,6 +230,51 @@ def test_new_findings_by_owner_and_unit_with_the_omitted_ones_counted(night: Nig
     assert len([line for line in reported.lines if re.fullmatch(r"team-\d\d \(.*\): \d", line)]) == 10
     link = f"https://airflow/ecr-audit/findings?policy={quote(POLICY, safe='')}"
     assert reported.lines[-3:] == ("… and 2 findings more, of 2 other owners", "", link)
+
+
+def test_several_policies_are_one_message_with_the_most_severe_first(night: Night, small_lake: SmallLake) -> None:
+    """Each with its own link, and with three owners. What is read for the first time is not new."""
+    small_lake.catalog = facet_catalog()
+    details = {"facets": ["lifecycle", "registries"], "rotation_nights": 7}
+
+    def read(day: date, **more: Any) -> dict[str, Any]:
+        return {"lifecycle_read_at": datetime.combine(day, time(2), UTC)} | more
+
+    small_lake.night(
+        FIRST,
+        repositories=[{"repository_name": "unread"}, read(FIRST, repository_name="kept", lifecycle_policy="{}")],
+        registries=[{}],
+        details=details,
+    )
+    templates = [{"prefix": "ROOT", "image_tag_mutability": "MUTABLE"}]
+    new = [
+        read(
+            SECOND,
+            repository_name=f"r{n}",
+            tags={"owner": f"team-{n}"},
+            created_at=datetime(2026, 11, 1, 12, tzinfo=UTC),
+        )
+        for n in range(5)
+    ]
+    [reported] = night(
+        SECOND,
+        repositories=[read(SECOND, repository_name="unread"), read(SECOND, repository_name="kept"), *new],
+        registries=[{"registries_read_at": datetime.combine(SECOND, time(2), UTC), "creation_templates": templates}],
+        details=details,
+    )
+    assert reported.subject == "ECR audit, night of 2026-11-02: 11 new findings under 2 policies"
+    headings = [line for line in reported.lines if "New or reopened" in line]
+    assert [line.partition(" (")[0] for line in headings] == [
+        "Repository has no Lifecycle Policy",
+        "Repository Image Tag Mutability is set to Mutable",
+    ]
+    assert "- kept, eu-west-1, 111111111111 shop" in reported.lines
+    assert not any("unread" in line or "registry" in line for line in reported.lines)
+    assert reported.lines.count("… and 3 findings more, of 3 other owners") == 1
+    links = [line for line in reported.lines if line.startswith("https://")]
+    assert links == [
+        f"https://airflow/ecr-audit/findings?policy={quote(each, safe='')}" for each in (LIFECYCLE, POLICY)
+    ]
 
 
 def test_reopened_findings_are_new_and_waived_ones_are_not(night: Night, small_lake: SmallLake) -> None:
