@@ -100,6 +100,7 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 {"repository_name": "later", "scan_on_push": later, "encryption_type": "KMS"} | tags,
                 {"repository_name": "unknown", "scan_on_push": unknown, "encryption_type": None},
             ],
+            registries=[{}],
         )
         assert lake.evaluate(day)[1] == []
     published = publish(lake.lake, lake.catalog, folder / "publish", owner_tags=lake.owner_tags)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.publish.policies import POLICIES_IN_ORDER
+from ecr_audit.publish.unread_facets import unread_facet_sentences
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.publish.workbook_cells import Cells
 from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
@@ -35,6 +36,7 @@ _SEEN = """
 _COMPLIANCE = f"""
     SELECT
         contextual_name AS "Policy",
+        severity AS "Severity",
         compliance_percent AS "Compliance, %",
         compliance_percent_with_waivers AS "With waivers, %",
         compliant AS "Compliant",
@@ -94,7 +96,7 @@ class Cover:
     def write(self, page: Any, sheets: Sequence[Sheet], excerpt: Excerpt | None) -> None:
         """Fill a page of the workbook."""
         page.set_column(0, 0, 62)
-        page.set_column(1, 7, 20)
+        page.set_column(1, 8, 20)
         title = "evidence" if excerpt is None else "an excerpt of the findings"
         page.write_string(0, 0, f"ECR audit: {title}", self._cells.title)
         row = self._pairs(page, 2, self._made_of(sheets))
@@ -121,6 +123,8 @@ class Cover:
             yield "Left out by the settings", sentence
         for sentence in unread_sentences(self._published.database):
             yield "Last known, since it could not be read", sentence
+        for sentence in unread_facet_sentences(self._published.database):
+            yield "Not evaluated, since it was not read", sentence
         yield "Nights missed before this one", seen["nights_missed"]
         yield "Repositories evaluated on (commit)", publication["inventory_commit"]
         yield "Verdicts (commit)", publication["compliance_commit"]

@@ -79,6 +79,23 @@ SHEETS = (
         """,
     ),
     Sheet(
+        "Policies",
+        "policies",
+        13,
+        "the most severe first",
+        """
+        SELECT
+            split_part(policy_id, '/', -1) AS policy, contextual_name, severity, compliance_percent,
+            compliance_percent_with_waivers, compliant, incompliant, waived, undetermined, inapplicable, input, facets,
+            similar_policies, categories, flags, description, policy_id, policy_hash
+        FROM policies
+        JOIN compliance_daily USING (policy_id)
+        WHERE scope_type = 'organization'
+            AND snapshot_date = (SELECT snapshot_date FROM publication)
+        ORDER BY list_position(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'], severity), policy
+        """,
+    ),
+    Sheet(
         "Linked sections",
         "section_compliance",
         14,
@@ -109,6 +126,29 @@ SHEETS = (
             )
         FROM coverage
         ORDER BY coverage_percent NULLS LAST, account_id
+        """,
+    ),
+    Sheet(
+        "Registries",
+        "registries",
+        9,
+        "by account and region",
+        """
+        SELECT
+            account_id, account_name, ou_path, region,
+            list_transform(
+                creation_templates,
+                lambda template: concat_ws(
+                    ' ', template.prefix, coalesce(template.image_tag_mutability, 'MUTABLE (left out)'),
+                    array_to_string(template.exclusion_filters, ' ')
+                )
+            ) AS creation_templates,
+            list_transform(
+                pull_through_rules, lambda rule: concat_ws(' ', rule.prefix, rule.upstream_registry_url)
+            ) AS pull_through_rules,
+            registries_read_at, registries_unread, observed, registry_arn, collected_at
+        FROM registries
+        ORDER BY account_id, region
         """,
     ),
     Sheet(

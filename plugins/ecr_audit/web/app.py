@@ -32,6 +32,7 @@ from ecr_audit.web.pages import (
     organization,
     overview,
     policy,
+    registry,
     repository,
     section,
 )
@@ -57,6 +58,7 @@ ROUTERS = (
     overview.router,
     findings.router,
     repository.router,
+    registry.router,
     organization.router,
     account.router,
     coverage.router,

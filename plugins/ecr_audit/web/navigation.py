@@ -19,7 +19,7 @@ def navigation(urls: Urls, path: str) -> list[Entry]:
     """The bar, on the page at `path`."""
     entries = (
         ("Overview", urls.overview(), ()),
-        ("Findings", urls.findings(), ("/findings", "/repositories")),
+        ("Findings", urls.findings(), ("/findings", "/repositories", "/registries")),
         ("Policies", urls.policies(), ("/policies",)),
         ("Frameworks", urls.frameworks(), ("/frameworks", "/sections")),
         ("Organization", urls.organization(), ("/organization", "/accounts")),

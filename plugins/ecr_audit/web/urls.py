@@ -67,6 +67,19 @@ class Urls:
         """A repository's page."""
         return self.to(f"/repositories/{repository_arn}")
 
+    def registry(self, account_id: str, region: str) -> str:
+        """A registry's page."""
+        return self.to(f"/registries/{account_id}/{region}")
+
+    def object(self, object_id: str) -> str:
+        """The page of what a policy evaluates: a repository or a registry, by its ARN."""
+        arn = object_id.split(":", 5)
+        return self.registry(arn[4], arn[3]) if arn[5:] == ["registry"] else self.repository(object_id)
+
+    def strict(self, framework_id: str) -> str:
+        """The page on what the strict reading would change in a framework."""
+        return self.to(f"{framework_id}/strict")
+
     def api(self, path: str = "", **query: Any) -> str:
         """The JSON API; `path` begins with a slash."""
         return self.to(f"/api/v1{path}", query)

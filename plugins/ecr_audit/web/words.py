@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,9 +21,13 @@ from ecr_audit.vocabulary import (
     OBJECT_WORDS,
     OVERWRITABLE_WORDS,
     STATUS_WORDS,
+    Facet,
     undetermined_reasons,
 )
 from ecr_audit.web.outcomes import OUTCOMES
+
+# Objects of an input without words.
+_OBJECTS = ("object", "objects")
 
 NONE = "\N{EN DASH}"
 
@@ -52,9 +57,27 @@ def breakable(text: str) -> Markup:
     return Markup("/<wbr>").join(text.split("/"))
 
 
-def objects(count: float, kind: str) -> str:
-    """1, registries -> 1 registry. Objects of an input that has no words of its own are objects."""
-    return plural(count, *OBJECT_WORDS.get(kind, ("object", "objects")))
+def objects(count: float, kind: str, adjective: str = "") -> str:
+    """1, registries, evaluated -> 1 evaluated registry. Those of an input that has no words of its own are objects."""
+    return plural(count, *(f"{adjective} {noun}".strip() for noun in OBJECT_WORDS.get(kind, _OBJECTS)))
+
+
+def object_noun(kind: str, number: int = 1) -> str:
+    """registries -> Registry; with another number, Registries."""
+    return OBJECT_WORDS.get(kind, _OBJECTS)[number != 1].capitalize()
+
+
+def reads(facets: Sequence[str]) -> str:
+    """What a policy reads beyond the list of repositories, in words."""
+    return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "the list of repositories"
+
+
+def pretty_json(text: str) -> str:
+    """JSON with indents; other text as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -65,6 +88,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "age": age,
     "plural": plural,
     "objects": objects,
+    "object_noun": object_noun,
+    "reads": reads,
+    "pretty_json": pretty_json,
     "short_policy": short_policy,
     "breakable": breakable,
     "unit_names": split_path,

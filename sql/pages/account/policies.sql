@@ -3,6 +3,7 @@
 SELECT
     policy_id,
     contextual_name,
+    p.severity,
     compliant,
     incompliant,
     undetermined,

@@ -1,5 +1,5 @@
 -- regions: one row per region of the account: its outcome, and the compliance of its repositories.
--- key: region.  from: scan_targets, policy_output.
+-- key: region.  from: scan_targets, policy_output, registries.
 WITH verdicts AS (
     SELECT
         region,
@@ -21,11 +21,13 @@ SELECT
     api_calls,
     retries,
     duration_ms,
+    registry_arn IS NOT NULL AS has_registry,
     coalesce(compliant, 0) AS compliant,
     coalesce(incompliant, 0) AS incompliant,
     coalesce(undetermined, 0) AS undetermined,
     compliance_percent(compliant, incompliant) AS compliance_percent
 FROM scan_targets
 LEFT JOIN verdicts USING (region)
+LEFT JOIN registries USING (account_id, region)
 WHERE account_id = $account_id
 ORDER BY NOT is_unread(outcome), region

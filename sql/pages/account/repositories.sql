@@ -1,8 +1,8 @@
--- repositories: one row per repository of the account and its verdict under a policy, findings first.
+-- repositories: one row per repository or registry of the account and its verdict under a policy, findings first.
 -- key: repository_arn.  from: policy_output.
 SELECT
     object_id AS repository_arn,
-    split_part(object_id, ':repository/', 2) AS repository_name,
+    resource_name(object_id) AS repository_name,
     region,
     status,
     status_date,

@@ -19,6 +19,8 @@ SELECT
     p.severity,
     p.flags,
     policies.similar_policies,
+    policies.input,
+    policies.facets,
     p.sections,
     compliant,
     incompliant,

@@ -30,6 +30,8 @@ SELECT
     flags,
     severity,
     similar_policies,
+    input,
+    facets,
     version.policy_hash,
     version_since,
     compliant,

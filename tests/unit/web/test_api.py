@@ -35,6 +35,8 @@ LISTS = {
     "owners": f"FROM owner_compliance WHERE policy_id = '{POLICY}'",
     "regions": f"FROM region_compliance WHERE policy_id = '{POLICY}'",
     "frameworks": "FROM frameworks",
+    "registries": "FROM registries",
+    "undetermined": f"FROM undetermined_reasons WHERE policy_id = '{POLICY}'",
     "nights": "FROM nights",
     "history": f"FROM findings_history WHERE policy_id = '{POLICY}'",
 }
@@ -62,7 +64,16 @@ def nights(
     def audit() -> None:
         small_lake.night(date(2026, 11, 1), accounts=accounts, repositories=rows)
         fixed = [row | {"image_tag_mutability": "IMMUTABLE"} for row in rows[:2]]
-        published(date(2026, 11, 2), accounts=accounts, repositories=[*fixed, *rows[2:]])
+        unknown = {
+            "account_id": "1" * 12,
+            "repository_name": "odd",
+            "image_tag_mutability": "odd",
+            "tags": [("owner", "o")],
+        }
+        registry = {"account_id": "1" * 12}
+        published(
+            date(2026, 11, 2), accounts=accounts, repositories=[*fixed, *rows[2:], unknown], registries=[registry]
+        )
 
     once(audit)
 

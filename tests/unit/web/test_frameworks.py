@@ -44,6 +44,26 @@ def test_the_tree_rolls_up_and_shows_no_data(client: TestClient) -> None:
     assert "_ Reviews and Updates withdrawn 0 0 0 no data" in text_at(client, "/frameworks/nist-sp-800-53-r5")
 
 
+def test_the_strict_reading_of_each_section(client: TestClient, published: Callable[..., None]) -> None:
+    """`filtered` passes as the sections read the control, and fails by the strict policy, which is in none."""
+    filtered = {"repository_name": "filtered", "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"}
+    rows = [{"repository_name": "open"}, {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"}, filtered]
+    published(repositories=rows)
+    page = client.get("/frameworks/nist-sp-800-53-r5")
+    assert 'href="/ecr-audit/frameworks/nist-sp-800-53-r5/strict"' in page.text
+    text = text_at(client, "/frameworks/nist-sp-800-53-r5/strict")
+    assert "Repository Image Tags are not all Immutable In place of Repository Image Tag Mutability is set to" in text
+    assert "CM-2 Baseline Configuration 66.7 % 2 of 3 33.3 % 1 of 3 -33.3 +1" in text
+    assert text.count("66.7 % 2 of 3 33.3 % 1 of 3") == 7, "the sections with a result, those above them included"
+    assert client.get("/frameworks/none/strict").status_code == 404
+
+
+@pytest.mark.usefixtures("two_repositories")
+def test_a_strict_reading_without_consequence_is_not_offered(client: TestClient) -> None:
+    assert "/strict" not in client.get("/frameworks/cloudaware").text
+    assert "No section of this framework would have another result." in text_at(client, "/frameworks/cloudaware/strict")
+
+
 @pytest.mark.usefixtures("two_repositories")
 def test_every_section_of_every_framework_has_a_page(client: TestClient) -> None:
     names = re.findall(r'href="/ecr-audit(/frameworks/[^"]+)"', client.get("/frameworks").text)

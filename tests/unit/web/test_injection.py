@@ -42,6 +42,8 @@ HARM = {
 THERE = {
     "/accounts/{account_id}": "/accounts/111111111111",
     "/repositories/{repository_arn:path}": "/repositories/arn:aws:ecr:eu-west-1:111111111111:repository/app",
+    "/registries/{account_id}/{region}": "/registries/111111111111/eu-west-1",
+    "/frameworks/{name}/strict": "/frameworks/nist-sp-800-53-r5/strict",
     "/policies/{path:path}": "/policies/ce/ca/aws/ecr/repository-image-tag-mutability",
     "/frameworks/{name}": "/frameworks/nist-sp-800-53-r5",
     "/sections/{path:path}": "/sections/nist-sp-800-53-r5/cm/02",
@@ -132,7 +134,22 @@ def test_data(client: TestClient, published: Callable[..., None]) -> None:
     harm = "".join(HARM[kind] for kind in ("script", "quotes", "formula", "template", "link", "right to left"))
     published(
         accounts=[{"account_name": harm, "ou_path": f"Root/{harm}"}],
-        repositories=[{"repository_name": harm, "tags": [("owner", harm)], "image_tag_mutability": harm}, {}],
+        repositories=[
+            {
+                "repository_name": harm,
+                "lifecycle_policy": harm,
+                "repository_policy": f'["{harm}"]',
+                "tags": [("owner", harm)],
+                "image_tag_mutability": harm,
+            },
+            {},
+        ],
+        registries=[
+            {
+                "creation_templates": [{"prefix": harm, "applied_for": [harm], "image_tag_mutability": harm}],
+                "pull_through_rules": [{"prefix": harm, "upstream_registry_url": harm}],
+            }
+        ],
         scan_targets=[
             {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_message": harm}
         ],

@@ -42,6 +42,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
     return page.render(
         "findings.html",
         choice=choice,
+        severities={each["policy_id"]: each["severity"] for each in choice.policies},
         all_policies=query.policy == ALL_POLICIES,
         counts=counts,
         findings=found,

@@ -33,7 +33,7 @@ ID_WORDS = {"ce": "Compliance Engine", "ca": "Cloudaware", "aws": "AWS", "ecr": 
 @router.get("/policies", response_class=HTMLResponse)
 def policies(page: PageDep) -> HTMLResponse:
     """All policies."""
-    return page.render("policies.html", policies=page.rows("policy/list"))
+    return page.render("policies.html", policies=page.rows("policy/list"), unread_facets=page.unread_facets())
 
 
 @router.get("/policies/{path:path}/files/{name}", response_class=PlainTextResponse)

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ecr_audit.web.aws_console import repository_address
-from ecr_audit.web.page import PageDep
+from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.published import Row
 
 router = APIRouter(include_in_schema=False)
@@ -31,19 +31,15 @@ class Stretch:
 
 
 @router.get("/repositories/{repository_arn:path}", response_class=HTMLResponse)
-def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
+def repository(page: PageDep, repository_arn: str) -> Response:
     """The page of a repository, also of a deleted one as long as its history is known."""
+    _, _, _, region, account_id, resource = [*repository_arn.split(":", 5), *[""] * 6][:6]
+    if resource == "registry":
+        return RedirectResponse(page.urls.registry(account_id, region))
     found = page.row("repository/repository", arn=repository_arn)
-    verdicts = page.rows("repository/verdicts", arn=repository_arn)
-    timeline = page.rows("repository/timeline", arn=repository_arn)
-    if not (found or verdicts or timeline):
+    evaluated = verdicts_on(page, repository_arn)
+    if not (found or evaluated["verdicts"] or evaluated["events"]):
         raise HTTPException(404)
-    events, stretches = defaultdict(list), defaultdict(list)
-    for event in timeline:
-        events[event["policy_id"]].append(event)
-    for stretch in page.rows("repository/stretches", arn=repository_arn):
-        stretches[stretch["policy_id"]].append(stretch)
-    _, _, _, region, account_id, resource = repository_arn.split(":", 5)
     return page.render(
         "repository.html",
         arn=repository_arn,
@@ -51,15 +47,28 @@ def repository(page: PageDep, repository_arn: str) -> HTMLResponse:
         account_id=account_id,
         account=page.row("account/account", account_id=account_id),
         region=region,
+        has_registry=page.row("registry/arn", account_id=account_id, region=region) is not None,
         repository=found,
-        verdicts=verdicts,
-        events=events,
-        # Those of tonight: a policy that was removed has history, but no page.
-        policies={policy["policy_id"] for policy in page.rows("policies")},
-        strips={policy_id: strip(each, page.publication.snapshot_date) for policy_id, each in stretches.items()},
         console=repository_address(repository_arn),
-        raw={name: _as_text(value) for name, value in (found or {}).items()},
+        raw=as_texts(found),
+        **evaluated,
     )
+
+
+def verdicts_on(page: Page, object_id: str) -> dict[str, Any]:
+    """What _verdicts.html shows of a repository or registry: the verdicts, and the history by policy."""
+    events, stretches = defaultdict(list), defaultdict(list)
+    for event in page.rows("repository/timeline", arn=object_id):
+        events[event["policy_id"]].append(event)
+    for stretch in page.rows("repository/stretches", arn=object_id):
+        stretches[stretch["policy_id"]].append(stretch)
+    return {
+        "verdicts": page.rows("repository/verdicts", arn=object_id),
+        "events": events,
+        # Those of tonight: a policy that was removed has history, but no page.
+        "policies": {policy["policy_id"] for policy in page.rows("policies")},
+        "strips": {policy_id: strip(each, page.publication.snapshot_date) for policy_id, each in stretches.items()},
+    }
 
 
 def strip(stretches: list[Row], today: date) -> list[Stretch]:
@@ -79,8 +88,13 @@ def strip(stretches: list[Row], today: date) -> list[Stretch]:
     ]
 
 
+def as_texts(row: Row | None) -> dict[str, str]:
+    """The columns of a published row as texts; none without a row."""
+    return {name: _as_text(value) for name, value in (row or {}).items()}
+
+
 def _as_text(value: Any) -> str:
     """A cell of the raw row: text unchanged, times in ISO 8601, other values as JSON."""
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,174 @@
+"""A registry's page, what was read of a repository by calls of its own, and what policies lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ecr_audit.catalog import Catalog
+from support.pages import text_at
+from support.policies import LIFECYCLE, MUTABILITY, REGISTRY, facet_catalog
+from support.small_lake import SmallLake
+
+ACCOUNT = "111111111111"
+FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
+ARN = f"arn:aws:ecr:eu-west-1:{ACCOUNT}:"
+PAGE = f"/registries/{ACCOUNT}/eu-west-1"
+LIFECYCLE_NAME = "Repository has no Lifecycle Policy"
+DENIED = "AccessDeniedException"
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return facet_catalog()
+
+
+@pytest.fixture
+def two_nights(once: Callable[..., None], published: Callable[..., None], small_lake: SmallLake) -> None:
+    """The template of a registry becomes mutable. Lifecycle policies: `kept` has one, `denied` and `earlier` are refused."""
+    details = {"facets": ["scanning", "registries", "lifecycle"], "rotation_nights": 7}
+
+    def rows(day: date, mutability: str) -> dict[str, Any]:
+        now = datetime.combine(day, time(2), UTC)
+        lacks = {"facets_failed": [{"facet": "lifecycle", "error_code": DENIED}]}
+        kept = {
+            "repository_name": "kept",
+            "lifecycle_policy": '{"rules":[{"rulePriority":1}]}',
+            "lifecycle_read_at": now - timedelta(days=1),
+            "scan_frequency": "SCAN_ON_PUSH",
+            "scan_filters": ["prod-*"],
+            "scanning_read_at": now,
+        }
+        earlier = {"repository_name": "earlier", "lifecycle_read_at": datetime(2026, 9, 1, 2, tzinfo=UTC)} | lacks
+        templates = [
+            {"prefix": "ROOT", "applied_for": ["CREATE_ON_PUSH"], "image_tag_mutability": mutability},
+            {"prefix": "team", "applied_for": [], "exclusion_filters": ["latest"]},
+        ]
+        registry = {
+            "registries_read_at": now,
+            "creation_templates": templates,
+            "pull_through_rules": [{"prefix": "docker", "upstream_registry_url": "registry-1.docker.io"}],
+        }
+        repositories = [kept, {"repository_name": "denied"} | lacks, earlier]
+        return {"repositories": repositories, "registries": [registry], "details": details}
+
+    def audit() -> None:
+        small_lake.night(FIRST, **rows(FIRST, "IMMUTABLE"))
+        published(SECOND, **rows(SECOND, "MUTABLE"))
+
+    once(audit)
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_a_registry_has_a_page_with_what_was_read_the_verdicts_and_the_history(client: TestClient) -> None:
+    text = text_at(client, PAGE)
+    for shown in (
+        "Registry in eu-west-1",
+        "ROOT create on push MUTABLE",
+        "team left out: MUTABLE latest",
+        "docker registry-1.docker.io",
+        "Incompliant Registry Creates Repositories with Mutable Tags High",
+        "How to fix: Set IMMUTABLE.",
+        "aws ecr update-repository-creation-template",
+        "2026-11-02 New finding Compliant → Incompliant",
+        "The published row of registries",
+    ):
+        assert shown in text
+    assert "Read 2026" not in text, "read in this night"
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_every_list_links_a_registry_to_its_page(client: TestClient) -> None:
+    link = f'href="/ecr-audit{PAGE}"'
+    for path in (
+        f"/findings?policy={REGISTRY}",
+        "/findings?policy=all",
+        f"/?policy={REGISTRY}",
+        f"/accounts/{ACCOUNT}?policy={REGISTRY}",
+        f"/accounts/{ACCOUNT}",
+        "/sections/aws-fsbp-v1.0.0/ecr/02",
+        f"/repositories/{ARN}repository/kept",
+    ):
+        page = client.get(path)
+        assert link in page.text, path
+        assert f"{ARN}registry" not in page.text, path
+    assert "1 registry" in text_at(client, f"/accounts/{ACCOUNT}?policy={REGISTRY}")
+    assert "0 of 1 evaluated registry comply" in text_at(client, f"/?policy={REGISTRY}")
+    answer = client.get(f"/repositories/{ARN}registry", follow_redirects=False)
+    assert answer.headers["location"] == f"/ecr-audit{PAGE}"
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_the_api_has_registries_and_reasons(client: TestClient) -> None:
+    [registry] = client.get("/api/v1/registries").json()["items"]
+    assert registry["registry_arn"] == f"{ARN}registry"
+    details = client.get(f"/api/v1{PAGE}").json()
+    assert details["registry"] == registry
+    assert [each["status"] for each in details["verdicts"]] == ["INCOMPLIANT"]
+    assert [each["change"] for each in details["history"]] == ["new"]
+    assert client.get(f"/api/v1/registries/{ACCOUNT}/eu-west-2").status_code == 404
+    [finding] = client.get("/api/v1/findings", params={"policy": REGISTRY}).json()["items"]
+    assert (finding["object_type"], finding["repository_name"], finding["owner"]) == ("registry", "registry", "shop")
+    reasons = client.get("/api/v1/undetermined", params={"policy": LIFECYCLE}).json()["items"]
+    assert [(each["reason"], each["facet"], each["cause"], each["objects"]) for each in reasons] == [
+        ("not_read", "lifecycle", DENIED, 2)
+    ]
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_a_repository_shows_everything_that_was_read_and_when(client: TestClient) -> None:
+    text = text_at(client, f"/repositories/{ARN}repository/kept")
+    for shown in (
+        "Scanned SCAN_ON_PUSH , by the registry's filters prod-*",
+        'Lifecycle policy Show { "rules": [ { "rulePriority": 1 } ] } Read 2026-11-01 02:00 UTC',
+        "Permissions policy unknown Not read ECR_AUDIT_COLLECT leaves out policies",
+    ):
+        assert shown in text
+    refused = text_at(client, f"/repositories/{ARN}repository/denied")
+    assert f"Lifecycle policy unknown Not read {DENIED}" in refused
+    earlier = text_at(client, f"/repositories/{ARN}repository/earlier")
+    assert f"Lifecycle policy none Last known {DENIED}, last read on 2026-09-01" in earlier
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_what_could_not_be_evaluated_is_said_with_the_permission(client: TestClient) -> None:
+    sentence = (
+        f"Not evaluated Not read: the lifecycle policy of 2 repositories in 1 account ({DENIED}). Not evaluated for"
+        f" that: {LIFECYCLE_NAME}. The audit role needs ecr:GetLifecyclePolicy there."
+    )
+    for path in ("/", "/coverage", "/policies"):
+        assert sentence in text_at(client, path), path
+    assert "2 more are undetermined: 2 with a value that was not read." in text_at(client, f"/policies{LIFECYCLE}")
+
+
+@pytest.mark.usefixtures("two_nights")
+def test_the_list_of_policies_has_what_each_reads(client: TestClient) -> None:
+    text = text_at(client, "/policies")
+    assert "High 100.0 % 1 of 1 0 2 lifecycle policy" in text
+    assert "High 0.0 % 0 of 1 1 0 registries: creation templates and pull-through cache rules" in text
+    assert "Medium 0.0 % 0 of 3 3 0 the list of repositories" in text
+    about = text_at(client, f"/policies{REGISTRY}")
+    assert "Evaluates registries Reads creation templates and pull-through cache rules, by registries of" in about
+    assert "Registries tonight" in about
+    everything = text_at(client, "/findings?policy=all")
+    assert f"{REGISTRY.rpartition('/')[2]} High" in everything
+    assert f"{MUTABILITY.rpartition('/')[2]} Medium" in everything
+
+
+def test_one_without_repositories_has_its_history_and_others_are_not_found(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake
+) -> None:
+    details = {"facets": ["registries"], "rotation_nights": 1}
+    read = {"registries_read_at": datetime.combine(FIRST, time(2), UTC), "creation_templates": [{"prefix": "ROOT"}]}
+    small_lake.night(FIRST, repositories=[{}], registries=[read], details=details)
+    dark = {"account_id": ACCOUNT, "region": "eu-west-1"}
+    published(SECOND, scan_targets=[dark], details=details)
+    text = text_at(client, PAGE)
+    assert "The registry no longer has repositories" in text
+    assert "2026-11-02 Deleted" in text
+    for path in (f"/registries/{ACCOUNT}/eu-west-2", "/registries/222222222222/eu-west-1", "/registries/x/%00"):
+        assert client.get(path).status_code == 404
