@@ -29,7 +29,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def two_nights(once: Callable[..., None], published: Callable[..., None], small_lake: SmallLake) -> None:
-    """The template of a registry becomes mutable. Lifecycle policies: `kept` has one, `denied` and `earlier` are refused."""
+    """The template of a registry becomes mutable. `kept` has a lifecycle policy, `denied` and `earlier` are refused."""
     details = {"facets": ["scanning", "registries", "lifecycle"], "rotation_nights": 7}
 
     def rows(day: date, mutability: str) -> dict[str, Any]:
