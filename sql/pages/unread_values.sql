@@ -1,5 +1,6 @@
 -- unread_values: one row per kind of value that could not be read for the snapshot, in an account or (NULL) anywhere.
--- key: kind.  from: unread_values.
+-- key: kind.  from: unread_values, undetermined_reasons.
+-- Without an account those facets are left out that keep a policy from evaluating: unread_facets has them.
 SELECT
     kind,
     count(DISTINCT account_id) AS accounts,
@@ -10,6 +11,9 @@ SELECT
     max(last_read_at)::DATE AS last_read_date,
     list(DISTINCT error_code ORDER BY error_code) FILTER (WHERE error_code IS NOT NULL) AS error_codes
 FROM unread_values
-WHERE $account_id IS NULL OR account_id = $account_id
+WHERE CASE
+    WHEN $account_id IS NULL THEN kind NOT IN (SELECT facet FROM undetermined_reasons WHERE facet IS NOT NULL)
+    ELSE account_id = $account_id
+END
 GROUP BY kind
 ORDER BY list_position(['waivers', 'regions', 'account', 'tags'], kind) NULLS LAST, kind

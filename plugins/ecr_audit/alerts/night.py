@@ -15,9 +15,10 @@ from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.outcomes import is_enough
 from ecr_audit.inventory.missing import Missing
 from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.unread_facets import unread_facet_sentences
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.text import percent, plain, plural
-from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet
+from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list, and repositories named per owner. The rest is counted.
@@ -25,9 +26,6 @@ SHOWN = 10
 EXAMPLES = 3
 # Owners shown of each policy, where a message is about several.
 SHOWN_OF_SEVERAL = 3
-
-# Owners and waivers are looked up by tags; the values of other facets are what policies evaluate.
-POLICY_FACETS = frozenset(Facet) - {Facet.TAGS}
 
 Row = dict[str, Any]
 
@@ -101,16 +99,16 @@ class _Night:
         lost = self._rows("unread_values", shown=SHOWN)
         if not lost:
             return
-        lines = [*unread_sentences(self._published), "", "Read the night before, but not tonight:"]
+        kinds = {kind for row in lost for kind in row["kinds"]}
+        not_evaluated = [f"Not evaluated: {each}" for each in unread_facet_sentences(self._published, kinds)]
+        lines = [*unread_sentences(self._published), *not_evaluated, "", "Read the night before, but not tonight:"]
         for row in lost:
             account = f"{_account(row)}{_unit(row)}: " if row["account_id"] else ""
             why = f"; {plain(row['why'])}" if row["why"] else ""
-            kinds = ", ".join(FACET_WORDS.get(kind, kind) for kind in row["kinds"])
-            lines.append(f"- {account}{kinds}{why}")
+            words = ", ".join(FACET_WORDS.get(kind, kind) for kind in row["kinds"])
+            lines.append(f"- {account}{words}{why}")
         lines += _and_more(lost[0]["all_rows"] - len(lost), "account")
         lines += ["", "The last known values count until they are read again."]
-        if any(kind in POLICY_FACETS for row in lost for kind in row["kinds"]):
-            lines += ["A policy that reads a value of this night leaves the others UNDETERMINED."]
         yield self._message("values that could not be read", lines, "coverage")
 
     def new_findings(self) -> Iterator[Message]:

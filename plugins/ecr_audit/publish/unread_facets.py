@@ -5,7 +5,7 @@ All of it is the published table `undetermined_reasons` (sql/marts/undetermined_
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import duckdb
@@ -19,26 +19,32 @@ from ecr_audit.warehouse.statements import read_statement
 QUERY = "unread_facets"
 
 
-def unread_facet_sentences(published: duckdb.DuckDBPyConnection) -> list[str]:
-    """The sentences on a published file. Empty when every policy had what it reads."""
+def unread_facet_sentences(
+    published: duckdb.DuckDBPyConnection, facets: Container[str] = frozenset(Facet)
+) -> list[str]:
+    """The sentences on some facets, of a published file. Empty when every policy had what it reads."""
     cursor = published.execute(read_statement(f"pages/{QUERY}").text)
     columns = [column for column, *_ in cursor.description or ()]
-    return sentences(dict(zip(columns, row, strict=True)) for row in cursor.fetchall())
+    rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return sentences(row for row in rows if row["facet"] in facets)
 
 
 def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """One for each facet and cause: what was not read, the policies that need it, and the permissions that lack."""
+    """One for each facet and cause: policies that do not evaluate, what was not read, and the permissions that lack.
+
+    They follow the words "Not evaluated".
+    """
     return [_sentence(Facet(row["facet"]), row) for row in rows]
 
 
 def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
     objects = plural(row["objects"], *OBJECT_WORDS[facet_input(facet)])
     parts = [
-        f"Not read: the {FACET_WORDS[facet]} of {objects} in {plural(row['accounts'], 'account')} ({row['cause']}).",
-        f"Not evaluated for that: {'; '.join(row['policies'])}.",
+        f"{'; '.join(row['policies'])}, for {objects} in {plural(row['accounts'], 'account')}.",
+        f"Not read there: {FACET_WORDS[facet]} ({row['cause']}).",
     ]
     if row["cause"] in DENIED:
-        parts.append(f"The audit role needs {' and '.join(actions(facet))} there.")
+        parts.append(f"The audit role needs {' and '.join(actions(facet))}.")
     return " ".join(parts)
 
 

@@ -77,12 +77,15 @@ def _waivers(row: Mapping[str, Any]) -> str:
 
 
 def _facet(row: Mapping[str, Any]) -> str:
-    """A facet that policies read, for which it has consequences that unread_facets.py words."""
+    """A facet that policies read, other than tags. unread_facets.py has its consequences for all accounts."""
     facet = Facet(row["kind"])
     objects = row["repositories"] + row["repositories_without_value"]
     where = f"{plural(objects, *OBJECT_WORDS[facet_input(facet)])} in {plural(row['accounts'], 'account')}"
     codes = ", ".join(row["error_codes"] or ())
-    return f"The {FACET_WORDS[facet]} of {where} could not be read{f' ({codes})' if codes else ''}."
+    return (
+        f"The {FACET_WORDS[facet]} of {where} could not be read{f' ({codes})' if codes else ''}. Where no earlier value"
+        " stands, policies that read it leave them undetermined."
+    )
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = dict.fromkeys(Facet, _facet) | {

@@ -171,6 +171,24 @@ def test_tags_that_can_no_longer_be_read(night: Night, small_lake: SmallLake) ->
     assert "last read on 2026-11-04." in reported.lines[0]
 
 
+def test_a_facet_that_can_no_longer_be_read(night: Night, small_lake: SmallLake) -> None:
+    """With the policies that lack it, and the permission."""
+    small_lake.catalog = facet_catalog()
+    read = {"repository_name": "app", "lifecycle_read_at": datetime(2026, 10, 1, 2, tzinfo=UTC)}
+    details = {"facets": ["lifecycle", "registries"], "rotation_nights": 7}
+    small_lake.night(FIRST, repositories=[read], details=details)
+    denied = {"facets_failed": [{"facet": "lifecycle", "error_code": "AccessDeniedException"}]}
+    [reported] = night(SECOND, repositories=[read | denied], details=details)
+    assert reported.lines[:5] == (
+        "Not evaluated: Repository has no Lifecycle Policy, for 1 repository in 1 account. Not read there: lifecycle"
+        " policy (AccessDeniedException). The audit role needs ecr:GetLifecyclePolicy.",
+        "",
+        "Read the night before, but not tonight:",
+        "- 111111111111 shop (Root/Prod): lifecycle policy",
+        "",
+    )
+
+
 def test_regions_and_waivers_that_cannot_be_read_are_of_no_account(night: Night, small_lake: SmallLake) -> None:
     small_lake.waivers = waivers_of({"waiver_id": "W", "repository": "*:repository/app"})
     read = {"regions_read_at": "2026-11-01T01:00:00+00:00", "regions_error": None}

@@ -137,11 +137,13 @@ def test_a_repository_shows_everything_that_was_read_and_when(client: TestClient
 @pytest.mark.usefixtures("two_nights")
 def test_what_could_not_be_evaluated_is_said_with_the_permission(client: TestClient) -> None:
     sentence = (
-        f"Not evaluated Not read: the lifecycle policy of 2 repositories in 1 account ({DENIED}). Not evaluated for"
-        f" that: {LIFECYCLE_NAME}. The audit role needs ecr:GetLifecyclePolicy there."
+        f"Not evaluated {LIFECYCLE_NAME}, for 2 repositories in 1 account. Not read there: lifecycle policy ({DENIED})."
+        " The audit role needs ecr:GetLifecyclePolicy."
     )
     for path in ("/", "/coverage", "/policies"):
         assert sentence in text_at(client, path), path
+    of_account = text_at(client, f"/accounts/{ACCOUNT}")
+    assert f"Last known The lifecycle policy of 2 repositories in 1 account could not be read ({DENIED})." in of_account
     assert "2 more are undetermined: 2 with a value that was not read." in text_at(client, f"/policies{LIFECYCLE}")
 
 
