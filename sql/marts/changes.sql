@@ -1,19 +1,19 @@
 -- changes: one row per policy, object and change since the previous evaluated snapshot.
 -- key: policy_id, repository_arn, change.  from: staging.new_verdicts, staging.previous_verdicts, staging.moved_accounts,
 -- staging.first_readings, lake.previous_policy_output, lake.previous_policy_run, lake.accounts, lake.previous_accounts, catalog.policies.
---   new          INCOMPLIANT, and never was before: it changed, or is new
+--   new          INCOMPLIANT, and never was before
 --   reopened     INCOMPLIANT again, after an incompliant stretch that had ended
 --   fixed        COMPLIANT, which ends an incompliant stretch, also one whose last days were not seen
 --   appeared     seen for the first time, and not INCOMPLIANT
 --   disappeared  deleted
 --   lost_sight   had a verdict (COMPLIANT or INCOMPLIANT) and has none now
---   seen_again   had no verdict and has one now, which is none of the above: it was not read, or something of it was read for
---                the first time
+--   seen_again   had no verdict and has one now, which is none of the above
 --   moved        its account was moved to another organizational unit, from previous_ou_path to ou_path
 -- Two facts are two rows. One that was moved and changed was moved with its old verdict, and changed in the new unit. One
 -- that was deleted and created again under its name has disappeared, and counts as seen for the first time. So changes add
 -- up, for each unit too: each row takes a repository away from previous_status, in the unit that it was moved from, and
 -- adds it to status in ou_path. An account that has left the organization stays in its last unit.
+-- An object that is INCOMPLIANT only since something of it was read for the first time is seen_again, not new.
 -- Without a previous snapshot, or for a policy that did not exist then, there are no changes: there is nothing to
 -- compare with.
 WITH compared AS (

@@ -69,7 +69,7 @@ def object_noun(kind: str, number: int = 1) -> str:
 
 def reads(facets: Sequence[str]) -> str:
     """What a policy reads beyond the list of repositories, in words."""
-    return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "the list of repositories"
+    return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "list of repositories"
 
 
 def pretty_json(text: str) -> str:

@@ -46,8 +46,8 @@ def _read_again() -> None:
 def test_the_list_has_the_figures_of_each_policy(client: TestClient) -> None:
     text = text_at(client, "/policies")
     assert "Repository Image Tag Mutability is set to Mutable" in text
-    assert "Medium 66.7 % 2 of 3 1 1 the list of repositories 10 production" in text
-    assert "Medium 33.3 % 1 of 3 2 1 the list of repositories 0 production" in text
+    assert "Reads the list of repositories. 66.7 % 2 of 3 1 1 10 production" in text
+    assert "Reads the list of repositories. 33.3 % 1 of 3 2 1 0 production" in text
 
 
 @pytest.mark.usefixtures("four_repositories")

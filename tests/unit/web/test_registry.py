@@ -54,7 +54,14 @@ def two_nights(once: Callable[..., None], published: Callable[..., None], small_
             "pull_through_rules": [{"prefix": "docker", "upstream_registry_url": "registry-1.docker.io"}],
         }
         repositories = [kept, {"repository_name": "denied"} | lacks, earlier]
-        return {"repositories": repositories, "registries": [registry], "details": details}
+        failed = [{"facet": "lifecycle", "error_code": DENIED, "error_message": "denied", "objects": 2}]
+        target = {"account_id": ACCOUNT, "region": "eu-west-1", "repository_count": 3, "facets_failed": failed}
+        return {
+            "repositories": repositories,
+            "registries": [registry],
+            "scan_targets": [target],
+            "details": details,
+        }
 
     def audit() -> None:
         small_lake.night(FIRST, **rows(FIRST, "IMMUTABLE"))
@@ -124,7 +131,8 @@ def test_a_repository_shows_everything_that_was_read_and_when(client: TestClient
     text = text_at(client, f"/repositories/{ARN}repository/kept")
     for shown in (
         "Scanned SCAN_ON_PUSH , by the registry's filters prod-*",
-        'Lifecycle policy Show { "rules": [ { "rulePriority": 1 } ] } Read 2026-11-01 02:00 UTC',
+        "Lifecycle policy below Read 2026-11-01 02:00 UTC",
+        'Lifecycle policy { "rules": [ { "rulePriority": 1 } ] }',
         "Permissions policy unknown Not read ECR_AUDIT_COLLECT leaves out policies",
     ):
         assert shown in text
@@ -150,9 +158,9 @@ def test_what_could_not_be_evaluated_is_said_with_the_permission(client: TestCli
 @pytest.mark.usefixtures("two_nights")
 def test_the_list_of_policies_has_what_each_reads(client: TestClient) -> None:
     text = text_at(client, "/policies")
-    assert "High 100.0 % 1 of 1 0 2 lifecycle policy" in text
-    assert "High 0.0 % 0 of 1 1 0 registries: creation templates and pull-through cache rules" in text
-    assert "Medium 0.0 % 0 of 3 3 0 the list of repositories" in text
+    assert f"{LIFECYCLE_NAME} High A policy for the tests. Reads the lifecycle policy. 100.0 % 1 of 1 0 2" in text
+    assert "Reads the creation templates and pull-through cache rules. 0.0 % 0 of 1 1 0" in text
+    assert "Reads the list of repositories. 0.0 % 0 of 3 3 0" in text
     about = text_at(client, f"/policies{REGISTRY}")
     assert "Evaluates registries Reads creation templates and pull-through cache rules, by registries of" in about
     assert "Registries tonight" in about
