@@ -30,6 +30,7 @@ PAGES = {
     "/": "/",
     "/findings": "/findings",
     "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}",
+    "/registries/{account_id}/{region}": "/registries/210000000004/us-east-1",
     "/organization": "/organization",
     "/accounts/{account_id}": "/accounts/210000000022",
     "/coverage": "/coverage",
@@ -37,6 +38,7 @@ PAGES = {
     "/policies/{path:path}": "/policies/ce/ca/aws/ecr/repository-image-tag-mutability",
     "/frameworks": "/frameworks",
     "/frameworks/{name}": "/frameworks/nist-sp-800-53-r5",
+    "/frameworks/{name}/strict": "/frameworks/nist-sp-800-53-r5/strict",
     "/sections/{path:path}": "/sections/nist-sp-800-53-r5/cm/02",
     "/api/v1/docs": "/api/v1/docs",
 }
@@ -121,6 +123,7 @@ def _photograph(page: Page, address: str, look: str) -> None:
     first, *rest = address.removeprefix("/").split("/")
     # findings, and of a thing among others, in the singular: policy, repository.
     name = re.sub(r"(ie)?s$", lambda end: "y" if end[1] else "", first) if rest else first or "overview"
+    name = "strict" if rest[-1:] == ["strict"] else name
     # The demo's night stays where it is: by the clock it is old, which a picture need not show.
     page.evaluate("document.querySelector('.stale')?.remove()")
     # The screen above the fold, and some way below it.
