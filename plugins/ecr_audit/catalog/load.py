@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecr_audit.catalog.graph import Catalog
 from ecr_audit.catalog.models import Framework, FrameworkYaml, Policy, PolicyYaml, Section, SectionYaml
+from ecr_audit.vocabulary import NOT_READ
 from ecr_audit.yaml_files.faults import Faults, nearest
 from ecr_audit.yaml_files.located_yaml import Located, read_located
 
@@ -150,6 +151,9 @@ def _check_policies(policies: list[Located[PolicyYaml]], inputs: list[str], faul
             if index in indexes[:number]:
                 what = f"Condition index {index} is given twice. Give each condition a number of its own"
                 faults.add(located.path, located.line("conditions", number, "index"), what)
+        if policy.facets and NOT_READ not in indexes:
+            what = f"A policy that reads a facet needs condition {NOT_READ}, UNDETERMINED: what it reads was not read"
+            faults.add(located.path, located.line("facets"), what)
         for index, section_id in enumerate(policy.ignored_mappings):
             if section_id in policy.mappings:
                 what = f"Section '{section_id}' is both in mappings and in ignored_mappings"

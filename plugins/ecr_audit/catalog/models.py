@@ -55,7 +55,7 @@ class Condition(_Model):
     @classmethod
     def _not_read_is_undetermined(cls, status: PolicyStatus, info: ValidationInfo) -> PolicyStatus:
         if info.data.get("index") == NOT_READ and status != "UNDETERMINED":
-            raise ValueError(f"condition {NOT_READ} means that something was not read. Valid: UNDETERMINED")
+            raise ValueError(f"Condition {NOT_READ} means that something was not read. Valid: UNDETERMINED")
         return status
 
 

@@ -32,6 +32,18 @@ IN_LEAF = "sql/frameworks/leaf.yaml"
 @pytest.mark.parametrize(
     ("file", "old", "new", "fault"),
     [
+        (
+            IN_POLICY,
+            "severity: LOW",
+            "severity: LOW\nfacets: [keys]",
+            f"{IN_POLICY}:9: A policy that reads a facet needs condition 699, UNDETERMINED: what it reads was not read",
+        ),
+        (
+            IN_POLICY,
+            "index: 199",
+            "index: 699",
+            f"{IN_POLICY}:11: conditions.0.status: 'INCOMPLIANT' is not valid. Condition 699 means that",
+        ),
         (IN_POLICY, "severity: LOW\n", "", f"{IN_POLICY}:1: Key 'severity' is missing"),
         (
             IN_POLICY,
