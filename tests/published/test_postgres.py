@@ -103,6 +103,22 @@ def test_two_units_with_one_path_are_two_rows(
     assert sorted(units) == [("Root/Prod", "ou-test-00000001"), ("Root/Prod", "ou-test-00000002")]
 
 
+@pytest.mark.usefixtures("database_alone")
+def test_values_of_no_account_and_reasons_without_a_facet_arrive(
+    postgres: str, schema: str, small_lake: SmallLake, tmp_path: Path
+) -> None:
+    """NULL in a key, which a primary key would refuse, with all that is published."""
+    unread = {"regions_read_at": None, "regions_error": "UnauthorizedOperation"}
+    small_lake.scan(DAY, repositories=[{"image_tag_mutability": "odd"}], details=unread)
+    small_lake.evaluate(DAY)
+    publication = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    publish_to_postgres(publication.database, postgres, schema, DICTIONARY)
+    assert ask(postgres, f"SELECT kind, account_id FROM {schema}.unread_values") == [("regions", None)]
+    assert ask(postgres, f"SELECT DISTINCT reason, facet FROM {schema}.undetermined_reasons") == [
+        ("unknown_value", None)
+    ]
+
+
 def test_keys_indexes_and_comments(postgres: str, schema: str, database: Path) -> None:
     publish_to_postgres(database, postgres, schema, DICTIONARY)
     keys = dict(

@@ -219,6 +219,8 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     seen: Counter[str] = Counter()
     queue = [f"/?policy={SCAN}", f"/findings?policy={SCAN}", f"/findings?policy={ENCRYPTION}", f"/policies{SCAN}"]
     queue += [f"/policies{ENCRYPTION}", f"/organization?policy={SCAN}", "/api/v1/openapi.json"]
+    # Linked only where the strict reading changes something.
+    queue += ["/frameworks/aws-fsbp-v1.0.0/strict"]
     known, texts = set(queue), dict[str, str]()
     while queue:
         address = queue.pop(0)

@@ -35,6 +35,9 @@ TYPES = {
     "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
 }
 
+# Tables with rows that have NULL in their key: values of no account, reasons without a facet.
+_NULL_IN_KEY = ("unread_values", "undetermined_reasons")
+
 # People look for the rows of an account, an owner, a repository; where the key does not begin with one, it is indexed.
 _INDEXED = ("account_id", "owner", "repository_arn", "object_id")
 
@@ -241,7 +244,7 @@ class _Schema:
         defined = [f"{_identifier(name)} {kind}" for name, kind in columns.items()]
         if key:
             # ou_id is NULL for other scopes and in what an older version wrote, which a primary key does not allow.
-            constraint = "UNIQUE" if "ou_id" in key else "PRIMARY KEY"
+            constraint = "UNIQUE" if "ou_id" in key or table in _NULL_IN_KEY else "PRIMARY KEY"
             defined.append(f"{constraint} ({', '.join(map(_identifier, key))})")
         self._execute(f"CREATE TABLE {self._table(table)} ({', '.join(defined)})")
         self._register(table)

@@ -36,14 +36,14 @@ _SEEN = """
 _COMPLIANCE = f"""
     SELECT
         contextual_name AS "Policy",
-        severity AS "Severity",
         compliance_percent AS "Compliance, %",
         compliance_percent_with_waivers AS "With waivers, %",
         compliant AS "Compliant",
         incompliant AS "Incompliant",
         waived AS "Waived",
         undetermined AS "Undetermined",
-        sections AS "Framework sections"
+        sections AS "Framework sections",
+        severity AS "Severity"
     FROM compliance_daily
     JOIN (
 {POLICIES_IN_ORDER}
