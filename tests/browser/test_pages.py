@@ -30,7 +30,7 @@ PAGES = {
     "/": "/",
     "/findings": "/findings",
     "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}",
-    "/registries/{account_id}/{region}": "/registries/210000000004/us-east-1",
+    "/registries/{account_id}/{region}": "/registries/210000000004/us-west-2",
     "/organization": "/organization",
     "/accounts/{account_id}": "/accounts/210000000022",
     "/coverage": "/coverage",
