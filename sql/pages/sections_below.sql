@@ -1,5 +1,5 @@
 -- sections_below: one row per section below a section at any depth, or of the whole framework ($section_id is NULL), in the
--- order of the tree, with the organization's result.
+-- order of the tree, with the organization's result. A section that came after the night was evaluated has none.
 -- key: section_id.  from: sections, section_compliance.
 WITH RECURSIVE tree AS (
     SELECT
@@ -21,10 +21,10 @@ SELECT
     section.title,
     depth,
     withdrawn,
-    result.sub_sections,
-    internal_rules,
-    policies,
-    flags,
+    coalesce(result.sub_sections, section.sub_sections) AS sub_sections,
+    coalesce(internal_rules, 0) AS internal_rules,
+    coalesce(policies, 0) AS policies,
+    coalesce(flags, []) AS flags,
     compliant,
     incompliant,
     compliance_percent

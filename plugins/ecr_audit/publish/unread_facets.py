@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 
-from ecr_audit.aws.outcomes import DENIED
 from ecr_audit.text import plural
 from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet, facet_input
 from ecr_audit.warehouse.statements import read_statement
@@ -43,14 +42,17 @@ def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
         f"{'; '.join(row['policies'])}, for {objects} in {plural(row['accounts'], 'account')}.",
         f"Not read there: {FACET_WORDS[facet]} ({row['cause']}).",
     ]
-    if row["cause"] in DENIED:
-        parts.append(f"The audit role needs {' and '.join(actions(facet))}.")
+    if actions := _missing_actions(facet, row["cause"]):
+        parts.append(f"The audit role needs {' and '.join(actions)}.")
     return " ".join(parts)
 
 
-def actions(facet: Facet) -> list[str]:
-    """The actions of IAM that a role needs to read a facet."""
-    # Imported here: it takes as long as most pages, and few nights need it.
+def _missing_actions(facet: Facet, cause: str) -> list[str]:
+    """The actions of IAM that a role needs to read a facet, where AWS refused it; none for another cause."""
+    if " " in cause:  # in words, so not an error code of AWS
+        return []
+    # Imported here, since they take longer to load than all else, and few nights need them.
     from ecr_audit.aws.ecr.facets import FACET
+    from ecr_audit.aws.outcomes import DENIED
 
-    return [permission.action for permission in FACET[facet].permissions]
+    return [permission.action for permission in FACET[facet].permissions] if cause in DENIED else []

@@ -63,9 +63,16 @@ def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable
     refused = {"account_id": "111111111111", "region": "us-east-1", "outcome": "FAILED", "error_message": NAMES[2]}
 
     def audit() -> None:
-        small_lake.night(NIGHT_1, accounts=accounts, repositories=rows, scan_targets=[refused])
+        odd = {"repository_name": "odd", "image_tag_mutability": "odd", "tags": [("owner", NAMES[0])]}
+        small_lake.night(NIGHT_1, accounts=accounts, repositories=[*rows, odd], scan_targets=[refused])
         fixed = rows[0] | {"image_tag_mutability": "IMMUTABLE"}
-        published(NIGHT_2, accounts=accounts, repositories=[fixed, *rows[1:]], scan_targets=[refused])
+        published(
+            NIGHT_2,
+            accounts=accounts,
+            repositories=[fixed, *rows[1:], odd],
+            registries=[{"pull_through_rules": [{"prefix": name} for name in NAMES]}],
+            scan_targets=[refused],
+        )
 
     once(audit)
 
@@ -117,7 +124,7 @@ def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch
 
     monkeypatch.setattr(ndjson, "write_records", explain)
     found = lists(client)
-    assert len(found) == 16
+    assert len(found) == 18
     for path, answer in found.items():
         items = records_of_pages(client, f"{path}?size=3")
         assert items, path
