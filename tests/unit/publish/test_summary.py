@@ -20,6 +20,7 @@ from ecr_audit.publish.completion import complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
+from support.policies import facet_catalog
 from support.small_lake import SmallLake
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
@@ -213,3 +214,15 @@ def test_missing_accounts_and_regions_are_in_the_summary(summary: Callable[..., 
         in reported
     )
     assert "ECR_AUDIT_REGIONS names 1 region that ECR in this partition does not have: eu-west-9" in reported
+
+
+@pytest.mark.usefixtures("database_alone")
+def test_policies_that_lack_what_they_read_are_named(summary: Callable[..., str], small_lake: SmallLake) -> None:
+    """With the reason, and apart from what was not seen."""
+    small_lake.catalog = facet_catalog()
+    reported = " ".join(summary(details={"facets": ["registries"], "rotation_nights": 1}).split())
+    assert (
+        "Not evaluated Repository has no Lifecycle Policy, for 2 repositories in 1 account. Not read there: lifecycle"
+        " policy (ECR_AUDIT_COLLECT leaves out lifecycle)."
+    ) in reported
+    assert "Repository has no Lifecycle Policy: 2 undetermined (2 with a value that was not read)." in reported
