@@ -38,7 +38,7 @@ unread AS (
     FROM staging.registries
 ),
 
--- What a policy reads, and does not stand.
+-- The facets that a policy reads and that do not stand for the night.
 lacking AS (
     SELECT
         o.policy_id,

@@ -68,7 +68,7 @@ def object_noun(kind: str, number: int = 1) -> str:
 
 
 def reads(facets: Sequence[str]) -> str:
-    """What a policy reads beyond the list of repositories, in words."""
+    """Words for the facets that a policy reads."""
     return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "list of repositories"
 
 

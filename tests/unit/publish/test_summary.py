@@ -217,7 +217,7 @@ def test_missing_accounts_and_regions_are_in_the_summary(summary: Callable[..., 
 
 
 @pytest.mark.usefixtures("database_alone")
-def test_policies_that_lack_what_they_read_are_named(summary: Callable[..., str], small_lake: SmallLake) -> None:
+def test_policies_without_their_facets_are_named(summary: Callable[..., str], small_lake: SmallLake) -> None:
     """With the reason, and apart from what was not seen."""
     small_lake.catalog = facet_catalog()
     reported = " ".join(summary(details={"facets": ["registries"], "rotation_nights": 1}).split())

@@ -71,7 +71,7 @@ def two_nights(once: Callable[..., None], published: Callable[..., None], small_
 
 
 @pytest.mark.usefixtures("two_nights")
-def test_a_registry_has_a_page_with_what_was_read_the_verdicts_and_the_history(client: TestClient) -> None:
+def test_a_registry_has_a_page_with_its_settings_verdicts_and_history(client: TestClient) -> None:
     text = text_at(client, PAGE)
     for shown in (
         "Registry in eu-west-1",
@@ -143,7 +143,7 @@ def test_a_repository_shows_everything_that_was_read_and_when(client: TestClient
 
 
 @pytest.mark.usefixtures("two_nights")
-def test_what_could_not_be_evaluated_is_said_with_the_permission(client: TestClient) -> None:
+def test_policies_that_could_not_evaluate_are_named_with_the_permission(client: TestClient) -> None:
     sentence = (
         f"Not evaluated {LIFECYCLE_NAME}, for 2 repositories in 1 account. Not read there: lifecycle policy ({DENIED})."
         " The audit role needs ecr:GetLifecyclePolicy."
@@ -156,7 +156,7 @@ def test_what_could_not_be_evaluated_is_said_with_the_permission(client: TestCli
 
 
 @pytest.mark.usefixtures("two_nights")
-def test_the_list_of_policies_has_what_each_reads(client: TestClient) -> None:
+def test_the_list_of_policies_names_the_facets_of_each(client: TestClient) -> None:
     text = text_at(client, "/policies")
     assert f"{LIFECYCLE_NAME} High A policy for the tests. Reads the lifecycle policy. 100.0 % 1 of 1 0 2" in text
     assert "Reads the creation templates and pull-through cache rules. 0.0 % 0 of 1 1 0" in text

@@ -56,7 +56,7 @@ def repository(page: PageDep, repository_arn: str) -> Response:
 
 
 def verdicts_on(page: Page, object_id: str) -> dict[str, Any]:
-    """What _verdicts.html shows of a repository or registry: the verdicts, and the history by policy."""
+    """The values for _verdicts.html: the verdicts on a repository or registry, and its history by policy."""
     events, stretches = defaultdict(list), defaultdict(list)
     for event in page.rows("repository/timeline", arn=object_id):
         events[event["policy_id"]].append(event)
