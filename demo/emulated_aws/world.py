@@ -55,6 +55,15 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a repository; one without tags is untagged. An archived one can be listed, and not pulled."""
+
+    digest: str
+    tags: tuple[str, ...] = ()
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """An ECR repository of one account and region; `created_at` is in seconds since 1970.
 
@@ -72,6 +81,7 @@ class Repository:
     tags: Mapping[str, str] | None = None
     lifecycle_policy: str | None = None
     policy: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

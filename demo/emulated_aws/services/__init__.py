@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from demo.emulated_aws.protocols import Call
-from demo.emulated_aws.services import ec2, ecr, kms, organizations, policies, registry, sts, tagging
+from demo.emulated_aws.services import ec2, ecr, images, kms, organizations, policies, registry, sts, tagging
 
 Operation = Callable[[Call], Any]
 
@@ -15,7 +15,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "sts": sts.OPERATIONS,
     "organizations": organizations.OPERATIONS,
     "ec2": ec2.OPERATIONS,
-    "ecr": {**ecr.OPERATIONS, **registry.OPERATIONS, **policies.OPERATIONS},
+    "ecr": {**ecr.OPERATIONS, **images.OPERATIONS, **registry.OPERATIONS, **policies.OPERATIONS},
     "kms": kms.OPERATIONS,
     "tagging": tagging.OPERATIONS,
 }
@@ -28,6 +28,7 @@ LISTINGS: Mapping[str, tuple[str, str]] = {
     "ListOrganizationalUnitsForParent": ("OrganizationalUnits", "NextToken"),
     "ListParents": ("Parents", "NextToken"),
     "DescribeRepositories": ("repositories", "nextToken"),
+    "ListImages": ("imageIds", "nextToken"),
     "DescribeRepositoryCreationTemplates": ("repositoryCreationTemplates", "nextToken"),
     "DescribePullThroughCacheRules": ("pullThroughCacheRules", "nextToken"),
     "GetResources": ("ResourceTagMappingList", "PaginationToken"),

@@ -6,6 +6,8 @@ listed with its reason; anything else that differs is a fault of ours, or news a
 
 from __future__ import annotations
 
+import hashlib
+import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from moto.server import ThreadedMotoServer
 from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import (
     Account,
+    Image,
     OrganizationalUnit,
     Region,
     Registry,
@@ -45,6 +48,19 @@ POLICY = (
     '{"Version": "2012-10-17", "Statement": [{"Sid": "Pull", "Effect": "Allow", "Principal": "*",'
     ' "Action": "ecr:BatchGetImage"}]}'
 )
+# The digest that moto gives every image: that of nothing.
+DIGEST = f"sha256:{hashlib.sha256().hexdigest()}"
+MANIFESTS = [
+    json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {"size": size, "digest": f"sha256:{size:064}"},
+            "layers": [],
+        }
+    )
+    for size in (1, 2)
+]
 NO_KEY = f"arn:aws:kms:us-east-1:{HUB}:key/0ea2b5e2-7a09-4f5e-9a4f-3f1d7d1f5a01"
 
 Clients = Callable[[str], Any]
@@ -69,8 +85,9 @@ def ours(boto_session: boto3.Session, key: str) -> Iterator[Clients]:
                         tags={"a": "b"},
                         lifecycle_policy=LIFECYCLE,
                         policy=POLICY,
+                        images=(Image(DIGEST, ("latest", "1.0.0")),),
                     ),
-                    Repository(BARE),
+                    Repository(BARE, images=(Image(DIGEST, ("latest",)), Image(DIGEST))),
                 ]
             }
         ),
@@ -101,6 +118,10 @@ def moto(boto_session: boto3.Session) -> Iterator[Clients]:
         ecr.put_registry_scanning_configuration(scanType="BASIC", rules=[rule])
         ecr.put_lifecycle_policy(repositoryName="app/api", lifecyclePolicyText=LIFECYCLE)
         ecr.set_repository_policy(repositoryName="app/api", policyText=POLICY)
+        for tag in ("latest", "1.0.0"):
+            ecr.put_image(repositoryName="app/api", imageManifest=MANIFESTS[0], imageTag=tag)
+        ecr.put_image(repositoryName=BARE, imageManifest=MANIFESTS[0], imageTag="latest")
+        ecr.put_image(repositoryName=BARE, imageManifest=MANIFESTS[1])
         # It returns nothing for what it was not given.
         client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT", MultiRegion=False)
         yield client
@@ -165,6 +186,8 @@ CALLS: dict[str, Callable[[Clients], Any]] = {
     "BatchGetRepositoryScanningConfiguration": lambda c: c("ecr").batch_get_repository_scanning_configuration(
         repositoryNames=["app/api", "none"]
     ),
+    "ListImages": lambda c: c("ecr").list_images(repositoryName="app/api"),
+    "ListImages, tagged": lambda c: c("ecr").list_images(repositoryName="app/api", filter={"tagStatus": "TAGGED"}),
     "GetLifecyclePolicy": lambda c: c("ecr").get_lifecycle_policy(repositoryName="app/api"),
     "GetRepositoryPolicy": lambda c: c("ecr").get_repository_policy(repositoryName="app/api"),
     "PutImageTagMutability": lambda c: c("ecr").put_image_tag_mutability(
@@ -200,6 +223,7 @@ ERRORS: dict[str, Callable[[Clients], Any]] = {
     "no such repository to look for a lifecycle policy in": lambda c: c("ecr").get_lifecycle_policy(
         repositoryName="none"
     ),
+    "no such repository to list": lambda c: c("ecr").list_images(repositoryName="none"),
     "no lifecycle policy": lambda c: c("ecr").get_lifecycle_policy(repositoryName=BARE),
     "no such repository to look for a policy in": lambda c: c("ecr").get_repository_policy(repositoryName="none"),
     "no repository policy": lambda c: c("ecr").get_repository_policy(repositoryName=BARE),
@@ -239,6 +263,15 @@ def test_settings_of_a_repository_have_the_same_values(ours: Clients, moto: Clie
         ]
 
     assert read(ours) == read(moto)
+
+
+@pytest.mark.parametrize("status", ["TAGGED", "UNTAGGED", "ANY"])
+def test_images_are_listed_by_their_tags(ours: Clients, moto: Clients, status: str) -> None:
+    listed = [
+        client("ecr").list_images(repositoryName=BARE, filter={"tagStatus": status})["imageIds"]
+        for client in (ours, moto)
+    ]
+    assert sorted(listed[0], key=str) == sorted(listed[1], key=str)
 
 
 def test_a_key_has_the_same_members_types_and_manager(ours: Clients, moto: Clients, key: str) -> None:
