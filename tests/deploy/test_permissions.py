@@ -40,6 +40,7 @@ OPTIONS = {
     Option.LOGS: {"LogsPrefix": "logs"},
     Option.KEY: {"LakeKeyArn": KEY},
     Option.TOPIC: {"AlertTopicArn": TOPIC},
+    Option.IMAGE_TAGS: {"ReadImageTags": "true"},
 }
 
 # A facet by default, by the default of ECR_AUDIT_COLLECT.
@@ -48,8 +49,13 @@ COLLECTED: tuple[Facet, ...] = Settings.model_fields["collect"].default
 # Each role with all of its options, and with none but those that it cannot be without.
 STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
     "audit role": (Role.AUDIT, {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"}, ()),
+    "audit role with image tags": (
+        Role.AUDIT,
+        {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"},
+        (Option.IMAGE_TAGS,),
+    ),
     "hub alone": (Role.HUB, {"TrustedService": "ec2.amazonaws.com"}, ()),
-    "hub": (Role.HUB, {}, (Option.PODS, Option.BUCKET, Option.KEY, Option.TOPIC)),
+    "hub": (Role.HUB, {}, (Option.PODS, Option.BUCKET, Option.KEY, Option.TOPIC, Option.IMAGE_TAGS)),
     "reader alone": (Role.READER, {"TrustedService": "ec2.amazonaws.com"}, (Option.BUCKET,)),
     "reader": (
         Role.READER,
@@ -134,7 +140,7 @@ def test_every_call_in_the_text_is_declared() -> None:
     assert [
         f"{path.relative_to(ROOT)}:{line} calls {action}" for path, line, action in found if action not in known
     ] == []
-    of_aws = {each.action for each in PERMISSIONS if each.only_with is None}
+    of_aws = {each.action for each in PERMISSIONS if each.only_with in (None, Option.IMAGE_TAGS)}
     assert {action for *_, action in found} == of_aws | NEEDS_NONE
 
 
@@ -142,7 +148,7 @@ READING = ("Get", "List", "Describe", "BatchGet")
 
 
 def test_callers_have_different_permissions() -> None:
-    assert actions_of(Role.AUDIT, facets=()) == {"ecr:DescribeRepositories", "ec2:DescribeRegions"}
+    assert actions_of(Role.AUDIT, (), ()) == {"ecr:DescribeRepositories", "ec2:DescribeRegions"}
     # Whatever is collected, it only reads.
     assert all(each.action.partition(":")[2].startswith(READING) for each in permissions_of(Role.AUDIT))
     assert not any("*" in each.action for each in PERMISSIONS)

@@ -84,6 +84,8 @@ def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None
     for name, variable in module.named("variable").items():
         assert variable["type"], name
         assert len(variable["description"]) > 10, name
+        if _bare(variable["type"]) in ("bool", "${bool}"):  # Terraform takes nothing else
+            continue
         [validation] = variable["validation"]
         assert f"var.{name}" in str(validation["condition"]), name
         assert validation["error_message"], name
@@ -119,7 +121,9 @@ def test_patterns_are_those_of_the_templates() -> None:
 def _patterns(module: Module) -> list[tuple[str, str]]:
     """The variables that are checked by a pattern, and the pattern."""
     checks = [
-        (name, str(variable["validation"][0]["condition"])) for name, variable in module.named("variable").items()
+        (name, str(variable["validation"][0]["condition"]))
+        for name, variable in module.named("variable").items()
+        if "validation" in variable
     ]
     return [(name, pattern[1]) for name, check in checks if (pattern := re.search(r'regex\("([^"]+)"', check))]
 
@@ -161,14 +165,31 @@ def test_policies_are_those_of_the_template(name: str, deploy: Deploy) -> None:
     ours = [_statement(each) for policy in POLICIES[name] for each in documents[policy]["statement"]]
     facets = module.locals.get("facets", {})
     ours += [_statement({**each, "effect": "Allow"}) for _, each in _labelled(facets)]
-    all_facets = {f"Read{facet.capitalize()}": "true" for facet, _ in _labelled(facets)}
-    theirs = [_normal(each) for each in deploy(name, **GIVEN[name], **all_facets).statements]
+    reads = {f"Read{facet.capitalize()}": "true" for facet, _ in _labelled(facets)}
+    for content in _image_tags(documents):
+        ours.append(_statement(content))
+        reads["ReadImageTags"] = "true"
+    theirs = [_normal(each) for each in deploy(name, **GIVEN[name], **reads).statements]
     assert sorted(ours, key=str) == sorted(theirs, key=str)
     # And each of them is attached.
     attached = Module(name).typed("resource", "aws_iam_role_policy")
     assert {_bare(str(each["policy"])) for each in attached.values()} == {
         f"${{data.aws_iam_policy_document.{policy}.json}}" for policy in POLICIES[name]
     }
+
+
+def _image_tags(documents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The content of statements that are there when images may be listed."""
+    for document in documents.values():
+        for dynamic in document.get("dynamic", []):
+            statement = dynamic['"statement"']
+            if statement["for_each"] == "${var.read_image_tags ? [1] : []}":
+                yield statement["content"][0]
+
+
+@pytest.mark.parametrize("name", ["audit-role", "hub-role", "audit-role-stackset"])
+def test_images_are_not_listed_by_default(name: str) -> None:
+    assert Module(name).named("variable")["read_image_tags"]["default"] is False
 
 
 @pytest.mark.parametrize(("name", "policy"), [("audit-role", "list_repositories"), ("hub-role", "audit")])
@@ -178,7 +199,7 @@ def test_a_role_has_the_statements_of_the_facets_that_it_is_given(name: str, pol
     assert {facet: _bare(each["sid"]) for facet, each in _labelled(module.locals["facets"])} == {
         each.value: f"Read{each.capitalize()}" for each in Facet
     }
-    [dynamic] = module.typed("data", "aws_iam_policy_document")[policy]["dynamic"]
+    dynamic, _ = module.typed("data", "aws_iam_policy_document")[policy]["dynamic"]
     statement = dynamic['"statement"']
     assert statement["for_each"] == (
         "${[for facet, statement in local.facets : statement if contains(var.facets, facet)]}"
@@ -247,8 +268,9 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert set(stack_set["parameters"]) == given
     reads = {f"Read{each.capitalize()}": f'${{contains(var.facets, "{each}")}}' for each in Facet}
-    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath", *reads}
+    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath", "ReadImageTags", *reads}
     assert {name: stack_set["parameters"][name] for name in reads} == reads
+    assert stack_set["parameters"]["ReadImageTags"] == "${var.read_image_tags}"
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 

@@ -22,6 +22,7 @@ resource "aws_cloudformation_stack_set" "audit_role" {
     ReadRegistries = contains(var.facets, "registries")
     ReadLifecycle  = contains(var.facets, "lifecycle")
     ReadPolicies   = contains(var.facets, "policies")
+    ReadImageTags  = var.read_image_tags
   }
 
   auto_deployment {

@@ -96,3 +96,9 @@ variable "facets" {
     error_message = "Give a list out of tags, scanning, keys, registries, lifecycle, policies."
   }
 }
+
+variable "read_image_tags" {
+  type        = bool
+  description = "Whether the audit may list images, to find tags that were overwritten; needed with ECR_AUDIT_IMAGE_TAGS."
+  default     = false
+}

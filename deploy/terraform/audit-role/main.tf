@@ -111,6 +111,17 @@ data "aws_iam_policy_document" "list_repositories" {
       resources = statement.value.resources
     }
   }
+
+  dynamic "statement" {
+    for_each = var.read_image_tags ? [1] : []
+
+    content {
+      sid       = "ReadImageTags"
+      effect    = "Allow"
+      actions   = ["ecr:ListImages"]
+      resources = [local.repositories]
+    }
+  }
 }
 
 resource "aws_iam_role" "audit" {

@@ -130,6 +130,17 @@ data "aws_iam_policy_document" "audit" {
       resources = statement.value.resources
     }
   }
+
+  dynamic "statement" {
+    for_each = var.read_image_tags ? [1] : []
+
+    content {
+      sid       = "ReadImageTags"
+      effect    = "Allow"
+      actions   = ["ecr:ListImages"]
+      resources = [local.repositories]
+    }
+  }
 }
 
 data "aws_iam_policy_document" "pods" {

@@ -31,6 +31,7 @@ class Option(StrEnum):
     LOGS = "task logs on S3"
     KEY = "a KMS key of the bucket"
     TOPIC = "alerts by SNS"
+    IMAGE_TAGS = "`ECR_AUDIT_IMAGE_TAGS`"
 
 
 @dataclass(frozen=True)
