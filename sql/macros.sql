@@ -72,6 +72,19 @@ CREATE MACRO unread_because(facet, read_at, collected_at, facets_failed) AS CASE
     ) || coalesce(', last read on ' || strftime(read_at, '%Y-%m-%d'), '')
 END;
 
+-- forbids_overwriting: whether a repository's setting, in upper case, protects a tag from being overwritten. A filter is a
+-- whole tag, in which * stands for any characters (Amazon ECR User Guide, "Preventing image tags from being overwritten").
+CREATE MACRO forbids_overwriting(setting, exclusion_filters, tag) AS coalesce(
+    CASE setting
+        WHEN 'IMMUTABLE' THEN TRUE
+        WHEN 'IMMUTABLE_WITH_EXCLUSION'
+            THEN len(list_filter(exclusion_filters, lambda pattern: tag GLOB pattern)) = 0
+        WHEN 'MUTABLE_WITH_EXCLUSION'
+            THEN len(list_filter(exclusion_filters, lambda pattern: tag GLOB pattern)) > 0
+    END,
+    FALSE
+);
+
 -- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
 -- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(

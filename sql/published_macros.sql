@@ -52,3 +52,24 @@ CREATE MACRO resource_type(arn) AS split_part(split_part(arn, ':', 6), '/', 1);
 
 -- resource_name: the name in an ARN, with its namespace; its type where it has none, as a registry.
 CREATE MACRO resource_name(arn) AS coalesce(nullif(substr(arn, strpos(arn, '/') + 1), arn), split_part(arn, ':', 6));
+
+-- is_release_tag: whether an image tag looks like a release, which nobody expects to move: it ends with a version of three
+-- or four numbers and what follows it (1.2.3, v2.0.0-rc.1), a date (2026-11-29, 20261129.2) or a commit hash (at least
+-- seven hexadecimal digits with a letter and a number among them: main-3f9a1c7), or it is a build number (1234,
+-- build-1234). Versions of one or two numbers (v1, 1.25) move by design; so does what has latest, snapshot, cache, pr or
+-- mr for one of its words.
+CREATE MACRO is_release_tag(tag) AS
+    NOT regexp_matches(lower(tag), '(^|[-_.])(latest|snapshot|cache|buildcache|pr|mr)([-_.]|$)')
+    AND (
+        regexp_matches(lower(tag), '(^|[-_])v?[0-9]+[.][0-9]+[.][0-9]+([.][0-9]+)?((a|b|rc|alpha|beta)[0-9]+|[-_+.].*)?$')
+        OR regexp_matches(
+            lower(tag),
+            '(^|[-_.])(19|20)[0-9]{2}([-_.]?)(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12][0-9]|3[01])([-_.t]?[0-9]+)*z?$'
+        )
+        OR (
+            regexp_matches(lower(tag), '(^|[-_.])g?[0-9a-f]{7,64}$')
+            AND regexp_matches(regexp_extract(lower(tag), '[0-9a-f]{7,64}$'), '[0-9]')
+            AND regexp_matches(regexp_extract(lower(tag), '[0-9a-f]{7,64}$'), '[a-f]')
+        )
+        OR regexp_full_match(lower(tag), '((build|ci|run|rev|b|r)[-_.]?)?[0-9]+')
+    );

@@ -20,7 +20,7 @@ from ecr_audit.errors import FinalError
 from ecr_audit.place import file_of, folder_of, place_of
 from ecr_audit.service_links import is_service_link
 from ecr_audit.text import nearest, plural
-from ecr_audit.vocabulary import ROTATED_FACETS, Facet
+from ecr_audit.vocabulary import ROTATED_FACETS, Facet, ImageTags
 
 PREFIX = "ECR_AUDIT_"
 
@@ -254,11 +254,18 @@ class Settings(AlertSettings):
         json_schema_extra=_valid("nights, 1 to 60; 1 reads all each night"),
     )
     registry_concurrency: int = Field(
-        description="Calls in flight for the facets of one account in one region, whose limits AWS counts together.",
+        description="Calls in flight for the facets, or the image tags, of one account in one region, whose limits AWS"
+        " counts together.",
         default=8,
         ge=1,
         le=64,
         json_schema_extra=_valid("calls in flight per registry, 1 to 64"),
+    )
+    image_tags: Annotated[ImageTags, _if_text(str.lower)] = Field(
+        description="Repositories whose image tags are read each night, to find those that were overwritten: none,"
+        " those whose setting lets a tag be overwritten, or all.",
+        default=ImageTags.OFF,
+        json_schema_extra=_valid(", ".join(ImageTags)),
     )
     owner_tags: Names = Field(
         description="Tag keys that name an owner. Without one of them, the account's name counts.",

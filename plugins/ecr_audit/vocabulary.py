@@ -56,6 +56,16 @@ FACET_WORDS = {
 # every night.
 ROTATED_FACETS = (Facet.REGISTRIES, Facet.LIFECYCLE, Facet.POLICIES)
 
+
+class ImageTags(StrEnum):
+    """The repositories whose image tags are read each night, by the word in ECR_AUDIT_IMAGE_TAGS."""
+
+    OFF = "off"
+    # Those whose setting lets some tag be overwritten, or is unknown.
+    OVERWRITABLE = "overwritable"
+    ALL = "all"
+
+
 # Those that a policy may give, and those that a finding can have.
 PolicyStatus = Literal["COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE"]
 FindingStatus = Literal["INCOMPLIANT", "UNDETERMINED"]
@@ -138,6 +148,9 @@ OUTCOME_WORDS = {
 
 Change = Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again", "moved"]
 OverwritableTags = Literal["all", "all_but_listed", "listed", "none", "unknown"]
+
+# A change of a tag between two complete reads of its repository; the first three are overwrites.
+TagMove = Literal["moved", "moved_though_immutable", "moved_back", "added", "removed"]
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS: dict[Change, str] = {

@@ -11,13 +11,20 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecr_audit.aws.ecr.image_tags import TagRead
+from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.catalog import Catalog, waivers
 from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
+from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.plan import make_plan
+from ecr_audit.image_tags.read import write_part
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS, TAG_MOVES
 from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
 from ecr_audit.publish.database import HISTORIES, readings
+from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import ImageTags
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 from ecr_audit.warehouse.statements import read_statement
 from support.lakes import committed
@@ -79,10 +86,27 @@ class SmallLake:
         evaluate(self.lake, self.catalog, day, owner_tags=self.owner_tags, run_time=run_time)
         return roll_up(self.lake, self.catalog, day, waivers=waivers)
 
-    def night(self, day: date, **rows: Any) -> None:
-        """Scan a night of the given rows, and evaluate it."""
+    def night(self, day: date, *, image_tags: Rows | None = None, **rows: Any) -> None:
+        """Scan a night of the given rows, and evaluate it; read image tags, if given."""
         self.scan(day, **rows)
         self.evaluate(day)
+        if image_tags is not None:
+            self.read_tags(day, image_tags)
+
+    def read_tags(self, day: date, image_tags: Rows) -> Commit:
+        """Read the image tags of a scanned day at four, and commit them.
+
+        A row has the `tags` of a repository (digest by tag), or an `outcome`; a repository without one was not reached.
+        """
+        plan = make_plan(self.lake, day, Settings(image_tags=ImageTags.ALL, owner_tags=self.owner_tags))
+        with write_part(self.lake, plan, 0) as part:
+            for row in image_tags:
+                repository = _repository({name: row[name] for name in row if name not in ("tags", "outcome")}, day)
+                read = TagRead(repository["repository_name"], dict(row.get("tags", {})), 1)
+                read.read_at = datetime.combine(day, time(4), UTC)
+                read.end(Outcome(row.get("outcome", "COLLECTED")))
+                part.add(repository["account_id"], [(repository["repository_arn"], read)])
+        return commit_tags(self.lake, day, retention_days=400)
 
     @contextmanager
     def opened(
@@ -103,6 +127,8 @@ class SmallLake:
 
     def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
         """The rows of a mart on an evaluated day: as committed, or as publishing makes it."""
+        if mart == TAG_MOVES.name:
+            return list(self.lake.read_table(committed(self.lake, "image_tags", day), TAG_MOVES).to_pylist())
         commit = committed(self.lake, "compliance", day)
         if mart in COMMITTED:
             return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())

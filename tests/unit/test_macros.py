@@ -213,3 +213,44 @@ def test_a_facet_that_does_not_stand_for_the_night_has_a_reason(
     }
     query = "SELECT unread_because($facet::VARCHAR, $read_at::TIMESTAMPTZ, $collected_at::TIMESTAMPTZ, $failed)"
     assert session.execute(query, given).fetchall() == [(why,)]
+
+
+RELEASES = [
+    *("1.2.3", "v1.2.3", "V1.2.3", "1.2.3.4", "2.0.0-rc.1", "2.0.0rc1", "1.2.3_build.5", "1.2.3-alpine", "app-v1.2.3"),
+    *("2026-11-29", "20261129", "2026.11.29", "20261129.2", "release-2026-11-29", "20261129t101500z", "2026-11-29-1"),
+    *("3f9a1c7", "main-3f9a1c7", "sha-3f9a1c7e", "g3f9a1c7", "3f9a1c7e3f9a1c7e3f9a1c7e3f9a1c7e3f9a1c7e"),
+    *("1234", "build-1234", "b1234", "ci.77", "r12"),
+]
+NOT_RELEASES = [
+    *("latest", "main", "staging", "pr-123", "cache", "prod", "dev", "stable", "nightly", "edge", "master", "HEAD", ""),
+    *("v1", "1.25", "v2.0", "3.18-alpine", "node-18", "python3", "feature-login", "1.2.3-latest", "1.2.3-SNAPSHOT"),
+    *("1.2.3-cache", "buildcache", "pr-3f9a1c7", "mr-12", "defaced", "deadbeef", "2026-13-29", "2026-11-32"),
+    *("cafe", "abc1", "main-1234567", "x1.2.3y"),
+]
+
+
+def test_a_release_tag_looks_like_a_version_a_date_a_commit_or_a_build(session: duckdb.DuckDBPyConnection) -> None:
+    assert true_for(session, "is_release_tag", [*RELEASES, *NOT_RELEASES]) == set(RELEASES)
+
+
+@pytest.mark.parametrize(
+    ("setting", "filters", "tag", "forbidden"),
+    [
+        ("IMMUTABLE", [], "latest", True),
+        ("IMMUTABLE", None, "latest", True),
+        ("MUTABLE", [], "latest", False),
+        ("IMMUTABLE_WITH_EXCLUSION", ["latest", "dev-*"], "dev-1", False),
+        ("IMMUTABLE_WITH_EXCLUSION", ["latest", "dev-*"], "1.0.0", True),
+        ("IMMUTABLE_WITH_EXCLUSION", ["1.*"], "1x0", True),
+        ("IMMUTABLE_WITH_EXCLUSION", ["*"], "1.0.0", False),
+        ("MUTABLE_WITH_EXCLUSION", ["*.*.*"], "1.0.0", True),
+        ("MUTABLE_WITH_EXCLUSION", ["*.*.*"], "latest", False),
+        ("", [], "latest", False),
+        (None, None, "latest", False),
+    ],
+)
+def test_a_setting_protects_the_tags_that_it_names(
+    session: duckdb.DuckDBPyConnection, setting: str | None, filters: list[str] | None, tag: str, forbidden: bool
+) -> None:
+    sql = "SELECT forbids_overwriting($setting::VARCHAR, $filters::VARCHAR[], $tag)"
+    assert session.execute(sql, {"setting": setting, "filters": filters, "tag": tag}).fetchall() == [(forbidden,)]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ecr_audit.errors import FinalError
 from ecr_audit.service_links import is_service_link
 from ecr_audit.settings import Settings, SettingsError, load_data_folder, load_settings
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import Facet, ImageTags
 
 ALL_NAMES = [f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields]
 
@@ -51,6 +51,7 @@ def test_defaults() -> None:
         "collect": (Facet.TAGS, Facet.SCANNING, Facet.REGISTRIES),
         "collect_rotation_nights": 7,
         "registry_concurrency": 8,
+        "image_tags": ImageTags.OFF,
         "owner_tags": ("owner", "team"),
         "retention_days": 400,
         "waivers": None,
@@ -135,6 +136,7 @@ def test_the_data_folder_can_be_read_whatever_other_settings_are(
         ("COLLECT", " all ", tuple(Facet)),
         ("COLLECT", "tags tags;keys", (Facet.TAGS, Facet.KEYS)),
         ("COLLECT_ROTATION_NIGHTS", "1", 1),
+        ("IMAGE_TAGS", "Overwritable", ImageTags.OVERWRITABLE),
         ("MIN_COVERAGE", "95%", 0.95),
         ("MIN_COVERAGE", "99.99 %", 0.9999),
         ("RETENTION_DAYS", "1_000", 1000),
@@ -213,6 +215,7 @@ def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, g
         ("COLLECT", "tags,lifecycles", "a list out of tags, scanning, keys"),
         ("COLLECT", "all,tags", "a list out of tags, scanning, keys"),
         ("COLLECT_ROTATION_NIGHTS", "0", "1 reads all each night"),
+        ("IMAGE_TAGS", "true", "off, overwritable, all"),
         ("RETENTION_DAYS", "0", "1 to 36500"),
         ("RETENTION_DAYS", "36501", "1 to 36500"),
         ("RETENTION_DAYS", "a year", "1 to 36500"),

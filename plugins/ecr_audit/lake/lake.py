@@ -34,7 +34,7 @@ from ecr_audit.lake.commits import (
     parse_commit,
     partition,
 )
-from ecr_audit.lake.schemas import ROLLED_UP, STAGES
+from ecr_audit.lake.schemas import KEPT, STAGES
 from ecr_audit.lake.storage import LakeError, Storage, link_or_copy
 from ecr_audit.lake.tables import LakeTable, TableFiles
 from ecr_audit.settings import Settings
@@ -51,8 +51,6 @@ PARALLEL_READS = 16
 PARTS = "_parts"
 
 COMMIT_LOCK = "_commits/.lock"
-
-_TABLES = tuple(table for tables in STAGES.values() for table in tables)
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -174,30 +172,51 @@ class Lake:
     def unthinned_dates(self) -> list[date]:
         """Dates with more than a thinned commit in the lake, oldest first; also uncommitted ones."""
         found = set(self.snapshot_dates("inventory"))
-        thinned = {partition(day) for day in self.snapshot_dates("compliance")}
-        for table in _TABLES:
-            folders = set(self.storage.folders(table.name)) - (thinned if table in ROLLED_UP else set())
-            found |= {_date_in(name, table.name, partition(""), "") for name in folders}
+        for stage, tables in STAGES.items():
+            thinned = set(self.snapshot_dates(stage)) if KEPT[stage] else set()
+            for table in tables:
+                found |= set(self.dates_with_files(table)) - (thinned if table in KEPT[stage] else set())
         return sorted(found)
 
     def thin_snapshot(self, snapshot_date: date) -> None:
-        """Remove the large tables of a date: its inventory and its verdicts. Rolled-up tables stay.
+        """Remove the large tables of a date: all but those of KEPT.
 
         When that breaks off, what can still be read is whole, and the same call finishes it. A date that was never
         evaluated goes altogether.
         """
         with self.storage.locked(COMMIT_LOCK):
             # The later stage first: verdicts must not outlive the inventory that they were evaluated on.
-            if compliance := self.read_commit("compliance", snapshot_date):
-                files = {table.name: compliance.files[table.name] for table in ROLLED_UP}
-                with self.storage.scratch(f"thin-{snapshot_date}") as folder:
-                    self.put_commit(replace(compliance, files=files), folder)
-            if snapshot_date in self.snapshot_dates("inventory"):
-                self.storage.remove_file(commit_name("inventory", snapshot_date))
-            for table in _TABLES:
-                is_kept = compliance is not None and table in ROLLED_UP
-                if not is_kept and partition(snapshot_date) in self.storage.folders(table.name):
-                    self.storage.remove_folder(f"{table.name}/{partition(snapshot_date)}")
+            for stage in reversed(STAGES):
+                commit = self.read_commit(stage, snapshot_date)
+                kept = KEPT[stage] if commit else ()
+                if commit and kept:
+                    self._keep_only(commit, kept)
+                elif commit:
+                    self.storage.remove_file(commit_name(stage, snapshot_date))
+                for table in STAGES[stage]:
+                    if table not in kept:
+                        self._remove_partition(table, snapshot_date)
+
+    def remove_table(self, stage: str, snapshot_date: date, table: LakeTable) -> None:
+        """Remove a table of a committed date. When that breaks off, the same call finishes it."""
+        with self.storage.locked(COMMIT_LOCK):
+            if commit := self.read_commit(stage, snapshot_date):
+                self._keep_only(commit, [each for each in STAGES[stage] if each is not table])
+            self._remove_partition(table, snapshot_date)
+
+    def dates_with_files(self, table: LakeTable) -> list[date]:
+        """Dates with files of a table, oldest first; also uncommitted ones."""
+        return sorted(_date_in(name, table.name, partition(""), "") for name in self.storage.folders(table.name))
+
+    def _keep_only(self, commit: Commit, tables: Sequence[LakeTable]) -> None:
+        """Commit again with these of its tables alone, as far as it has them."""
+        files = {table.name: commit.files[table.name] for table in tables if table.name in commit.files}
+        with self.storage.scratch(f"thin-{commit.snapshot_date}") as folder:
+            self.put_commit(replace(commit, files=files), folder)
+
+    def _remove_partition(self, table: LakeTable, snapshot_date: date) -> None:
+        if partition(snapshot_date) in self.storage.folders(table.name):
+            self.storage.remove_folder(f"{table.name}/{partition(snapshot_date)}")
 
 
 @dataclass(frozen=True)

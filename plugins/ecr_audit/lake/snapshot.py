@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import PARALLEL_READS, Lake
-from ecr_audit.lake.schemas import REPOSITORIES, STAGES
+from ecr_audit.lake.schemas import REPOSITORIES, STAGES, TAG_MOVES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
 
@@ -51,8 +51,14 @@ def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, pre
     ]
 
 
+def fetch_tag_moves(lake: Lake, up_to: date, folder: Path) -> Input:
+    """The moves of image tags of all nights up to a date, as a history: empty where no night read tags."""
+    days = [day for day in lake.snapshot_dates("image_tags") if day <= up_to]
+    return fetch_history(lake, TAG_MOVES, lake.read_commits("image_tags", days), folder)
+
+
 def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:
-    """A table of one or more commits, all together, called `<table>_history`."""
+    """A table of commits, all together, called `<table>_history`."""
     # Hundreds of small files, each of which S3 takes its time for.
     with ThreadPoolExecutor(PARALLEL_READS) as pool:
         files = list(pool.map(lambda commit: lake.fetch_table(commit, table, folder), commits))

@@ -21,7 +21,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
-from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, fetch_tag_moves
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
 from ecr_audit.publish.exports import Source, early_exports, late_exports, reasons, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
@@ -171,6 +171,7 @@ def _build(
     with log_writing("database"), fetch_snapshot(lake, day, purpose="publish") as snapshot:
         evaluated = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
         histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]
+        histories.append(fetch_tag_moves(lake, day, snapshot.folder))
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
             for each in (*evaluated, *histories):
                 warehouse.register_input(each)

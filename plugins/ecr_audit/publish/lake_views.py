@@ -9,9 +9,11 @@ the published column of that name means; the data dictionary describes both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import duckdb
 
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
@@ -79,6 +81,8 @@ def _key(table: str, key: tuple[str, ...]) -> tuple[str, ...]:
 def _view(table: LakeTable, commits: Sequence[Commit], dictionary: Dictionary) -> str:
     view = f"lake_{table.name}"
     whole = [commit for commit in commits if table.name in commit.files]
+    if not whole:
+        return _empty_view(table, dictionary)
     files = ",\n        ".join(quoted(name) for commit in whole for name in commit.files[table.name])
     read = select_list(table, max(commit.schema_version for commit in whole))
     shown = {"snapshot_date": "snapshot_date"}
@@ -87,10 +91,6 @@ def _view(table: LakeTable, commits: Sequence[Commit], dictionary: Dictionary) -
     columns = ",\n    ".join(
         expression if expression.endswith(name) else f"{expression} AS {name}" for name, expression in shown.items()
     )
-    comments = [f"COMMENT ON VIEW {view} IS {quoted(dictionary.tables[table.name].row)};"]
-    comments += [
-        f"COMMENT ON COLUMN {view}.{name} IS {quoted(str(dictionary.column(table.name, name)))};" for name in shown
-    ]
     # Temporary, so that it can stand beside a database that is open read-only.
     return f"""\
 CREATE OR REPLACE TEMP VIEW {view} AS
@@ -102,4 +102,26 @@ FROM read_parquet(
     ], lambda file: getvariable('lake_root') || '/' || file),
     hive_partitioning = TRUE, hive_types = {{'snapshot_date': DATE}}, union_by_name = TRUE
 );
-""" + "\n".join((*comments, ""))
+""" + _comments(table, shown, dictionary)
+
+
+def _empty_view(table: LakeTable, dictionary: Dictionary) -> str:
+    """The view of a table that no night has, as those of image tags while they are not read."""
+    shown = ["snapshot_date", *table.schema.names]
+    kinds = ["DATE", *map(str, duckdb.from_arrow(table.schema.empty_table()).types)]
+    columns = ",\n    ".join(f"NULL::{kind} AS {name}" for name, kind in zip(shown, kinds, strict=True))
+    return f"""\
+CREATE OR REPLACE TEMP VIEW lake_{table.name} AS
+SELECT
+    {columns}
+WHERE FALSE;
+""" + _comments(table, shown, dictionary)
+
+
+def _comments(table: LakeTable, shown: Iterable[str], dictionary: Dictionary) -> str:
+    view = f"lake_{table.name}"
+    comments = [f"COMMENT ON VIEW {view} IS {quoted(dictionary.tables[table.name].row)};"]
+    comments += [
+        f"COMMENT ON COLUMN {view}.{name} IS {quoted(str(dictionary.column(table.name, name)))};" for name in shown
+    ]
+    return "\n".join((*comments, ""))

@@ -23,7 +23,10 @@ from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
-SLICED = ("repositories", "registries", "previous_repositories", "previous_registries", "previous_policy_output")
+SLICED = (
+    *("repositories", "registries", "previous_repositories", "previous_registries", "previous_policy_output"),
+    *("previous_image_tags", "listed_tags"),
+)
 
 FEW_REPOSITORIES = 500_000
 

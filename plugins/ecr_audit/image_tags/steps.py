@@ -1,0 +1,70 @@
+"""The steps of reading image tags, as the tasks of the DAG call them: settings in, small values out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+
+from ecr_audit.aws.session import Hub
+from ecr_audit.hidden_modules import hidden_modules
+from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.plan import TagPlanError, make_plan, read_plan
+from ecr_audit.image_tags.read import read_batch
+from ecr_audit.lake.lake import open_lake
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, TAG_MOVES
+from ecr_audit.settings import load_settings
+from ecr_audit.text import plural
+from ecr_audit.vocabulary import ImageTags
+
+log = logging.getLogger(__name__)
+
+
+def choose_snapshot(committed: Sequence[str]) -> str | None:
+    """The newest inventory that was just committed, or else the newest; None while ECR_AUDIT_IMAGE_TAGS is off."""
+    settings = load_settings()
+    if settings.image_tags is ImageTags.OFF:
+        return None
+    dates = sorted(committed) or [day.isoformat() for day in open_lake(settings).snapshot_dates("inventory")[-1:]]
+    if not dates:
+        raise TagPlanError(f"{settings.lake_root} has no snapshots yet: run ecr_inventory first.")
+    return dates[-1]
+
+
+def plan(snapshot_date: str) -> list[int]:
+    """Plan which repositories are read, and cut them into batches. Returns the batches' numbers."""
+    settings = load_settings()
+    made = make_plan(open_lake(settings), date.fromisoformat(snapshot_date), settings)
+    log.info("Planned %s of repositories", plural(len(made.batches), "batch", "batches"))
+    return list(made.batches)
+
+
+@hidden_modules("pandas")
+def read(hub: Hub, snapshot_date: str, batch: int, run_id: str) -> None:
+    """Read the image tags of one batch and write its part."""
+    settings = load_settings()
+    lake = open_lake(settings)
+    summary = read_batch(lake, hub, read_plan(lake, date.fromisoformat(snapshot_date)), batch, settings, run_id)
+    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
+    log.info("Batch %d: %s tags, repositories: %s", batch, f"{summary.tags:,}", outcomes or "none")
+
+
+def commit(snapshot_date: str) -> str:
+    """Compare with the night before, and commit. Returns a sentence on what moved."""
+    settings = load_settings()
+    lake = open_lake(settings)
+    committed = commit_tags(lake, date.fromisoformat(snapshot_date), settings.retention_days)
+    reads = lake.read_table(committed, IMAGE_TAG_READS, ["complete", "compared"]).to_pylist()
+    compared, complete = sum(row["compared"] for row in reads), sum(row["complete"] for row in reads)
+    kinds = lake.read_table(committed, TAG_MOVES, ["kind"])["kind"].to_pylist()
+    moved = sum(kind.startswith("moved") for kind in kinds)
+    first = complete - compared
+    message = (
+        f"Image tags of {snapshot_date}: {plural(complete, 'repository', 'repositories')} of {len(reads):,} read,"
+        f" {compared:,} compared with an earlier night: {plural(moved, 'tag')} overwritten,"
+        f" {kinds.count('added'):,} added, {kinds.count('removed'):,} removed."
+    )
+    if first:
+        message += f" There is nothing yet to compare the other {first:,} with."
+    log.info("%s", message)
+    return message

@@ -1,0 +1,14 @@
+-- compared: one row per tag that a repository had at the last complete read before this night, or has now.
+-- key: repository_arn, tag.  from: lake.previous_image_tags, lake.listed_tags.
+-- old_digest is NULL for a tag that was not there, new_digest for one that was not listed: in a repository that was not
+-- read completely that means nothing.
+SELECT
+    coalesce(p.account_id, l.account_id) AS account_id,
+    repository_arn,
+    tag,
+    p.digest AS old_digest,
+    p.first_seen,
+    p.last_seen,
+    l.digest AS new_digest
+FROM (FROM lake.previous_image_tags WHERE is_current) AS p
+FULL JOIN lake.listed_tags AS l USING (repository_arn, tag)
