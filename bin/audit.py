@@ -28,6 +28,7 @@ from rich.text import Text
 
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.terminal import open_console
+from ecr_audit.vocabulary import ImageTags
 
 if TYPE_CHECKING:
     from ecr_audit.lake.lake import Lake
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 BATCH_ACCOUNTS = 2_000
 
 INVENTORY, COMPLIANCE = DAGS = ("ecr_inventory", "ecr_compliance")
+# Only with ECR_AUDIT_IMAGE_TAGS; before the compliance, so that what moved is in the night's publication.
+IMAGE_TAGS = "ecr_image_tags"
 
 
 class AuditFailed(Exception):  # noqa: N818 - an end of the run, not a bug
@@ -195,7 +198,7 @@ class _Airflow:
     def audit(
         self, snapshot_date: date | None, title: str, after_inventory: Callable[[Lake, date], None] | None = None
     ) -> bool:
-        """Run both DAGs for a night. Returns whether both passed; raises AuditFailed when nothing new is published.
+        """Run the DAGs of a night. Returns whether all passed; raises AuditFailed when nothing new is published.
 
         `after_inventory` may change the committed inventory before it is evaluated.
         """
@@ -212,10 +215,13 @@ class _Airflow:
             raise AuditFailed(unpublished(self._settings))
         if after_inventory:
             after_inventory(lake, commit.snapshot_date)
+        runs = [inventory]
+        if self._settings.image_tags is not ImageTags.OFF:
+            runs.append(self._run(IMAGE_TAGS, {}))
         compliance = self._run(COMPLIANCE, {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.get_task_instance("publish").state != "success":
             raise AuditFailed(unpublished(self._settings))
-        return bool(inventory.state == compliance.state == "success")
+        return all(run.state == "success" for run in (*runs, compliance))
 
     def _run(self, dag_id: str, params: dict[str, Any]) -> Any:
         """Run a DAG to its end, and show its tasks. Returns the run."""

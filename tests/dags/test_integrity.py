@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 
 def test_each_file_is_one_dag_of_its_name(dags: DagBag) -> None:
     assert dags.import_errors == {}
-    assert sorted(dags.dag_ids) == DAG_IDS == ["ecr_compliance", "ecr_freshness", "ecr_inventory", "ecr_maintenance"]
+    assert sorted(dags.dag_ids) == DAG_IDS
+    assert DAG_IDS == ["ecr_compliance", "ecr_freshness", "ecr_image_tags", "ecr_inventory", "ecr_maintenance"]
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -44,7 +45,8 @@ def test_a_dag_has_documentation_and_explicit_defaults(dags: DagBag, dag_id: str
 def test_the_snapshot_connects_the_dags(dags: DagBag) -> None:
     [outlet] = dags.get_dag("ecr_inventory").get_task("commit_snapshot").outlets
     assert outlet.name == "ecr_inventory"
-    assert outlet in list(dags.get_dag("ecr_compliance").schedule)
+    for dag_id in ("ecr_compliance", "ecr_image_tags"):
+        assert outlet in list(dags.get_dag(dag_id).schedule)
 
 
 def test_the_order_of_the_tasks(dags: DagBag) -> None:
@@ -69,6 +71,7 @@ def test_the_order_of_the_tasks(dags: DagBag) -> None:
     # None waits for another: neither the alerts for the workbook, nor the workbook for PostgreSQL.
     for task_id in ("announce", "publish_to_postgres", "complete_publication"):
         assert dags.get_dag("ecr_compliance").get_task(task_id).upstream_task_ids == {"publish"}
+    assert order("ecr_image_tags") == ["choose_snapshot", "plan_reads", "read_tags", "commit_tags"]
     assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import demo_world
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import IMAGE_TAG_READS
 from ecr_audit.vocabulary import Facet
+from support.lakes import committed
 from support.processes import free_port
 from support.receivers import Http
 
@@ -78,6 +82,25 @@ def test_two_nights(
         ("2026-11-01",),
         ("2026-11-02",),
     ]
+
+
+def test_image_tags_are_read_only_where_the_setting_asks_for_it(
+    demo: EmulatedAws, run_dag: Run, audited: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(str(tmp_path / "data" / "lake"))
+    assert run_dag("ecr_image_tags") == ("success", {})
+    assert lake.snapshot_dates("image_tags") == []
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "all")
+    assert run_dag("ecr_image_tags") == ("success", {})
+    reads = lake.read_table(committed(lake, "image_tags", date(2026, 11, 1)), IMAGE_TAG_READS).to_pylist()
+    outcomes = {(row["account_id"], row["region"], row["outcome"]) for row in reads}
+    assert outcomes
+    assert outcomes == {
+        (account, region.name, "COLLECTED")
+        for account in demo.world.accounts
+        for region in demo.world.regions
+        if demo.world.outcome(account, region.name) == "COLLECTED" and demo.world.repositories(account, region.name)
+    }
 
 
 def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audited: None, published: Published) -> None:
