@@ -13,6 +13,7 @@ from ecr_audit.image_tags.history import commit_tags
 from ecr_audit.image_tags.plan import make_plan
 from ecr_audit.image_tags.read import read_batch
 from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
 from ecr_audit.lake.tables import LakeTable
 from support.lakes import committed
@@ -373,3 +374,18 @@ def test_intervals_that_ended_long_ago_go_and_moves_stay(audit_of: MakeAudit) ->
     nights.night()
     assert [row["digest"] for row in nights.rows(IMAGE_TAGS)] == [B]
     assert [row["kind"] for row in nights.rows(TAG_MOVES, DAY + timedelta(days=1))] == ["moved"]
+
+
+def test_a_lake_on_s3_has_the_same_history(audit_of: MakeAudit, bucket: str) -> None:
+    changing = Changing({HOME: {"app": {"latest": A}}, (MEMBER, REGION): {"service": {"latest": A}}})
+    nights = start(audit_of, changing, batch_accounts=1)
+    lake = nights.audit.lake = Lake(f"s3://{bucket}/ecr/lake")
+    nights.night()
+    for points_to in (B, A):
+        changing.tags[HOME]["app"] = {"latest": points_to}
+        nights.night(again=True)
+    assert nights.moves() == {moved("app", "latest", "moved_back", B, A)}
+    assert nights.current("service") == {"latest": A}
+    assert len(lake.dates_with_files(IMAGE_TAGS)) == 2
+    assert len(lake.storage.files(f"image_tags/snapshot_date={nights.day}")) == 1
+    assert lake.storage.folders("_parts/image_tags") == [str(nights.day)]
