@@ -98,7 +98,8 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         ).fetchall()
     assert sorted(days) == [(False, 1), (True, 0)]
     linked = f"{100 * compliant / evaluated:.1f} % ({compliant:,}/{evaluated:,})"
-    assert done.stdout.count(linked) == 10
+    # Five of its ten sections hold it alone.
+    assert done.stdout.count(linked) == 5
     for reported in ("Coverage", "ASSUME_ROLE_DENIED", "Since the night before", "Owners with most to fix"):
         assert reported in done.stdout
     steps = re.findall(r"^  (\w+): (?:\d+\.\d s|skipped)$", done.stdout, flags=re.MULTILINE)

@@ -18,7 +18,7 @@ ROW: dict[str, Any] = {
     "last_read_date": "2026-11-01",
     "error_codes": ["AccessDeniedException"],
 }
-KEPT = "For 2 the values last read on 2026-11-01 are kept."
+REST = " (AccessDeniedException). Where no earlier value stands, policies that read it leave them undetermined."
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,12 @@ KEPT = "For 2 the values last read on 2026-11-01 are kept."
         (
             Facet.LIFECYCLE,
             {},
-            "Lifecycle (ECR_AUDIT_COLLECT) of 5 repositories in 1 account could not be read (AccessDeniedException):"
-            f" policies that need it cannot be judged there. {KEPT}",
+            f"The lifecycle policy of 5 repositories in 1 account could not be read{REST}",
         ),
         (
             Facet.REGISTRIES,
             {"repositories": 0, "repositories_without_value": 1},
-            "Registries (ECR_AUDIT_COLLECT) of 1 registry in 1 account could not be read (AccessDeniedException):"
-            " policies that need it cannot be judged there.",
+            f"The creation templates and pull-through cache rules of 1 registry in 1 account could not be read{REST}",
         ),
     ],
 )
