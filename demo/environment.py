@@ -21,7 +21,7 @@ def demo_settings(endpoint_url: str) -> dict[str, str]:
         "ECR_AUDIT_EXTERNAL_ID": EXTERNAL_ID,
         # Some of its accounts cannot be entered; the minimum is set so that its second night passes.
         "ECR_AUDIT_MIN_COVERAGE": "0.85",
-        # All of it each night, so that every policy has its verdicts from the first one.
+        # All of it in one night, so that every policy has its verdicts from the first one.
         "ECR_AUDIT_COLLECT": "all",
         "ECR_AUDIT_COLLECT_ROTATION_NIGHTS": "1",
     }
