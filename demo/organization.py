@@ -82,7 +82,7 @@ _OPTED_IN = (7, 9)
 # An SCP keeps these accounts out of ap-southeast-1; on the second night it closes us-west-2 to account 24, too.
 _DENIED_REGIONS = {19: "ap-southeast-1", 20: "ap-southeast-1", 21: "ap-southeast-1"}
 # Its audit role was made before lifecycle policies were read.
-_DENIED_ACTIONS = {18: "ecr:GetLifecyclePolicy"}
+_DENIED_ACTIONS = {22: "ecr:GetLifecyclePolicy"}
 
 _SYSTEMS = (
     "checkout",

@@ -246,8 +246,8 @@ class Settings(AlertSettings):
         json_schema_extra=_valid(f"'all', 'none', or a list out of {', '.join(Facet)}"),
     )
     collect_rotation_nights: int = Field(
-        description=f"Nights in which {', '.join(ROTATED_FACETS[:-1])} and {ROTATED_FACETS[-1]} are all read once, a"
-        " share each night.",
+        description=f"Nights over which {', '.join(ROTATED_FACETS[:-1])} and {ROTATED_FACETS[-1]} are read, a share"
+        " each night.",
         default=7,
         ge=1,
         le=60,
