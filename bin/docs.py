@@ -254,8 +254,8 @@ def _facets_table(catalog: Catalog) -> list[str]:
         " permissions ([permissions.md](permissions.md)). Otherwise the policies that read it are UNDETERMINED where"
         " they depend on it, with the reason. By rotation: each object once in `ECR_AUDIT_COLLECT_ROTATION_NIGHTS`"
         " nights ([settings.md](settings.md)): with R repositories and N nights some R/N calls a night. Such a value"
-        " counts until twice as many nights have passed, so that it may miss one turn; a repository that has not had its"
-        " turn is *not read*.",
+        " counts until twice as many nights have passed, so that it may miss one turn; a repository that has not had"
+        " its turn is *not read*.",
         "",
         "| word | content | calls | read | permissions | policies |",
         "|---|---|---|---|---|---|",
