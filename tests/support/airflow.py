@@ -144,17 +144,19 @@ class Airflow:
     def finish_night(self, run_id: str) -> None:
         """Wait for the end of a run of the inventory and of the compliance run that it starts; both must succeed."""
         assert self.finish("ecr_inventory", run_id) == "success", self.batches(run_id)
-        self.wait_for("the compliance run", lambda: len(self._started_by(run_id)) == 1)
-        assert self.finish("ecr_compliance", *self._started_by(run_id)) == "success"
+        self.wait_for("the compliance run", lambda: len(self._evaluated_by(run_id)) == 1)
+        assert self.finish("ecr_compliance", *self._evaluated_by(run_id)) == "success"
 
     def finish(self, dag_id: str, run_id: str) -> str:
         """Wait for the end of a run; returns its state."""
         self.wait_for(f"the end of {run_id}", lambda: self.runs(dag_id).get(run_id) in ("success", "failed"))
         return self.runs(dag_id)[run_id]
 
-    def _started_by(self, run_id: str) -> list[str]:
+    def _evaluated_by(self, run_id: str) -> list[str]:
+        """The compliance runs that a run of the inventory has started."""
         events = self.get("assets/events")["asset_events"]
-        return [run["run_id"] for each in events if each["source_run_id"] == run_id for run in each["created_dagruns"]]
+        started = [run for each in events if each["source_run_id"] == run_id for run in each["created_dagruns"]]
+        return [run["run_id"] for run in started if run["dag_id"] == "ecr_compliance"]
 
     def _call(self, path: str, body: Any, method: str | None = None) -> Any:
         headers = {"Content-Type": "application/json"}
