@@ -149,7 +149,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 RepositorySource = Callable[[str, str], Sequence[Repository]]
 RegistrySource = Callable[[str, str], Registry]
-# From a key's ARN to its manager, AWS or CUSTOMER; None: there is no such key.
+# From a key's ARN to its manager, AWS or CUSTOMER; None for an unknown key.
 KeySource = Callable[[str], str | None]
 
 

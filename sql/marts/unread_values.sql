@@ -14,7 +14,9 @@ WITH failed AS (
     SELECT
         r.account_id,
         r.region,
+        -- Both lists at once: a row for each failure.
         unnest(failed_facets(r.facets_failed, t.error_code, r.tags_read_at, r.collected_at)).facet AS kind,
+        unnest(failed_facets(r.facets_failed, t.error_code, r.tags_read_at, r.collected_at)).error_code AS error_code,
         read_at_of(kind, r) AS last_read_at
     FROM staging.repositories AS r
     JOIN lake.scan_targets AS t ON t.account_id = r.account_id AND t.region = r.region
@@ -24,6 +26,7 @@ WITH failed AS (
         account_id,
         region,
         unnest(facets_failed).facet AS kind,
+        unnest(facets_failed).error_code AS error_code,
         registries_read_at AS last_read_at
     FROM staging.registries
     WHERE observed
@@ -36,7 +39,8 @@ unread_facets AS (
         region,
         min(last_read_at) AS last_read_at,
         count(last_read_at) AS repositories,
-        count(*) - count(last_read_at) AS repositories_without_value
+        count(*) - count(last_read_at) AS repositories_without_value,
+        any_value(error_code) AS error_code
     FROM failed
     GROUP BY ALL
 ),
@@ -109,10 +113,10 @@ their_repositories AS (
 
 unread AS (
     SELECT
-        u.*,
-        r.error_code,
+        u.* REPLACE (coalesce(r.error_code, u.error_code) AS error_code),
         r.error_message,
-        b.account_id IS NULL AS is_new
+        -- What was never read is not lost.
+        b.account_id IS NULL AND u.repositories > 0 AS is_new
     FROM unread_facets AS u
     LEFT JOIN reasons AS r ON r.account_id = u.account_id AND r.region = u.region AND r.facet = u.kind
     LEFT JOIN unread_before AS b ON b.account_id = u.account_id AND b.region = u.region AND b.kind = u.kind

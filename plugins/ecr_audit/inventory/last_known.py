@@ -40,8 +40,8 @@ def completed_repositories(rows: pa.Table) -> pa.Table:
 def keep_last_known(rows: pa.Table, known: pa.Table, declaration: Declaration, arn: str) -> pa.Table:
     """Rows of repositories or registries; where a facet was not read, with its last known values, null if unknown.
 
-    Not read is that which was not to be read tonight, too. `arn`: the column that identifies a row. A repository that
-    was deleted and created again is another one, and does not inherit its namesake's values.
+    Values that were not to be read tonight count as not read, too. `arn`: the column that identifies a row. A
+    repository that was deleted and created again is another one, and does not inherit its namesake's values.
     """
     is_unread = rows[declaration.read_at].is_null()
     if not pc.any(is_unread).as_py() or not known.num_rows:
@@ -55,7 +55,26 @@ def keep_last_known(rows: pa.Table, known: pa.Table, declaration: Declaration, a
     for column in (*declaration.columns, declaration.read_at):
         index = unread.schema.get_field_index(column)
         unread = unread.set_column(index, unread.schema.field(index), known[column].take(places))
+    unread = _with_last_failures(unread, known["facets_failed"].take(places), declaration.facet)
     return pa.concat_tables([rows.filter(pc.invert(is_unread)), unread])
+
+
+def _with_last_failures(unread: pa.Table, known: pa.ChunkedArray, facet: str) -> pa.Table:
+    """Rows without a value of a facet; those whose turn it is not, with the failure of their last turn.
+
+    Otherwise a value that AWS refuses would look like one whose turn has not come.
+    """
+    if not pc.any(pc.greater(pc.list_value_length(known), 0)).as_py():
+        return unread
+    index = unread.schema.get_field_index("facets_failed")
+    failures = [
+        tonight
+        if any(each["facet"] == facet for each in tonight or ())
+        else [*(tonight or ()), *(each for each in earlier or () if each["facet"] == facet)]
+        for tonight, earlier in zip(unread["facets_failed"].to_pylist(), known.to_pylist(), strict=True)
+    ]
+    field = unread.schema.field(index)
+    return unread.set_column(index, field, pa.array(failures, field.type))
 
 
 # Columns of `accounts` that are read together, and apart from the account's id and state.

@@ -16,7 +16,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 EXCLUSION_FILTERS = pa.list_(pa.struct([("filter_type", pa.string()), ("filter", pa.string())]))
 
 
-# Facets (vocabulary.Facet) that were to be read and were not, each with AWS's error code or the audit's own.
+# Facets (vocabulary.Facet) of which the last turn failed, each with AWS's error code or the audit's own.
 FACETS_FAILED = pa.list_(pa.struct([("facet", pa.string()), ("error_code", pa.string())]))
 
 

@@ -184,7 +184,7 @@ def test_a_facet_that_can_no_longer_be_read(night: Night, small_lake: SmallLake)
         " policy (AccessDeniedException). The audit role needs ecr:GetLifecyclePolicy.",
         "",
         "Read the night before, but not tonight:",
-        "- 111111111111 shop (Root/Prod): lifecycle policy",
+        "- 111111111111 shop (Root/Prod): lifecycle policy; AccessDeniedException",
         "",
     )
 

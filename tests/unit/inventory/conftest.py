@@ -81,6 +81,8 @@ class FakeOrganization:
         self.created: dict[str, float | None] = {}
         # By facet and the end of an ARN: what is read of these objects, and of no other.
         self.facets: dict[Facet, dict[str, dict[str, Any]]] = {}
+        # By the end of an ARN: the code by which AWS refuses its facets.
+        self.denied: dict[str, str] = {}
         session: Any = SimpleNamespace(get_available_regions=lambda *_: [region.name for region in self.regions])
         self.hub = Hub(AwsAccess(session), HUB, "aws", "us-east-1")
         self.scanned: list[Target] = []
@@ -140,7 +142,10 @@ class FakeOrganization:
                 given = self.facets[facet].items()
                 values: dict[str, Mapping[str, Any]]
                 values = {each: value for each in due for end, value in given if each.endswith(end)}
-                scan.facets[facet] = FacetRead(list(values), values)
+                refused = {arn: code for arn in due for end, code in self.denied.items() if arn.endswith(end)}
+                values = {arn: value for arn, value in values.items() if arn not in refused}
+                fault = Fault(*next(iter(refused.items()))[::-1]) if refused else None
+                scan.facets[facet] = FacetRead([*values, *refused], values, refused, fault=fault)
             part.add([(scan, Effort(calls=self.calls.get(target, 1)))])
 
     def _read_tags(self, target: Target, arns: dict[str, str]) -> FacetRead:

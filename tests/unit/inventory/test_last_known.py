@@ -186,6 +186,26 @@ def test_values_whose_turn_it_is_not_stay_as_they_were_read(night: FakeOrganizat
     assert set(known(night, THIRD, REPOSITORIES, "lifecycle_policy").values()) == {(None, None)}
 
 
+def test_a_failure_stays_until_the_next_turn_succeeds(night: FakeOrganization) -> None:
+    """By rotation: a value that AWS refuses does not look like one whose turn has not come."""
+
+    def failed(day: date) -> dict[str, list[str]]:
+        rows = night.rows(day, REPOSITORIES)
+        return {row["repository_name"]: [each["error_code"] for each in row["facets_failed"]] for row in rows}
+
+    night.repositories = {(A, EU): ["a1", "a2"]}
+    night.facets = {Facet.LIFECYCLE: {"/a1": {}, "/a2": {"lifecycle_policy": "{}"}}}
+    night.denied = {"/a1": "AccessDeniedException"}
+    night.run(FIRST, collect=(Facet.LIFECYCLE,))
+    night.facets = {Facet.LIFECYCLE: {}}
+    for day in (SECOND, THIRD):
+        night.run(day, collect=(Facet.LIFECYCLE,))
+        assert failed(day) == {"a1": ["AccessDeniedException"], "a2": []}
+    night.facets, night.denied = {Facet.LIFECYCLE: {"/a1": {"lifecycle_policy": None}}}, {}
+    night.run(FOURTH, collect=(Facet.LIFECYCLE,))
+    assert failed(FOURTH) == {"a1": [], "a2": []}
+
+
 def test_a_registry_stays_known_while_its_target_is_dark_and_goes_with_its_last_repository(
     night: FakeOrganization,
 ) -> None:
