@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import STAGES, TIMESTAMP
+from ecr_audit.lake.schemas import STAGES
+from ecr_audit.lake.tables import TIMESTAMP
 
 # Details of an inventory's commit that are times.
 _TIMES = ("regions_read_at",)

@@ -30,9 +30,8 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.image_tags.plan import TagPlan
 from ecr_audit.inventory.scan import LOOK_SECONDS, gc_frozen
 from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
-from ecr_audit.lake.schemas import TIMESTAMP
 from ecr_audit.lake.storage import LakeError
-from ecr_audit.lake.tables import LakeTable
+from ecr_audit.lake.tables import TIMESTAMP, LakeTable
 from ecr_audit.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+# All timestamps are UTC.
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
 
 @dataclass(frozen=True)
 class LakeTable:

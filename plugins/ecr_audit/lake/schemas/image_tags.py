@@ -1,0 +1,97 @@
+"""Tables of the stage image_tags: the digests that image tags point to, how they were read, and which moved."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from ecr_audit.lake.tables import TIMESTAMP, LakeTable
+
+# An interval in which a tag pointed at a digest, as complete reads of its repository found it. A night holds all of
+# them, so that only the newest nights have the table: see `TAG_MOVES` for what stays.
+IMAGE_TAGS = LakeTable(
+    "image_tags",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("repository_arn", pa.string()),
+            ("tag", pa.string()),
+            ("digest", pa.string()),
+            # The complete reads that found it first and last.
+            ("first_seen", TIMESTAMP),
+            ("last_seen", TIMESTAMP),
+            # The last complete read found it. False: it was moved or removed since, or the repository was deleted.
+            ("is_current", pa.bool_()),
+        ]
+    ),
+    ("account_id", "repository_arn", "tag", "first_seen"),
+    since=7,
+    identified_by=("repository_arn", "tag", "first_seen"),
+)
+
+# How the image tags of a repository of the night's inventory were read.
+IMAGE_TAG_READS = LakeTable(
+    "image_tag_reads",
+    pa.schema(
+        [
+            ("repository_arn", pa.string()),
+            ("account_id", pa.string()),
+            ("region", pa.string()),
+            ("repository_name", pa.string()),
+            # One of those of scan_targets; null: ECR_AUDIT_IMAGE_TAGS left it out.
+            ("outcome", pa.string()),
+            ("error_code", pa.string()),
+            ("error_message", pa.string()),
+            # Null where the read is not complete.
+            ("tags", pa.int64()),
+            # Null where that is not known.
+            ("calls", pa.int64()),
+            ("complete", pa.bool_()),
+            # Complete, and there was an earlier read of the same repository to compare with.
+            ("compared", pa.bool_()),
+            # When the read was tried last, in an earlier night where it was not reached in this one; null: never.
+            ("read_at", TIMESTAMP),
+            # The last complete read up to this night, and the repository as it was then.
+            ("complete_at", TIMESTAMP),
+            ("complete_tags", pa.int64()),
+            ("created_at", TIMESTAMP),
+            ("image_tag_mutability", pa.string()),
+            ("exclusion_filters", pa.list_(pa.string())),
+        ]
+    ),
+    ("account_id", "repository_arn"),
+    since=7,
+    identified_by=("repository_arn",),
+)
+
+# A tag that changed between two complete reads of its repository.
+TAG_MOVES = LakeTable(
+    "tag_moves",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("account_name", pa.string()),
+            ("ou_id", pa.string()),
+            ("ou_path", pa.string()),
+            ("region", pa.string()),
+            ("repository_name", pa.string()),
+            ("repository_arn", pa.string()),
+            ("owner", pa.string()),
+            ("owner_source", pa.string()),
+            ("tag", pa.string()),
+            ("is_release", pa.bool_()),
+            # moved, moved_though_immutable, moved_back, added, removed.
+            ("kind", pa.string()),
+            ("old_digest", pa.string()),
+            ("new_digest", pa.string()),
+            # The two reads.
+            ("seen_before", TIMESTAMP),
+            ("seen_after", TIMESTAMP),
+            # The repository's image_tag_mutability at the two reads.
+            ("setting_before", pa.string()),
+            ("setting_after", pa.string()),
+        ]
+    ),
+    ("account_id", "repository_arn", "tag"),
+    since=7,
+    identified_by=("repository_arn", "tag"),
+)
