@@ -1,7 +1,7 @@
 """Writes the generated pages of docs/: data-dictionary, errors, permissions, settings, and the end of policies.
 
 The dictionary describes the tables of a published night without any account; errors.md is the table of advice,
-permissions.md what AWS has to allow, settings.md the fields of Settings; policies.md ends with all of the catalog.
+permissions.md what AWS has to allow, settings.md the groups of Settings; policies.md ends with all of the catalog.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 # First: without it, a start outside make would end with a traceback.
 import startup  # noqa: F401  # isort: skip
 import duckdb
+from pydantic import BaseModel
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.aws.ecr.facets import FACETS
@@ -34,7 +36,7 @@ from ecr_audit.publish.dictionary import load_dictionary, to_markdown
 from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.tables import TABLES, VIEWS
-from ecr_audit.settings import PREFIX, SQL_ROOT, AlertSettings, Settings
+from ecr_audit.settings import PREFIX, SQL_ROOT, Settings
 from ecr_audit.terminal import print_error
 from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
@@ -126,13 +128,11 @@ def errors_page() -> str:
 
 
 def settings_page() -> str:
-    """docs/settings.md: all settings in a table, in Markdown."""
-    # Those of alerts last, where people look for them.
-    own = [name for name in Settings.model_fields if name not in AlertSettings.model_fields]
+    """docs/settings.md: all settings, a table for each group, in Markdown."""
     rows = [
         "# Settings",
         "",
-        "Made by `make docs` from `plugins/ecr_audit/settings.py`.",
+        "Made by `make docs` from `plugins/ecr_audit/settings/fields.py`.",
         "",
         "Settings are environment variables, checked at the start of every task; all faults are reported together, each"
         " with the variable, its value and the valid ones. `make doctor` checks them, too. An empty variable counts as"
@@ -141,17 +141,19 @@ def settings_page() -> str:
         "A folder may begin with `~`, or be relative to the folder in which the audit is started; the log and the"
         " doctor name the absolute path. Entries of a list are separated by commas or semicolons. Quotation marks"
         " belong to a shell, not to a value: `docker --env-file` would keep them, so they are refused.",
-        "",
-        "| variable | purpose | valid values | default |",
-        "|---|---|---|---|",
     ]
-    for name in [*own, *AlertSettings.model_fields]:
-        field = Settings.model_fields[name]
-        extra = field.json_schema_extra
-        valid = str(extra["valid"]) if isinstance(extra, dict) else ""
-        cells = (f"`{PREFIX}{name.upper()}`", field.description or "", _sentence(valid), _default(name, field.default))
-        # Otherwise Markdown takes <region> for a tag of HTML.
-        rows.append(f"| {' | '.join(cells)} |".replace("<", r"\<"))
+    # The last base has the first fields.
+    for group in reversed(cast("tuple[type[BaseModel], ...]", Settings.__bases__)):
+        title = (group.__doc__ or "").removesuffix(".")
+        rows += ["", f"## {title}", "", "| variable | purpose | valid values | default |", "|---|---|---|---|"]
+        for name in group.model_fields:
+            field = Settings.model_fields[name]
+            extra = field.json_schema_extra
+            valid = str(extra["valid"]) if isinstance(extra, dict) else ""
+            purpose = field.description or ""
+            cells = (f"`{PREFIX}{name.upper()}`", purpose, _sentence(valid), _default(name, field.default))
+            # Otherwise Markdown takes <region> for a tag of HTML.
+            rows.append(f"| {' | '.join(cells)} |".replace("<", r"\<"))
     return "\n".join(rows) + "\n"
 
 
