@@ -231,7 +231,7 @@ def make(folder: str, nights: int, accounts: int) -> None:
             with lake.writer("compliance", day) as writer:
                 write(database, writer, HISTORY | (CONTINUED if day == BEFORE else {}), night)
                 run_time = datetime.combine(day, time(3), UTC)
-                writer.commit(asdict(Evaluation.of(lake, catalog, day, run_time, OWNER_TAGS)))
+                writer.commit(asdict(Evaluation.of(lake, catalog, day, run_time, OWNER_TAGS, None)))
         scan(database, lake, 2, LAST)
     evaluate_night(lake, catalog, LAST)
 

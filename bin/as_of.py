@@ -31,7 +31,14 @@ def main() -> int:
         settings = load_settings()
         folder = settings.data.absolute() / "as-of" / as_of.isoformat()
         lake = open_lake(settings)
-        publication = publish(lake, load_catalog(SQL_ROOT), folder, owner_tags=settings.owner_tags, as_of=as_of)
+        publication = publish(
+            lake,
+            load_catalog(SQL_ROOT),
+            folder,
+            owner_tags=settings.owner_tags,
+            retention_days=settings.retention_days,
+            as_of=as_of,
+        )
         complete(lake, folder)
     except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)

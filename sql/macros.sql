@@ -85,6 +85,16 @@ CREATE MACRO forbids_overwriting(setting, exclusion_filters, tag) AS coalesce(
     FALSE
 );
 
+-- recent_nights: the nights, up to the newest, over which tags that moved are counted for a repository.
+CREATE MACRO recent_nights() AS 30;
+
+-- recent: those of some nights that are among the last recent_nights(), up to a night.
+CREATE MACRO recent(nights, newest) AS
+    list_filter(coalesce(nights, []), lambda night: night > newest - recent_nights());
+
+-- image_tags_stand_nights: the nights for which a complete read of a repository's image tags stands.
+CREATE MACRO image_tags_stand_nights() AS 7;
+
 -- units_of: the paths of an account's organizational units, from the root down; [] for an account in none. A slash within a
 -- name is %2F in a path (plugins/ecr_audit/unit_paths.py), so that each slash lies between two names.
 CREATE MACRO units_of(ou_path) AS list_transform(

@@ -149,8 +149,8 @@ OUTCOME_WORDS = {
 Change = Literal["new", "reopened", "fixed", "appeared", "disappeared", "lost_sight", "seen_again", "moved"]
 OverwritableTags = Literal["all", "all_but_listed", "listed", "none", "unknown"]
 
-# A change of a tag between two complete reads of its repository; the first three are overwrites.
-TagMove = Literal["moved", "moved_though_immutable", "moved_back", "added", "removed"]
+# How a tag was overwritten between two complete reads of its repository.
+TagMove = Literal["moved", "moved_though_immutable", "moved_back"]
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS: dict[Change, str] = {

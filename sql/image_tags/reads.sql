@@ -1,6 +1,7 @@
 -- reads: one row per repository of the night's inventory: how its image tags were read, and what the last complete read
 -- before this night found.
 -- key: repository_arn.  from: staging.plan, lake.tag_reads, lake.previous_image_tag_reads.
+-- parameter: snapshot_date.
 -- A repository that was deleted and created again (another created_at) is another one: its read has nothing to compare
 -- with. What a read that is not complete says of itself does not touch what is known of the last complete one.
 SELECT
@@ -28,13 +29,19 @@ SELECT
     t.tags,
     CASE WHEN p.is_read THEN t.calls ELSE 0 END AS calls,
     coalesce(t.complete, FALSE) AS complete,
-    coalesce(t.complete, FALSE) AND b.complete_at IS NOT NULL AND coalesce(b.created_at = p.created_at, TRUE) AS compared,
+    b.complete_at IS NOT NULL AND coalesce(b.created_at = p.created_at, TRUE) AS is_known,
+    coalesce(t.complete, FALSE) AND is_known AS compared,
     coalesce(t.read_at, b.read_at) AS read_at,
     CASE WHEN t.complete THEN t.read_at ELSE b.complete_at END AS complete_at,
     CASE WHEN t.complete THEN t.tags ELSE b.complete_tags END AS complete_tags,
     CASE WHEN t.complete THEN p.created_at ELSE b.created_at END AS created_at,
     CASE WHEN t.complete THEN p.image_tag_mutability ELSE b.image_tag_mutability END AS image_tag_mutability,
     CASE WHEN t.complete THEN p.exclusion_filters ELSE b.exclusion_filters END AS exclusion_filters,
+    -- What is known of a namesake goes with the first complete read of the new repository.
+    CASE WHEN is_known OR (t.complete IS DISTINCT FROM TRUE) THEN recent(b.read_nights, $snapshot_date) ELSE [] END
+        || CASE WHEN t.complete THEN [$snapshot_date] ELSE [] END AS read_nights,
+    CASE WHEN is_known OR (t.complete IS DISTINCT FROM TRUE) THEN recent(b.compared_nights, $snapshot_date) ELSE [] END
+        || CASE WHEN t.complete AND is_known THEN [$snapshot_date] ELSE [] END AS compared_nights,
     b.complete_at AS complete_before,
     b.image_tag_mutability AS setting_before,
     b.exclusion_filters AS filters_before

@@ -3,6 +3,7 @@
 -- coverage_percent is the organization's (the macro of that name).
 -- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them;
 -- left_out_accounts and left_out_regions are in AWS but not in the settings, so they were not read.
+-- image_tags_date is the night whose image tags the verdicts are based on, and the newest of tag_moves; NULL without one.
 SELECT
     $organization_id::VARCHAR AS organization_id,
     $snapshot_date AS snapshot_date,
@@ -18,5 +19,6 @@ SELECT
     $missing_regions::VARCHAR[] AS missing_regions,
     (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes,
     $left_out_accounts::VARCHAR[] AS left_out_accounts,
-    $left_out_regions::VARCHAR[] AS left_out_regions
+    $left_out_regions::VARCHAR[] AS left_out_regions,
+    $image_tags_date::DATE AS image_tags_date
 FROM lake.scan_targets

@@ -1,6 +1,6 @@
 -- undetermined_reasons: one row per policy and reason why objects are UNDETERMINED under it.
 -- key: policy_id, reason, facet, cause.  from: lake.policy_output, staging.repositories, staging.registries,
--- catalog.policies.
+-- staging.repository_image_tags, catalog.policies.
 --   not_seen       the object's account and region were not read
 --   not_read       a facet that the policy reads does not stand for this night, for the `cause`: AWS's error code, the setting
 --                  that leaves it out, or that its turn has not come yet
@@ -36,6 +36,12 @@ unread AS (
         'registries' AS facet,
         registries_unread AS cause
     FROM staging.registries
+    UNION ALL BY NAME
+    SELECT
+        repository_arn AS object_id,
+        'image_tags' AS facet,
+        image_tags_unread AS cause
+    FROM staging.repository_image_tags
 ),
 
 -- The facets that a policy reads and that do not stand for the night.

@@ -21,7 +21,7 @@ from ecr_audit.image_tags.read import write_part
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS, TAG_MOVES
-from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, read_image_tags
 from ecr_audit.publish.database import HISTORIES, readings
 from ecr_audit.settings import Settings
 from ecr_audit.vocabulary import ImageTags
@@ -113,8 +113,10 @@ class SmallLake:
         self, day: date, *, owner_tags: tuple[str, ...] = (), evaluated: Commit | None = None
     ) -> Iterator[Warehouse]:
         """A session over the inventory of a day; where it was `evaluated`, with its verdicts and histories up to it."""
+        tags_date = evaluated.image_tags_date if evaluated else None
+        image_tags = read_image_tags(self.lake, tags_date) if tags_date else None
         with (
-            fetch_snapshot(self.lake, day, purpose="test") as snapshot,
+            fetch_snapshot(self.lake, day, purpose="test", image_tags=image_tags) as snapshot,
             open_warehouse(snapshot, self.catalog, owner_tags=owner_tags) as warehouse,
         ):
             if evaluated:
@@ -140,6 +142,7 @@ class SmallLake:
                 for published in ("findings", "findings_history"):
                     warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
             noted = readings(committed(self.lake, "inventory", day), commit)
+            noted["image_tags_date"] = commit.details["image_tags_date"]
             return list(warehouse.query(statement, snapshot_date=day, **noted).to_pylist())
 
 

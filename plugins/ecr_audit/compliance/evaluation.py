@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, TypeAdapter
 
 from ecr_audit.catalog import Catalog
-from ecr_audit.lake.commits import SCHEMA_VERSION
+from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.lake import PARTS, Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.lake.storage import LakeError
@@ -43,12 +43,22 @@ class Evaluation:
     schema_version: int = 2
     # See `Commit.inventory_checks`.
     inventory_checks: list[str] = field(default_factory=list)
+    # The image tags that policies read, see `find_image_tags`: their commit, and its date. The roll-up does not need
+    # them: they may be committed again before it.
+    image_tags_commit: str | None = None
+    image_tags_date: str | None = None
 
     @classmethod
     def of(
-        cls, lake: Lake, catalog: Catalog, snapshot_date: date, run_time: datetime, owner_tags: tuple[str, ...]
+        cls,
+        lake: Lake,
+        catalog: Catalog,
+        snapshot_date: date,
+        run_time: datetime,
+        owner_tags: tuple[str, ...],
+        image_tags: Commit | None,
     ) -> Evaluation:
-        """The inputs of an evaluation of a date now."""
+        """The inputs of an evaluation of a date now, with those image tags."""
         inventory = lake.read_commit("inventory", snapshot_date)
         previous = lake.previous_commit("compliance", snapshot_date)
         return cls(
@@ -61,7 +71,17 @@ class Evaluation:
             previous_date=previous.snapshot_date.isoformat() if previous else None,
             schema_version=SCHEMA_VERSION,
             inventory_checks=inventory.inventory_checks if inventory else [],
+            image_tags_commit=image_tags.commit_id if image_tags else None,
+            image_tags_date=image_tags.snapshot_date.isoformat() if image_tags else None,
         )
+
+    def changed_in(self, present: Evaluation) -> list[str]:
+        """The inputs that have other values in the present; image tags, which only evaluating reads, do not count."""
+        return [
+            name
+            for name, value in asdict(present).items()
+            if value != getattr(self, name) and name not in ("image_tags_commit", "image_tags_date")
+        ]
 
 
 @dataclass(frozen=True)

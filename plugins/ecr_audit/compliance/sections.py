@@ -58,8 +58,8 @@ def roll_up(
     evaluation = verdicts.evaluation
     run_time = datetime.fromisoformat(evaluation.run_time)
     owner_tags = tuple(evaluation.owner_tags)
-    present = asdict(Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags))
-    if changed := [name for name, value in asdict(evaluation).items() if present[name] != value]:
+    present = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags, None)
+    if changed := evaluation.changed_in(present):
         raise ComplianceError(
             f"{snapshot_date}: {', '.join(changed)} changed since its repositories were evaluated."
             " Evaluate that date again"

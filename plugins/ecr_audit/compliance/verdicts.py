@@ -10,7 +10,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.compliance.evaluation import Evaluation, keep_verdicts
 from ecr_audit.compliance.policies import refuse_invalid, show_verdicts
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.snapshot import fetch_snapshot
+from ecr_audit.lake.snapshot import fetch_snapshot, find_image_tags
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, read_statement
 
@@ -37,9 +37,10 @@ def evaluate(
     """
     run_time = run_time or datetime.now(UTC)
     # Before anything is read: a commit from here on makes the verdicts outdated.
-    evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags)
+    image_tags = find_image_tags(lake, snapshot_date)
+    evaluation = Evaluation.of(lake, catalog, snapshot_date, run_time, owner_tags, image_tags)
     with (
-        fetch_snapshot(lake, snapshot_date, purpose="evaluate") as snapshot,
+        fetch_snapshot(lake, snapshot_date, purpose="evaluate", image_tags=image_tags) as snapshot,
         lake.storage.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags) as warehouse:

@@ -1,4 +1,4 @@
-"""Make a night of a plan's parts: the intervals in which tags pointed at digests, and the tags that moved.
+"""Make a night of a plan's parts: the intervals in which tags pointed at digests, and the tags that were overwritten.
 
 The intervals of the night before, some 15 million in a large organization, are joined with what is listed now, by runs
 of accounts: so memory is bounded, and the files come out sorted.
@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from ecr_audit.image_tags.plan import TagPlan, previous_inputs, read_plan, require_newest
 from ecr_audit.image_tags.read import LISTED_TAGS, TAG_READS, fetch_part
 from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.lake import Lake, SnapshotWriter
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
-from ecr_audit.lake.tables import Input, SnapshotFiles, TableFiles
+from ecr_audit.lake.snapshot import fetch_tag_moves
+from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
 from ecr_audit.warehouse.session import Resources, Warehouse, open_session
 from ecr_audit.warehouse.statements import parse_statement, read_statement
 
@@ -24,6 +27,17 @@ log = logging.getLogger(__name__)
 
 # Tags that are compared at a time, if no account has more.
 SLICE_TAGS = 1_000_000
+
+# A table between the steps, which the lake does not keep.
+CHANGE_COUNTS = LakeTable(
+    "change_counts",
+    pa.schema([("repository_arn", pa.string()), ("tags_added", pa.int64()), ("tags_removed", pa.int64())]),
+    ("repository_arn",),
+)
+
+
+_OF_A_SLICE = ("compared", "changed")
+_STATEMENTS = ("reads", *_OF_A_SLICE, "intervals", "change_counts", "recent_moves", "image_tag_reads")
 
 
 def commit_tags(lake: Lake, snapshot_date: date, retention_days: int) -> Commit:
@@ -42,7 +56,9 @@ def commit_tags(lake: Lake, snapshot_date: date, retention_days: int) -> Commit:
         lake.storage.scratch(f"compare-{snapshot_date}") as folder,
     ):
         parts, lost = _parts(lake, plan, folder)
-        inputs = [*previous_inputs(lake, previous, folder), *parts]
+        # The last 30 nights but this one, as recent_nights() in sql/macros.sql has it.
+        recent = fetch_tag_moves(lake, snapshot_date - timedelta(29), snapshot_date - timedelta(1), folder)
+        inputs = [*previous_inputs(lake, previous, folder), recent, *parts]
         with open_session(SnapshotFiles(snapshot_date, inputs, 0, folder), resources=Resources()) as warehouse:
             _show_plan(warehouse, lake.storage.fetched(f"{plan.folder}/{plan.file}", folder))
             compare(warehouse, writer, oldest)
@@ -54,21 +70,31 @@ def commit_tags(lake: Lake, snapshot_date: date, retention_days: int) -> Commit:
 
 
 def compare(warehouse: Warehouse, writer: SnapshotWriter, oldest: datetime) -> None:
-    """Write the tables of a night, from a session that shows its plan and parts, and the night before."""
-    warehouse.create_table("staging.reads", read_statement("image_tags/reads"))
-    warehouse.write_table("staging.reads", IMAGE_TAG_READS, writer.path(IMAGE_TAG_READS))
-    compared, intervals = read_statement("image_tags/compared"), read_statement("image_tags/intervals")
-    moves = read_statement("marts/tag_moves")
-    files: dict[str, list[Path]] = {IMAGE_TAGS.name: [], TAG_MOVES.name: []}
+    """Write the tables of a night, from a session that shows its plan and parts, and the nights before."""
+    day, statements = warehouse.snapshot_date, {name: read_statement(f"image_tags/{name}") for name in _STATEMENTS}
+    warehouse.create_table("staging.reads", statements["reads"], snapshot_date=day)
+    made = {
+        IMAGE_TAGS.name: statements["intervals"],
+        TAG_MOVES.name: read_statement("marts/tag_moves"),
+        CHANGE_COUNTS.name: statements["change_counts"],
+    }
+    files: dict[str, list[Path]] = {table: [] for table in made}
     for number, (after, up_to) in enumerate(list(_slices(warehouse))):
         warehouse.show_accounts(after, up_to)
-        warehouse.create_table("staging.compared", compared)
-        for table, statement in ((IMAGE_TAGS, intervals), (TAG_MOVES, moves)):
-            files[table.name].append(warehouse_file := writer.folder / f"part-{table.name}-{number}.parquet")
-            warehouse.write(statement, warehouse_file, oldest=oldest)
-        warehouse.connection.execute("DROP TABLE staging.compared")
-    for table in (IMAGE_TAGS, TAG_MOVES):
-        writer.take(table, files[table.name])
+        for name in _OF_A_SLICE:
+            warehouse.create_table(f"staging.{name}", statements[name])
+        for table, statement in made.items():
+            files[table].append(path := writer.folder / f"part-{table}-{number}.parquet")
+            warehouse.write(statement, path, oldest=oldest)
+        for name in _OF_A_SLICE:
+            warehouse.connection.execute(f"DROP TABLE staging.{name}")
+    for taken in (IMAGE_TAGS, TAG_MOVES):
+        writer.take(taken, files[taken.name])
+    for given in (TAG_MOVES, CHANGE_COUNTS):
+        warehouse.register_input(Input(given.name, given, [TableFiles(day, files[given.name], SCHEMA_VERSION)]))
+    warehouse.create_table("staging.recent_moves", statements["recent_moves"], snapshot_date=day)
+    warehouse.create_view("staging.image_tag_reads", statements["image_tag_reads"])
+    warehouse.write_table("staging.image_tag_reads", IMAGE_TAG_READS, writer.path(IMAGE_TAG_READS))
 
 
 def _slices(warehouse: Warehouse) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from datetime import date
 
+import pyarrow.compute as pc
+
 from ecr_audit.aws.session import Hub
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.image_tags.history import commit_tags
@@ -54,17 +56,16 @@ def commit(snapshot_date: str) -> str:
     settings = load_settings()
     lake = open_lake(settings)
     committed = commit_tags(lake, date.fromisoformat(snapshot_date), settings.retention_days)
-    reads = lake.read_table(committed, IMAGE_TAG_READS, ["complete", "compared"]).to_pylist()
-    compared, complete = sum(row["compared"] for row in reads), sum(row["complete"] for row in reads)
-    kinds = lake.read_table(committed, TAG_MOVES, ["kind"])["kind"].to_pylist()
-    moved = sum(kind.startswith("moved") for kind in kinds)
-    first = complete - compared
+    columns = ["complete", "compared", "tags_added", "tags_removed"]
+    reads = lake.read_table(committed, IMAGE_TAG_READS, columns)
+    complete, compared, added, removed = (pc.sum(reads[name]).as_py() or 0 for name in columns)
+    overwritten = committed.rows[TAG_MOVES.name]
     message = (
-        f"Image tags of {snapshot_date}: {plural(complete, 'repository', 'repositories')} of {len(reads):,} read,"
-        f" {compared:,} compared with an earlier night: {plural(moved, 'tag')} overwritten,"
-        f" {kinds.count('added'):,} added, {kinds.count('removed'):,} removed."
+        f"Image tags of {snapshot_date}: {plural(complete, 'repository', 'repositories')} of {reads.num_rows:,} read,"
+        f" {compared:,} compared with an earlier night: {plural(overwritten, 'tag')} overwritten,"
+        f" {added:,} added, {removed:,} removed."
     )
-    if first:
+    if first := complete - compared:
         message += f" There is nothing yet to compare the other {first:,} with."
     log.info("%s", message)
     return message

@@ -27,7 +27,7 @@ from ecr_audit.inventory.plan import Plan, read_collected, read_left_out, read_m
 from ecr_audit.inventory.rows import ScannedRows
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
 from ecr_audit.lake.commits import FACETS as FACETS_DETAIL
-from ecr_audit.lake.commits import INVENTORY_CHECKS, ROTATION_NIGHTS, Commit
+from ecr_audit.lake.commits import IMAGE_TAGS, INVENTORY_CHECKS, ROTATION_NIGHTS, Commit
 from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, ROW_GROUP_ROWS, Lake, SnapshotWriter
 from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
@@ -83,6 +83,7 @@ def commit_snapshot(lake: Lake, plan_id: str) -> Commit:
             INVENTORY_CHECKS: checks,
             FACETS_DETAIL: list(collected.facets),
             ROTATION_NIGHTS: collected.rotation_nights,
+            IMAGE_TAGS: collected.image_tags,
             "missing_accounts": list(missing.accounts),
             "missing_regions": list(missing.regions),
             "left_out_accounts": list(left_out.accounts),

@@ -199,7 +199,7 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     # A join keeps no order.
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
     left_out = LeftOut.by(settings, accounts["account_id"].to_pylist(), (region.name for region in offered))
-    collected = Collected(settings.collect, settings.collect_rotation_nights)
+    collected = Collected(settings.collect, settings.collect_rotation_nights, settings.image_tags)
     notes: dict[bytes, Missing | LeftOut | Collected] = {MISSING: missing, LEFT_OUT: left_out, COLLECTED: collected}
     targets = targets.replace_schema_metadata({key: json.dumps(asdict(note)).encode() for key, note in notes.items()})
     write_plan_table(lake, plan, "targets.parquet", targets)
@@ -217,7 +217,7 @@ def read_left_out(targets: pa.Table) -> LeftOut:
 
 
 def read_collected(targets: pa.Table) -> Collected:
-    """The facets that the settings named when these targets were planned."""
+    """The facets and image tags that the settings named when these targets were planned."""
     return Collected(**json.loads((targets.schema.metadata or {}).get(COLLECTED, b"{}")))
 
 

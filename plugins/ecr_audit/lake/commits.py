@@ -28,6 +28,10 @@ INVENTORY_CHECKS = "inventory_checks"
 # In the details of an inventory's commit, see `Commit.collected`.
 FACETS = "facets"
 ROTATION_NIGHTS = "rotation_nights"
+IMAGE_TAGS = "image_tags"
+
+# In the details of a compliance's commit, see `Commit.image_tags_date`.
+IMAGE_TAGS_DATE = "image_tags_date"
 
 # The check that finds keys with several rows; every inventory has passed it since version 5.
 _KEY_CHECK = "one_row_per_repository"
@@ -82,15 +86,29 @@ class Commit:
 
     @property
     def collected(self) -> Collected:
-        """The facets that the night was to read; versions before 7 read tags alone."""
+        """What the night was to read beyond the list of repositories; versions before 7 read tags alone."""
         facets, nights = self.details.get(FACETS, ["tags"]), self.details.get(ROTATION_NIGHTS, 1)
+        image_tags = self.details.get(IMAGE_TAGS, "off")
         is_readable = isinstance(facets, list) and all(isinstance(each, str) for each in facets)
-        if not is_readable or type(nights) is not int or nights < 1:
+        if not is_readable or type(nights) is not int or nights < 1 or not isinstance(image_tags, str):
             raise LakeError(
                 f"{commit_name(self.stage, self.snapshot_date)}: not a readable commit file (its details have"
-                f" {FACETS} {facets!r:.100} and {ROTATION_NIGHTS} {nights!r:.100}); restore it, or scan that date again"
+                f" {FACETS} {facets!r:.100}, {ROTATION_NIGHTS} {nights!r:.100} and {IMAGE_TAGS} {image_tags!r:.100});"
+                " restore it, or scan that date again"
             )
-        return Collected(tuple(facets), nights)
+        return Collected(tuple(facets), nights, image_tags)
+
+    @property
+    def image_tags_date(self) -> date | None:
+        """The night whose image tags the evaluation used; None if there was none, as in versions that read none."""
+        noted = self.details.get(IMAGE_TAGS_DATE)
+        try:
+            return None if noted is None else date.fromisoformat(noted)
+        except (TypeError, ValueError) as fault:
+            raise LakeError(
+                f"{commit_name(self.stage, self.snapshot_date)}: not a readable commit file (its details have"
+                f" {IMAGE_TAGS_DATE} {noted!r:.100}); restore it, or evaluate that date again"
+            ) from fault
 
     @property
     def may_repeat_keys(self) -> bool:

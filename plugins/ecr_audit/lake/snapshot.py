@@ -8,17 +8,20 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.commits import IMAGE_TAGS_DATE, Commit
 from ecr_audit.lake.lake import PARALLEL_READS, Lake
-from ecr_audit.lake.schemas import REPOSITORIES, STAGES, TAG_MOVES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, REPOSITORIES, STAGES, TAG_MOVES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
 
 
 @contextmanager
-def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator[SnapshotFiles]:
+def fetch_snapshot(
+    lake: Lake, snapshot_date: date, *, purpose: str, image_tags: Commit | None = None
+) -> Iterator[SnapshotFiles]:
     """The inventory of a date and the evaluated snapshot before it, at local paths until the block ends.
 
+    `image_tags`: the night whose image tags belong to it, see `find_image_tags`.
     `purpose` names the folder that a session over them spills to; two open sessions need two.
     Raises LakeError when the date has no inventory, or a file of it is damaged.
     """
@@ -35,8 +38,34 @@ def fetch_snapshot(lake: Lake, snapshot_date: date, *, purpose: str) -> Iterator
             # The inventory first: verdicts of an older version find their owners there.
             *fetch_stage(lake, before, "inventory", folder, "previous_"),
             *fetch_stage(lake, previous, "compliance", folder, "previous_"),
+            Input(
+                IMAGE_TAG_READS.name,
+                IMAGE_TAG_READS,
+                [lake.fetch_table(image_tags, IMAGE_TAG_READS, folder)] if image_tags else [],
+            ),
         ]
         yield SnapshotFiles(snapshot_date, inputs, inventory.rows[REPOSITORIES.name], folder, inventory.collected)
+
+
+def find_image_tags(lake: Lake, snapshot_date: date) -> Commit | None:
+    """The night whose image tags an evaluation of a date uses: the newest committed one, at the latest of that date.
+
+    Where this inventory of the date has been evaluated before, the one that was used then, so that evaluating again
+    gives the same. None when there is none.
+    """
+    inventory, evaluated = lake.read_commit("inventory", snapshot_date), lake.read_commit("compliance", snapshot_date)
+    if inventory and evaluated and evaluated.details.get("inventory_commit") == inventory.commit_id:
+        day = evaluated.image_tags_date
+        if IMAGE_TAGS_DATE in evaluated.details and (day is None or (used := read_image_tags(lake, day))):
+            return used if day else None
+    days = (day for day in reversed(lake.snapshot_dates("image_tags")) if day <= snapshot_date)
+    return next((commit for day in days if (commit := read_image_tags(lake, day))), None)
+
+
+def read_image_tags(lake: Lake, day: date) -> Commit | None:
+    """The image tags of a night, if it has more than what is left of a thinned one."""
+    commit = lake.read_commit("image_tags", day)
+    return commit if commit and IMAGE_TAG_READS.name in commit.files else None
 
 
 def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, prefix: str = "") -> list[Input]:
@@ -51,9 +80,9 @@ def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, pre
     ]
 
 
-def fetch_tag_moves(lake: Lake, up_to: date, folder: Path) -> Input:
-    """The moves of image tags of all nights up to a date, as a history: empty where no night read tags."""
-    days = [day for day in lake.snapshot_dates("image_tags") if day <= up_to]
+def fetch_tag_moves(lake: Lake, first: date, last: date, folder: Path) -> Input:
+    """The image tags that were overwritten in the nights of two dates and between, as a history; empty without one."""
+    days = [day for day in lake.snapshot_dates("image_tags") if first <= day <= last]
     return fetch_history(lake, TAG_MOVES, lake.read_commits("image_tags", days), folder)
 
 

@@ -74,11 +74,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Collected:
-    """The facets (vocabulary.Facet) that a night was to read, as its settings had them."""
+    """The facets (vocabulary.Facet) and image tags that a night was to read, as its settings had them."""
 
     facets: tuple[str, ...] = ()
     # The nights in which each object's rotated facets are read once.
     rotation_nights: int = 1
+    # Repositories whose image tags are read after the night's inventory (vocabulary.ImageTags).
+    image_tags: str = "off"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
-from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, fetch_tag_moves
+from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, fetch_tag_moves, read_image_tags
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
 from ecr_audit.publish.exports import Source, early_exports, late_exports, reasons, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
@@ -67,11 +67,13 @@ def publish(
     place: Path | PublicationStore | S3PublicationStore,
     *,
     owner_tags: tuple[str, ...],
+    retention_days: int | None = None,
     rolled_up: date | None = None,
     as_of: date | None = None,
 ) -> PublishResult:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
+    `retention_days`: tags that moved in nights before these days are left out (default: none).
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
     names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was
@@ -88,7 +90,7 @@ def publish(
         )
     published_at = datetime.now(UTC)
     with store.building() as aside:
-        build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags)
+        build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags, retention_days)
         rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
@@ -162,16 +164,23 @@ def _build(
     inventory: Commit,
     published_at: datetime,
     owner_tags: tuple[str, ...],
+    retention_days: int | None,
     resources: Resources,
 ) -> _Built:
     """Build all files but those of late formats in a folder, and nothing else in it."""
     for leftover in aside.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    day = inventory.snapshot_date
-    with log_writing("database"), fetch_snapshot(lake, day, purpose="publish") as snapshot:
+    day, tags_date = inventory.snapshot_date, history[-1].image_tags_date
+    image_tags = read_image_tags(lake, tags_date) if tags_date else None
+    with (
+        log_writing("database"),
+        fetch_snapshot(lake, day, purpose="publish", image_tags=image_tags) as snapshot,
+    ):
         evaluated = fetch_stage(lake, history[-1], "compliance", snapshot.folder)
         histories = [fetch_history(lake, table, history, snapshot.folder) for table in HISTORIES]
-        histories.append(fetch_tag_moves(lake, day, snapshot.folder))
+        # Up to the night that the verdicts are based on: a newer one may have been read since.
+        oldest = date.min if retention_days is None else day - timedelta(days=retention_days)
+        histories.append(fetch_tag_moves(lake, oldest, tags_date or date.min, snapshot.folder))
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
             for each in (*evaluated, *histories):
                 warehouse.register_input(each)

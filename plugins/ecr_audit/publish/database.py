@@ -66,6 +66,7 @@ def build_database(
             left_out_accounts=inventory.details.get("left_out_accounts"),
             left_out_regions=inventory.details.get("left_out_regions"),
             compliance_commit=compliance.commit_id,
+            image_tags_date=compliance.image_tags_date,
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),
         )

@@ -30,8 +30,8 @@ TITLE = """\
 # Data dictionary
 
 Every table of `compliance.duckdb`, of the files beside it and of the PostgreSQL schema. Times are UTC.
-`open_findings` is a view in DuckDB, with no Parquet or CSV file, and a table in PostgreSQL; `repositories` and
-`policy_output` are in no CSV file.
+`open_findings` is a view in DuckDB, with no Parquet or CSV file, and a table in PostgreSQL; `repositories`,
+`policy_output`, `tag_moves` and `repository_image_tags` are in no CSV file.
 Made by `make docs` from the headers of `sql/marts` and from `sql/dictionary.yaml`: change those.
 """
 

@@ -34,6 +34,7 @@ def publish(rolled_up: str | None = None) -> str:
         load_catalog(SQL_ROOT),
         publication_store(settings),
         owner_tags=settings.owner_tags,
+        retention_days=settings.retention_days,
         rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
     )
     log.info("Published snapshot %s: %s", result.snapshot_date, result.address)

@@ -22,6 +22,7 @@ TABLES = {
     "findings_history": "marts/findings_history",
     "changes": "FROM lake.changes_history SELECT *, resource_type(repository_arn) AS object_type",
     "tag_moves": "FROM lake.tag_moves_history SELECT snapshot_date, * EXCLUDE (snapshot_date)",
+    "repository_image_tags": "marts/repository_image_tags",
     "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",
     "ou_ancestors": "marts/ou_ancestors",
@@ -43,4 +44,4 @@ VIEWS = {"open_findings": "marts/open_findings"}
 
 # These have a row for everything: with a million repositories, their CSV is too large for any spreadsheet.
 # What there is to do is in `findings`, which has one.
-WITHOUT_CSV = ("repositories", "policy_output", "tag_moves")
+WITHOUT_CSV = ("repositories", "policy_output", "tag_moves", "repository_image_tags")

@@ -25,7 +25,7 @@ from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_stat
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
 SLICED = (
     *("repositories", "registries", "previous_repositories", "previous_registries", "previous_policy_output"),
-    *("previous_image_tags", "listed_tags"),
+    *("image_tag_reads", "previous_image_tags", "listed_tags"),
 )
 
 FEW_REPOSITORIES = 500_000
@@ -260,6 +260,7 @@ def open_session(
         warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
         warehouse.set_variable("collected_facets", list(snapshot.collected.facets), "VARCHAR[]")
         warehouse.set_variable("rotation_nights", snapshot.collected.rotation_nights)
+        warehouse.set_variable("image_tags", snapshot.collected.image_tags)
         for given in snapshot.inputs:
             warehouse.register_input(given)
         yield warehouse
@@ -283,4 +284,5 @@ def open_warehouse(
         for name in input_names(SQL_ROOT):
             warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
         warehouse.create_view("staging.objects", _objects())
+        warehouse.create_view("staging.repository_image_tags", read_statement("staging/repository_image_tags"))
         yield warehouse

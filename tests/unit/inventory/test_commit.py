@@ -77,6 +77,7 @@ def test_a_commit_remembers_the_run_it_is_of(night: FakeOrganization) -> None:
         "left_out_regions": [],
         "facets": ["tags", "scanning", "registries"],
         "rotation_nights": 7,
+        "image_tags": "off",
     }
 
 

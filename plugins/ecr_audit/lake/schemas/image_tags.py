@@ -1,4 +1,4 @@
-"""Tables of the stage image_tags: the digests that image tags point to, how they were read, and which moved."""
+"""Tables of the stage image_tags: the digests that tags point to, how they were read, and which were overwritten."""
 
 from __future__ import annotations
 
@@ -56,6 +56,21 @@ IMAGE_TAG_READS = LakeTable(
             ("created_at", TIMESTAMP),
             ("image_tag_mutability", pa.string()),
             ("exclusion_filters", pa.list_(pa.string())),
+            # Since the read before that it was compared with; null where it was not compared.
+            ("tags_added", pa.int64()),
+            ("tags_removed", pa.int64()),
+            # Those of the last 30 nights, up to this one, with a complete read, and with a comparison.
+            ("read_nights", pa.list_(pa.date32())),
+            ("compared_nights", pa.list_(pa.date32())),
+            # In those 30 nights, of tag_moves; tags count once. The lists have those that moved last, see
+            # sql/image_tags/recent_moves.sql.
+            ("moves", pa.int64()),
+            ("tags_moved", pa.int64()),
+            ("release_tags_moved", pa.int64()),
+            ("tags_moved_though_immutable", pa.int64()),
+            ("last_moved_at", TIMESTAMP),
+            ("moved_release_tags", pa.list_(pa.string())),
+            ("moved_immutable_tags", pa.list_(pa.string())),
         ]
     ),
     ("account_id", "repository_arn"),
@@ -63,7 +78,8 @@ IMAGE_TAG_READS = LakeTable(
     identified_by=("repository_arn",),
 )
 
-# A tag that changed between two complete reads of its repository.
+# A tag that was overwritten between two complete reads of its repository. Those that were only added or removed are far
+# more: image_tag_reads counts them, and image_tags has them for as long as snapshots are kept.
 TAG_MOVES = LakeTable(
     "tag_moves",
     pa.schema(
@@ -79,7 +95,7 @@ TAG_MOVES = LakeTable(
             ("owner_source", pa.string()),
             ("tag", pa.string()),
             ("is_release", pa.bool_()),
-            # moved, moved_though_immutable, moved_back, added, removed.
+            # moved, moved_though_immutable, moved_back.
             ("kind", pa.string()),
             ("old_digest", pa.string()),
             ("new_digest", pa.string()),
