@@ -38,8 +38,9 @@ def main() -> int:
             owner_tags=settings.owner_tags,
             retention_days=settings.retention_days,
             as_of=as_of,
+            options=settings,
         )
-        complete(lake, folder)
+        complete(lake, folder, settings)
     except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)
         return 1

@@ -223,8 +223,8 @@ def main() -> int:
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
         store = publication_store(settings)
-        publication = publish(lake, catalog, store, owner_tags=settings.owner_tags)
-        complete(lake, store)
+        publication = publish(lake, catalog, store, owner_tags=settings.owner_tags, options=settings)
+        complete(lake, store, settings)
     except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)
         return 1

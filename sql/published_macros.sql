@@ -73,3 +73,27 @@ CREATE MACRO is_release_tag(tag) AS
         )
         OR regexp_full_match(lower(tag), '((build|ci|run|rev|b|r)[-_.]?)?[0-9]+')
     );
+
+-- uuid_of_sha1: a SHA-1 digest, in hexadecimal, as a UUID of version 5 (RFC 9562).
+CREATE MACRO uuid_of_sha1(digest) AS concat(
+    substr(digest, 1, 8), '-', substr(digest, 9, 4),
+    '-5', substr(digest, 14, 3),
+    '-', translate(substr(digest, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab'), substr(digest, 18, 3),
+    '-', substr(digest, 21, 12)
+);
+
+-- export_uid: the id of a thing in exported files, which stays for as long as the parts do: a UUID of version 5. Its
+-- namespace is that of the URL https://ecr-audit.invalid, and its name the parts, none of them NULL, joined by a unit
+-- separator. Both never change: tools elsewhere know a finding by its id.
+CREATE MACRO export_uid(parts) AS
+    uuid_of_sha1(sha1(unhex('4944820df7065f9dac3f5cd4a934a2ca') || encode(array_to_string(parts, chr(31)))));
+
+-- assessment_reason: how a section is assessed, in OSCAL's words: fail (findings beyond waivers), other (all findings are
+-- waived, something was not evaluated, or not all targets were read), pass (all was seen and complies); NULL where there
+-- is nothing to judge. Only pass is satisfied.
+CREATE MACRO assessment_reason(compliant, incompliant, waived, undetermined, coverage_percent) AS CASE
+    WHEN compliant + incompliant + undetermined = 0 THEN NULL
+    WHEN incompliant > waived THEN 'fail'
+    WHEN incompliant > 0 OR undetermined > 0 OR coalesce(coverage_percent, 0) < 100 THEN 'other'
+    ELSE 'pass'
+END;

@@ -57,6 +57,23 @@ FACET_WORDS = {
 ROTATED_FACETS = (Facet.REGISTRIES, Facet.LIFECYCLE, Facet.POLICIES)
 
 
+class ExportFormat(StrEnum):
+    """Files for other tools, by their word in ECR_AUDIT_EXPORTS (docs/exports.md)."""
+
+    # Findings for a SIEM or a security lake.
+    OCSF = "ocsf"
+    # All sections of all frameworks for GRC tools, as CSV.
+    CONTROLS = "controls"
+
+
+class ExportedRecords(StrEnum):
+    """Which verdicts OCSF has a record of, by the word in ECR_AUDIT_EXPORT_RECORDS."""
+
+    # Those that are findings, and those that ended tonight.
+    FINDINGS = "findings"
+    ALL = "all"
+
+
 class ImageTags(StrEnum):
     """The repositories whose image tags are read each night, by the word in ECR_AUDIT_IMAGE_TAGS."""
 

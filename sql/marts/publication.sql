@@ -20,5 +20,6 @@ SELECT
     (SELECT map_from_entries(list((policy_id, policy_hash) ORDER BY policy_id)) FROM lake.policy_run) AS policy_hashes,
     $left_out_accounts::VARCHAR[] AS left_out_accounts,
     $left_out_regions::VARCHAR[] AS left_out_regions,
-    $image_tags_date::DATE AS image_tags_date
+    $image_tags_date::DATE AS image_tags_date,
+    $hub_account_id::VARCHAR AS hub_account_id
 FROM lake.scan_targets

@@ -30,7 +30,8 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize(("document", "sql"), QUESTIONS, ids=[name for name, _ in QUESTIONS])
-def test_a_question_is_answered(demo: Path, document: str, sql: str) -> None:
+def test_a_question_is_answered(demo: Path, document: str, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo / "publish")  # where the files are that a question may name
     with duckdb.connect(demo / "publish" / "compliance.duckdb", read_only=True) as published:
         assert published.execute(sql).fetchall()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, get_args
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.macros import create_session_macros, macro, published_macros
@@ -254,3 +257,11 @@ def test_a_setting_protects_the_tags_that_it_names(
 ) -> None:
     sql = "SELECT forbids_overwriting($setting::VARCHAR, $filters::VARCHAR[], $tag)"
     assert session.execute(sql, {"setting": setting, "filters": filters, "tag": tag}).fetchall() == [(forbidden,)]
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_an_exported_id_is_a_name_based_uuid(session: duckdb.DuckDBPyConnection, parts: list[str]) -> None:
+    """Python's own, of a namespace that never changes: tools elsewhere know findings by it."""
+    namespace = uuid.uuid5(uuid.NAMESPACE_URL, "https://ecr-audit.invalid")
+    expected = str(uuid.uuid5(namespace, "\x1f".join(parts)))
+    assert session.execute("SELECT export_uid($parts::VARCHAR[])", {"parts": parts}).fetchall() == [(expected,)]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ecr_audit.errors import FinalError
 from ecr_audit.service_links import is_service_link
 from ecr_audit.settings import Settings, SettingsError, load_data_folder, load_settings
-from ecr_audit.vocabulary import Facet, ImageTags
+from ecr_audit.vocabulary import ExportedRecords, ExportFormat, Facet, ImageTags
 
 ALL_NAMES = [f"ECR_AUDIT_{name.upper()}" for name in Settings.model_fields]
 
@@ -52,6 +52,8 @@ def test_defaults() -> None:
         "collect_rotation_nights": 7,
         "registry_concurrency": 8,
         "image_tags": ImageTags.OFF,
+        "exports": (ExportFormat.OCSF, ExportFormat.CONTROLS),
+        "export_records": ExportedRecords.FINDINGS,
         "owner_tags": ("owner", "team"),
         "retention_days": 400,
         "waivers": None,
@@ -379,6 +381,12 @@ def test_a_retry_cannot_fix_an_invalid_setting() -> None:
 def test_a_facet_that_does_not_exist_is_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_AUDIT_COLLECT", "tags, lifecycles")
     with pytest.raises(SettingsError, match=r"lifecycles: not among the facets\. Did you mean lifecycle\?"):
+        load_settings()
+
+
+def test_a_format_that_does_not_exist_is_named_with_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_AUDIT_EXPORTS", "ocsf, sarif")
+    with pytest.raises(SettingsError, match=r"EXPORTS.*sarif: not among the formats.*" + ", ".join(ExportFormat)):
         load_settings()
 
 

@@ -23,12 +23,21 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, fetch_tag_moves, read_image_tags
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
-from ecr_audit.publish.exports import Source, early_exports, late_exports, reasons, write_checksums, write_exports
+from ecr_audit.publish.exports import (
+    BY_DEFAULT,
+    Source,
+    early_exports,
+    late_exports,
+    reasons,
+    write_checksums,
+    write_exports,
+)
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.s3_store import S3PublicationStore
+from ecr_audit.settings import ExportSettings
 from ecr_audit.warehouse.session import FEW_REPOSITORIES, Resources, open_warehouse, resources_for
 from ecr_audit.warehouse.statements import WarehouseError
 
@@ -70,14 +79,15 @@ def publish(
     retention_days: int | None = None,
     rolled_up: date | None = None,
     as_of: date | None = None,
+    options: ExportSettings = BY_DEFAULT,
 ) -> PublishResult:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
     `retention_days`: tags that moved in nights before these days are left out (default: none).
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
-    names of today. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was
-    evaluated on has been replaced since.
+    names of today. `options`: the files for other tools. Raises PublishError when there is no such snapshot, when it
+    was thinned, or when what it was evaluated on has been replaced since.
     """
     store = PublicationStore(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)
@@ -90,11 +100,13 @@ def publish(
         )
     published_at = datetime.now(UTC)
     with store.building() as aside:
-        build = partial(_build, lake, catalog, aside, history, inventory, published_at, owner_tags, retention_days)
+        build = partial(
+            _build, lake, catalog, aside, history, inventory, published_at, owner_tags, retention_days, options
+        )
         rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
-        missing = dict.fromkeys(late_exports(), NOT_YET) | reasons(failed)
+        missing = dict.fromkeys(late_exports(options), NOT_YET) | reasons(failed)
         published = store.add(aside, version, compliance.snapshot_date, missing)
     return PublishResult(published, store.address, rows)
 
@@ -165,6 +177,7 @@ def _build(
     published_at: datetime,
     owner_tags: tuple[str, ...],
     retention_days: int | None,
+    options: ExportSettings,
     resources: Resources,
 ) -> _Built:
     """Build all files but those of late formats in a folder, and nothing else in it."""
@@ -190,7 +203,7 @@ def _build(
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:
         rows = verified_rows(database, inventory, history, left_out)
-        failed = write_exports(Source(database, lake), aside, early_exports())
+        failed = write_exports(Source(database, lake, options), aside, early_exports(options))
     for fault in failed.values():
         if isinstance(fault, duckdb.OutOfMemoryException) and resources.memory == LEAN_MEMORY:
             raise fault

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish import exports
-from ecr_audit.publish.exports import Source, reasons, write_checksums, write_exports
+from ecr_audit.publish.exports import BY_DEFAULT, Source, reasons, write_checksums, write_exports
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import Published
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.s3_store import S3PublicationStore
+from ecr_audit.settings import ExportSettings
 from ecr_audit.warehouse.session import Resources
 
 _SPILL = ".spill"
@@ -25,7 +26,11 @@ class ExportError(RuntimeError):
     """Formats that could not be written. The publication is there without them, and says so."""
 
 
-def complete(lake: Lake, place: Path | PublicationStore | S3PublicationStore) -> Published:
+def complete(
+    lake: Lake,
+    place: Path | PublicationStore | S3PublicationStore,
+    options: ExportSettings = BY_DEFAULT,
+) -> Published:
     """Write the formats that the newest publication lacks, and add those that succeed.
 
     Returns the publication, complete; also when nothing was missing. Raises ExportError at the end for what is still
@@ -36,17 +41,18 @@ def complete(lake: Lake, place: Path | PublicationStore | S3PublicationStore) ->
         published = store.newest()
         if not published.missing_exports:
             return published
+        checksums = store.checksums(published)
         # A second thread would only wait: Python writes the cells.
         resources = Resources(threads=1)
         limits = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
         with open_published(published.database, limits=limits, folder=aside) as database:
             names = [name for name in exports.EXPORTS if name in published.missing_exports]
-            failed = write_exports(Source(database, lake), aside, names)
+            failed = write_exports(Source(database, lake, options, checksums), aside, names)
         shutil.rmtree(aside / _SPILL, ignore_errors=True)
         # Another version of the audit may have published formats that this one does not know.
         unknown = {name: why for name, why in published.missing_exports.items() if name not in exports.EXPORTS}
         missing = unknown | reasons(failed)
-        write_checksums(aside, store.checksums(published))
+        write_checksums(aside, checksums)
         completed = store.complete(published, aside, missing)
     if missing:
         each = "; ".join(f"{name} ({why})" for name, why in missing.items())

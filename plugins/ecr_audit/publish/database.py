@@ -60,6 +60,7 @@ def build_database(
             inventory_commit=inventory.commit_id,
             inventory_run_id=inventory.details.get("run_id"),
             organization_id=inventory.details.get("organization_id"),
+            hub_account_id=inventory.details.get("hub_account_id"),
             program_version=__version__,
             missing_accounts=inventory.details.get("missing_accounts"),
             missing_regions=inventory.details.get("missing_regions"),

@@ -17,31 +17,42 @@ import duckdb
 
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.csv_files import write_csv
+from ecr_audit.publish.json_lines import write_records
 from ecr_audit.publish.lake_views import write_lake_views
 from ecr_audit.publish.parquet_files import write_parquet
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.tables import TABLES, WITHOUT_CSV
+from ecr_audit.settings import ExportSettings
+from ecr_audit.vocabulary import ExportFormat
+from ecr_audit.warehouse.statements import read_statement
 
 log = logging.getLogger(__name__)
 
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
+OCSF = "ocsf-findings.jsonl.gz"
+CONTROLS = "controls.csv"
 
 _ASIDE = ".export"
 # A reason is for people; some faults quote a whole query.
 _MOST_CHARACTERS = 300
 
+BY_DEFAULT = ExportSettings()
+
 
 @dataclass(frozen=True)
 class Source:
-    """The inputs of an export: the published database, and the lake that it was made from.
+    """The inputs of an export: the published database, the lake that it was made from, and the options.
 
-    The database is open read-only, and may write files into the folder of the publication only.
+    The database is open read-only, and may write files into the folder of the publication only. `checksums`: the lines
+    of SHA256SUMS on the files that are published already.
     """
 
     database: duckdb.DuckDBPyConnection
     lake: Lake
+    options: ExportSettings = BY_DEFAULT
+    checksums: str = ""
 
 
 def _parquet(source: Source, folder: Path) -> None:
@@ -65,26 +76,44 @@ def _lake_views(source: Source, folder: Path) -> None:
     write_lake_views(source.lake, folder / LAKE_VIEWS)
 
 
+def _ocsf(source: Source, folder: Path) -> None:
+    statement = read_statement("exports/ocsf_findings")
+    write_records(source.database, statement, source.options.export_records, folder / OCSF)
+
+
+def _controls(source: Source, folder: Path) -> None:
+    write_csv(source.database, f"({read_statement('exports/controls').text})", folder / CONTROLS)
+
+
 # Each writes its files into an empty folder, under names that no other has.
 EXPORTS: dict[str, Callable[[Source, Path], None]] = {
     "Parquet": _parquet,
     "CSV": _csv,
     "workbook": _workbook,
     "lake views": _lake_views,
+    "controls": _controls,
+    "OCSF": _ocsf,
 }
 
 # Take longer than all else together: added when readers have the publication (completion.py).
-LATE = ("workbook",)
+LATE = ("workbook", "OCSF")
+
+# Written only if ECR_AUDIT_EXPORTS names them.
+_BY_CHOICE = {"controls": ExportFormat.CONTROLS, "OCSF": ExportFormat.OCSF}
 
 
-def early_exports() -> list[str]:
+def early_exports(options: ExportSettings) -> list[str]:
     """The formats that a publication begins with."""
-    return [name for name in EXPORTS if name not in LATE]
+    return [name for name in _chosen(options) if name not in LATE]
 
 
-def late_exports() -> list[str]:
+def late_exports(options: ExportSettings) -> list[str]:
     """Those that are added to it."""
-    return [name for name in EXPORTS if name in LATE]
+    return [name for name in _chosen(options) if name in LATE]
+
+
+def _chosen(options: ExportSettings) -> list[str]:
+    return [name for name in EXPORTS if name not in _BY_CHOICE or _BY_CHOICE[name] in options.exports]
 
 
 def write_exports(source: Source, folder: Path, names: Iterable[str]) -> dict[str, Exception]:

@@ -36,15 +36,16 @@ def publish(rolled_up: str | None = None) -> str:
         owner_tags=settings.owner_tags,
         retention_days=settings.retention_days,
         rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
+        options=settings,
     )
     log.info("Published snapshot %s: %s", result.snapshot_date, result.address)
     return result.address
 
 
 def complete_publication() -> None:
-    """Add the workbook to the newest publication, and each other format that it lacks. Raises ExportError."""
+    """Add the workbook, files for other tools and whatever else the newest publication lacks. Raises ExportError."""
     settings = load_settings()
-    completed = complete(open_lake(settings), publication_store(settings))
+    completed = complete(open_lake(settings), publication_store(settings), settings)
     log.info("The publication of snapshot %s has all its files", completed.snapshot_date)
 
 

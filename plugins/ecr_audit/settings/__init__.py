@@ -14,12 +14,13 @@ from ecr_audit.settings.environment import (
     load_data_folder,
     load_settings,
 )
-from ecr_audit.settings.fields import AlertSettings, Settings
+from ecr_audit.settings.fields import AlertSettings, ExportSettings, Settings
 
 __all__ = [
     "PREFIX",
     "SQL_ROOT",
     "AlertSettings",
+    "ExportSettings",
     "Settings",
     "SettingsError",
     "load_alert_settings",

@@ -10,8 +10,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ecr_audit import written
 from ecr_audit.place import file_of, folder_of
-from ecr_audit.settings.values import S3_ENCRYPTION, SNS_TOPIC, Facets, Names, NamesOrAll, Place, each, if_text, valid
-from ecr_audit.vocabulary import ROTATED_FACETS, Facet, ImageTags
+from ecr_audit.settings.values import (
+    S3_ENCRYPTION,
+    SNS_TOPIC,
+    ExportFormats,
+    Facets,
+    Names,
+    NamesOrAll,
+    Place,
+    each,
+    if_text,
+    valid,
+)
+from ecr_audit.vocabulary import ROTATED_FACETS, ExportedRecords, ExportFormat, Facet, ImageTags
 
 
 class SettingsGroup(BaseModel):
@@ -231,6 +242,22 @@ class EvaluationSettings(SettingsGroup):
     )
 
 
+class ExportSettings(SettingsGroup):
+    """Files for other tools."""
+
+    exports: ExportFormats = Field(
+        description="Files for other tools in each publication: findings as OCSF, and the sections of all"
+        " frameworks as CSV (exports.md).",
+        default=(ExportFormat.OCSF, ExportFormat.CONTROLS),
+        json_schema_extra=valid(f"'all', 'none', or a list out of {', '.join(ExportFormat)}"),
+    )
+    export_records: Annotated[ExportedRecords, if_text(str.lower)] = Field(
+        description="Records of OCSF: findings, and those that ended in the night; or all verdicts.",
+        default=ExportedRecords.FINDINGS,
+        json_schema_extra=valid(", ".join(ExportedRecords)),
+    )
+
+
 class AlertSettings(SettingsGroup):
     """Connection to AWS, and alerts."""
 
@@ -264,5 +291,7 @@ class AlertSettings(SettingsGroup):
 
 
 # pydantic takes the fields of the last base first.
-class Settings(AlertSettings, EvaluationSettings, FacetSettings, ScanSettings, ScopeSettings, StorageSettings):
+class Settings(
+    AlertSettings, ExportSettings, EvaluationSettings, FacetSettings, ScanSettings, ScopeSettings, StorageSettings
+):
     """Settings of a run. Read them with `load_settings`, whose errors are written for people."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
 from ecr_audit.place import place_of
 from ecr_audit.text import nearest
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import ExportFormat, Facet
 
 # How objects on S3 are encrypted: with S3's own keys, the account's KMS key for S3, or a KMS key (or alias) by its ARN.
 S3_ENCRYPTION = re.compile(r"AES256|aws:kms|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[^ ]+")
@@ -33,18 +34,20 @@ def _all_or_split(value: Any) -> Any:
     return () if isinstance(value, str) and value.lower() == "all" else _split(value, _SEPARATORS_OR_BLANKS)
 
 
-def _facets(value: Any) -> Any:
-    """The facets that are named, in the order of their declaration; `all`, or `none`."""
-    if not isinstance(value, str):
-        return value
-    words = _split(value.lower(), _SEPARATORS_OR_BLANKS)
-    if words in (("all",), ("none",)):
-        return tuple(Facet) if words == ("all",) else ()
-    if unknown := [word for word in words if word not in set(Facet)]:
-        near = nearest(unknown[0], Facet)
-        hint = f" Did you mean {near}?" if near else ""
-        raise ValueError(f"{', '.join(unknown)}: not among the facets.{hint}")
-    return tuple(facet for facet in Facet if facet in words)
+def _words(known: type[StrEnum], noun: str) -> BeforeValidator:
+    """Parses a list of known words, in the order of their declaration; `all`, or `none`."""
+
+    def read(text: str) -> tuple[StrEnum, ...]:
+        words = _split(text.lower(), _SEPARATORS_OR_BLANKS)
+        if words in (("all",), ("none",)):
+            return tuple(known) if words == ("all",) else ()
+        if unknown := [word for word in words if word not in set(known)]:
+            near = nearest(unknown[0], known)
+            hint = f" Did you mean {near}?" if near else ""
+            raise ValueError(f"{', '.join(unknown)}: not among the {noun}.{hint}")
+        return tuple(word for word in known if word in words)
+
+    return if_text(read)
 
 
 def each(entries: tuple[str, ...], read: Callable[[str], str]) -> tuple[str, ...]:
@@ -68,7 +71,8 @@ def if_text(read: Callable[[str], Any]) -> BeforeValidator:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 NamesOrAll = Annotated[tuple[str, ...], BeforeValidator(_all_or_split)]
 Place = Annotated[str, if_text(place_of)]
-Facets = Annotated[tuple[Facet, ...], BeforeValidator(_facets)]
+Facets = Annotated[tuple[Facet, ...], _words(Facet, "facets")]
+ExportFormats = Annotated[tuple[ExportFormat, ...], _words(ExportFormat, "formats")]
 
 
 def valid(text: str) -> dict[str, Any]:

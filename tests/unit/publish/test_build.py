@@ -18,7 +18,7 @@ import pytest
 from ecr_audit.publish import build as publishing
 from ecr_audit.publish import tables
 from ecr_audit.publish.build import PublishResult, publish
-from ecr_audit.publish.exports import EXPORTS, early_exports
+from ecr_audit.publish.exports import BY_DEFAULT, EXPORTS, early_exports
 from ecr_audit.publish.publication import PublicationError, PublishError
 from ecr_audit.publish.tables import VIEWS, WITHOUT_CSV
 from ecr_audit.warehouse.statements import WarehouseError
@@ -293,7 +293,7 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
     def break_off(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    for step in ("build_database", "verified_rows", *early_exports(), "write_checksums"):
+    for step in ("build_database", "verified_rows", *early_exports(BY_DEFAULT), "write_checksums"):
         with monkeypatch.context() as patch:
             if step in EXPORTS:
                 patch.setitem(EXPORTS, step, break_off)

@@ -17,10 +17,12 @@ import pytest
 from ecr_audit.publish import exports, progress
 from ecr_audit.publish.build import NOT_YET, publish
 from ecr_audit.publish.completion import ExportError, complete
-from ecr_audit.publish.exports import EXPORTS, WORKBOOK, Source, early_exports
+from ecr_audit.publish.exports import BY_DEFAULT, CONTROLS, EXPORTS, LATE, OCSF, WORKBOOK, Source, early_exports
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import CHECKSUMS, DATABASE
 from ecr_audit.publish.published_file import open_published
+from ecr_audit.settings import ExportSettings
+from support.exported_nights import ALL_FORMATS
 from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 11, 1), date(2026, 11, 2)
@@ -28,14 +30,14 @@ DAY, NEXT_DAY = date(2026, 11, 1), date(2026, 11, 2)
 
 def test_each_format_has_files_of_its_own_and_all_are_published(small_lake: SmallLake, tmp_path: Path) -> None:
     small_lake.night(DAY, repositories=[{}])
-    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
-    published = complete(small_lake.lake, tmp_path / "publish")
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=(), options=ALL_FORMATS)
+    published = complete(small_lake.lake, tmp_path / "publish", ALL_FORMATS)
     names = [DATABASE, CHECKSUMS]
     for name, write in EXPORTS.items():
         folder = tmp_path / name
         folder.mkdir()
         with open_published(published.database, folder=tmp_path) as database:
-            write(Source(database, small_lake.lake), folder)
+            write(Source(database, small_lake.lake, ALL_FORMATS), folder)
         written = [path.name for path in folder.iterdir()]
         assert written, f"{name} has no files"
         names += written
@@ -64,7 +66,7 @@ def test_the_workbook_is_added_to_a_publication_that_readers_have(small_lake: Sm
     for day in (DAY, NEXT_DAY):
         small_lake.night(day, repositories=[{}])
         result = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
-        assert latest(folder)["missing_exports"] == {"workbook": NOT_YET}
+        assert latest(folder)["missing_exports"] == dict.fromkeys(LATE, NOT_YET)
         assert not (folder / WORKBOOK).exists(), "that of the night before would pass for tonight's"
         before = {path: path.read_bytes() for path in result.published.folder.iterdir() if path.name != CHECKSUMS}
         assert PublicationStore(folder).newest() == result.published
@@ -78,24 +80,34 @@ def test_the_workbook_is_added_to_a_publication_that_readers_have(small_lake: Sm
     assert complete(small_lake.lake, folder) == completed, "nothing is missing any longer"
 
 
+def test_only_chosen_formats_are_written(small_lake: SmallLake, tmp_path: Path) -> None:
+    small_lake.night(DAY)
+    none = ExportSettings(exports=())
+    published = publish(
+        small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=(), options=none
+    ).published
+    assert published.missing_exports == {"workbook": NOT_YET}
+    assert not {OCSF, CONTROLS} & {path.name for path in published.folder.iterdir()}
+
+
 @pytest.mark.parametrize("name", list(EXPORTS))
 def test_a_format_that_fails_costs_only_itself(
     name: str, small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_lake.night(DAY, repositories=[{}])
     folder, whole = tmp_path / "publish", tmp_path / "whole"
-    publish(small_lake.lake, small_lake.catalog, whole, owner_tags=())
-    all_files = {path.name for path in complete(small_lake.lake, whole).folder.iterdir()}
+    publish(small_lake.lake, small_lake.catalog, whole, owner_tags=(), options=ALL_FORMATS)
+    all_files = {path.name for path in complete(small_lake.lake, whole, ALL_FORMATS).folder.iterdir()}
     with monkeypatch.context() as patch:
         patch.setitem(EXPORTS, name, fail)
-        result = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=())
+        result = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=(), options=ALL_FORMATS)
         with pytest.raises(ExportError, match=re.escape(f"has no {name} (OSError: disk full). Everything else is")):
-            complete(small_lake.lake, folder)
+            complete(small_lake.lake, folder, ALL_FORMATS)
         assert latest(folder)["missing_exports"] == {name: "OSError: disk full"}
         found = {path.name for path in result.published.folder.iterdir()}
         assert DATABASE in found < all_files
         require_checksums(folder)
-    assert complete(small_lake.lake, folder).missing_exports == {}
+    assert complete(small_lake.lake, folder, ALL_FORMATS).missing_exports == {}
     assert {path.name for path in result.published.folder.iterdir()} == all_files
     require_checksums(folder)
 
@@ -139,7 +151,7 @@ def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
     reported = [
         (re.sub(r"\d+\.\d s", "N s", record.getMessage()), "begins" in vars(record)) for record in caplog.records
     ]
-    whole = ["database", *early_exports()[:-1]]
+    whole = ["database", *early_exports(BY_DEFAULT)[:-1]]
     pairs = [((f"Writing: {name}", True), (f"Written: {name} (N s)", False)) for name in whole]
     assert reported == [
         *(line for pair in pairs for line in pair),

@@ -1,0 +1,198 @@
+-- ocsf_findings: one line of JSON per finding, and per finding that ended tonight: a Compliance Finding of OCSF.
+-- key: policy and object, as finding_info.uid.  from: policy_output, findings, repositories, registries, accounts, policies,
+-- section_policies, sections, waivers, publication.
+-- Version 1.8.0 of the schema, with attributes that 1.6.0 has, too: Security Hub reads that one.
+-- $records: `findings` for the above, or `all` for every verdict. $after, $up_to: the objects, in slices, since a line is
+-- long.
+-- No time is that of publishing: the same commit gives the same lines. Times are in milliseconds.
+-- OCSF has no nulls. json_merge_patch leaves them out of objects, and does not look into arrays: the members of those have
+-- none, or are merged by themselves.
+WITH requirements AS (
+    SELECT
+        h.policy_id,
+        list_sort(list(DISTINCT s.framework_name)) AS standards,
+        list_sort(list(DISTINCT s.framework_name || ': ' || s.title)) AS requirements
+    FROM section_policies AS h
+    JOIN sections AS s USING (section_id)
+    GROUP BY h.policy_id
+),
+
+-- As text: to make it of each finding again would be most of the work.
+checks AS (
+    SELECT
+        p.policy_id,
+        v.status,
+        p.contextual_name,
+        p.description,
+        CASE v.status WHEN 'INCOMPLIANT' THEN severity_index + 1 ELSE 1 END AS severity_id,
+        json_merge_patch('{}', {
+            'control': list_filter(p.similar_policies, lambda each: starts_with(each, 'Security Hub '))[1][14:],
+            'status_id': v.status_id,
+            'status': v.caption,
+            'standards': r.standards,
+            'requirements': r.requirements,
+            'desc': p.description,
+            'checks': [{
+                'uid': p.policy_id,
+                'name': p.contextual_name,
+                'desc': p.description,
+                'version': p.policy_hash,
+                'severity_id': severity_index + 1
+            }]
+        }::JSON)::VARCHAR AS compliance
+    FROM (SELECT *, list_position(['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'], severity) AS severity_index FROM policies) AS p
+    CROSS JOIN (
+        VALUES
+            ('COMPLIANT', 1, 'Pass'),
+            ('UNDETERMINED', 2, 'Warning'),
+            ('INCOMPLIANT', 3, 'Fail'),
+            ('INAPPLICABLE', 99, 'INAPPLICABLE'),
+            ('DISAPPEARED', 99, 'DISAPPEARED')
+    ) AS v (status, status_id, caption)
+    LEFT JOIN requirements AS r USING (policy_id)
+),
+
+records AS (
+    SELECT
+        o.*,
+        f.waiver_id,
+        coalesce(f.waived, FALSE) AS waived,
+        CASE
+            WHEN o.status IN ('DISAPPEARED', 'INAPPLICABLE') OR o.incompliant_end_date = o.snapshot_date THEN 3
+            WHEN o.incompliant_start_date = o.snapshot_date THEN 1
+            ELSE 2
+        END AS activity_id,
+        export_uid(['finding', o.policy_id, o.object_id]) AS finding_uid,
+        coalesce(o.incompliant_start_date, o.status_date) AS created_date
+    FROM policy_output AS o
+    LEFT JOIN findings AS f ON f.policy_id = o.policy_id AND f.repository_arn = o.object_id
+    WHERE o.object_id > $after
+        AND o.object_id <= $up_to
+        AND (
+            $records = 'all'
+            OR is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
+            OR o.incompliant_end_date = o.snapshot_date
+        )
+),
+
+described AS (
+    SELECT
+        o.*,
+        c.* EXCLUDE (policy_id, status),
+        CASE
+            WHEN o.waived THEN 3
+            WHEN o.status = 'INCOMPLIANT' THEN 1
+            WHEN o.status = 'COMPLIANT' THEN 4
+            WHEN o.status IN ('DISAPPEARED', 'INAPPLICABLE') THEN 5
+            WHEN is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date) THEN 1
+            ELSE 0
+        END AS status_id,
+        a.account_name,
+        a.ou_id,
+        a.ou_path,
+        coalesce(r.collected_at, g.collected_at) AS collected_at,
+        r.image_tag_mutability_raw,
+        r.exclusion_filters,
+        r.overwritable_tags,
+        w.ticket,
+        w.expires,
+        p.organization_id,
+        p.inventory_commit,
+        p.compliance_commit,
+        p.program_version
+    FROM records AS o
+    JOIN checks AS c USING (policy_id, status)
+    LEFT JOIN repositories AS r ON r.repository_arn = o.object_id
+    LEFT JOIN registries AS g ON g.registry_arn = o.object_id
+    LEFT JOIN accounts AS a ON a.account_id = o.account_id
+    LEFT JOIN waivers AS w USING (waiver_id)
+    CROSS JOIN publication AS p
+    -- Before the lines are made, which are much longer.
+    ORDER BY o.object_id, o.policy_id
+)
+
+SELECT
+    concat('{"compliance":', compliance, ',', substr(json_merge_patch('{}', {
+        'class_uid': 2003,
+        'class_name': 'Compliance Finding',
+        'category_uid': 2,
+        'category_name': 'Findings',
+        'type_uid': 200300 + activity_id,
+        'activity_id': activity_id,
+        'activity_name': CASE activity_id WHEN 1 THEN 'Create' WHEN 2 THEN 'Update' ELSE 'Close' END,
+        'time': epoch_ms(run_time),
+        'time_dt': strftime(run_time, '%Y-%m-%dT%H:%M:%S.%gZ'),
+        'severity_id': severity_id,
+        'severity': ['Informational', 'Low', 'Medium', 'High', 'Critical'][severity_id],
+        'status_id': status_id,
+        'status': ['Unknown', 'New', 'In Progress', 'Suppressed', 'Resolved', 'Archived'][status_id + 1],
+        'status_code': status,
+        'message': current_state_message,
+        'finding_info': {
+            'uid': finding_uid,
+            'title': contextual_name,
+            'desc': description,
+            'created_time': epoch_ms(created_date),
+            'first_seen_time': epoch_ms(created_date),
+            'last_seen_time': epoch_ms(collected_at),
+            'modified_time': epoch_ms(run_time)
+        },
+        'resources': [json_merge_patch('{}', {
+            'uid': object_id,
+            'name': resource_name(object_id),
+            'type': CASE resource_type(object_id)
+                WHEN 'repository' THEN 'AWS::ECR::Repository'
+                ELSE 'AWS::ECR::Registry'
+            END,
+            'region': region,
+            'cloud_partition': split_part(object_id, ':', 2),
+            'owner': {'name': owner},
+            'role_id': 1,
+            'role': 'Target',
+            'data': CASE WHEN image_tag_mutability_raw IS NOT NULL THEN {
+                'image_tag_mutability_raw': image_tag_mutability_raw,
+                'exclusion_filters': exclusion_filters,
+                'overwritable_tags': overwritable_tags
+            } END
+        }::JSON)],
+        'cloud': {
+            'provider': 'AWS',
+            'region': region,
+            'account': {'uid': account_id, 'name': nullif(account_name, ''), 'type_id': 10, 'type': 'AWS Account'},
+            'org': CASE WHEN organization_id IS NOT NULL THEN {
+                'uid': organization_id,
+                'ou_name': nullif(ou_path, ''),
+                'ou_uid': ou_id
+            } END
+        },
+        'remediation': CASE WHEN remediation_message IS NOT NULL OR remediation_command IS NOT NULL
+            THEN {'desc': concat_ws(E'\n', remediation_message, remediation_command)} END,
+        'evidences': [json_merge_patch('{}', {
+            'data': {
+                'condition_index': condition_index,
+                'image_tag_mutability_raw': image_tag_mutability_raw,
+                'collected_at': strftime(collected_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
+                'observed': observed,
+                'inventory_commit': inventory_commit
+            }
+        }::JSON)],
+        'metadata': {
+            'version': '1.8.0',
+            'product': {'uid': 'ecr-audit', 'name': 'ECR audit', 'vendor_name': 'ECR audit', 'version': program_version},
+            'profiles': ['cloud', 'datetime'],
+            'uid': export_uid(['record', finding_uid, compliance_commit]),
+            'logged_time': epoch_ms(run_time),
+            'tenant_uid': organization_id
+        },
+        'unmapped': {
+            'observed': observed,
+            'undetermined_reason': undetermined_reason(status, condition_index),
+            'age_days': date_diff('day', incompliant_start_date, coalesce(incompliant_end_date, snapshot_date)),
+            'started_known': started_known,
+            'owner_source': owner_source,
+            'waiver_id': waiver_id,
+            'ticket': ticket,
+            'expires': expires
+        }
+    }::JSON), 2)) AS line
+FROM described
