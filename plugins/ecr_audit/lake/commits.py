@@ -86,7 +86,7 @@ class Commit:
 
     @property
     def collected(self) -> Collected:
-        """What the night was to read beyond the list of repositories; versions before 7 read tags alone."""
+        """The reads that the night was to make beyond the list of repositories; versions before 7 read tags alone."""
         facets, nights = self.details.get(FACETS, ["tags"]), self.details.get(ROTATION_NIGHTS, 1)
         image_tags = self.details.get(IMAGE_TAGS, "off")
         is_readable = isinstance(facets, list) and all(isinstance(each, str) for each in facets)
