@@ -83,6 +83,15 @@ class ImageTags(StrEnum):
     ALL = "all"
 
 
+def image_tags_offer(repositories: int) -> str:
+    """What reading image tags would show and cost while it is off; `repositories` have tags that can be overwritten."""
+    some = f"{repositories:,} {'repository' if repositories == 1 else 'repositories'}"
+    return (
+        f"Image tags are not read: ECR_AUDIT_IMAGE_TAGS is off. As overwritable, it would show each night which tags"
+        f" of {some} were overwritten, for one call a repository and 1,000 tags: at least {repositories:,} a night."
+    )
+
+
 # Those that a policy may give, and those that a finding can have.
 PolicyStatus = Literal["COMPLIANT", "INCOMPLIANT", "UNDETERMINED", "INAPPLICABLE"]
 FindingStatus = Literal["INCOMPLIANT", "UNDETERMINED"]

@@ -18,6 +18,7 @@ from ecr_audit.doctor.hub import (
     check_organization,
     check_regions,
 )
+from ecr_audit.doctor.image_tags import IMAGE_TAGS, offer_image_tags
 from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
 from ecr_audit.doctor.storage import (
     ALERTS,
@@ -76,7 +77,10 @@ def examine(
             )
         else:
             yield skipped(ROLE, REGIONS if accounts else ORGANIZATION)
-    yield _safely(LAKE, lambda: check_lake(settings, organization_id), _itself)
+    result = _safely(LAKE, lambda: check_lake(settings, organization_id), _itself)
+    yield result
+    if result.status is Status.OK:
+        yield from _safely(IMAGE_TAGS, lambda: list(offer_image_tags(settings)), lambda failed: [failed])
     yield _safely(PUBLISHED, lambda: check_published(settings), _itself)
     if settings.waivers:
         yield _safely(WAIVERS, lambda: check_waivers(settings), _itself)

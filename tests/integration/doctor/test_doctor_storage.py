@@ -12,8 +12,11 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.doctor import Result, Status
+from ecr_audit.doctor.image_tags import offer_image_tags
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
+from ecr_audit.settings import load_settings
+from support.small_lake import SmallLake
 
 from .conftest import Examine
 
@@ -121,6 +124,23 @@ def test_a_lake_of_another_organization(findings: Examine, tmp_path: Path) -> No
     result = only(findings())
     assert result.title == "Lake"
     assert "o-another1234" in result.found and "o-demo0ecr0audit" in result.found
+
+
+def test_what_reading_image_tags_would_cost_is_estimated_from_the_newest_inventory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_lake: SmallLake
+) -> None:
+    """Without its calls to AWS, which are the same in all tests."""
+    monkeypatch.setenv("ECR_AUDIT_LAKE", str(small_lake.lake.root))
+    settings = ("MUTABLE", " immutable ", "IMMUTABLE_WITH_EXCLUSION", "")
+    rows = [{"repository_name": f"r{n}", "image_tag_mutability": each} for n, each in enumerate(settings)]
+    assert list(offer_image_tags(load_settings())) == []
+    small_lake.scan(date(2026, 11, 1), repositories=[*rows, {"repository_name": "unseen", "observed": False}])
+    [result] = offer_image_tags(load_settings())
+    assert result.status is Status.OK
+    assert "which tags of 3 repositories were overwritten" in result.found
+    assert "at least 3 a night" in result.found
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "all")
+    assert list(offer_image_tags(load_settings())) == []
 
 
 def test_waivers_that_cannot_be_read(findings: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
