@@ -84,7 +84,7 @@ class ImageTags(StrEnum):
 
 
 def image_tags_offer(repositories: int) -> str:
-    """What reading image tags would show and cost while it is off; `repositories` have tags that can be overwritten."""
+    """The use and the cost of reading image tags, while it is off; `repositories` have tags that can be overwritten."""
     some = f"{repositories:,} {'repository' if repositories == 1 else 'repositories'}"
     return (
         f"Image tags are not read: ECR_AUDIT_IMAGE_TAGS is off. As overwritable, it would show each night which tags"
@@ -177,6 +177,26 @@ OverwritableTags = Literal["all", "all_but_listed", "listed", "none", "unknown"]
 
 # How a tag was overwritten between two complete reads of its repository.
 TagMove = Literal["moved", "moved_though_immutable", "moved_back"]
+
+TAG_MOVE_WORDS: dict[TagMove, str] = {
+    "moved": "overwritten",
+    "moved_though_immutable": "overwritten though immutable",
+    "moved_back": "moved back",
+}
+
+# As the rest of "a tag that …".
+TAG_MOVE_MEANINGS: dict[TagMove, str] = {
+    "moved": "points at another digest, as the setting allowed",
+    "moved_though_immutable": "points at another digest, though the setting forbade it at both reads: it was deleted"
+    " and pushed again, or the setting was changed and changed back in between",
+    "moved_back": "was overwritten with a digest that it had before",
+}
+
+# The limit of comparing two reads.
+NOT_SEEN_BETWEEN_READS = (
+    "Moves between two reads of a repository are not seen: a tag that was moved and moved back looks untouched, and"
+    " several moves count as one."
+)
 
 # How a list of changes is headed, in the order in which people care.
 CHANGE_WORDS: dict[Change, str] = {

@@ -31,6 +31,7 @@ PAGES = {
     "/findings": "/findings",
     "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}",
     "/registries/{account_id}/{region}": "/registries/210000000004/us-west-2",
+    "/tag-moves": "/tag-moves",
     "/organization": "/organization",
     "/accounts/{account_id}": "/accounts/210000000022",
     "/coverage": "/coverage",

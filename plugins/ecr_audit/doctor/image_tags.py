@@ -1,4 +1,4 @@
-"""What reading image tags would show and cost, while ECR_AUDIT_IMAGE_TAGS is off."""
+"""The use and the cost of reading image tags, while ECR_AUDIT_IMAGE_TAGS is off."""
 
 from __future__ import annotations
 

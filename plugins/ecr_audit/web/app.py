@@ -35,6 +35,7 @@ from ecr_audit.web.pages import (
     registry,
     repository,
     section,
+    tag_moves,
 )
 from ecr_audit.web.published import (
     Misconfigured,
@@ -59,6 +60,7 @@ ROUTERS = (
     findings.router,
     repository.router,
     registry.router,
+    tag_moves.router,
     organization.router,
     account.router,
     coverage.router,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ecr_audit.unit_paths import UNIT_ID
 from ecr_audit.vocabulary import FindingStatus, OverwritableTags
@@ -36,7 +36,7 @@ FILTER_WORDS = {
     "search": "words in names",
 }
 
-# sql/pages/findings/matching.sql has the same number of parameters.
+# sql/pages/findings/matching.sql and tag_moves/matching.sql have the same number of parameters.
 WORDS = 5
 
 # Filters whose values are names that the publication has.
@@ -46,6 +46,19 @@ _NAMES = ("policy", "ou", "account", "region", "owner")
 def without_empty(given: Any) -> Any:
     """A query without its empty values, since a form also sends its empty fields."""
     return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+
+
+def few_words(search: str | None) -> str | None:
+    """A search, unless it has more than WORDS words. Raises ValueError then."""
+    if search and len(search.split()) > WORDS:
+        raise ValueError(f"has {len(search.split())} words; the maximum is {WORDS}")
+    return search
+
+
+def word_parameters(search: str | None) -> dict[str, str | None]:
+    """The words of a search, in lower case, as the parameters word_1, word_2, … of a query; NULL: no further word."""
+    words = [word.lower() for word in (search or "").split()]
+    return {f"word_{n}": words[n - 1] if n <= len(words) else None for n in range(1, WORDS + 1)}
 
 
 class FindingsFilter(BaseModel):
@@ -74,20 +87,13 @@ class FindingsFilter(BaseModel):
     )
     tags: OverwritableTags | None = Field(None, description="Which tags can be overwritten.")
     waived: bool | None = Field(None, description="Whether a waiver in force covers it.")
-    search: str | None = Field(
+    search: Annotated[str | None, AfterValidator(few_words)] = Field(
         None,
         max_length=200,
         description=f"Up to {WORDS} words, each in the repository's or the account's name; case does not matter.",
     )
 
     _without_empty = model_validator(mode="before")(without_empty)
-
-    @field_validator("search")
-    @classmethod
-    def _few_words(cls, search: str | None) -> str | None:
-        if search and len(search.split()) > WORDS:
-            raise ValueError(f"has {len(search.split())} words; the maximum is {WORDS}")
-        return search
 
     def in_query(self) -> dict[str, Any]:
         """The query parameters that reproduce this filter, without omitted and default values."""
@@ -109,8 +115,7 @@ class FindingsFilter(BaseModel):
         for name in _NAMES:
             must_exist(page, name, given[name])
         given["policy"] = None if self.policy == ALL_POLICIES else choose_policy(page, self.policy).policy_id
-        words = [word.lower() for word in (self.search or "").split()]
-        return given | {f"word_{n}": words[n - 1] if n <= len(words) else None for n in range(1, WORDS + 1)}
+        return given | word_parameters(self.search)
 
 
 class FindingsQuery(FindingsFilter):

@@ -15,11 +15,12 @@ class Entry(NamedTuple):
     current: bool
 
 
-def navigation(urls: Urls, path: str) -> list[Entry]:
-    """The bar, on the page at `path`."""
+def navigation(urls: Urls, path: str, with_tag_moves: bool = False) -> list[Entry]:
+    """The bar, on the page at `path`; `with_tag_moves` where image tags are read."""
     entries = (
         ("Overview", urls.overview(), ()),
         ("Findings", urls.findings(), ("/findings", "/repositories", "/registries")),
+        *((("Tag moves", urls.tag_moves(), ("/tag-moves",)),) if with_tag_moves else ()),
         ("Policies", urls.policies(), ("/policies",)),
         ("Frameworks", urls.frameworks(), ("/frameworks", "/sections")),
         ("Organization", urls.organization(), ("/organization", "/accounts")),

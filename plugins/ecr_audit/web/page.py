@@ -69,13 +69,16 @@ class Page:
 
         `snapshot` is the row of sql/pages/snapshot.sql.
         """
-        # Files of older versions do not name the organization.
-        organization_id = (self.row("api/publication") or {}).get("organization_id")
+        # Files of older versions have fewer columns.
+        publication = self.row("api/publication") or {}
+        image_tags_date = publication.get("image_tags_date")
         return render(
             self.request,
             template,
             snapshot=self.row("snapshot"),
-            organization_id=organization_id,
+            navigation=navigation(self.urls, self.request.url.path, with_tag_moves=image_tags_date is not None),
+            organization_id=publication.get("organization_id"),
+            image_tags_date=image_tags_date,
             nights_missed=self.nights_missed,
             **context,
         )

@@ -63,9 +63,13 @@ class Urls:
         """The coverage page."""
         return self.to("/coverage", query)
 
-    def repository(self, repository_arn: str) -> str:
-        """A repository's page."""
-        return self.to(f"/repositories/{repository_arn}")
+    def repository(self, repository_arn: str, tag: str | None = None) -> str:
+        """A repository's page; with an image tag, the place on it with the tag's history."""
+        return self.to(f"/repositories/{repository_arn}", {"tag": tag}) + ("#image-tags" if tag else "")
+
+    def tag_moves(self, **query: Any) -> str:
+        """The changes of image tags, filtered by the query."""
+        return self.to("/tag-moves", query)
 
     def registry(self, account_id: str, region: str) -> str:
         """A registry's page."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -18,10 +19,14 @@ from ecr_audit.vocabulary import (
     DEMO_ORGANIZATION_ID,
     EVENT_WORDS,
     FACET_WORDS,
+    NOT_SEEN_BETWEEN_READS,
     OBJECT_WORDS,
     OVERWRITABLE_WORDS,
     STATUS_WORDS,
+    TAG_MOVE_MEANINGS,
+    TAG_MOVE_WORDS,
     Facet,
+    image_tags_offer,
     undetermined_reasons,
 )
 from ecr_audit.web.outcomes import OUTCOMES
@@ -72,6 +77,12 @@ def reads(facets: Sequence[str]) -> str:
     return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "list of repositories"
 
 
+def short_digest(digest: str) -> str:
+    """sha256:3f9a1c7b2d41…, of its 64 digits; anything else as it is, but not longer than a name."""
+    known = re.fullmatch(r"([a-z0-9]{1,12}:[0-9a-f]{12})[0-9a-f]{20,}", digest)
+    return f"{known[1]}…" if known else text.plain(digest)
+
+
 def pretty_json(text: str) -> str:
     """JSON with indents; other text as it is."""
     try:
@@ -91,6 +102,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "object_noun": object_noun,
     "reads": reads,
     "pretty_json": pretty_json,
+    "short_digest": short_digest,
     "short_policy": short_policy,
     "breakable": breakable,
     "unit_names": split_path,
@@ -104,7 +116,11 @@ GLOBALS: dict[str, Any] = {
     "DEMO_ORGANIZATION_ID": DEMO_ORGANIZATION_ID,
     "FACET_WORDS": FACET_WORDS,
     "NONE": NONE,
+    "NOT_SEEN_BETWEEN_READS": NOT_SEEN_BETWEEN_READS,
+    "TAG_MOVE_MEANINGS": TAG_MOVE_MEANINGS,
+    "TAG_MOVE_WORDS": TAG_MOVE_WORDS,
     "OUTCOMES": OUTCOMES,
     "advice_on": advice_on,
+    "image_tags_offer": image_tags_offer,
     "undetermined_reasons": undetermined_reasons,
 }

@@ -126,7 +126,7 @@ def test_a_lake_of_another_organization(findings: Examine, tmp_path: Path) -> No
     assert "o-another1234" in result.found and "o-demo0ecr0audit" in result.found
 
 
-def test_what_reading_image_tags_would_cost_is_estimated_from_the_newest_inventory(
+def test_the_cost_of_reading_image_tags_is_estimated_from_the_newest_inventory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_lake: SmallLake
 ) -> None:
     """Without its calls to AWS, which are the same in all tests."""

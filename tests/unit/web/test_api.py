@@ -36,6 +36,8 @@ LISTS = {
     "regions": f"FROM region_compliance WHERE policy_id = '{POLICY}'",
     "frameworks": "FROM frameworks",
     "registries": "FROM registries",
+    "tag-moves": "FROM tag_moves",
+    "image-tags": "FROM repository_image_tags",
     "undetermined": f"FROM undetermined_reasons WHERE policy_id = '{POLICY}'",
     "nights": "FROM nights",
     "history": f"FROM findings_history WHERE policy_id = '{POLICY}'",
@@ -62,6 +64,9 @@ def nights(
     ]
 
     def audit() -> None:
+        for day, digest in ((date(2026, 10, 30), "old"), (date(2026, 10, 31), "new")):
+            small_lake.scan(day, accounts=accounts, repositories=rows)
+            small_lake.read_tags(day, [row | {"tags": {"1.0.0": digest}} for row in rows])
         small_lake.night(date(2026, 11, 1), accounts=accounts, repositories=rows)
         fixed = [row | {"image_tag_mutability": "IMMUTABLE"} for row in rows[:2]]
         registry = {"account_id": "1" * 12}
@@ -166,6 +171,8 @@ def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list
     assert count("history", since="2026-11-03", ou="Root/Unit2") == 5
     assert count("history", until="2026-10-31") == 0
     assert count("history", account="111111111111", owner="o", region="eu-west-1") == 5
+    assert count("image-tags", account="111111111111", owner="o", region="eu-west-1", ou="Root/Unit1") == 5
+    assert count("image-tags", nothing_moved=True) == 0
     assert count("sections", linked=False) > count("sections") > 0
     assert count("sections", framework="/frameworks/aws-fsbp-v1.0.0", scope_type="ou", scope_id="Root/Unit1") > 0
 
@@ -184,6 +191,8 @@ def test_filters_of_other_lists(client: TestClient, nights: Callable[[str], list
         ("sections?framework=/frameworks/nist", "framework", "/frameworks/nist-sp-800-53-r5"),
         ("sections?scope_type=account&scope_id=1", "scope_id", "111111111111"),
         ("compliance?until=never", "until", "date"),
+        ("tag-moves?kind=added", "kind", "'moved_back'"),
+        ("tag-moves?owner=p", "owner", "o"),
         ("history?ended_by=magic", "ended_by", "'disappeared'"),
         ("repositories?size=1001", "size", "1000"),
         ("repositories?page=-1", "page", "1"),

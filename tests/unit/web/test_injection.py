@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -19,6 +20,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from ecr_audit.web.urls import PREFIX
+from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.slow
 
@@ -129,21 +131,17 @@ def _answers(client: TestClient, path: str, name: str, harm: str, twice: bool) -
         yield client.get(THERE.get(path, path), params={name: [harm, harm] if twice else harm})
 
 
-def test_data(client: TestClient, published: Callable[..., None]) -> None:
+def test_data(client: TestClient, published: Callable[..., None], small_lake: SmallLake) -> None:
     """Every page that can be reached shows every name as text, and every link of ours leads to a page."""
     harm = "".join(HARM[kind] for kind in ("script", "quotes", "formula", "template", "link", "right to left"))
+    accounts = [{"account_name": harm, "ou_path": f"Root/{harm}"}]
+    repository = {"repository_name": harm, "tags": [("owner", harm)], "image_tag_mutability": harm}
+    for day in (date(2026, 10, 31), date(2026, 11, 1)):
+        small_lake.scan(day, accounts=accounts, repositories=[repository])
+        small_lake.read_tags(day, [repository | {"tags": {harm: f"{harm}{day}", "1.0.0": f"{day}"}}])
     published(
-        accounts=[{"account_name": harm, "ou_path": f"Root/{harm}"}],
-        repositories=[
-            {
-                "repository_name": harm,
-                "lifecycle_policy": harm,
-                "repository_policy": f'["{harm}"]',
-                "tags": [("owner", harm)],
-                "image_tag_mutability": harm,
-            },
-            {},
-        ],
+        accounts=accounts,
+        repositories=[repository | {"lifecycle_policy": harm, "repository_policy": f'["{harm}"]'}, {}],
         registries=[
             {
                 "creation_templates": [{"prefix": harm, "applied_for": [harm], "image_tag_mutability": harm}],

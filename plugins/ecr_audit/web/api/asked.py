@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.vocabulary import Change, OverwritableTags
 from ecr_audit.web.findings_query import FindingsFilter, Sort, without_empty
+from ecr_audit.web.tag_moves_query import TagMovesFilter
 
 PolicyId = Annotated[str | None, Field(max_length=200, description="Id of a policy. Without it: the first.")]
 AccountId = Annotated[str | None, Field(max_length=200, description="Id of an account.")]
@@ -60,6 +61,20 @@ class FindingsAsked(FindingsFilter, Asked):
     """Findings."""
 
     sort: Sort = Field("-age", description="Sort order; a leading `-` sorts descending.")
+
+
+class TagMovesAsked(TagMovesFilter, Asked):
+    """Image tags that were overwritten."""
+
+
+class ImageTagsAsked(Asked):
+    """Repositories whose image tags are read."""
+
+    account: AccountId = None
+    region: RegionName = None
+    ou: UnitPath = None
+    owner: Annotated[str | None, Field(max_length=1000, description="Owner of the repository.")] = None
+    nothing_moved: Annotated[bool | None, Field(description="Whether no tag moved in 30 nights.")] = None
 
 
 class RepositoriesAsked(Asked):

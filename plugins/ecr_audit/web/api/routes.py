@@ -113,7 +113,7 @@ def repositories(page: ListDep, asked: Annotated[parameters.RepositoriesAsked, Q
 
 @router.get("/repositories/{repository_arn:path}", tags=["Repositories"])
 def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
-    """A repository by its ARN: its setting, the verdicts on it, its history."""
+    """A repository by its ARN: its setting, the verdicts on it, its history, its image tags."""
     found = page.row("repository/repository", arn=repository_arn)
     verdicts = page.rows("repository/verdicts", arn=repository_arn)
     history = page.rows("repository/timeline", arn=repository_arn)
@@ -125,6 +125,7 @@ def repository(page: PageDep, repository_arn: str) -> records.RepositoryDetails:
             "repository": found,
             "verdicts": verdicts,
             "history": history,
+            "image_tags": page.row("repository/image_tags", arn=repository_arn),
             "console": repository_address(repository_arn),
         },
     )
@@ -150,6 +151,24 @@ def registry(page: PageDep, account_id: str, region: str) -> records.RegistryDet
             "history": page.rows("repository/timeline", arn=known["arn"]),
         },
     )
+
+
+@list_at("/tag-moves", "Image tags", records.TagMove)
+def tag_moves(page: ListDep, asked: Annotated[parameters.TagMovesAsked, Query()]) -> Listed:
+    """Image tags that were overwritten, the newest night first; the filters are those of the page *Tag moves*."""
+    _require_version(page, asked)
+    given = asked.parameters(page)
+    if ndjson.is_asked(page.request):
+        return ndjson.send_whole(page, records.TagMove, "tag_moves/download", given)
+    count = page.rows("tag_moves/count", **given)[0]["moves"]
+    rows = page.rows("tag_moves/tag_moves", **given, size=asked.size, offset=(asked.page - 1) * asked.size)
+    return _part(page, records.TagMove, asked, count, rows)
+
+
+@list_at("/image-tags", "Image tags", records.RepositoryImageTags)
+def image_tags(page: ListDep, asked: Annotated[parameters.ImageTagsAsked, Query()]) -> Listed:
+    """Repositories whose image tags are read: how, and what moved in 30 nights; by account, region and name."""
+    return _list(page, "api/image_tags", records.RepositoryImageTags, asked)
 
 
 @list_at("/ous", "Organization", records.Unit)

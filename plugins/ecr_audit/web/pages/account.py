@@ -1,4 +1,4 @@
-"""An account: the outcome of each of its regions, its repositories, and its changes."""
+"""An account: the outcome of each of its regions, its repositories, their tags that moved, and its changes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ router = APIRouter(include_in_schema=False)
 REPOSITORIES_A_PAGE = 50
 
 CHANGES_SHOWN = 50
+
+# Repositories with tags that were overwritten; the rest is behind their link.
+MOVING_SHOWN = 8
 
 
 @router.get("/accounts/{account_id}", response_class=HTMLResponse)
@@ -50,6 +53,8 @@ def account(
         ),
         repositories=page.rows("account/repositories", **given, size=part.size, offset=part.offset),
         paging=part,
+        image_tags=page.rows("account/image_tags", account_id=account_id)[0],
+        moving=page.rows("account/moving_repositories", account_id=account_id, shown=MOVING_SHOWN),
         history=page.rows("account/history", account_id=account_id),
         trend=compliance_trend(page.rows("account/trend", **given)),
         changes=page.rows("account/changes", **given, shown=CHANGES_SHOWN),

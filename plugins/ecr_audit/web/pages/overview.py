@@ -45,6 +45,8 @@ def overview(page: PageDep, policy: PolicyQuery = None) -> HTMLResponse:
         accounts=page.rows("overview/accounts", **of_policy, shown=SHOWN),
         owners=page.rows("overview/owners", **of_policy, shown=SHOWN),
         oldest=page.rows("overview/oldest_findings", **of_policy, shown=SHOWN),
+        overwritten=page.rows("overview/overwritten")[0],
+        overwritten_tags=page.rows("overview/overwritten_tags", shown=SHOWN),
         waivers=page.rows("overview/waivers", **of_policy, shown=SHOWN),
     )
 

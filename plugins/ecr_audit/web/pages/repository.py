@@ -1,4 +1,4 @@
-"""A repository: its setting and what that means for its tags, the verdicts on it, the fix, and its history."""
+"""A repository: its setting, what that means for its tags, which of them moved, the verdicts on it, its history."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ecr_audit.web.aws_console import repository_address
+from ecr_audit.web.image_tags import image_tags_of
 from ecr_audit.web.page import Page, PageDep
 from ecr_audit.web.published import Row
 
 router = APIRouter(include_in_schema=False)
+
+TagQuery = Annotated[str | None, Query(max_length=1000, description="Image tag whose history is shown.")]
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,15 @@ class Stretch:
 
 
 @router.get("/repositories/{repository_arn:path}", response_class=HTMLResponse)
-def repository(page: PageDep, repository_arn: str) -> Response:
+def repository(page: PageDep, repository_arn: str, tag: TagQuery = None) -> Response:
     """The page of a repository, also of a deleted one as long as its history is known."""
     _, _, _, region, account_id, resource = [*repository_arn.split(":", 5), *[""] * 6][:6]
     if resource == "registry":
         return RedirectResponse(page.urls.registry(account_id, region))
     found = page.row("repository/repository", arn=repository_arn)
     evaluated = verdicts_on(page, repository_arn)
-    if not (found or evaluated["verdicts"] or evaluated["events"]):
+    image_tags = image_tags_of(page, repository_arn, tag)
+    if not (found or evaluated["verdicts"] or evaluated["events"] or image_tags.moved):
         raise HTTPException(404)
     return page.render(
         "repository.html",
@@ -50,7 +54,9 @@ def repository(page: PageDep, repository_arn: str) -> Response:
         has_registry=page.row("registry/arn", account_id=account_id, region=region) is not None,
         repository=found,
         console=repository_address(repository_arn),
+        image_tags=image_tags,
         raw=as_texts(found),
+        raw_image_tags=as_texts(image_tags.read),
         **evaluated,
     )
 

@@ -24,6 +24,7 @@ from ecr_audit.web.api.records.compliance import (
     Unit,
 )
 from ecr_audit.web.api.records.findings import Change, Finding, FindingHistory, Waiver
+from ecr_audit.web.api.records.image_tags import RepositoryImageTags, TagMove
 from ecr_audit.web.api.records.inventory import (
     Coverage,
     CreationTemplate,
@@ -69,7 +70,9 @@ __all__ = [
     "RegistryDetails",
     "Repository",
     "RepositoryDetails",
+    "RepositoryImageTags",
     "Section",
+    "TagMove",
     "Target",
     "UndeterminedReason",
     "Unit",

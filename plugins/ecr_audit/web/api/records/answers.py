@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecr_audit.web.api.records.compliance import DailyCompliance
+from ecr_audit.web.api.records.image_tags import RepositoryImageTags
 from ecr_audit.web.api.records.inventory import Registry, Repository
 from ecr_audit.web.api.records.record import NightsMissed, Record
 
@@ -41,11 +42,15 @@ class Event(BaseModel):
 
 
 class RepositoryDetails(BaseModel):
-    """A repository, the verdicts on it, and its history; a deleted one has only its history."""
+    """A repository, the verdicts on it, its history, and its image tags; a deleted one has only its history."""
 
     repository: Repository | None
     verdicts: list[Verdict]
     history: list[Event]
+    image_tags: RepositoryImageTags | None = Field(
+        description="How its image tags were read, and what moved, which /tag-moves?repository=… lists; null where they"
+        " are not read."
+    )
     console: str | None = Field(description="Its page in the AWS console; null where that has no known address.")
 
 
