@@ -30,7 +30,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of oscal bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -104,6 +104,9 @@ pages: $(VENV)/.audit ## Airflow's UI with the compliance pages, over what make 
 
 as-of: $(VENV)/.audit ## Publish a past night as of then, DATE=2026-10-31, into data/as-of/
 	@$(privately) $(BIN)/python bin/as_of.py $(DATE)
+
+oscal: $(VENV)/.audit ## OSCAL assessment results of one account with its repositories, ACCOUNT=111111111111, into data/oscal/
+	@$(privately) $(BIN)/python bin/oscal.py $(ACCOUNT)
 
 # In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5). Each question
 # of sql/analyses is prepared, for EXECUTE; one that fails on an older file is reported, and the shell still starts.

@@ -62,6 +62,8 @@ class ExportFormat(StrEnum):
 
     # Findings for a SIEM or a security lake.
     OCSF = "ocsf"
+    # Assessment results for auditors, a file for each framework that has an OSCAL catalog.
+    OSCAL = "oscal"
     # All sections of all frameworks for GRC tools, as CSV.
     CONTROLS = "controls"
 

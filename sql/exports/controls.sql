@@ -1,6 +1,7 @@
--- controls: one row per section of each framework: its assessment in the organization, for GRC tools.
+-- controls: one row per section of each framework: its assessment, for GRC tools.
 -- key: section_id.  from: section_compliance, sections, section_policies, policies, findings, publication.
 -- Counts and percentages are those of section_compliance: a section counts the policies of its sub-sections, too.
+-- $account_id: in this account, and then only sections with a policy; NULL: in the organization.
 -- status is empty where there is nothing to judge. reason and status as in the OSCAL files: satisfied only where all was
 -- seen and complies.
 WITH RECURSIVE closure AS (
@@ -28,7 +29,8 @@ held AS (
 versions AS (
     SELECT
         h.section_id,
-        list_sort(list(p.policy_id || '=' || p.policy_hash)) AS policy_hashes
+        list(p.policy_id ORDER BY p.policy_id) AS policy_ids,
+        list(p.policy_hash ORDER BY p.policy_id) AS policy_hashes
     FROM held AS h
     JOIN policies AS p USING (policy_id)
     GROUP BY h.section_id
@@ -41,6 +43,8 @@ open_stretches AS (
         list_sort(list_distinct(list(f.waiver_id))) AS waivers
     FROM held AS h
     JOIN findings AS f USING (policy_id)
+    WHERE $account_id IS NULL
+        OR f.account_id = $account_id
     GROUP BY h.section_id
 ),
 
@@ -50,7 +54,8 @@ assessed AS (
         assessment_reason(c.compliant, c.incompliant, c.waived, c.undetermined, c.coverage_percent) AS reason
     FROM section_compliance AS c
     JOIN publication AS p USING (snapshot_date)
-    WHERE c.scope_type = 'organization'
+    WHERE c.scope_type = CASE WHEN $account_id IS NULL THEN 'organization' ELSE 'account' END
+        AND c.scope_id = coalesce($account_id, 'organization')
 )
 
 SELECT
@@ -74,6 +79,7 @@ SELECT
     a.snapshot_date,
     p.inventory_commit,
     p.compliance_commit,
+    v.policy_ids,
     v.policy_hashes,
     a.section_id,
     p.organization_id

@@ -64,7 +64,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 # All that write data of the audit, of Airflow or of Superset.
-WRITING = ["audit", "audit-aws", "doctor", "doctor-demo", "demo-history", "up", "pages", "sql", "as-of", "bi"]
+WRITING = ["audit", "audit-aws", "doctor", "doctor-demo", "demo-history", "up", "pages", "sql", "as-of", "oscal", "bi"]
 
 
 @pytest.mark.parametrize("target", WRITING)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ecr_audit.aws.outcomes import NOT_COUNTABLE, Outcome
 from ecr_audit.macros import create_session_macros, macro, published_macros
+from ecr_audit.publish.oscal.values import export_uid
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import (
     CHANGE_WORDS,
@@ -264,4 +265,5 @@ def test_an_exported_id_is_a_name_based_uuid(session: duckdb.DuckDBPyConnection,
     """Python's own, of a namespace that never changes: tools elsewhere know findings by it."""
     namespace = uuid.uuid5(uuid.NAMESPACE_URL, "https://ecr-audit.invalid")
     expected = str(uuid.uuid5(namespace, "\x1f".join(parts)))
+    assert export_uid(*parts) == expected
     assert session.execute("SELECT export_uid($parts::VARCHAR[])", {"parts": parts}).fetchall() == [(expected,)]

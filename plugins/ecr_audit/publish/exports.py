@@ -82,7 +82,14 @@ def _ocsf(source: Source, folder: Path) -> None:
 
 
 def _controls(source: Source, folder: Path) -> None:
-    write_csv(source.database, f"({read_statement('exports/controls').text})", folder / CONTROLS)
+    query = f"({read_statement('exports/controls').text})"
+    write_csv(source.database, query, folder / CONTROLS, {"account_id": None})
+
+
+def _oscal(source: Source, folder: Path) -> None:
+    from ecr_audit.publish.oscal import write_assessment_results
+
+    write_assessment_results(source.database, folder, source.checksums, source.options.oscal_ap)
 
 
 # Each writes its files into an empty folder, under names that no other has.
@@ -93,13 +100,14 @@ EXPORTS: dict[str, Callable[[Source, Path], None]] = {
     "lake views": _lake_views,
     "controls": _controls,
     "OCSF": _ocsf,
+    "OSCAL": _oscal,
 }
 
 # Take longer than all else together: added when readers have the publication (completion.py).
-LATE = ("workbook", "OCSF")
+LATE = ("workbook", "OCSF", "OSCAL")
 
 # Written only if ECR_AUDIT_EXPORTS names them.
-_BY_CHOICE = {"controls": ExportFormat.CONTROLS, "OCSF": ExportFormat.OCSF}
+_BY_CHOICE = {"controls": ExportFormat.CONTROLS, "OCSF": ExportFormat.OCSF, "OSCAL": ExportFormat.OSCAL}
 
 
 def early_exports(options: ExportSettings) -> list[str]:

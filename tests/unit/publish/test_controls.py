@@ -42,7 +42,7 @@ def test_a_row_names_its_evidence(nights: list[ExportedNight], rows: list[dict[s
         "SELECT inventory_commit, compliance_commit, policy_hashes FROM publication"
     )
     mutability = "/ce/ca/aws/ecr/repository-image-tag-mutability"
-    assert held["policy_hashes"] == f"{mutability}={hashes[mutability]}"
+    assert (held["policy_ids"], held["policy_hashes"]) == (mutability, hashes[mutability])
     assert (held["inventory_commit"], held["compliance_commit"]) == (inventory, compliance)
     assert (held["status"], held["reason"], held["waivers"]) == ("not-satisfied", "fail", "W-1")
     assert held["oldest_finding"] == "2026-11-01"

@@ -133,10 +133,10 @@ def test_a_format_of_another_version_stays_missing(small_lake: SmallLake, tmp_pa
     store = PublicationStore(tmp_path / "publish")
     published = publish(small_lake.lake, small_lake.catalog, store, owner_tags=()).published
     with store.building() as aside:
-        store.complete(published, aside, {"OSCAL": "not written yet"})
-    with pytest.raises(ExportError, match=r"has no OSCAL \(not written yet\)"):
+        store.complete(published, aside, {"SARIF": "not written yet"})
+    with pytest.raises(ExportError, match=r"has no SARIF \(not written yet\)"):
         complete(small_lake.lake, store)
-    assert store.newest().missing_exports == {"OSCAL": "not written yet"}
+    assert store.newest().missing_exports == {"SARIF": "not written yet"}
 
 
 def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
