@@ -8,6 +8,9 @@ moved. Skipped while the setting is `off`, its default.
 A repository that was not read completely is not compared: a tag that is not there is then not deleted. What a batch did
 not reach within `ECR_AUDIT_BATCH_SECONDS` is read first in the next night.
 
+With `ECR_AUDIT_CLOUDTRAIL`, those who overwrote tags are looked for in the organization's trail, after the moves are
+committed.
+
 Started by the asset that `ecr_inventory` updates, beside `ecr_compliance`, which does not wait for it: the moves are in
 the next publication. **A batch that failed** can be cleared together with what follows it.
 """
@@ -69,9 +72,20 @@ def ecr_image_tags() -> None:
         moved: str = in_own_process(f"{IMAGE_TAGS_STEPS}:commit", snapshot_date)
         return moved
 
+    # The moves are committed by then: a trail that is slow or cannot be read costs their actors alone.
+    @task
+    def read_trail(snapshot_date: str) -> str:
+        """Look in the organization's trail for those who overwrote tags. Skipped without ECR_AUDIT_CLOUDTRAIL."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        found: str | None = in_own_process(f"{IMAGE_TAGS_STEPS}:read_trail", snapshot_date)
+        if found is None:
+            raise AirflowSkipException("ECR_AUDIT_CLOUDTRAIL is not set")
+        return found
+
     snapshot_date = choose_snapshot()
     reads = read_tags.partial(snapshot_date=snapshot_date).expand(batch=plan_reads(snapshot_date))  # type: ignore[arg-type]  # an XComArg
-    reads >> commit_tags(snapshot_date)  # type: ignore[arg-type]  # an XComArg
+    reads >> commit_tags(snapshot_date) >> read_trail(snapshot_date)  # type: ignore[arg-type]  # an XComArg
 
 
 ecr_image_tags()

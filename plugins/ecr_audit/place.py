@@ -73,6 +73,21 @@ def file_of(text: str) -> str:
     return place
 
 
+def trail_of(text: str) -> str:
+    """The place of a trail's log files, s3://bucket/prefix, as CloudTrail was given them. Raises ValueError.
+
+    CloudTrail itself appends AWSLogs and what is below it (AWS CloudTrail User Guide, "Getting and viewing your
+    CloudTrail log files").
+    """
+    place = place_of(text)
+    if not is_on_s3(place):
+        raise ValueError("is not on S3, where CloudTrail writes log files")
+    given, appended, _ = f"{place}/".partition("/AWSLogs/")
+    if appended:
+        raise ValueError(f"contains AWSLogs, which CloudTrail appends to a trail's prefix; did you mean {given}?")
+    return place
+
+
 def is_on_s3(place: str) -> bool:
     """Whether a place is on S3. Whoever reads or writes it has that from `lake.s3.open_place` and `local_file`."""
     return place.startswith(SCHEME)

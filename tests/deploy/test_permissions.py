@@ -18,6 +18,7 @@ from support.paths import ROOT
 # Where moto makes stacks.
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TRAIL_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/5678abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 
@@ -33,6 +34,9 @@ CHOSEN = {
     "waivers": "waivers",
     "key": KEY,
     "topic": TOPIC,
+    "trail_bucket": "the-trail",
+    "trail": "the-trail/audit",
+    "trail_key": TRAIL_KEY,
 }
 OPTIONS = {
     Option.PODS: {"TrustedService": "pods.eks.amazonaws.com"},
@@ -41,6 +45,8 @@ OPTIONS = {
     Option.KEY: {"LakeKeyArn": KEY},
     Option.TOPIC: {"AlertTopicArn": TOPIC},
     Option.IMAGE_TAGS: {"ReadImageTags": "true"},
+    Option.TRAIL: {"TrailBucket": "the-trail", "TrailPrefix": "audit"},
+    Option.TRAIL_KEY: {"TrailKeyArn": TRAIL_KEY},
 }
 
 # A facet by default, by the default of ECR_AUDIT_COLLECT.
@@ -55,7 +61,7 @@ STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
         (Option.IMAGE_TAGS,),
     ),
     "hub alone": (Role.HUB, {"TrustedService": "ec2.amazonaws.com"}, ()),
-    "hub": (Role.HUB, {}, (Option.PODS, Option.BUCKET, Option.KEY, Option.TOPIC, Option.IMAGE_TAGS)),
+    "hub": (Role.HUB, {}, tuple(set(Option) - {Option.LOGS})),
     "reader alone": (Role.READER, {"TrustedService": "ec2.amazonaws.com"}, (Option.BUCKET,)),
     "reader": (
         Role.READER,

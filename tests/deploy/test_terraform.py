@@ -134,7 +134,7 @@ def _without_length(pattern: str) -> str:
 
 POLICIES = {
     "audit-role": ["list_repositories"],
-    "hub-role": ["audit", "pods", "lake", "lake_key", "alerts"],
+    "hub-role": ["audit", "pods", "lake", "lake_key", "trail", "trail_key", "alerts"],
     "reader-role": ["read", "logs", "lake_key", "alerts"],
 }
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -153,6 +153,9 @@ GIVEN = {
         "TrustedService": "pods.eks.amazonaws.com",
         "LakeBucket": "the-lake",
         "LakeKeyArn": KEY,
+        "TrailBucket": "the-trail",
+        "TrailPrefix": "audit",
+        "TrailKeyArn": KEY,
         "AlertTopicArn": TOPIC,
     },
 }
@@ -290,6 +293,9 @@ REFERENCES = {
     "var.logs_prefix": "logs",
     "var.waivers_prefix": "waivers",
     "var.lake_key_arn": KEY,
+    "var.trail_bucket": "the-trail",
+    "local.trail": "the-trail/audit",
+    "var.trail_key_arn": KEY,
     "var.alert_topic_arn": TOPIC,
     "var.hub_role_arn": HUB_ROLE_ARN,
     "var.external_id": EXTERNAL_ID,

@@ -93,8 +93,8 @@ class SmallLake:
         if image_tags is not None:
             self.read_tags(day, image_tags)
 
-    def read_tags(self, day: date, image_tags: Rows) -> Commit:
-        """Read the image tags of a scanned day at four, and commit them.
+    def read_tags(self, day: date, image_tags: Rows, read_at: datetime | None = None) -> Commit:
+        """Read the image tags of a scanned day, at four if not at another time, and commit them.
 
         A row has the `tags` of a repository (digest by tag), or an `outcome`; a repository without one was not reached.
         """
@@ -103,7 +103,7 @@ class SmallLake:
             for row in image_tags:
                 repository = _repository({name: row[name] for name in row if name not in ("tags", "outcome")}, day)
                 read = TagRead(repository["repository_name"], dict(row.get("tags", {})), 1)
-                read.read_at = datetime.combine(day, time(4), UTC)
+                read.read_at = read_at or datetime.combine(day, time(4), UTC)
                 read.end(Outcome(row.get("outcome", "COLLECTED")))
                 part.add(repository["account_id"], [(repository["repository_arn"], read)])
         return commit_tags(self.lake, day, retention_days=400)

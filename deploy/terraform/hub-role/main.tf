@@ -11,6 +11,8 @@ locals {
 
   repositories = "arn:${local.partition}:ecr:*:${local.account_id}:repository/*"
 
+  trail = join("/", compact([var.trail_bucket, var.trail_prefix]))
+
   # Statements by facet, which ECR_AUDIT_COLLECT names.
   facets = {
     tags = {
@@ -190,6 +192,31 @@ data "aws_iam_policy_document" "lake_key" {
   }
 }
 
+data "aws_iam_policy_document" "trail" {
+  statement {
+    sid       = "ListTheTrail"
+    effect    = "Allow"
+    actions   = ["s3:ListBucket"]
+    resources = ["arn:${local.partition}:s3:::${var.trail_bucket}"]
+  }
+
+  statement {
+    sid       = "ReadTheTrail"
+    effect    = "Allow"
+    actions   = ["s3:GetObject"]
+    resources = ["arn:${local.partition}:s3:::${local.trail}/AWSLogs/*"]
+  }
+}
+
+data "aws_iam_policy_document" "trail_key" {
+  statement {
+    sid       = "DecryptTheTrail"
+    effect    = "Allow"
+    actions   = ["kms:Decrypt"]
+    resources = [var.trail_key_arn]
+  }
+}
+
 data "aws_iam_policy_document" "alerts" {
   statement {
     sid       = "SendAlerts"
@@ -240,6 +267,22 @@ resource "aws_iam_role_policy" "lake_key" {
   name   = "lake-key"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.lake_key.json
+}
+
+resource "aws_iam_role_policy" "trail" {
+  count = var.trail_bucket == "" ? 0 : 1
+
+  name   = "trail"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.trail.json
+}
+
+resource "aws_iam_role_policy" "trail_key" {
+  count = var.trail_key_arn == "" ? 0 : 1
+
+  name   = "trail-key"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.trail_key.json
 }
 
 resource "aws_iam_role_policy" "alerts" {

@@ -171,3 +171,36 @@ variable "read_image_tags" {
   description = "Whether the audit may list images, to find tags that were overwritten; needed with ECR_AUDIT_IMAGE_TAGS."
   default     = false
 }
+
+variable "trail_bucket" {
+  type        = string
+  description = "Name of the S3 bucket of the organization's trail (ECR_AUDIT_CLOUDTRAIL), to find who overwrote image tags."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$", var.trail_bucket))
+    error_message = "Give the name of a bucket, or nothing."
+  }
+}
+
+variable "trail_prefix" {
+  type        = string
+  description = "The trail's prefix in that bucket, which AWSLogs follows; empty when it has none."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$", var.trail_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters, or nothing."
+  }
+}
+
+variable "trail_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that encrypts the trail's log files, when it is not S3's own."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+)?$", var.trail_key_arn))
+    error_message = "Give the ARN of a KMS key, or nothing."
+  }
+}

@@ -32,6 +32,8 @@ class Option(StrEnum):
     KEY = "a KMS key of the bucket"
     TOPIC = "alerts by SNS"
     IMAGE_TAGS = "`ECR_AUDIT_IMAGE_TAGS`"
+    TRAIL = "`ECR_AUDIT_CLOUDTRAIL`"
+    TRAIL_KEY = "a KMS key of the trail"
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Permission:
     """An action of IAM that one or more roles have to be allowed.
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
-    {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs) stand for what a deployment chooses;
-    "*" for actions that know no resources. `without`: the consequence without it; empty: a night fails, or the
-    permission's facet is not read.
+    {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs), {trail_bucket}, {trail} (it, or it
+    and a prefix) and {trail_key} (ARN) stand for what a deployment chooses; "*" for actions that know no resources.
+    `without`: the consequence without it; empty: a night fails, or the permission's facet is not read.
     """
 
     roles: tuple[Role, ...]

@@ -8,12 +8,13 @@ from ecr_audit.alerts import message
 from ecr_audit.aws import accounts, organization
 from ecr_audit.aws.ecr import facets, image_tags, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
+from ecr_audit.image_tags import trail
 from ecr_audit.lake import s3
 from ecr_audit.vocabulary import Facet
 
 PERMISSIONS: tuple[Permission, ...] = tuple(
     each
-    for module in (organization, accounts, repositories, facets, image_tags, s3, message)
+    for module in (organization, accounts, repositories, facets, image_tags, s3, trail, message)
     for each in module.PERMISSIONS
 )
 

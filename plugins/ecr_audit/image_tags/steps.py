@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ecr_audit.aws.session import Hub
 from ecr_audit.hidden_modules import hidden_modules
+from ecr_audit.image_tags.actors import commit_actors, describe_actors
 from ecr_audit.image_tags.history import commit_tags
 from ecr_audit.image_tags.plan import TagPlanError, make_plan, read_plan
 from ecr_audit.image_tags.read import read_batch
@@ -69,3 +70,20 @@ def commit(snapshot_date: str) -> str:
         message += f" There is nothing yet to compare the other {first:,} with."
     log.info("%s", message)
     return message
+
+
+def read_trail(snapshot_date: str) -> str | None:
+    """Look in the organization's trail for those who overwrote tags in the night, and again for those of the night
+    before who were not found then. Returns a sentence on it; None without ECR_AUDIT_CLOUDTRAIL."""
+    settings = load_settings()
+    if settings.cloudtrail is None:
+        return None
+    lake, night = open_lake(settings), date.fromisoformat(snapshot_date)
+    messages = []
+    for day in reversed([day for day in lake.snapshot_dates("image_tags") if day <= night][-2:]):
+        inventory = lake.read_commit("inventory", day)
+        organization_id = str(inventory.details.get("organization_id") or "") if inventory else ""
+        committed = commit_actors(lake, day, settings.cloudtrail, organization_id, settings.batch_seconds / 2)
+        if committed is not None:
+            messages.append(describe_actors(lake, committed))
+    return " ".join(messages) or "No tag was overwritten whose actor is not known."

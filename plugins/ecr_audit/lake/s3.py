@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ecr_audit.aws.access import aws_access
 from ecr_audit.aws.permissions import Option, Permission, Role
@@ -145,6 +145,28 @@ class S3:
         """Names of the objects with a prefix. A store may be late to list new ones: nothing may depend on it."""
         keys = [item["Key"] for page in self._pages(prefix) for item in page.get("Contents", ())]
         return [key.removeprefix(self._key("")) for key in keys]
+
+    def sizes(self, prefix: str, after: str) -> Iterator[tuple[str, int]]:
+        """Names and sizes in bytes of the objects with a prefix whose names sort after `after`, in their order."""
+        for page in self._pages(prefix, StartAfter=self._key(after)):
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(self._key("")), item["Size"]
+
+    def has_any(self, prefix: str) -> bool:
+        """Whether an object has a prefix: one call."""
+        with _s3_client() as client:
+            return bool(client.list_objects_v2(Bucket=self.bucket, Prefix=self._key(prefix), MaxKeys=1).get("KeyCount"))
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[BinaryIO]:
+        """An object to read bit by bit within the block, in which what goes wrong with reading is an S3Error.
+
+        Raises MissingObjectError.
+        """
+        with _s3_client() as client:
+            answer = client.get_object(Bucket=self.bucket, Key=self._key(name))
+            with closing(answer["Body"]) as body:
+                yield body
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders right below a folder, whose name ends with a slash (or is empty)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecr_audit.lake.commits import IMAGE_TAGS_DATE, Commit
 from ecr_audit.lake.lake import PARALLEL_READS, Lake
-from ecr_audit.lake.schemas import IMAGE_TAG_READS, REPOSITORIES, STAGES, TAG_MOVES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, REPOSITORIES, STAGES, TAG_ACTORS, TAG_MOVES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
 
@@ -82,8 +82,17 @@ def fetch_stage(lake: Lake, commit: Commit | None, stage: str, folder: Path, pre
 
 def fetch_tag_moves(lake: Lake, first: date, last: date, folder: Path) -> Input:
     """The image tags that were overwritten in the nights of two dates and between, as a history; empty without one."""
-    days = [day for day in lake.snapshot_dates("image_tags") if first <= day <= last]
-    return fetch_history(lake, TAG_MOVES, lake.read_commits("image_tags", days), folder)
+    return _fetch_nights(lake, "image_tags", TAG_MOVES, first, last, folder)
+
+
+def fetch_tag_actors(lake: Lake, first: date, last: date, folder: Path) -> Input:
+    """Those who overwrote them, as a history; empty where no trail was read."""
+    return _fetch_nights(lake, "trail", TAG_ACTORS, first, last, folder)
+
+
+def _fetch_nights(lake: Lake, stage: str, table: LakeTable, first: date, last: date, folder: Path) -> Input:
+    days = [day for day in lake.snapshot_dates(stage) if first <= day <= last]
+    return fetch_history(lake, table, lake.read_commits(stage, days), folder)
 
 
 def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:

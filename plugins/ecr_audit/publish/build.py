@@ -21,7 +21,14 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
-from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, fetch_tag_moves, read_image_tags
+from ecr_audit.lake.snapshot import (
+    fetch_history,
+    fetch_snapshot,
+    fetch_stage,
+    fetch_tag_actors,
+    fetch_tag_moves,
+    read_image_tags,
+)
 from ecr_audit.publish.database import HISTORIES, build_database, verified_rows
 from ecr_audit.publish.exports import (
     BY_DEFAULT,
@@ -194,6 +201,7 @@ def _build(
         # Up to the night that the verdicts are based on: a newer one may have been read since.
         oldest = date.min if retention_days is None else day - timedelta(days=retention_days)
         histories.append(fetch_tag_moves(lake, oldest, tags_date or date.min, snapshot.folder))
+        histories.append(fetch_tag_actors(lake, oldest, tags_date or date.min, snapshot.folder))
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
             for each in (*evaluated, *histories):
                 warehouse.register_input(each)

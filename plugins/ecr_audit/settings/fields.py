@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from ecr_audit import written
-from ecr_audit.place import file_of, folder_of
+from ecr_audit.place import file_of, folder_of, trail_of
 from ecr_audit.settings.values import (
     S3_ENCRYPTION,
     SNS_TOPIC,
@@ -212,6 +212,11 @@ class FacetSettings(SettingsGroup):
         " those whose setting lets a tag be overwritten, or all.",
         default=ImageTags.OFF,
         json_schema_extra=valid(", ".join(ImageTags)),
+    )
+    cloudtrail: Annotated[str, if_text(trail_of)] | None = Field(
+        description="Log files of the organization's trail, in which those who overwrote image tags are looked for.",
+        default=None,
+        json_schema_extra=valid("s3://bucket, or s3://bucket/prefix with the trail's prefix; unset: moves lack actors"),
     )
 
 

@@ -20,7 +20,7 @@ from ecr_audit.lake.schemas.compliance import (
     WAIVER_COLUMNS,
     WAIVERS,
 )
-from ecr_audit.lake.schemas.image_tags import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
+from ecr_audit.lake.schemas.image_tags import IMAGE_TAG_READS, IMAGE_TAGS, TAG_ACTORS, TAG_MOVES
 from ecr_audit.lake.schemas.inventory import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.tables import LakeTable
 
@@ -42,6 +42,7 @@ __all__ = [
     "SECTION_COMPLIANCE",
     "STAGES",
     "STATUS_COUNTS",
+    "TAG_ACTORS",
     "TAG_MOVES",
     "WAIVED_FINDINGS",
     "WAIVERS",
@@ -49,17 +50,23 @@ __all__ = [
     "stage_tables",
 ]
 
-# The lake is committed in stages, each by one commit file: what was seen, what was evaluated of it, and what its image
-# tags point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS.
+# The lake is committed in stages, each by one commit file: what was seen, what was evaluated of it, what its image tags
+# point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS, and who moved them, with ECR_AUDIT_CLOUDTRAIL.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
     "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES),
     "compliance": (POLICY_OUTPUT, *ROLLED_UP),
     "image_tags": (IMAGE_TAGS, IMAGE_TAG_READS, TAG_MOVES),
+    "trail": (TAG_ACTORS,),
 }
 
 # The tables of a night that stay when it is thinned, by stage. They are small, and say of their night what would be
 # dear to find out later: publishing reads all nights of them.
-KEPT: dict[str, tuple[LakeTable, ...]] = {"inventory": (), "compliance": ROLLED_UP, "image_tags": (TAG_MOVES,)}
+KEPT: dict[str, tuple[LakeTable, ...]] = {
+    "inventory": (),
+    "compliance": ROLLED_UP,
+    "image_tags": (TAG_MOVES,),
+    "trail": (TAG_ACTORS,),
+}
 
 
 def stage_tables(stage: str, version: int) -> tuple[LakeTable, ...]:

@@ -111,3 +111,38 @@ TAG_MOVES = LakeTable(
     since=7,
     identified_by=("repository_arn", "tag"),
 )
+
+# Who overwrote a tag, by the organization's trail: of ECR_AUDIT_CLOUDTRAIL, a stage of its own after the moves.
+TAG_ACTORS = LakeTable(
+    "tag_actors",
+    pa.schema(
+        [
+            ("account_id", pa.string()),
+            ("repository_arn", pa.string()),
+            ("tag", pa.string()),
+            # With these it belongs to a move, which reading the night's tags again replaces.
+            ("new_digest", pa.string()),
+            ("seen_after", TIMESTAMP),
+            # The last push of new_digest between the two reads; null where the trail has none.
+            ("actor", pa.string()),
+            ("moved_at", TIMESTAMP),
+            ("source_address", pa.string()),
+            ("user_agent", pa.string()),
+            ("event_id", pa.string()),
+            # For tags that moved though the setting forbade it: the calls that made it possible, and the one that
+            # ended that.
+            ("deleted_by", pa.string()),
+            ("deleted_at", TIMESTAMP),
+            ("opened_by", pa.string()),
+            ("opened_at", TIMESTAMP),
+            ("closed_by", pa.string()),
+            ("closed_at", TIMESTAMP),
+            # FOUND, NOT_FOUND, PENDING, NOT_READ, LEFT_OUT.
+            ("trail_outcome", pa.string()),
+            ("trail_message", pa.string()),
+        ]
+    ),
+    ("account_id", "repository_arn", "tag"),
+    since=7,
+    identified_by=("repository_arn", "tag"),
+)
