@@ -19,6 +19,7 @@ from moto.server import ThreadedMotoServer
 from demo.emulated_aws.faults import Effect, Faults
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
 from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.trail import log_file, log_file_key
 from demo.emulated_aws.world import Repository
 from demo.organization import EXTERNAL_ID, demo_world
 from demo.repository_settings import key_of
@@ -28,6 +29,8 @@ from ecr_audit.aws.session import connect_hub
 from ecr_audit.doctor import Status, examine
 from ecr_audit.doctor.permissions import actions_of
 from ecr_audit.doctor.storage import check_lake, check_published
+from ecr_audit.doctor.trail import check_trail
+from ecr_audit.image_tags.actors import commit_actors
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import scan_batch
@@ -180,6 +183,27 @@ def test_the_hub_has_exactly_the_permissions_declared_for_a_lake_and_publication
     settings = settings.model_copy(update={"lake": "s3://the-lake/fresh"})
     assert (check_lake(settings, "").status, check_published(settings).status) == (Status.OK, Status.OK)
     assert s3_calls <= ON_S3
+
+
+def test_the_hub_reads_a_trail_by_exactly_the_permissions_declared_for_it(
+    s3_calls: set[str], small_lake: SmallLake
+) -> None:
+    """And the probe of the doctor."""
+    for day, digest in ((1, "sha256:a"), (2, "sha256:b")):
+        small_lake.scan(date(2026, 11, day), repositories=[{}])
+        small_lake.read_tags(date(2026, 11, day), [{"tags": {"latest": digest}}])
+    registry = ("111111111111", "eu-west-1")
+    for delivered in (datetime(2026, 11, 1, 12, tzinfo=UTC), datetime.now(UTC)):
+        key = log_file_key(*registry, delivered)
+        boto3.client("s3").put_object(Bucket="the-lake", Key=key, Body=log_file([]))
+    s3_calls.clear()
+    commit = commit_actors(small_lake.lake, date(2026, 11, 2), "s3://the-lake", "", 60)
+    assert commit and commit.details["files"] == 1
+    of_trail = actions_of(Role.HUB, (Option.TRAIL,)) - HUB_ROLE
+    assert s3_calls == of_trail
+    s3_calls.clear()
+    assert check_trail("s3://the-lake", "", registry).status is Status.OK
+    assert s3_calls == of_trail
 
 
 @pytest.mark.usefixtures("database_alone")

@@ -9,6 +9,7 @@ from itertools import groupby
 from ecr_audit.aws.accounts import ASSUME_ROLE, DESCRIBE_REGIONS
 from ecr_audit.aws.advice import distinct_advice
 from ecr_audit.aws.ecr.facets import FACETS
+from ecr_audit.aws.ecr.image_tags import LIST_IMAGES
 from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account
@@ -27,12 +28,13 @@ from ecr_audit.aws.permissions import Permission
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.catalog import CatalogError, load_catalog
+from ecr_audit.doctor.image_tags import IMAGE_TAGS
 from ecr_audit.doctor.permissions import consequence
 from ecr_audit.doctor.probe import Visit, visit_accounts
 from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.text import percent
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import Facet, ImageTags
 
 ROLE = "Role in the accounts"
 REPOSITORIES = "Repositories"
@@ -68,6 +70,8 @@ def check_accounts(
         if declaration.facet in settings.collect
         for permission in declaration.permissions
     ]
+    if settings.image_tags is not ImageTags.OFF:
+        results.append(_image_tags_result(entered))
     if any(region.opt_in for region in regions):
         fix = f"{_ALLOW}. Until then, {consequence(DESCRIBE_REGIONS)}."
         results.append(_call_result(ENABLED_REGIONS, DESCRIBE_REGIONS, entered, fix))
@@ -147,14 +151,24 @@ def _repositories_result(entered: Sequence[Visit], regions: Sequence[Region], bl
 def _facet_result(facet: Facet, permission: Permission, entered: Sequence[Visit]) -> Result:
     """The result of a facet's call, in the accounts that have something to ask for."""
     title = facet.capitalize()
+    fix = f"{_ALLOW}: Read{title}=true (Terraform: facets). Until then, {consequence(permission)}"
+    if policies := _policies_of(facet):
+        fix += f"; {' and '.join(policies)} cannot be judged there"
+    return _optional_result(title, permission, entered, f"{fix}.")
+
+
+def _image_tags_result(entered: Sequence[Visit]) -> Result:
+    fix = f"{_ALLOW}: ReadImageTags=true (Terraform: read_image_tags). Until then, {consequence(LIST_IMAGES)}."
+    return _optional_result(IMAGE_TAGS, LIST_IMAGES, entered, fix)
+
+
+def _optional_result(title: str, permission: Permission, entered: Sequence[Visit], fix: str) -> Result:
+    """The result of a call in the accounts that have something to ask for."""
     asked = [visit for visit in entered if permission.action in visit.tried]
     if entered and not asked:
         found = f"{permission.action} not checked: no repository that was found in the accounts has anything to ask for"
         return Result(Status.SKIPPED, title, found)
-    fix = f"{_ALLOW}: Read{title}=true (Terraform: facets). Until then, {consequence(permission)}"
-    if policies := _policies_of(facet):
-        fix += f"; {' and '.join(policies)} cannot be judged there"
-    return _call_result(title, permission, asked, f"{fix}.")
+    return _call_result(title, permission, asked, fix)
 
 
 def _policies_of(facet: Facet) -> list[str]:

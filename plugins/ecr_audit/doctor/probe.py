@@ -20,6 +20,7 @@ from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Call, Dispatcher, Flow, Identity
 from ecr_audit.aws.ecr.facet import Declaration, Registry
 from ecr_audit.aws.ecr.facets import FACETS
+from ecr_audit.aws.ecr.image_tags import probe_image_tags
 from ecr_audit.aws.ecr.policies import ALLOWED
 from ecr_audit.aws.ecr.target import TargetScan, probe_target
 from ecr_audit.aws.organization import Account
@@ -28,6 +29,7 @@ from ecr_audit.aws.permissions import action_of
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import ImageTags
 
 # How long a throttled call is retried: a person waits for the result.
 PROBE_SECONDS = 20
@@ -40,7 +42,8 @@ class Visit:
     account: Account
     # The error of each call that failed, by the action that allows it; how listing repositories ended is in `targets`.
     refusals: Mapping[str, Exception]
-    # The actions of facets that could be tried: each needs a repository, and keys one that is encrypted by one.
+    # The actions of facets and image tags that could be tried: each needs a repository, and keys one that is encrypted
+    # by one.
     tried: Collection[str]
     # One a region: as a night would end there.
     targets: Sequence[TargetScan]
@@ -84,7 +87,7 @@ class _Visitor:
             targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
             return Visit(account, {ASSUME_ROLE.action: entry.error}, (), targets)
         targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
-        answers = await self._facet_answers(identity, targets)
+        answers = await self._optional_answers(identity, targets)
         refusals = {action: error for action, error in answers.items() if error is not None}
         if entry.regions_error is not None:
             refusals[DESCRIBE_REGIONS.action] = entry.regions_error
@@ -105,11 +108,11 @@ class _Visitor:
         ended = await self._result(flow)
         return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended
 
-    async def _facet_answers(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception | None]:
-        """The error of each action of the facets, None where it is allowed: each tried in one region with a repository.
+    async def _optional_answers(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception | None]:
+        """The error of each action of the facets, and of image tags, None where it is allowed.
 
-        That is the hub's region, where it has one. Facets are read only where there are repositories: an account
-        without any has nothing to ask for.
+        Each is tried in one region with a repository: the hub's region, where it has one. They are read only where
+        there are repositories: an account without any has nothing to ask for.
         """
         places = sorted((each for each in targets if each.repositories), key=lambda each: self._distance(each.region))
         calls = [
@@ -118,6 +121,8 @@ class _Visitor:
             if declaration.facet in self._settings.collect
             for call in self._first_probe(identity, declaration, places)
         ]
+        if self._settings.image_tags is not ImageTags.OFF and places:
+            calls.append(probe_image_tags(self._registry(identity, places[0]), places[0].repositories[0].name))
         errors = await asyncio.gather(*(self._result(_allowed(call)) for call in calls))
         return {action_of(call.service, call.method): error for call, error in zip(calls, errors, strict=True)}
 
@@ -126,10 +131,12 @@ class _Visitor:
     ) -> Sequence[Call]:
         """The calls that try a facet, in the first of the places that has something to ask for."""
         for place in places:
-            registry = Registry(identity, place.account_id, place.region, self._settings.registry_concurrency)
-            if calls := declaration.probe(registry, place.repositories[0]):
+            if calls := declaration.probe(self._registry(identity, place), place.repositories[0]):
                 return calls
         return ()
+
+    def _registry(self, identity: Identity, place: TargetScan) -> Registry:
+        return Registry(identity, place.account_id, place.region, self._settings.registry_concurrency)
 
     def _distance(self, region: str) -> bool:
         return region != self._hub.region

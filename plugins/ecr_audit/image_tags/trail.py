@@ -134,8 +134,7 @@ def read_trail(
     Registries come first as they are given, as far as the limits and the time reach. Never raises for what S3 returns:
     the result has what could not be read, with the reason.
     """
-    trail = open_place(url)
-    assert isinstance(trail, S3)  # noqa: S101 - the setting has no folder
+    trail = _open(url)
     result = TrailRead(registries={registry: RegistryRead() for registry in intervals})
     try:
         base = _base(trail, organization_id)
@@ -154,7 +153,7 @@ def read_trail(
     def events(file: LogFile) -> list[dict[str, Any]] | TrailFault | None:
         try:
             return _events(trail, file, wanted, is_time_up)
-        except (S3Error, ValueError) as error:
+        except (S3Error, OSError, ValueError) as error:
             return _fault(file.name, error)
 
     files: list[LogFile] = []
@@ -185,6 +184,25 @@ def read_trail(
                 failures = 0
         pool.shutdown(cancel_futures=True)
     return result
+
+
+def read_newest(url: str, organization_id: str, registry: Registry, now: datetime) -> tuple[str, int] | None:
+    """The newest log file that was delivered for a registry in a day: its name, and how many records it has.
+
+    None when there is none. Raises S3Error, and OSError or ValueError for its content.
+    """
+    trail = _open(url)
+    files = list(_log_files(trail, _base(trail, organization_id), registry, (now - timedelta(days=1), now)))
+    if not files:
+        return None
+    with trail.stream(files[-1].name) as compressed:
+        return files[-1].name, sum(1 for _ in read_records(compressed))
+
+
+def _open(url: str) -> S3:
+    trail = open_place(url)
+    assert isinstance(trail, S3)  # noqa: S101 - the setting has no folder
+    return trail
 
 
 def _base(trail: S3, organization_id: str) -> str:

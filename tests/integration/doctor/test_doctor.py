@@ -386,6 +386,25 @@ def test_a_facet_that_could_not_be_tried_is_not_reported_as_allowed(
     assert (results["Keys"].status, results["Lifecycle"].status) == (Status.SKIPPED, Status.SKIPPED)
 
 
+def test_images_are_listed_once_an_account_where_image_tags_are_read(
+    aws: AwsWithAClock, inject: Inject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def result() -> Result:
+        return next(each for each in examine(connect_hub, lambda: None) if each.title == "Image tags")
+
+    assert list(examine(connect_hub, lambda: None))
+    assert aws.counters.operations["ecr:ListImages"] == 0
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "overwritable")
+    assert "ecr:ListImages answered in all 4 accounts" in result().found
+    assert aws.counters.operations["ecr:ListImages"] == 4
+    inject(Fault(DENIED, operation="ListImages", account=MEMBERS[0]))
+    denied = result()
+    assert (denied.status, len(denied.cases)) == (Status.WARN, 1)
+    assert "ReadImageTags=true (Terraform: read_image_tags)" in denied.fix
+    aws.world = replace(aws.world, repository_source=nothing)
+    assert result().status is Status.SKIPPED
+
+
 def test_without_facets_to_collect_no_permission_to_read_them_is_needed(
     findings: Examine, inject: Inject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pyarrow as pa
 import pytest
 
-from ecr_audit.doctor import Result, Status
+from demo.emulated_aws.trail import log_file, log_file_key
+from ecr_audit.aws.session import connect_hub
+from ecr_audit.doctor import Result, Status, examine
 from ecr_audit.doctor.image_tags import offer_image_tags
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
@@ -151,3 +153,28 @@ def test_waivers_that_cannot_be_read(findings: Examine, monkeypatch: pytest.Monk
     assert findings() == []
     path.write_text("waivers:\n  - id: W-1\n")
     assert only(findings()).title == "Waivers"
+
+
+def test_a_trail_is_listed_and_its_newest_log_file_read(
+    findings: Examine, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the hub's own account and region."""
+    monkeypatch.setenv("ECR_AUDIT_CLOUDTRAIL", f"s3://{bucket}/audit")
+    result = only(findings())
+    assert (result.title, result.status) == ("Trail", Status.WARN)
+    assert "no log file of account 100000000000, region us-east-1, was delivered in the last day" in result.found
+    now = datetime.now(UTC)
+    s3 = boto3.client("s3")
+    older, newest = (
+        f"audit/{log_file_key('100000000000', 'us-east-1', at, 'o-demo0ecr0audit')}"
+        for at in (now - timedelta(hours=1), now)
+    )
+    s3.put_object(Bucket=bucket, Key=older, Body=b"")
+    s3.put_object(Bucket=bucket, Key=newest, Body=log_file([{}, {}]))
+    [result] = [each for each in examine(connect_hub, lambda: None) if each.title == "Trail"]
+    assert result.status is Status.OK
+    assert "the newest log file with 2 records" in result.found
+    s3.put_object(Bucket=bucket, Key=newest, Body=b"")
+    result = only(findings())
+    assert "log files cannot be read: truncated" in result.found
+    assert "kms:Decrypt, s3:GetObject and s3:ListBucket to the hub: TrailBucket" in result.fix

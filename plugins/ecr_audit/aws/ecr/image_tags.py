@@ -154,6 +154,12 @@ def read_image_tags(registry: Registry, reads: Sequence[TagRead]) -> Flow:
     return None
 
 
+def probe_image_tags(registry: Registry, repository_name: str) -> Call:
+    """The call by which the doctor finds out whether a role may list images: for one tag of a repository."""
+    parameters = {"repositoryName": repository_name, "maxResults": 1, "filter": FILTER}
+    return registry.call("ecr", "list_images", parameters, "imageIds")
+
+
 def _list_images(registry: Registry, read: TagRead, token: str | None) -> Call:
     parameters: dict[str, Any] = {
         "repositoryName": read.repository_name,
