@@ -209,12 +209,13 @@ class FacetSettings(SettingsGroup):
     )
     image_tags: Annotated[ImageTags, if_text(str.lower)] = Field(
         description="Repositories whose image tags are read each night, to find those that were overwritten: none,"
-        " those whose setting lets a tag be overwritten, or all.",
+        " those whose setting lets a tag be overwritten, or all (image-tags.md).",
         default=ImageTags.OFF,
         json_schema_extra=valid(", ".join(ImageTags)),
     )
     cloudtrail: Annotated[str, if_text(trail_of)] | None = Field(
-        description="Log files of the organization's trail, in which those who overwrote image tags are looked for.",
+        description="Log files of the organization's trail, in which those who overwrote image tags are looked for"
+        " (image-tags.md).",
         default=None,
         json_schema_extra=valid("s3://bucket, or s3://bucket/prefix with the trail's prefix; unset: moves lack actors"),
     )
