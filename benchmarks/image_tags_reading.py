@@ -87,7 +87,7 @@ def main() -> None:
     headings = (
         "night",
         "repositories read",
-        "of the slow registry",
+        "in the slow registry",
         "tags",
         "calls",
         "floor s",
