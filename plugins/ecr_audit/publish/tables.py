@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-# Those of the same reading of a night's tags: it may have been read again, with other moves, after its trail.
-_ACTORS = (
-    "LEFT JOIN lake.tag_actors_history USING (snapshot_date, account_id, repository_arn, tag, new_digest, seen_after)"
+# With the actors of the same reading of a night's tags: it may have been read again, with other moves, after its trail.
+# Sorted, for a join does not keep the order of its rows.
+_TAG_MOVES = (
+    "FROM lake.tag_moves_history"
+    " LEFT JOIN lake.tag_actors_history USING (snapshot_date, account_id, repository_arn, tag, new_digest, seen_after)"
+    " SELECT snapshot_date, * EXCLUDE (snapshot_date)"
+    " ORDER BY snapshot_date, account_id, repository_arn, tag"
 )
 
 # The published tables, and the SQL that each is made of: a file of sql/, or a table of the session as it is. In this
@@ -26,7 +30,7 @@ TABLES = {
     "findings": "marts/findings",
     "findings_history": "marts/findings_history",
     "changes": "FROM lake.changes_history SELECT *, resource_type(repository_arn) AS object_type",
-    "tag_moves": f"FROM lake.tag_moves_history {_ACTORS} SELECT snapshot_date, * EXCLUDE (snapshot_date)",
+    "tag_moves": _TAG_MOVES,
     "repository_image_tags": "marts/repository_image_tags",
     "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",

@@ -28,6 +28,19 @@ class TagMove(Record):
     seen_after: Utc
     setting_before: str | None
     setting_after: str | None
+    actor: str | None
+    moved_at: Utc | None
+    source_address: str | None
+    user_agent: str | None
+    event_id: str | None
+    deleted_by: str | None
+    deleted_at: Utc | None
+    opened_by: str | None
+    opened_at: Utc | None
+    closed_by: str | None
+    closed_at: Utc | None
+    trail_outcome: str | None
+    trail_message: str | None
 
 
 class RepositoryImageTags(Record):
