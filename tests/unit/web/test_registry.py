@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+import yaml
 from fastapi.testclient import TestClient
+from rich.console import Console
 
+from ecr_audit.alerts.night import night_messages
 from ecr_audit.catalog import Catalog
+from ecr_audit.catalog.waivers import load_waivers
+from ecr_audit.publish.publication import DATABASE
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.summary import print_summary
+from ecr_audit.publish.workbook import write_workbook
+from ecr_audit.settings import Settings
 from support.pages import text_at
 from support.policies import LIFECYCLE, MUTABILITY, REGISTRY, facet_catalog
 from support.small_lake import SmallLake
@@ -182,3 +194,60 @@ def test_one_without_repositories_has_its_history_and_others_are_not_found(
     assert "2026-11-02 Deleted" in text
     for path in (f"/registries/{ACCOUNT}/eu-west-2", "/registries/222222222222/eu-west-1", "/registries/x/%00"):
         assert client.get(path).status_code == 404
+
+
+def test_a_waived_registry_is_marked_and_counted_everywhere(
+    client: TestClient, published: Callable[..., None], small_lake: SmallLake, folder: Path, tmp_path: Path
+) -> None:
+    """Both registries become mutable; a waiver in a file names the one in eu-west-1 by its ARN."""
+    file = tmp_path / "waivers.yaml"
+    waiver = {
+        "id": "W-7",
+        "policy": REGISTRY,
+        "scope": {"repository": f"{ARN}registry"},
+        "reason": "Build caches only.",
+        "owner": "platform",
+        "ticket": "RISK-7",
+        "approved_by": "CISO",
+        "created": str(FIRST),
+        "expires": "2026-12-02",
+    }
+    file.write_text(yaml.safe_dump({"waivers": [waiver]}), encoding="utf-8")
+    small_lake.waivers = load_waivers(str(file), small_lake.catalog, 365)
+    for day, mutability, night in ((FIRST, "IMMUTABLE", small_lake.night), (SECOND, "MUTABLE", published)):
+        read = {
+            "registries_read_at": datetime.combine(day, time(2), UTC),
+            "creation_templates": [{"prefix": "ROOT", "image_tag_mutability": mutability}],
+        }
+        registries = [read | {"region": region} for region in ("eu-west-1", "us-east-1")]
+        repositories = [{"region": each["region"]} for each in registries]
+        night(day, repositories=repositories, registries=registries, details={"facets": ["registries"]})
+
+    [new, waivers] = night_messages(folder / DATABASE, 0, "")
+    assert f"{ACCOUNT} shop (Root/Prod): 1\n- registry, us-east-1, " in new.body
+    assert "- W-7 (RISK-7, platform): ends on 2026-12-02, in 30 days; covers 1 finding" in waivers.body
+
+    reported = io.StringIO()
+    print_summary(Settings(data=tmp_path, publish=str(folder)), Console(file=reported, width=200))
+    assert "1 waiver: 1 in force (1 " in reported.getvalue()
+    assert "Waived findings  1 incompliant under Registry Creates Repositories with Mutable Tags" in reported.getvalue()
+
+    with open_published(folder / DATABASE) as database:
+        write_workbook(database, tmp_path / "compliance.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "compliance.xlsx")["Findings"]
+    names, *rows = sheet.iter_rows(values_only=True)
+    waived = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [(each["region"], each["waiver_id"]) for each in waived if each["waived"] == "yes"] == [("eu-west-1", "W-7")]
+
+    # Last: the pages keep the file open, with limits of their own.
+    shown = "Waived Build caches only. Waiver W-7, RISK-7; owner platform, approved by CISO; until 2026-12-02, 30 days"
+    assert shown in text_at(client, PAGE)
+    assert "Waived" not in text_at(client, PAGE.replace("eu-west-1", "us-east-1"))
+    findings = text_at(client, f"/findings?policy={REGISTRY}")
+    assert "1 waived." in findings
+    left = client.get("/api/v1/findings", params={"policy": REGISTRY, "waived": "false"}).json()["items"]
+    assert [each["region"] for each in left] == ["us-east-1"]
+    overview = text_at(client, f"/?policy={REGISTRY}")
+    assert "With 1 waived finding left out: 0.0 %." in overview
+    assert f"shop {ACCOUNT} 1 1 2" in overview
+    assert "W-7 RISK-7" in overview
