@@ -21,7 +21,10 @@ from .conftest import Deploy
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
-NAMES = ["audit-role", "audit-role-stackset", "hub-role", "reader-role"]
+# What the audit may read in an account: the modules of ROLES that read there use it.
+SHARED = "audit-permissions"
+ROLES = ["audit-role", "audit-role-stackset", "hub-role", "reader-role"]
+NAMES = [SHARED, *ROLES]
 
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 EXTERNAL_ID = "sesame-2026"
@@ -81,14 +84,35 @@ def test_modules_are_those_that_are_tested() -> None:
 
 
 def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None:
+    handed_on = set(_handed_on(module))
     for name, variable in module.named("variable").items():
         assert variable["type"], name
         assert len(variable["description"]) > 10, name
+        if name in handed_on:  # the default and the check are there
+            assert _bare(str(variable["default"])) in ("None", "null"), name
+            continue
         if _bare(variable["type"]) in ("bool", "${bool}"):  # Terraform takes nothing else
             continue
         [validation] = variable["validation"]
         assert f"var.{name}" in str(validation["condition"]), name
         assert validation["error_message"], name
+
+
+def _handed_on(module: Module) -> Iterator[str]:
+    """The variables that a module gives to the one that it uses, under the same names."""
+    for name, value in _labelled(module.named("module").get("audit_permissions", {})):
+        if name != "source":
+            assert value == f"${{var.{name}}}"
+            yield name
+
+
+@pytest.mark.parametrize("name", ["audit-role", "audit-role-stackset", "hub-role"])
+def test_what_may_be_read_in_an_account_is_in_one_module(name: str) -> None:
+    module, shared = Module(name), Module(SHARED)
+    assert _bare(module.named("module")["audit_permissions"]["source"]) == f"../{SHARED}"
+    assert set(_handed_on(module)) == set(shared.named("variable"))
+    # Null, which is handed on where nothing is given, stands for the default.
+    assert all(variable["nullable"] is False for variable in shared.named("variable").values())
 
 
 def test_every_variable_is_used_and_every_used_one_is_there(module: Module) -> None:
@@ -133,7 +157,7 @@ def _without_length(pattern: str) -> str:
 
 
 POLICIES = {
-    "audit-role": ["list_repositories"],
+    "audit-role": [],
     "hub-role": ["audit", "pods", "lake", "lake_key", "trail", "trail_key", "alerts"],
     "reader-role": ["read", "logs", "lake_key", "alerts"],
 }
@@ -163,46 +187,50 @@ GIVEN = {
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_are_those_of_the_template(name: str, deploy: Deploy) -> None:
-    module = Module(name)
+    module, shared = Module(name), Module(SHARED)
     documents = module.typed("data", "aws_iam_policy_document")
     ours = [_statement(each) for policy in POLICIES[name] for each in documents[policy]["statement"]]
-    facets = module.locals.get("facets", {})
-    ours += [_statement({**each, "effect": "Allow"}) for _, each in _labelled(facets)]
-    reads = {f"Read{facet.capitalize()}": "true" for facet, _ in _labelled(facets)}
-    for content in _image_tags(documents):
-        ours.append(_statement(content))
-        reads["ReadImageTags"] = "true"
+    reads = {}
+    uses_shared = "audit_permissions" in module.named("module")
+    if uses_shared:
+        [document] = shared.typed("data", "aws_iam_policy_document").values()
+        optional = [*(each for _, each in _labelled(shared.locals["facets"])), _image_tags(document)]
+        ours += [_statement(each) for each in document["statement"]]
+        ours += [_statement({**each, "effect": "Allow"}) for each in optional]
+        reads = {_bare(each["sid"]): "true" for each in optional}
     theirs = [_normal(each) for each in deploy(name, **GIVEN[name], **reads).statements]
     assert sorted(ours, key=str) == sorted(theirs, key=str)
-    # And each of them is attached.
-    attached = Module(name).typed("resource", "aws_iam_role_policy")
-    assert {_bare(str(each["policy"])) for each in attached.values()} == {
-        f"${{data.aws_iam_policy_document.{policy}.json}}" for policy in POLICIES[name]
+    # And each of them is attached: the shared ones as a policy, or as the source of one.
+    attached = {_bare(str(each["policy"])) for each in module.typed("resource", "aws_iam_role_policy").values()}
+    sources = {source for each in documents.values() for source in each.get("source_policy_documents", [])}
+    assert attached | sources == {
+        *(f"${{data.aws_iam_policy_document.{policy}.json}}" for policy in POLICIES[name]),
+        *(["${module.audit_permissions.policy}"] if uses_shared else []),
     }
 
 
-def _image_tags(documents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The content of statements that are there when images may be listed."""
-    for document in documents.values():
-        for dynamic in document.get("dynamic", []):
-            statement = dynamic['"statement"']
-            if statement["for_each"] == "${var.read_image_tags ? [1] : []}":
-                yield statement["content"][0]
+def _image_tags(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the statement that is there when images may be listed."""
+    [content] = [
+        statement["content"][0]
+        for dynamic in document["dynamic"]
+        if (statement := dynamic['"statement"'])["for_each"] == "${var.read_image_tags ? [1] : []}"
+    ]
+    return dict(content)
 
 
-@pytest.mark.parametrize("name", ["audit-role", "hub-role", "audit-role-stackset"])
-def test_images_are_not_listed_by_default(name: str) -> None:
-    assert Module(name).named("variable")["read_image_tags"]["default"] is False
+def test_images_are_not_listed_by_default() -> None:
+    assert Module(SHARED).named("variable")["read_image_tags"]["default"] is False
 
 
-@pytest.mark.parametrize(("name", "policy"), [("audit-role", "list_repositories"), ("hub-role", "audit")])
-def test_a_role_has_the_statements_of_the_facets_that_it_is_given(name: str, policy: str) -> None:
+def test_a_role_has_the_statements_of_the_facets_that_it_is_given() -> None:
     """The expression is Terraform's to evaluate; its parts are looked at here."""
-    module = Module(name)
+    module = Module(SHARED)
     assert {facet: _bare(each["sid"]) for facet, each in _labelled(module.locals["facets"])} == {
         each.value: f"Read{each.capitalize()}" for each in Facet
     }
-    dynamic, _ = module.typed("data", "aws_iam_policy_document")[policy]["dynamic"]
+    [document] = module.typed("data", "aws_iam_policy_document").values()
+    dynamic, _ = document["dynamic"]
     statement = dynamic['"statement"']
     assert statement["for_each"] == (
         "${[for facet, statement in local.facets : statement if contains(var.facets, facet)]}"
@@ -212,11 +240,11 @@ def test_a_role_has_the_statements_of_the_facets_that_it_is_given(name: str, pol
         **{part: f"${{statement.value.{part}}}" for part in ("sid", "actions", "resources")},
         "effect": "Allow",
     }
+    assert module.named("output")["policy"]["value"] == "${data.aws_iam_policy_document.list_repositories.json}"
 
 
-@pytest.mark.parametrize("name", ["audit-role", "hub-role", "audit-role-stackset"])
-def test_facets_are_by_default_those_that_are_collected_by_default(name: str) -> None:
-    variable = Module(name).named("variable")["facets"]
+def test_facets_are_by_default_those_that_are_collected_by_default() -> None:
+    variable = Module(SHARED).named("variable")["facets"]
     assert [_bare(each) for each in variable["default"]] == list(Settings.model_fields["collect"].default)
     assert re.findall(r'"(\w+)"', str(variable["validation"][0]["condition"])) == list(Facet)
     assert _bare(variable["validation"][0]["error_message"]) == f"Give a list out of {', '.join(Facet)}."
@@ -269,11 +297,13 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     [path] = re.findall(r'file\("\$\{path\.module\}/([^"]+)"\)', str(stack_set["template_body"]).replace("\\", ""))
     template = (module.folder / path).resolve()
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert set(stack_set["parameters"]) == given
+    [own] = re.findall(
+        r"merge\(module\.audit_permissions\.parameters, \{(.*)\}\)", str(stack_set["parameters"]), re.DOTALL
+    )
     reads = {f"Read{each.capitalize()}": f'${{contains(var.facets, "{each}")}}' for each in Facet}
-    assert given == {"HubRoleArn", "ExternalId", "OrganizationId", "RoleName", "RolePath", "ReadImageTags", *reads}
-    assert {name: stack_set["parameters"][name] for name in reads} == reads
-    assert stack_set["parameters"]["ReadImageTags"] == "${var.read_image_tags}"
+    shared = Module(SHARED).named("output")["parameters"]["value"]
+    assert dict(_labelled(shared)) == reads | {"ReadImageTags": "${var.read_image_tags}"}
+    assert {*re.findall(r"(\w+) *[=:] *var\.\w+", own), *shared} == given
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 

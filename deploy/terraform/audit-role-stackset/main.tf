@@ -2,6 +2,12 @@
 # ../../cloudformation/audit-role.yaml. Apply it in the management account, or in a delegated administrator of
 # CloudFormation StackSets with call_as = "DELEGATED_ADMIN". See docs/deploy.md.
 
+module "audit_permissions" {
+  source          = "../audit-permissions"
+  facets          = var.facets
+  read_image_tags = var.read_image_tags
+}
+
 resource "aws_cloudformation_stack_set" "audit_role" {
   name             = "ecr-audit-role"
   description      = "The role that the ECR audit assumes in every account"
@@ -10,20 +16,13 @@ resource "aws_cloudformation_stack_set" "audit_role" {
   capabilities     = ["CAPABILITY_NAMED_IAM"]
   template_body    = file("${path.module}/../../cloudformation/audit-role.yaml")
 
-  parameters = {
+  parameters = merge(module.audit_permissions.parameters, {
     HubRoleArn     = var.hub_role_arn
     ExternalId     = var.external_id
     OrganizationId = var.organization_id
     RoleName       = var.role_name
     RolePath       = var.role_path
-    ReadTags       = contains(var.facets, "tags")
-    ReadScanning   = contains(var.facets, "scanning")
-    ReadKeys       = contains(var.facets, "keys")
-    ReadRegistries = contains(var.facets, "registries")
-    ReadLifecycle  = contains(var.facets, "lifecycle")
-    ReadPolicies   = contains(var.facets, "policies")
-    ReadImageTags  = var.read_image_tags
-  }
+  })
 
   auto_deployment {
     enabled                          = true

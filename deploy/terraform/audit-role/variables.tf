@@ -54,17 +54,12 @@ variable "role_path" {
 
 variable "facets" {
   type        = list(string)
-  description = "What the audit reads beyond the list of repositories: the words of ECR_AUDIT_COLLECT."
-  default     = ["tags", "scanning", "registries"]
-
-  validation {
-    condition     = alltrue([for facet in var.facets : contains(["tags", "scanning", "keys", "registries", "lifecycle", "policies"], facet)])
-    error_message = "Give a list out of tags, scanning, keys, registries, lifecycle, policies."
-  }
+  description = "What the audit reads beyond the list of repositories: the words of ECR_AUDIT_COLLECT. Null: its default."
+  default     = null
 }
 
 variable "read_image_tags" {
   type        = bool
   description = "Whether the audit may list images, to find tags that were overwritten; needed with ECR_AUDIT_IMAGE_TAGS."
-  default     = false
+  default     = null
 }

@@ -9,43 +9,7 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
-  repositories = "arn:${local.partition}:ecr:*:${local.account_id}:repository/*"
-
   trail = join("/", compact([var.trail_bucket, var.trail_prefix]))
-
-  # Statements by facet, which ECR_AUDIT_COLLECT names.
-  facets = {
-    tags = {
-      sid       = "ReadTags"
-      actions   = ["tag:GetResources"]
-      resources = ["*"]
-    }
-    scanning = {
-      sid       = "ReadScanning"
-      actions   = ["ecr:BatchGetRepositoryScanningConfiguration"]
-      resources = [local.repositories]
-    }
-    keys = {
-      sid       = "ReadKeys"
-      actions   = ["kms:DescribeKey"]
-      resources = ["arn:${local.partition}:kms:*:${local.account_id}:key/*"]
-    }
-    registries = {
-      sid       = "ReadRegistries"
-      actions   = ["ecr:DescribeRepositoryCreationTemplates", "ecr:DescribePullThroughCacheRules"]
-      resources = ["*"]
-    }
-    lifecycle = {
-      sid       = "ReadLifecycle"
-      actions   = ["ecr:GetLifecyclePolicy"]
-      resources = [local.repositories]
-    }
-    policies = {
-      sid       = "ReadPolicies"
-      actions   = ["ecr:GetRepositoryPolicy"]
-      resources = [local.repositories]
-    }
-  }
 
   trusts_ec2   = startswith(var.trusted_service, "ec2.")
   trusts_tasks = var.trusted_service == "ecs-tasks.amazonaws.com"
@@ -78,7 +42,16 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
+# The hub's own account is audited with this role, as the others are with theirs.
+module "audit_permissions" {
+  source          = "../audit-permissions"
+  facets          = var.facets
+  read_image_tags = var.read_image_tags
+}
+
 data "aws_iam_policy_document" "audit" {
+  source_policy_documents = [module.audit_permissions.policy]
+
   statement {
     sid    = "ReadTheOrganization"
     effect = "Allow"
@@ -103,44 +76,6 @@ data "aws_iam_policy_document" "audit" {
       test     = "StringEquals"
       variable = "aws:ResourceOrgID"
       values   = ["$${aws:PrincipalOrgID}"]
-    }
-  }
-
-  # The hub's own account is audited with this role, as the others are with theirs.
-  statement {
-    sid       = "ListRepositories"
-    effect    = "Allow"
-    actions   = ["ecr:DescribeRepositories"]
-    resources = [local.repositories]
-  }
-
-  # It knows no resources. Without it, regions that the account has not enabled are tried one by one.
-  statement {
-    sid       = "ReadRegions"
-    effect    = "Allow"
-    actions   = ["ec2:DescribeRegions"]
-    resources = ["*"]
-  }
-
-  dynamic "statement" {
-    for_each = [for facet, statement in local.facets : statement if contains(var.facets, facet)]
-
-    content {
-      sid       = statement.value.sid
-      effect    = "Allow"
-      actions   = statement.value.actions
-      resources = statement.value.resources
-    }
-  }
-
-  dynamic "statement" {
-    for_each = var.read_image_tags ? [1] : []
-
-    content {
-      sid       = "ReadImageTags"
-      effect    = "Allow"
-      actions   = ["ecr:ListImages"]
-      resources = [local.repositories]
     }
   }
 }
