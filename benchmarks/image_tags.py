@@ -25,8 +25,8 @@ from ecr_audit.aws.ecr.image_tags import TagRead
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.parts import write_part
 from ecr_audit.image_tags.plan import TagPlan, folder_of
-from ecr_audit.image_tags.read import write_part
 from ecr_audit.lake.lake import Lake
 from ecr_audit.vocabulary import ImageTags
 

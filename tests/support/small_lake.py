@@ -16,8 +16,8 @@ from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.catalog import Catalog, waivers
 from ecr_audit.compliance import KnownWaivers, Violation, evaluate, roll_up
 from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.parts import write_part
 from ecr_audit.image_tags.plan import make_plan
-from ecr_audit.image_tags.read import write_part
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS, TAG_MOVES

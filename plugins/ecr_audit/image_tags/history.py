@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ecr_audit.image_tags.parts import LISTED_TAGS, TAG_READS, fetch_part
 from ecr_audit.image_tags.plan import TagPlan, previous_inputs, read_plan, require_newest
-from ecr_audit.image_tags.read import LISTED_TAGS, TAG_READS, fetch_part
 from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.lake import Lake, SnapshotWriter
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
