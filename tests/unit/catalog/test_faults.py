@@ -28,153 +28,111 @@ def faults(root: Path) -> list[str]:
 IN_POLICY = "sql/policies/test/one/policy.yaml"
 IN_LEAF = "sql/frameworks/leaf.yaml"
 
+# What is replaced in the policy, by what, and the fault that then begins at a line of the file.
+POLICY_FAULTS = [
+    (
+        "severity: LOW",
+        "severity: LOW\nfacets: [keys]",
+        "9: A policy that reads a facet needs condition 699, UNDETERMINED: what it reads was not read",
+    ),
+    ("index: 199", "index: 699", "11: conditions.0.status: 'INCOMPLIANT' is not valid. Condition 699 means that"),
+    ("severity: LOW\n", "", "1: Key 'severity' is missing"),
+    ("severity: LOW", "severity: HIHG", "8: severity: 'HIHG' is not valid. Valid: LOW, MEDIUM, HIGH, CRITICAL"),
+    (
+        "status: INCOMPLIANT",
+        "status: NONCOMPLIANT",
+        "11: conditions.0.status: 'NONCOMPLIANT' is not valid. Valid: COMPLIANT, INCOMPLIANT, UND",
+    ),
+    ("severity: LOW", "severity:", "8: severity: has no value. Valid: LOW, MEDIUM"),
+    ("[production]", "", "7: flags: has no value. Give a list; [] for none"),
+    ("[RELIABILITY]", "", "6: categories: has no value. Give a list"),
+    ("name: One\ncon", "name:\ncon", "2: name: has no value. Give one"),
+    ("severity:", "severty:", "8: Unknown key 'severty'. Nearest: severity"),
+    (
+        "name: One\ncon",
+        "name: One: two\ncon",
+        "2: Not valid YAML: mapping values are not allowed here (put a text with a colon in quotation",
+    ),
+    (
+        "severity: LOW",
+        "  severity: LOW",
+        "8: Not valid YAML: expected <block end>, but found '<block mapping start>' (indentation?)",
+    ),
+    (
+        "severity: LOW",
+        "\tseverity: LOW",
+        "8: Not valid YAML: found character '\\t' that cannot start any token (indent with spaces",
+    ),
+    ("name: One\ncon", "name: [7]\ncon", "2: name: ['7'] is not valid. Input should be a valid str"),
+    ("[production]", "production", "7: flags: 'production' is not valid. Give a list; [] for none"),
+    ("[RELIABILITY]", "[RELIABLE]", "6: categories.0: 'RELIABLE' is not valid. Valid: COST, OPERA"),
+    ("[RELIABILITY]", "[]", "6: categories: [] is not valid."),
+    ("id: /ce/test/one", "id: ce test", "1: id: 'ce test' is not valid."),
+    ("name: One\ncon", "name: One\nname: Two\ncon", "3: Key 'name' is given twice"),
+    ("flags: [production]", "flags: }", "7: Not valid YAML: "),
+    (None, "", "1: The file is empty"),
+    (None, "- a list", "1: the file: ['a list'] is not valid."),
+    (
+        "  - /frameworks/hub/a",
+        "  - /frameworks/hub/a\n  - /frameworks/hubs/a",
+        "11: Unknown framework section '/frameworks/hubs/a'. Nearest: /frameworks/hub/a",
+    ),
+    (
+        "mappings:",
+        "ignored_mappings: [/frameworks/leaf/x]\nmappings:",
+        "9: Unknown framework section '/frameworks/leaf/x'. Nearest: /frameworks/leaf/",
+    ),
+    (
+        "mappings:",
+        "ignored_mappings: [/frameworks/hub/a]\nmappings:",
+        "9: Section '/frameworks/hub/a' is both in mappings and in ignored_mappings",
+    ),
+    ("index: 199", "index: 0x1f", "11: conditions.0.index: '0x1f' is not valid. Input"),
+    ("index: 199", "index: 399", "11: conditions.0.index: '399' is not valid. 99, 399, 599 are the engine's."),
+    ("Always.}", "Always.}, {index: 199, status: COMPLIANT, when: Never.}", "11: Condition index 199 is given twice."),
+    ("flags: [production]", "flags: &f [production, *f]", "7: The alias *f is not allowed"),
+]
+# The same for a framework.
+LEAF_FAULTS = [
+    ("title: D", "titel: D", "8: Unknown key 'titel'. Nearest: title"),
+    ("title: D", "titel: D", "7: Key 'title' is missing"),
+    ("withdrawn: true", "withdrawn: maybe", "19: sections.3.withdrawn: 'maybe' is not valid."),
+    ("withdrawn: true", "withdrawn:", "19: sections.3.withdrawn: Is empty."),
+    (
+        "parent: /frameworks/leaf/b",
+        "parent: /frameworks/hub/a",
+        "14: Unknown parent '/frameworks/hub/a'. Nearest: /frameworks/leaf/",  # one of another framework is not valid
+    ),
+    (
+        "      - /frameworks/leaf/c",
+        "      - /frameworks/laef/c",
+        "11: Unknown framework section '/frameworks/laef/c'. Nearest: /frameworks/leaf/c",
+    ),
+    (
+        "parent: /frameworks/leaf/b",
+        "parent: /frameworks/leaf/d",
+        "9: Parents form a cycle: /frameworks/leaf/d -> /frameworks/leaf/c -> /frameworks/leaf/d",
+    ),
+    (
+        "id: /frameworks/leaf/e",
+        "id: /frameworks/leaf/b",
+        f"16: Section id '/frameworks/leaf/b' is already used at {IN_LEAF}:4",
+    ),
+    (
+        "id: /frameworks/leaf/e",
+        "id: /frameworks/tree/e",
+        "16: Section '/frameworks/tree/e' does not begin with its framework's id, '/frameworks/leaf/'",
+    ),
+]
+
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "fault"),
-    [
-        (
-            IN_POLICY,
-            "severity: LOW",
-            "severity: LOW\nfacets: [keys]",
-            f"{IN_POLICY}:9: A policy that reads a facet needs condition 699, UNDETERMINED: what it reads was not read",
-        ),
-        (
-            IN_POLICY,
-            "index: 199",
-            "index: 699",
-            f"{IN_POLICY}:11: conditions.0.status: 'INCOMPLIANT' is not valid. Condition 699 means that",
-        ),
-        (IN_POLICY, "severity: LOW\n", "", f"{IN_POLICY}:1: Key 'severity' is missing"),
-        (
-            IN_POLICY,
-            "severity: LOW",
-            "severity: HIHG",
-            f"{IN_POLICY}:8: severity: 'HIHG' is not valid. Valid: LOW, MEDIUM, HIGH, CRITICAL",
-        ),
-        (
-            IN_POLICY,
-            "status: INCOMPLIANT",
-            "status: NONCOMPLIANT",
-            f"{IN_POLICY}:11: conditions.0.status: 'NONCOMPLIANT' is not valid. Valid: COMPLIANT, INCOMPLIANT, UND",
-        ),
-        (IN_POLICY, "severity: LOW", "severity:", f"{IN_POLICY}:8: severity: has no value. Valid: LOW, MEDIUM"),
-        (IN_POLICY, "[production]", "", f"{IN_POLICY}:7: flags: has no value. Give a list; [] for none"),
-        (IN_POLICY, "[RELIABILITY]", "", f"{IN_POLICY}:6: categories: has no value. Give a list"),
-        (IN_POLICY, "name: One\ncon", "name:\ncon", f"{IN_POLICY}:2: name: has no value. Give one"),
-        (IN_POLICY, "severity:", "severty:", f"{IN_POLICY}:8: Unknown key 'severty'. Nearest: severity"),
-        (
-            IN_POLICY,
-            "name: One\ncon",
-            "name: One: two\ncon",
-            f"{IN_POLICY}:2: Not valid YAML: mapping values are not allowed here (put a text with a colon in quotation",
-        ),
-        (
-            IN_POLICY,
-            "severity: LOW",
-            "  severity: LOW",
-            f"{IN_POLICY}:8: Not valid YAML: expected <block end>, but found '<block mapping start>' (indentation?)",
-        ),
-        (
-            IN_POLICY,
-            "severity: LOW",
-            "\tseverity: LOW",
-            f"{IN_POLICY}:8: Not valid YAML: found character '\\t' that cannot start any token (indent with spaces",
-        ),
-        (
-            IN_POLICY,
-            "name: One\ncon",
-            "name: [7]\ncon",
-            f"{IN_POLICY}:2: name: ['7'] is not valid. Input should be a valid str",
-        ),
-        (
-            IN_POLICY,
-            "[production]",
-            "production",
-            f"{IN_POLICY}:7: flags: 'production' is not valid. Give a list; [] for none",
-        ),
-        (
-            IN_POLICY,
-            "[RELIABILITY]",
-            "[RELIABLE]",
-            f"{IN_POLICY}:6: categories.0: 'RELIABLE' is not valid. Valid: COST, OPERA",
-        ),
-        (IN_POLICY, "[RELIABILITY]", "[]", f"{IN_POLICY}:6: categories: [] is not valid."),
-        (IN_POLICY, "id: /ce/test/one", "id: ce test", f"{IN_POLICY}:1: id: 'ce test' is not valid."),
-        (IN_POLICY, "name: One\ncon", "name: One\nname: Two\ncon", f"{IN_POLICY}:3: Key 'name' is given twice"),
-        (IN_POLICY, "flags: [production]", "flags: }", f"{IN_POLICY}:7: Not valid YAML: "),
-        (IN_POLICY, None, "", f"{IN_POLICY}:1: The file is empty"),
-        (IN_POLICY, None, "- a list", f"{IN_POLICY}:1: the file: ['a list'] is not valid."),
-        (
-            IN_POLICY,
-            "  - /frameworks/hub/a",
-            "  - /frameworks/hub/a\n  - /frameworks/hubs/a",
-            f"{IN_POLICY}:11: Unknown framework section '/frameworks/hubs/a'. Nearest: /frameworks/hub/a",
-        ),
-        (
-            IN_POLICY,
-            "mappings:",
-            "ignored_mappings: [/frameworks/leaf/x]\nmappings:",
-            f"{IN_POLICY}:9: Unknown framework section '/frameworks/leaf/x'. Nearest: /frameworks/leaf/",
-        ),
-        (
-            IN_POLICY,
-            "mappings:",
-            "ignored_mappings: [/frameworks/hub/a]\nmappings:",
-            f"{IN_POLICY}:9: Section '/frameworks/hub/a' is both in mappings and in ignored_mappings",
-        ),
-        (IN_LEAF, "title: D", "titel: D", f"{IN_LEAF}:8: Unknown key 'titel'. Nearest: title"),
-        (IN_LEAF, "title: D", "titel: D", f"{IN_LEAF}:7: Key 'title' is missing"),
-        (IN_LEAF, "withdrawn: true", "withdrawn: maybe", f"{IN_LEAF}:19: sections.3.withdrawn: 'maybe' is not valid."),
-        (IN_LEAF, "withdrawn: true", "withdrawn:", f"{IN_LEAF}:19: sections.3.withdrawn: Is empty."),
-        (IN_POLICY, "index: 199", "index: 0x1f", f"{IN_POLICY}:11: conditions.0.index: '0x1f' is not valid. Input"),
-        (
-            IN_POLICY,
-            "index: 199",
-            "index: 399",
-            f"{IN_POLICY}:11: conditions.0.index: '399' is not valid. 99, 399, 599 are the engine's.",
-        ),
-        (
-            IN_POLICY,
-            "Always.}",
-            "Always.}, {index: 199, status: COMPLIANT, when: Never.}",
-            f"{IN_POLICY}:11: Condition index 199 is given twice.",
-        ),
-        (IN_POLICY, "flags: [production]", "flags: &f [production, *f]", f"{IN_POLICY}:7: The alias *f is not allowed"),
-        (
-            IN_LEAF,
-            "parent: /frameworks/leaf/b",
-            "parent: /frameworks/hub/a",  # a section of another framework is not a valid parent
-            f"{IN_LEAF}:14: Unknown parent '/frameworks/hub/a'. Nearest: /frameworks/leaf/",
-        ),
-        (
-            IN_LEAF,
-            "      - /frameworks/leaf/c",
-            "      - /frameworks/laef/c",
-            f"{IN_LEAF}:11: Unknown framework section '/frameworks/laef/c'. Nearest: /frameworks/leaf/c",
-        ),
-        (
-            IN_LEAF,
-            "parent: /frameworks/leaf/b",
-            "parent: /frameworks/leaf/d",
-            f"{IN_LEAF}:9: Parents form a cycle: /frameworks/leaf/d -> /frameworks/leaf/c -> /frameworks/leaf/d",
-        ),
-        (
-            IN_LEAF,
-            "id: /frameworks/leaf/e",
-            "id: /frameworks/leaf/b",
-            f"{IN_LEAF}:16: Section id '/frameworks/leaf/b' is already used at {IN_LEAF}:4",
-        ),
-        (
-            IN_LEAF,
-            "id: /frameworks/leaf/e",
-            "id: /frameworks/tree/e",
-            f"{IN_LEAF}:16: Section '/frameworks/tree/e' does not begin with its framework's id, '/frameworks/leaf/'",
-        ),
-    ],
+    [(file, *each) for file, cases in ((IN_POLICY, POLICY_FAULTS), (IN_LEAF, LEAF_FAULTS)) for each in cases],
 )
 def test_a_fault_names_file_line_and_remedy(sql: Path, file: str, old: str | None, new: str, fault: str) -> None:
     replace(sql.parent / file, old, new)
-    assert any(found.startswith(fault) for found in faults(sql)), faults(sql)
+    assert any(found.startswith(f"{file}:{fault}") for found in faults(sql)), faults(sql)
 
 
 def test_models_convert_text(sql: Path) -> None:
