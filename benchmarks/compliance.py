@@ -3,6 +3,7 @@ size.
 
     python benchmarks/compliance.py                            # 0.1, 1 and 10 million repositories
     python benchmarks/compliance.py 1000000 --publish          # one size, and publish it as well
+    python benchmarks/compliance.py 1000000 --unread           # no facet was read, and why is counted
 
 Two nights are evaluated under both policies; the second has a history to continue: 1 % of the repositories have changed
 since, 0.1 % are gone and as many are new. Accounts have 10 regions of 200 repositories each, of which 40 % are MUTABLE.
@@ -10,6 +11,9 @@ Each step runs in a process of its own, so that its peak of memory is its own.
 
 The floor of a night is DuckDB alone, in as many threads: it reads every file that the two steps read, once and with all
 columns, and writes every file that they commit, in the same form; nothing is evaluated.
+
+With --unread the policies that read a facet find it of no repository. Publishing then counts, for each policy, why its
+verdicts are undetermined; that statement alone is the step `reasons`.
 """
 
 from __future__ import annotations
@@ -38,8 +42,8 @@ from ecr_audit.lake.tables import Input
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import inventory_checks
-from ecr_audit.warehouse.session import open_session
-from ecr_audit.warehouse.statements import parse_statement
+from ecr_audit.warehouse.session import open_session, open_warehouse
+from ecr_audit.warehouse.statements import parse_statement, read_statement
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 NIGHTS = (date(2026, 11, 1), date(2026, 11, 2))
@@ -119,13 +123,13 @@ SELECT
     TRUE AS observed,
     'SCAN_ON_PUSH' AS scan_frequency,
     ['*'] AS scan_filters,
-    collected_at AS scanning_read_at,
+    CASE WHEN NOT getvariable('unread') THEN collected_at END AS scanning_read_at,
     NULL::VARCHAR AS kms_key_manager,
-    collected_at AS keys_read_at,
+    CASE WHEN NOT getvariable('unread') THEN collected_at END AS keys_read_at,
     NULL::VARCHAR AS lifecycle_policy,
-    collected_at AS lifecycle_read_at,
+    CASE WHEN NOT getvariable('unread') THEN collected_at END AS lifecycle_read_at,
     NULL::VARCHAR AS repository_policy,
-    collected_at AS policies_read_at,
+    CASE WHEN NOT getvariable('unread') THEN collected_at END AS policies_read_at,
     []::STRUCT(facet VARCHAR, error_code VARCHAR)[] AS facets_failed
 FROM named;
 
@@ -139,7 +143,7 @@ SELECT
     )[] AS creation_templates,
     []::STRUCT(prefix VARCHAR, upstream_registry_url VARCHAR)[] AS pull_through_rules,
     TIMESTAMPTZ '2026-11-01 02:00' + to_days(getvariable('night')::INTEGER - 1) AS collected_at,
-    collected_at AS registries_read_at,
+    CASE WHEN NOT getvariable('unread') THEN collected_at END AS registries_read_at,
     TRUE AS observed,
     []::STRUCT(facet VARCHAR, error_code VARCHAR)[] AS facets_failed
 FROM scan_targets
@@ -154,11 +158,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", type=int, nargs="*", default=SIZES)
     parser.add_argument("--publish", action="store_true")
+    parser.add_argument(
+        "--unread", action="store_true", help="no facet was read; one night, and why that leaves it undetermined"
+    )
     arguments = parser.parse_args()
     rows = []
     for repositories in arguments.repositories:
         with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
-            in_fresh_process(make, folder, repositories)
+            in_fresh_process(make, folder, repositories, arguments.unread)
+            if arguments.unread:
+                for step in ("evaluate", "roll_up"):
+                    in_fresh_process(run, folder, 1, step)
+                cost = in_fresh_process(count_reasons, folder)
+                rows.append([repositories, 1, "reasons", cost.wall, cost.cpu, "-", round(cost.peak_mb)])
+                continue
             for night in (1, 2):
                 steps = ["evaluate", "roll_up", *(["publish"] if arguments.publish and night == 2 else [])]
                 costs = {step: in_fresh_process(run, folder, night, step) for step in steps}
@@ -199,6 +212,22 @@ def run(folder: str, night: int, step: str) -> Cost:
     return Cost(None, cost.wall, cost.cpu, cost.peak_mb)
 
 
+def count_reasons(folder: str) -> Cost:
+    """Count why the verdicts of the first night are undetermined, in a session like that of publishing."""
+    lake, catalog, day = Lake(f"{folder}/lake"), load_catalog(SQL_ROOT), NIGHTS[0]
+    with (
+        fetch_snapshot(lake, day, purpose="reasons") as snapshot,
+        open_warehouse(snapshot, catalog, owner_tags=OWNER_TAGS) as warehouse,
+    ):
+        for given in fetch_stage(lake, lake.read_commit("compliance", day), "compliance", snapshot.folder):
+            warehouse.register_input(given)
+        cost = measure(
+            lambda: warehouse.query(read_statement("marts/undetermined_reasons"), snapshot_date=day).num_rows
+        )
+    assert cost.result, "no verdict is undetermined"
+    return cost
+
+
 def read_and_write(lake: Lake, day: date) -> None:
     """Read what `evaluate` and `roll_up` read for a night that is committed, and write what they commit."""
     with fetch_snapshot(lake, day, purpose="floor") as snapshot, open_session(snapshot) as warehouse:
@@ -216,21 +245,24 @@ def paths(inputs: Sequence[Input]) -> list[Path]:
     return [path for given in inputs for files in given.snapshots for path in files.paths]
 
 
-def make(folder: str, repositories: int) -> None:
-    """Commit the inventories of both nights."""
+def make(folder: str, repositories: int, unread: bool) -> None:
+    """Commit the inventories of both nights; `unread`: without a facet."""
     lake = Lake(f"{folder}/lake")
-    with organization(folder, accounts=max(1, repositories // 2000), per_region=200) as database:
+    accounts = max(1, repositories // 2000)
+    with organization(folder, accounts=accounts, per_region=200, unread=unread) as database:
         for number, night in enumerate(NIGHTS, start=1):
             scan(database, lake, number, night)
 
 
 @contextmanager
-def organization(folder: str, *, accounts: int, per_region: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def organization(
+    folder: str, *, accounts: int, per_region: int, unread: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session that has the tables of ORGANIZATION: accounts of 10 regions with a number of repositories each."""
     with duckdb.connect() as database:
         database.execute("SET TimeZone = 'UTC'; SET memory_limit = '2GB'; SET preserve_insertion_order = FALSE")
         database.execute("SET temp_directory = $folder", {"folder": f"{folder}/making"})
-        for name, value in (("accounts", accounts), ("per_region", per_region)):
+        for name, value in (("accounts", accounts), ("per_region", per_region), ("unread", unread)):
             database.execute(f"SET VARIABLE {name} = $value", {"value": value})
         database.execute(ORGANIZATION)
         yield database

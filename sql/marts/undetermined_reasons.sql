@@ -17,56 +17,94 @@ WITH undetermined AS (
     WHERE status = 'UNDETERMINED'
 ),
 
+-- Why each facet of an object does not stand for the night.
 unread AS (
     SELECT
         repository_arn AS object_id,
-        unnest(
-            [
-                {facet: 'scanning', cause: scanning_unread},
-                {facet: 'keys', cause: keys_unread},
-                {facet: 'lifecycle', cause: lifecycle_unread},
-                {facet: 'policies', cause: policies_unread}
-            ],
-            recursive := TRUE
-        )
+        scanning_unread AS scanning,
+        keys_unread AS keys,
+        lifecycle_unread AS lifecycle,
+        policies_unread AS policies,
+        NULL::VARCHAR AS registries
     FROM staging.repositories
+    WHERE coalesce(scanning_unread, keys_unread, lifecycle_unread, policies_unread) IS NOT NULL
     UNION ALL BY NAME
     SELECT
         registry_arn AS object_id,
-        'registries' AS facet,
-        registries_unread AS cause
+        registries_unread AS registries
     FROM staging.registries
-    UNION ALL BY NAME
+    WHERE registries_unread IS NOT NULL
+),
+
+-- Counted before facets are told apart: by default some facets are read of no repository, and a million have one cause.
+not_read AS (
     SELECT
-        repository_arn AS object_id,
-        'image_tags' AS facet,
-        image_tags_unread AS cause
-    FROM staging.repository_image_tags
+        o.policy_id,
+        o.account_id,
+        u.scanning,
+        u.keys,
+        u.lifecycle,
+        u.policies,
+        u.registries,
+        i.image_tags_unread AS image_tags,
+        count(*) AS objects
+    FROM undetermined AS o
+    LEFT JOIN catalog.policies AS p USING (policy_id)
+    LEFT JOIN unread AS u USING (object_id)
+    LEFT JOIN staging.repository_image_tags AS i
+        ON i.repository_arn = CASE WHEN list_contains(p.facets, 'image_tags') THEN o.object_id END
+    WHERE o.reason = 'not_read'
+    GROUP BY ALL
 ),
 
 -- The facets that a policy reads and that do not stand for the night.
 lacking AS (
     SELECT
-        o.policy_id,
-        o.object_id,
-        u.facet,
-        split_part(u.cause, ', last read on ', 1) AS cause
-    FROM undetermined AS o
-    JOIN catalog.policies AS p ON p.policy_id = o.policy_id
-    JOIN unread AS u ON u.object_id = o.object_id AND list_contains(p.facets, u.facet)
-    WHERE o.reason = 'not_read'
-        AND u.cause IS NOT NULL
+        n.policy_id,
+        n.account_id,
+        n.objects,
+        list_filter(
+            [
+                {facet: 'scanning', cause: n.scanning},
+                {facet: 'keys', cause: n.keys},
+                {facet: 'lifecycle', cause: n.lifecycle},
+                {facet: 'policies', cause: n.policies},
+                {facet: 'registries', cause: n.registries},
+                {facet: 'image_tags', cause: n.image_tags}
+            ],
+            lambda each: each.cause IS NOT NULL AND list_contains(p.facets, each.facet)
+        ) AS facets
+    FROM not_read AS n
+    LEFT JOIN catalog.policies AS p USING (policy_id)
+),
+
+reasons AS (
+    SELECT
+        policy_id,
+        account_id,
+        objects,
+        'not_read' AS reason,
+        unnest(CASE WHEN facets = [] THEN [{facet: NULL, cause: NULL}] ELSE facets END, recursive := TRUE)
+    FROM lacking
+    UNION ALL BY NAME
+    SELECT
+        policy_id,
+        account_id,
+        reason,
+        count(*) AS objects
+    FROM undetermined
+    WHERE reason <> 'not_read'
+    GROUP BY ALL
 )
 
 SELECT
     $snapshot_date AS snapshot_date,
-    o.policy_id,
-    o.reason,
-    l.facet,
-    l.cause,
-    count(DISTINCT o.account_id) AS accounts,
-    count(*) AS objects
-FROM undetermined AS o
-LEFT JOIN lacking AS l USING (policy_id, object_id)
+    policy_id,
+    reason,
+    facet,
+    split_part(cause, ', last read on ', 1) AS cause,
+    count(DISTINCT account_id) AS accounts,
+    sum(objects)::BIGINT AS objects
+FROM reasons
 GROUP BY ALL
-ORDER BY o.policy_id, o.reason, objects DESC, l.facet, l.cause
+ORDER BY policy_id, reason, objects DESC, facet, cause
