@@ -150,11 +150,17 @@ def settings_page() -> str:
             field = Settings.model_fields[name]
             extra = field.json_schema_extra
             valid = str(extra["valid"]) if isinstance(extra, dict) else ""
-            purpose = field.description or ""
+            purpose = re.sub(r"(\w+\.md), (\w+)", _link, field.description or "")
             cells = (f"`{PREFIX}{name.upper()}`", purpose, _sentence(valid), _default(name, field.default))
             # Otherwise Markdown takes <region> for a tag of HTML.
             rows.append(f"| {' | '.join(cells)} |".replace("<", r"\<"))
     return "\n".join(rows) + "\n"
+
+
+def _link(reference: re.Match[str]) -> str:
+    """`policies.md, Facets`, a page and its section, as a link."""
+    page, section = reference.groups()
+    return f"[{section}]({page}#{section.lower()})"
 
 
 def _sentence(text: str) -> str:

@@ -37,8 +37,8 @@ CREATE MACRO spreadsheet_safe(cell) AS
 -- would take Root/Production as well.
 CREATE MACRO is_in_unit(ou_path, unit) AS ou_path = unit OR starts_with(ou_path, unit || '/');
 
--- undetermined_reason: why an object is UNDETERMINED: not_seen (its account and region were not read), not_read (something
--- that the policy reads of it was not) or unknown_value (the policy does not know the value); NULL with another status.
+-- undetermined_reason: why an object is UNDETERMINED: not_seen (its account and region were not read), not_read (a value
+-- that the policy needs was not read) or unknown_value (the policy does not know the value); NULL with another status.
 CREATE MACRO undetermined_reason(status, condition_index) AS CASE
     WHEN status <> 'UNDETERMINED' THEN NULL
     WHEN condition_index = 599 THEN 'not_seen'

@@ -114,7 +114,7 @@ STATUS_MEANINGS = {
 STATUS_WORDS = {status: status.capitalize() for status in STATUS_MEANINGS}
 
 
-# The condition by which a policy says that something that it reads of an object does not stand for the night; other
+# The condition by which a policy says that a value that it needs of an object was not read for the night; other
 # conditions that are UNDETERMINED mean a value that the policy does not know. See undetermined_reason in
 # sql/published_macros.sql, which a test compares.
 NOT_READ = 699

@@ -400,3 +400,10 @@ def test_a_setting_that_was_replaced_is_refused_with_its_replacement(monkeypatch
     monkeypatch.setenv("ECR_AUDIT_COLLECT_TAGS", "false")
     with pytest.raises(SettingsError, match=r"COLLECT_TAGS: no longer a setting\. ECR_AUDIT_COLLECT replaces"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "registry", "calls"), [(64, 8, 8), (8, 8, 4), (7, 8, 3), (64, 2, 2), (1, 8, 1)]
+)
+def test_one_registry_leaves_half_of_the_calls_to_others(concurrency: int, registry: int, calls: int) -> None:
+    assert Settings(concurrency=concurrency, registry_concurrency=registry).calls_per_registry == calls

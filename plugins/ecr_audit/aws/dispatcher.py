@@ -1,9 +1,9 @@
 """Many concurrent sequences of AWS calls in one event loop, each retried on its own.
 
 A *flow* is a generator: it yields the `Call` it wants made, is sent the answer (or has the error thrown in), and
-returns its result; or it yields `Calls`, several at once. A flow that must wait, because AWS throttles it or a server
-failed, takes up no place among the calls in flight; so a slow or throttled account costs the others nothing. AWS counts
-ECR's limits per account and region: backing off is each flow's own business.
+returns its result; or it yields `Calls`, several at once, or `NextPart`. A flow that must wait, because AWS throttles
+it or a server failed, takes up no place among the calls in flight; so a slow or throttled account costs the others
+nothing. AWS counts ECR's limits per account and region: backing off is each flow's own business.
 """
 
 from __future__ import annotations
@@ -70,7 +70,12 @@ class Calls:
     at_once: int
 
 
-Flow = Generator[Call | Calls, Any, Any]
+@dataclass(frozen=True)
+class NextPart:
+    """The flow begins a part that does not depend on those before it: it may be retried for as long as a whole flow."""
+
+
+Flow = Generator[Call | Calls | NextPart, Any, Any]
 
 
 @dataclass
@@ -122,17 +127,21 @@ class _Flight:
     """A flow on its way."""
 
     flow: Flow
-    # How long it may go on retrying, from its first call.
+    # How long it may go on retrying, from the first call of its part.
     seconds: float
     # Among those that wait for their first call.
     priority: float
     # None until its first call is about to be made.
     effort: Effort | None = None
+    # When the first call of its part was about to be made (time.monotonic); None: not yet.
+    part_since: float | None = None
 
     def begin(self) -> Effort:
         """Its cost, which counts from here if it has not begun."""
         self.priority = UNDER_WAY
         self.effort = self.effort or Effort()
+        if self.part_since is None:
+            self.part_since = time.monotonic()
         return self.effort
 
 
@@ -143,7 +152,7 @@ class _Attempts:
     made: int = 0
     faults: int = 0
     renewed: bool = False
-    # Since when retrying counts (time.monotonic); None: since the flow's first call.
+    # Since when retrying counts (time.monotonic); None: since the first call of the flow's part.
     since: float | None = None
 
 
@@ -189,6 +198,10 @@ class Dispatcher:
         try:
             call = next(flight.flow)
             while True:
+                if isinstance(call, NextPart):
+                    flight.part_since = None
+                    call = flight.flow.send(None)
+                    continue
                 try:
                     answer: Any = await (
                         self._answers(call, flight) if isinstance(call, Calls) else self._answer(call, flight)
@@ -226,7 +239,7 @@ class Dispatcher:
                 try:
                     return await self._make(call, effort)
                 except Exception as error:
-                    pause = self._pause_before_retry(error, attempts, flight.seconds, effort)
+                    pause = self._pause_before_retry(error, attempts, flight, effort)
                     if pause is None:
                         raise
             effort.retries += 1
@@ -255,7 +268,7 @@ class Dispatcher:
         return answer
 
     def _pause_before_retry(
-        self, error: Exception, attempts: _Attempts, seconds: float, effort: Effort
+        self, error: Exception, attempts: _Attempts, flight: _Flight, effort: Effort
     ) -> float | None:
         """Seconds to wait before the same call is made again; None when it is not to be.
 
@@ -273,5 +286,5 @@ class Dispatcher:
                 return None
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(attempts.made, 10))
         pause = self._random.uniform(longest / 4, longest)
-        spent = time.monotonic() - (attempts.since or effort.started)
-        return pause if spent + pause < seconds else None
+        spent = time.monotonic() - (attempts.since or flight.part_since or effort.started)
+        return pause if spent + pause < flight.seconds else None

@@ -154,7 +154,7 @@ class _Account:
                 continue
             assert isinstance(entry, Entry)  # noqa: S101 - an exception is an error
             flow = read_image_tags(
-                Registry(entry.identity, registry.account_id, registry.region, settings.registry_concurrency),
+                Registry(entry.identity, registry.account_id, registry.region, settings.calls_per_registry),
                 registry.reads,
             )
             # The largest first, so that it does not go on alone at the end.

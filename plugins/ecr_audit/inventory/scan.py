@@ -207,7 +207,7 @@ class AccountScan:
             self._on_end((scan, effort))
             return
         self.listed[region] = scan
-        registry = Registry(identity, self._account_id, region, self._settings.registry_concurrency)
+        registry = Registry(identity, self._account_id, region, self._settings.calls_per_registry)
         flow = collect(registry, scan.repositories, self._wanted, scan.facets.__setitem__)
         self._submit(flow, partial(self._collected, scan, effort), priority=-last_duration(target))
 

@@ -62,14 +62,10 @@ def view_dictionary() -> Dictionary:
     tables = {table.name: f"FROM lake.{table.name}" for tables in STAGES.values() for table in tables}
     dictionary = load_dictionary(tables)
     described = {
-        name: replace(table, row=f"All nights: {_without_night(table.row)}", key=_key(name, table.key), notes="")
+        name: replace(table, row=f"All nights: {table.row}", key=_key(name, table.key), notes="")
         for name, table in dictionary.tables.items()
     }
     return Dictionary(described, dictionary.columns)
-
-
-def _without_night(row: str) -> str:
-    return row.replace(", in the newest snapshot", "").replace(" in the newest snapshot", "")
 
 
 def _key(table: str, key: tuple[str, ...]) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ class ScanSettings(SettingsGroup):
         json_schema_extra=valid("calls in flight per batch, 1 to 512"),
     )
     target_seconds: float = Field(
-        description="Time limit of a target that AWS throttles.",
+        description="Time limit of a target that AWS throttles, and of each facet of it.",
         default=120,
         ge=1,
         le=3600,
@@ -201,7 +201,7 @@ class FacetSettings(SettingsGroup):
     )
     registry_concurrency: int = Field(
         description="Calls in flight for the facets, or the image tags, of one account in one region, whose limits AWS"
-        " counts together.",
+        " counts together; at most half of ECR_AUDIT_CONCURRENCY.",
         default=8,
         ge=1,
         le=64,
@@ -230,7 +230,7 @@ class EvaluationSettings(SettingsGroup):
         json_schema_extra=valid("a list of repository tag keys, the first found wins: owner,team"),
     )
     waivers: Annotated[str, if_text(file_of)] | None = Field(
-        description="File of waivers (accepted risks).",
+        description="File of waivers (concepts.md, Waivers).",
         default=None,
         json_schema_extra=valid("the path of a YAML file, or s3://bucket/key; unset: no waivers"),
     )
@@ -307,3 +307,8 @@ class Settings(
     AlertSettings, ExportSettings, EvaluationSettings, FacetSettings, ScanSettings, ScopeSettings, StorageSettings
 ):
     """Settings of a run. Read them with `load_settings`, whose errors are written for people."""
+
+    @property
+    def calls_per_registry(self) -> int:
+        """Calls in flight for one registry: so few that one that does not respond leaves others to the rest."""
+        return min(self.registry_concurrency, max(1, self.concurrency // 2))

@@ -13,7 +13,16 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.dispatcher import LONGEST_WAIT_SECONDS, TRANSIENT_ATTEMPTS, Call, Calls, Dispatcher, Flow, Pacer
+from ecr_audit.aws.dispatcher import (
+    LONGEST_WAIT_SECONDS,
+    TRANSIENT_ATTEMPTS,
+    Call,
+    Calls,
+    Dispatcher,
+    Flow,
+    NextPart,
+    Pacer,
+)
 from support.processes import PATIENCE
 
 from .conftest import FakeClients, FakeIdentity, FakeTime, MakeCall, MakeError, Results
@@ -117,6 +126,26 @@ def test_the_time_is_the_whole_flows_not_each_calls(
     run(clients, results, flow_of(call("first"), call("second")), seconds=60)
     assert results.values["0"] is error
     assert sum(clock.slept) < 60
+
+
+def test_each_part_of_a_flow_has_the_whole_time(
+    clients: FakeClients, results: Results, call: MakeCall, clock: FakeTime, aws_error: MakeError
+) -> None:
+    """The first part is throttled until its time is up; the second one's first call is throttled twice."""
+    throttle = aws_error("ThrottlingException")
+    clients.script = {"first": answers(throttle), "second": answers(throttle, throttle, {"value": "ok"})}
+
+    def parts() -> Flow:
+        yield NextPart()
+        first = yield from flow_of(call("first"))
+        yield NextPart()
+        second = yield from flow_of(call("second"))
+        return first, second
+
+    run(clients, results, parts(), seconds=30.0)
+    first, second = results.values["0"]
+    assert (first, second) == (throttle, ["ok"])
+    assert sum(clock.slept) > 30 - LONGEST_WAIT_SECONDS, "the second began with next to no time left"
 
 
 def several(*calls: Call, at_once: int) -> Flow:

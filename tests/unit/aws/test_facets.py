@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ecr_audit.aws.answers import quoted
-from ecr_audit.aws.dispatcher import Call, Calls, Flow
+from ecr_audit.aws.dispatcher import Call, Calls, Flow, NextPart
 from ecr_audit.aws.ecr.facet import FacetRead, Fault, Registry
 from ecr_audit.aws.ecr.facets import FACETS, REGISTRY_FACET, Wanted, collect
 from ecr_audit.aws.ecr.repositories import Repository
@@ -59,6 +59,8 @@ class Collected:
                 if isinstance(asked, Calls):
                     self.groups.append(len(asked.calls))
                     asked = flow.send([self._answer(answer, call) for call in asked.calls])
+                elif isinstance(asked, NextPart):
+                    asked = flow.send(None)
                 else:
                     reply = self._answer(answer, asked)
                     asked = flow.throw(reply) if isinstance(reply, Exception) else flow.send(reply)

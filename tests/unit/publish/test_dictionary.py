@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
@@ -16,6 +17,7 @@ from ecr_audit.publish.exports import LAKE_VIEWS
 from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.tables import TABLES, VIEWS
+from ecr_audit.settings import SQL_ROOT
 from support.small_lake import SmallLake
 
 PAGE = Path(__file__).parents[3] / "docs" / "data-dictionary.md"
@@ -52,6 +54,19 @@ def test_every_published_table_and_column_has_a_sentence(published: duckdb.DuckD
     ]
     assert missing == [], "describe these in sql/dictionary.yaml"
     assert [table for table in TABLES if not DICTIONARY.tables[table].row.endswith(".")] == []
+
+
+def test_no_meaning_is_cut_short() -> None:
+    """Within braces a comma ends a text that is not in quotation marks, and its rest becomes a key."""
+    document = yaml.safe_load((SQL_ROOT / "dictionary.yaml").read_text(encoding="utf-8"))
+    columns = [*document["columns"].items()]
+    for table, described in document["tables"].items():
+        columns += [(f"{table}.{name}", entry) for name, entry in described.get("columns", {}).items()]
+    cut = [name for name, entry in columns if not isinstance(entry, str) and entry.keys() != {"meaning", "unit"}]
+    cut += [
+        name for name, entry in columns if not (entry if isinstance(entry, str) else entry["meaning"]).endswith(".")
+    ]
+    assert cut == []
 
 
 def test_every_view_of_the_lake_carries_its_sentences_and_has_a_key(

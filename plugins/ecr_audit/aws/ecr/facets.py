@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ecr_audit.aws.dispatcher import Flow
+from ecr_audit.aws.dispatcher import Flow, NextPart
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Registry
 from ecr_audit.aws.ecr.keys import KEYS
 from ecr_audit.aws.ecr.policies import LIFECYCLE, POLICIES
@@ -77,7 +77,8 @@ def collect(
     """A flow that reads the wanted facets of a registry that has repositories.
 
     `begin` gets each facet's result before anything is read into it: what was read until the time is up counts.
-    Whatever AWS answers is part of the results, never an exception.
+    Whatever AWS answers is part of the results, never an exception. AWS limits each of its operations: a facet that is
+    throttled until its time is up leaves the next one its own.
     """
     by_arn = {each.arn: each for each in repositories}
     reads = []
@@ -89,4 +90,5 @@ def collect(
     for declaration, read in reads:
         if read.due:
             due = repositories if declaration is REGISTRY_FACET else [by_arn[arn] for arn in read.due]
+            yield NextPart()
             yield from declaration.read(registry, due, read)
