@@ -136,7 +136,7 @@ class _Visitor:
         return ()
 
     def _registry(self, identity: Identity, place: TargetScan) -> Registry:
-        return Registry(identity, place.account_id, place.region, self._settings.registry_concurrency)
+        return Registry(identity, place.account_id, place.region, self._settings.calls_per_registry)
 
     def _distance(self, region: str) -> bool:
         return region != self._hub.region
