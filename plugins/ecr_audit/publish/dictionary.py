@@ -25,6 +25,7 @@ import yaml
 
 from ecr_audit.macros import published_macros
 from ecr_audit.settings import SQL_ROOT
+from ecr_audit.yaml_files.loader import SAFE_LOADER
 
 TITLE = """\
 # Data dictionary
@@ -101,8 +102,8 @@ def load_dictionary(sources: Mapping[str, str], sql_root: Path = SQL_ROOT) -> Di
 
 @cache
 def _document(path: Path) -> dict[str, Any]:
-    """Read once: a publication asks for it several times, and parsing it takes a tenth of a second."""
-    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Read once: a publication asks for it several times."""
+    document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506 - it is safe
     return document
 
 

@@ -7,7 +7,7 @@ Only the tests of policies, whose values are those of many columns, are read wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ecr_audit.yaml_files.faults import Faults, nearest
+from ecr_audit.yaml_files.loader import SAFE_LOADER
 
 Location = tuple[int | str, ...]  # the way to a value, ("sections", 3, "title"), as pydantic gives it
 
@@ -35,7 +36,8 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 _EMPTY = "Is empty. Leave it out, or put the text in quotation marks"
 _REQUIRED = "has no value. Give one, in quotation marks if it is ~ or null"
 _TAG = "tag:yaml.org,2002:"  # which is written !!
-_HOLDERS = ("str", "seq", "map")
+_TEXT_TAGS = ("str", "seq", "map")
+_TYPED_TAGS = (*_TEXT_TAGS, "bool", "float", "int", "null", "timestamp")
 
 # The usual cause of what PyYAML reports, by words of its message; the first that fits counts.
 _CAUSES = {
@@ -53,44 +55,6 @@ class _Refused(Exception):  # noqa: N818 - caught below, where it becomes a faul
     def __init__(self, problem: str, event: Any) -> None:
         super().__init__(problem)
         self.line: int = event.start_mark.line + 1
-
-
-class _Loader(yaml.SafeLoader):
-    """Leaves text as it is written, for the models to read: YAML would make numbers and more of 012345, no and 12:30.
-
-    Refuses aliases, with which a few lines stand for gigabytes or for themselves, deep nesting, and more than is read
-    in a few seconds.
-    """
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    tags: tuple[str, ...] = _HOLDERS
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth = 0
-        self._nodes = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in PyYAML
-        if isinstance(event, yaml.AliasEvent):
-            raise _Refused(f"The alias *{event.anchor} is not allowed: write its value", event)
-        if self._depth == MAX_DEPTH:
-            raise _Refused(f"Nested deeper than {MAX_DEPTH} levels", event)
-        if self._nodes == MAX_NODES:
-            raise _Refused(f"The file has more than {MAX_NODES:,} values", event)
-        self._nodes += 1
-        self._depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-
-class _TypedLoader(_Loader):
-    """The same, but numbers, dates, true, false and null are those of YAML."""
-
-    yaml_implicit_resolvers = yaml.SafeLoader.yaml_implicit_resolvers
-    tags = (*_HOLDERS, "bool", "float", "int", "null", "timestamp")
 
 
 class Located(Generic[M]):
@@ -125,31 +89,31 @@ def read_located(
         return None
     try:
         text = raw.decode("utf-8")
-        loader = (_TypedLoader if typed else _Loader)(text)
+        loader, root = _compose(text, typed=typed)
     except UnicodeDecodeError as error:
         faults.add(path, raw.count(b"\n", 0, error.start) + 1, f"Not UTF-8: {error.reason}")
         return None
     except yaml.reader.ReaderError as error:
         faults.add(path, text.count("\n", 0, error.position) + 1, f"Not valid YAML: {error.reason}")
         return None
-    tree = _Tree(loader, partial(_shown, model))
+    except _Refused as error:
+        faults.add(path, error.line, str(error))
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}{_cause(error, text)}")
+        return None
+    if root is None:
+        faults.add(path, 1, "The file is empty")
+        return None
+    tree = _Tree(loader, _TYPED_TAGS if typed else _TEXT_TAGS, partial(_shown, model))
     try:
-        root = loader.get_single_node()
-        if root is None:
-            faults.add(path, 1, "The file is empty")
-            return None
-        values = tree.read(root, ())
-        instance = model.model_validate(values, context=context)
+        instance = model.model_validate(tree.read(root, ()), context=context)
     except ValidationError as error:
         for detail in error.errors():
             tree.empty.discard(detail["loc"])
             if detail["loc"] not in tree.faults:
                 faults.add(path, _line(tree.lines, detail["loc"]), explain(detail, model))
-    except _Refused as error:
-        faults.add(path, error.line, str(error))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        faults.add(path, mark.line + 1 if mark else 1, f"Not valid YAML: {error.problem}{_cause(error, text)}")
     for location, found in tree.faults.items():
         faults.add(path, _line(tree.lines, location), found)
     for location in tree.empty:
@@ -160,6 +124,44 @@ def read_located(
 def _read_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
+
+
+def _compose(text: str, *, typed: bool) -> tuple[Any, yaml.Node | None]:
+    """The root node of a text, with the loader that made it; None: the text is empty.
+
+    Raises _Refused, or YAMLError as PyYAML's own parser words it: libyaml's words for a fault are fewer.
+    """
+    try:
+        return _compose_by(SAFE_LOADER, text, typed=typed)
+    except yaml.YAMLError:
+        return _compose_by(yaml.SafeLoader, text, typed=typed)
+
+
+def _compose_by(loader_class: type[Any], text: str, *, typed: bool) -> tuple[Any, yaml.Node | None]:
+    # Before nodes are made: a few lines of aliases stand for gigabytes, or for themselves.
+    _require_modest(yaml.parse(text, Loader=loader_class))
+    loader = loader_class(text)
+    if not typed:
+        # Text stays as it is written, for the models to read: YAML would make numbers and more of 012345, no and 12:30.
+        loader.yaml_implicit_resolvers = {}
+    return loader, loader.get_single_node()
+
+
+def _require_modest(events: Iterable[yaml.Event]) -> None:
+    """Raise _Refused for aliases, deep nesting, and more than is read in a few seconds."""
+    depth = nodes = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            raise _Refused(f"The alias *{event.anchor} is not allowed: write its value", event)
+        elif isinstance(event, yaml.NodeEvent):
+            if depth == MAX_DEPTH:
+                raise _Refused(f"Nested deeper than {MAX_DEPTH} levels", event)
+            if nodes == MAX_NODES:
+                raise _Refused(f"The file has more than {MAX_NODES:,} values", event)
+            nodes += 1
+            depth += isinstance(event, yaml.CollectionStartEvent)
 
 
 def _cause(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -174,9 +176,10 @@ def _cause(error: yaml.MarkedYAMLError, text: str) -> str:
 class _Tree:
     """Makes values of YAML's nodes: mappings, lists and text. Notes the line of each, and what YAML would let pass."""
 
-    def __init__(self, loader: _Loader, shown: Callable[[Location], str]) -> None:
-        """`shown` is the way to a value as messages have it."""
+    def __init__(self, loader: Any, tags: tuple[str, ...], shown: Callable[[Location], str]) -> None:
+        """`tags`: those that are allowed. `shown` is the way to a value as messages have it."""
         self._loader = loader
+        self._tags = tags
         self._shown = shown
         self.lines: dict[Location, int] = {}
         self.faults: dict[Location, str] = {}
@@ -187,18 +190,18 @@ class _Tree:
         """The value of a node, and of all nodes below it."""
         self.lines.setdefault(location, node.start_mark.line + 1)
         where = self._shown(location)
-        if node.tag.removeprefix(_TAG) not in self._loader.tags:
+        if node.tag.removeprefix(_TAG) not in self._tags:
             self.faults[location] = f"{where}: The tag {node.tag.replace(_TAG, '!!')} is not allowed"
         elif isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, index)) for index, item in enumerate(node.value)]
         elif isinstance(node, yaml.MappingNode):
             return dict(self._read_entry(key, value, location) for key, value in node.value)
-        elif self._loader.tags is not _HOLDERS:
+        elif self._tags is not _TEXT_TAGS:
             try:
                 return self._loader.construct_object(node)
             except (ValueError, yaml.MarkedYAMLError) as fault:
                 self.faults[location] = f"{where}: {node.value!r} is not valid. {fault}"
-        elif isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NOTHING:
+        elif isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NOTHING:
             self.empty.add(location)
         else:
             return node.value
