@@ -2,7 +2,8 @@
 
 pyarrow imports numpy; and both pyarrow and DuckDB import pandas, for the first list that becomes an array and the first
 parameter that is bound, only to see whether the value is one of pandas' own. Either takes as much CPU time as pyarrow
-itself. Both libraries do without where the modules are not installed.
+itself. For the first table of pyarrow that it is given, DuckDB also imports pyarrow.dataset, which makes hundreds of
+functions. Both libraries do without where the modules are not installed.
 """
 
 from __future__ import annotations

@@ -8,6 +8,6 @@ from typing import Any
 
 
 def loaded_by(function: str, *arguments: Any) -> tuple[Any, set[str]]:
-    """The result of a function, named `package.module:function`, and the packages of all modules loaded by then."""
+    """The result of a function, named `package.module:function`, and all modules loaded by then."""
     result = resolve_name(function)(*arguments)
-    return result, {name.partition(".")[0] for name in sys.modules}
+    return result, set(sys.modules)

@@ -191,11 +191,16 @@ def test_a_module_does_not_load_unused_libraries(module: str, without: tuple[str
 def test_the_process_of_a_step_loads_nothing_unused(
     small_lake: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is run as its task runs it, over a local lake: what a library imports at work counts, too."""
+    """Each is run as its task runs it, over a local lake: what a library imports at work counts, too.
+
+    A facet was refused, so that the permission that lacks is named.
+    """
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
     night = date(2026, 11, 1)
-    small_lake.scan(night, repositories=[{"name": "a"}])
-    banned = {*UNUSED, *OF_AWS, *DRIVER, "xlsxwriter"}
+    refused = {"facets_failed": [{"facet": "lifecycle", "error_code": "AccessDeniedException"}]}
+    details = {"facets": ["lifecycle"], "rotation_nights": 7}
+    small_lake.scan(night, repositories=[{"repository_name": "a", **refused}], details=details)
+    banned = {*UNUSED, *OF_AWS, *DRIVER, "xlsxwriter", "pyarrow.dataset"}
     for step, arguments, used in (
         ("ecr_audit.compliance.steps:evaluate", (night.isoformat(), []), set[str]()),
         ("ecr_audit.compliance.steps:roll_up", (night.isoformat(),), set[str]()),

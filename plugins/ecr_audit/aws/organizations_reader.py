@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecr_audit.aws.advice import advice_on_error
 from ecr_audit.aws.answers import timestamp
 from ecr_audit.aws.dispatcher import Pacer
-from ecr_audit.aws.outcomes import DENIED, error_code, error_message
-from ecr_audit.aws.permissions import action_of
+from ecr_audit.aws.outcomes import error_code, error_message
+from ecr_audit.aws.permissions import DENIED, action_of
 from ecr_audit.aws.session import Hub, HubError
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from ecr_audit.aws.answers import cleaned
+from ecr_audit.aws.permissions import DENIED
 
 
 class Outcome(StrEnum):
@@ -49,8 +50,7 @@ def is_enough(collected: int, countable: int, min_coverage: float) -> bool:
     return share_read(collected, countable) >= min_coverage
 
 
-# Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging).
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+# Codes of the services' common errors (API references of ECR, STS, Organizations, EC2, tagging); DENIED is another.
 THROTTLES = frozenset(
     {
         "Throttling",

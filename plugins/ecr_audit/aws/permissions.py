@@ -1,4 +1,5 @@
-"""Permissions that the audit's calls need: declared beside the calls, and gathered in doctor/permissions.py.
+"""Permissions that the audit's calls need: declared beside the calls, those of facets in ecr/facet_permissions.py,
+and gathered in doctor/permissions.py.
 
 The doctor's advice and docs/permissions.md are made from these declarations, and tests hold the roles of
 deploy/ and the calls of a night to exactly them.
@@ -61,6 +62,10 @@ class Permission:
         prefix = self.action.partition(":")[0]
         return next((service for service, its_prefix in _PREFIXES.items() if its_prefix == prefix), prefix)
 
+
+# The codes of an answer to a call for which the permission is lacking (API references of ECR, STS, Organizations, EC2,
+# tagging).
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 # Open to everybody: it needs no permission, and no policy can deny it (AWS STS API Reference).
 NEEDS_NONE = frozenset({"sts:GetCallerIdentity"})

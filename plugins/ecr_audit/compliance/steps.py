@@ -10,12 +10,14 @@ from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.compliance import ComplianceError, KnownWaivers, known_waivers, later_dates
 from ecr_audit.compliance import evaluate as evaluate_snapshot
 from ecr_audit.compliance import roll_up as roll_up_snapshot
+from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.lake import Lake, open_lake
 from ecr_audit.settings import SQL_ROOT, load_settings
 
 log = logging.getLogger(__name__)
 
 
+@hidden_modules("pyarrow.dataset")
 def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
     """Evaluate a snapshot: the wanted one, or the oldest that was just committed, or the newest. Returns its date."""
     settings = load_settings()
@@ -34,6 +36,7 @@ def evaluate(wanted: str | None, committed: Sequence[str]) -> str:
     return snapshot_date
 
 
+@hidden_modules("pyarrow.dataset")
 def roll_up(snapshot_date: str) -> str:
     """Roll up and commit a snapshot's verdicts; then evaluate and roll up each one after it. Returns the newest's
     date."""

@@ -14,7 +14,6 @@ from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account
 from ecr_audit.aws.outcomes import (
-    DENIED,
     NOT_COUNTABLE,
     Outcome,
     error_code,
@@ -24,7 +23,7 @@ from ecr_audit.aws.outcomes import (
     outcome_of_describe,
     share_read,
 )
-from ecr_audit.aws.permissions import Permission
+from ecr_audit.aws.permissions import DENIED, Permission
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
 from ecr_audit.catalog import CatalogError, load_catalog

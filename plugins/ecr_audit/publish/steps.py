@@ -23,6 +23,7 @@ from ecr_audit.text import plain
 log = logging.getLogger(__name__)
 
 
+@hidden_modules("pyarrow.dataset")
 def publish(rolled_up: str | None = None) -> str:
     """Publish the newest evaluated snapshot. Returns where people find it.
 
@@ -42,6 +43,7 @@ def publish(rolled_up: str | None = None) -> str:
     return result.address
 
 
+@hidden_modules("pyarrow.dataset")
 def complete_publication() -> None:
     """Add the workbook, files for other tools and whatever else the newest publication lacks. Raises ExportError."""
     settings = load_settings()

@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 
+from ecr_audit.aws.ecr.facet_permissions import FACET_PERMISSIONS
+from ecr_audit.aws.permissions import DENIED
 from ecr_audit.text import plural
 from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet, facet_input
 from ecr_audit.warehouse.statements import read_statement
@@ -49,10 +51,4 @@ def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
 
 def _missing_actions(facet: Facet, cause: str) -> list[str]:
     """The actions of IAM that a role needs to read a facet, where AWS refused it; none for another cause."""
-    if " " in cause:  # in words, so not an error code of AWS
-        return []
-    # Imported here, since they take longer to load than all else, and few nights need them.
-    from ecr_audit.aws.ecr.facets import FACET
-    from ecr_audit.aws.outcomes import DENIED
-
-    return [permission.action for permission in FACET[facet].permissions] if cause in DENIED else []
+    return [permission.action for permission in FACET_PERMISSIONS[facet]] if cause in DENIED else []

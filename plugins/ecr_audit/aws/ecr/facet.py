@@ -14,6 +14,7 @@ from typing import Any
 
 from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.dispatcher import Call, Calls, Flow, Identity
+from ecr_audit.aws.ecr.facet_permissions import FACET_PERMISSIONS
 from ecr_audit.aws.ecr.repositories import Repository
 from ecr_audit.aws.outcomes import error_code, error_message
 from ecr_audit.aws.permissions import Permission
@@ -95,14 +96,13 @@ class FacetRead:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A facet: who has to allow it, which columns it fills, and how it is read."""
+    """A facet: which columns it fills, and how it is read."""
 
     facet: Facet
     # A noun for it, for people.
     what: str
     # The consequence of not reading it, as the rest of a sentence.
     without: str
-    permissions: tuple[Permission, ...]
     # How many calls a night, for people: "one for each 25 repositories".
     calls: str
     columns: tuple[str, ...]
@@ -110,6 +110,11 @@ class Declaration:
     read: Callable[[Registry, Sequence[Repository], FacetRead], Flow]
     # The calls by which the doctor finds out whether a role may read it; given one repository of the registry.
     probe: Callable[[Registry, Repository], Sequence[Call]]
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """Those that its calls need."""
+        return FACET_PERMISSIONS[self.facet]
 
     @property
     def rotates(self) -> bool:

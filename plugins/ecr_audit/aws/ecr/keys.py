@@ -15,16 +15,7 @@ from ecr_audit.aws.answers import quoted, text
 from ecr_audit.aws.dispatcher import Call, Flow
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Registry, read_each
 from ecr_audit.aws.ecr.repositories import LONGEST_CHOICE, Repository
-from ecr_audit.aws.permissions import Permission, Role
 from ecr_audit.vocabulary import Facet
-
-DESCRIBE_KEY = Permission(
-    (Role.AUDIT, Role.HUB),
-    "kms:DescribeKey",
-    "whether AWS or the customer manages a repository's key",
-    ("arn:{partition}:kms:*:{account}:key/*",),
-    facet=Facet.KEYS,
-)
 
 CUSTOMER = "CUSTOMER"
 
@@ -58,7 +49,6 @@ KEYS = Declaration(
     Facet.KEYS,
     "manager of the keys that encrypt repositories: AWS or the customer",
     "whose keys encrypt is not known",
-    (DESCRIBE_KEY,),
     "one for each KMS key of the account that repositories use",
     ("kms_key_manager",),
     _read,

@@ -13,28 +13,11 @@ from ecr_audit.aws.dispatcher import Call, Flow
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Registry, read_each
 from ecr_audit.aws.ecr.repositories import Repository
 from ecr_audit.aws.outcomes import error_code
-from ecr_audit.aws.permissions import Permission, Role
 from ecr_audit.vocabulary import Facet
 
 # The longest that each can be (API reference of ECR: LifecyclePolicyText 30,720, RepositoryPolicyText 10,240).
 LONGEST_POLICY = 30_720
 
-_REPOSITORY_ARNS = ("arn:{partition}:ecr:*:{account}:repository/*",)
-
-GET_LIFECYCLE_POLICY = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:GetLifecyclePolicy",
-    "whether images of a repository expire",
-    _REPOSITORY_ARNS,
-    facet=Facet.LIFECYCLE,
-)
-GET_REPOSITORY_POLICY = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:GetRepositoryPolicy",
-    "who may use a repository, by its own policy",
-    _REPOSITORY_ARNS,
-    facet=Facet.POLICIES,
-)
 
 # A repository that is gone since it was listed.
 _DELETED = "RepositoryNotFoundException"
@@ -87,7 +70,6 @@ LIFECYCLE = Declaration(
     Facet.LIFECYCLE,
     "lifecycle policies of repositories",
     "whether images expire is not known",
-    (GET_LIFECYCLE_POLICY,),
     "one for each repository",
     (_LIFECYCLE.column,),
     _LIFECYCLE.read,
@@ -97,7 +79,6 @@ POLICIES = Declaration(
     Facet.POLICIES,
     "permissions policies of repositories",
     "who may use repositories by their own policies is not known",
-    (GET_REPOSITORY_POLICY,),
     "one for each repository",
     (_PERMISSIONS.column,),
     _PERMISSIONS.read,

@@ -13,21 +13,7 @@ from ecr_audit.aws.dispatcher import Call, Flow
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Registry
 from ecr_audit.aws.ecr.repositories import LONGEST_ARN, LONGEST_CHOICE, LONGEST_FILTER, LONGEST_NAME, Repository
 from ecr_audit.aws.paging import read_pages
-from ecr_audit.aws.permissions import Permission, Role
 from ecr_audit.vocabulary import Facet
-
-DESCRIBE_TEMPLATES = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:DescribeRepositoryCreationTemplates",
-    "the settings of repositories that ECR creates by itself",
-    facet=Facet.REGISTRIES,
-)
-DESCRIBE_RULES = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:DescribePullThroughCacheRules",
-    "the upstream registries for whose images ECR creates repositories by itself",
-    facet=Facet.REGISTRIES,
-)
 
 # The most that a page can hold (Amazon ECR API Reference, both operations).
 PAGE = 1000
@@ -80,7 +66,6 @@ REGISTRIES = Declaration(
     Facet.REGISTRIES,
     "creation templates and pull-through cache rules of registries that have repositories",
     "how repositories are created by ECR itself is not known",
-    (DESCRIBE_TEMPLATES, DESCRIBE_RULES),
     "two for each registry",
     ("creation_templates", "pull_through_rules"),
     _read,

@@ -16,16 +16,7 @@ from ecr_audit.aws.dispatcher import Call, Flow
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Fault, Registry, read_each
 from ecr_audit.aws.ecr.repositories import LONGEST_CHOICE, LONGEST_NAME, Repository
 from ecr_audit.aws.outcomes import LONGEST_CODE
-from ecr_audit.aws.permissions import Permission, Role
 from ecr_audit.vocabulary import Facet
-
-BATCH_GET_SCANNING = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:BatchGetRepositoryScanningConfiguration",
-    "when the images of a repository are scanned",
-    ("arn:{partition}:ecr:*:{account}:repository/*",),
-    facet=Facet.SCANNING,
-)
 
 # The most names of a call (Amazon ECR API Reference, BatchGetRepositoryScanningConfiguration).
 NAMES_PER_CALL = 25
@@ -71,7 +62,6 @@ SCANNING = Declaration(
     Facet.SCANNING,
     "effective scan frequency of repositories, with the registry's filters that decide it",
     "when images are scanned is not known",
-    (BATCH_GET_SCANNING,),
     f"one for each {NAMES_PER_CALL} repositories of a registry",
     ("scan_frequency", "scan_filters"),
     _read,

@@ -13,15 +13,7 @@ from ecr_audit.aws.dispatcher import Call, Flow
 from ecr_audit.aws.ecr.facet import Declaration, FacetRead, Fault, Registry
 from ecr_audit.aws.ecr.repositories import LONGEST_ARN, Repository
 from ecr_audit.aws.paging import read_pages
-from ecr_audit.aws.permissions import Permission, Role
 from ecr_audit.vocabulary import Facet
-
-GET_RESOURCES = Permission(
-    (Role.AUDIT, Role.HUB),
-    "tag:GetResources",
-    "the tags of repositories: their owners, and the waivers by tag",
-    facet=Facet.TAGS,
-)
 
 # The most that a page can hold (Resource Groups Tagging API Reference, GetResources).
 TAG_PAGE = 100
@@ -55,7 +47,6 @@ TAGS = Declaration(
     Facet.TAGS,
     "tags of repositories",
     "the last known owners and tags count",
-    (GET_RESOURCES,),
     "one for each 100 tagged repositories of a registry",
     ("tags",),
     _read,
