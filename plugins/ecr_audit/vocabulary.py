@@ -66,10 +66,12 @@ class ExportFormat(StrEnum):
     OSCAL = "oscal"
     # All sections of all frameworks for GRC tools, as CSV.
     CONTROLS = "controls"
+    # Findings for AWS Security Hub CSPM.
+    ASFF = "asff"
 
 
 class ExportedRecords(StrEnum):
-    """Which verdicts OCSF has a record of, by the word in ECR_AUDIT_EXPORT_RECORDS."""
+    """Which verdicts OCSF and ASFF have a record of, by the word in ECR_AUDIT_EXPORT_RECORDS."""
 
     # Those that are findings, and those that ended tonight.
     FINDINGS = "findings"

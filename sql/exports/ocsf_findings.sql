@@ -1,10 +1,6 @@
--- ocsf_findings: one line of JSON per finding, and per finding that ended tonight: a Compliance Finding of OCSF.
--- key: policy and object, as finding_info.uid.  from: policy_output, findings, repositories, registries, accounts, policies,
--- section_policies, sections, waivers, publication.
--- Version 1.8.0 of the schema, with attributes that 1.6.0 has, too: Security Hub reads that one.
--- $records: `findings` for the above, or `all` for every verdict. $after, $up_to: the objects, in slices, since a line is
--- long.
--- No time is that of publishing: the same commit gives the same lines. Times are in milliseconds.
+-- ocsf_findings: one line of JSON per record: a Compliance Finding of OCSF.
+-- key: policy and object, as finding_info.uid.  from: records, policies, section_policies, sections.
+-- Version 1.8.0 of the schema, with attributes that 1.6.0 has, too: Security Hub reads that one. Times are in milliseconds.
 -- OCSF has no nulls. json_merge_patch leaves them out of objects, and does not look into arrays: the members of those have
 -- none, or are merged by themselves.
 WITH requirements AS (
@@ -22,8 +18,6 @@ checks AS (
     SELECT
         p.policy_id,
         v.status,
-        p.contextual_name,
-        p.description,
         CASE v.status WHEN 'INCOMPLIANT' THEN severity_index + 1 ELSE 1 END AS severity_id,
         json_merge_patch('{}', {
             'control': list_filter(p.similar_policies, lambda each: starts_with(each, 'Security Hub '))[1][14:],
@@ -52,63 +46,23 @@ checks AS (
     LEFT JOIN requirements AS r USING (policy_id)
 ),
 
-records AS (
-    SELECT
-        o.*,
-        f.waiver_id,
-        coalesce(f.waived, FALSE) AS waived,
-        CASE
-            WHEN o.status IN ('DISAPPEARED', 'INAPPLICABLE') OR o.incompliant_end_date = o.snapshot_date THEN 3
-            WHEN o.incompliant_start_date = o.snapshot_date THEN 1
-            ELSE 2
-        END AS activity_id,
-        export_uid(['finding', o.policy_id, o.object_id]) AS finding_uid,
-        coalesce(o.incompliant_start_date, o.status_date) AS created_date
-    FROM policy_output AS o
-    LEFT JOIN findings AS f ON f.policy_id = o.policy_id AND f.repository_arn = o.object_id
-    WHERE o.object_id > $after
-        AND o.object_id <= $up_to
-        AND (
-            $records = 'all'
-            OR is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
-            OR o.incompliant_end_date = o.snapshot_date
-        )
-),
-
 described AS (
     SELECT
-        o.*,
-        c.* EXCLUDE (policy_id, status),
+        r.*,
+        c.compliance,
+        c.severity_id,
         CASE
-            WHEN o.waived THEN 3
-            WHEN o.status = 'INCOMPLIANT' THEN 1
-            WHEN o.status = 'COMPLIANT' THEN 4
-            WHEN o.status IN ('DISAPPEARED', 'INAPPLICABLE') THEN 5
-            WHEN is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date) THEN 1
+            WHEN r.waived THEN 3
+            WHEN r.status = 'INCOMPLIANT' THEN 1
+            WHEN r.status = 'COMPLIANT' THEN 4
+            WHEN r.status IN ('DISAPPEARED', 'INAPPLICABLE') THEN 5
+            WHEN is_finding(r.status, r.incompliant_start_date, r.incompliant_end_date) THEN 1
             ELSE 0
-        END AS status_id,
-        a.account_name,
-        a.ou_id,
-        a.ou_path,
-        coalesce(r.collected_at, g.collected_at) AS collected_at,
-        r.image_tag_mutability_raw,
-        r.exclusion_filters,
-        r.overwritable_tags,
-        w.ticket,
-        w.expires,
-        p.organization_id,
-        p.inventory_commit,
-        p.compliance_commit,
-        p.program_version
-    FROM records AS o
+        END AS status_id
+    FROM {exports/records} AS r
     JOIN checks AS c USING (policy_id, status)
-    LEFT JOIN repositories AS r ON r.repository_arn = o.object_id
-    LEFT JOIN registries AS g ON g.registry_arn = o.object_id
-    LEFT JOIN accounts AS a ON a.account_id = o.account_id
-    LEFT JOIN waivers AS w USING (waiver_id)
-    CROSS JOIN publication AS p
     -- Before the lines are made, which are much longer.
-    ORDER BY o.object_id, o.policy_id
+    ORDER BY r.object_id, r.policy_id
 )
 
 SELECT

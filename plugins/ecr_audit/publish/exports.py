@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 WORKBOOK = "compliance.xlsx"
 LAKE_VIEWS = "lake.sql"
 OCSF = "ocsf-findings.jsonl.gz"
+ASFF = "asff-findings.jsonl.gz"
 CONTROLS = "controls.csv"
 
 _ASIDE = ".export"
@@ -77,8 +78,11 @@ def _lake_views(source: Source, folder: Path) -> None:
 
 
 def _ocsf(source: Source, folder: Path) -> None:
-    statement = read_statement("exports/ocsf_findings")
-    write_records(source.database, statement, source.options.export_records, folder / OCSF)
+    write_records(source.database, "ocsf_findings", source.options.export_records, folder / OCSF)
+
+
+def _asff(source: Source, folder: Path) -> None:
+    write_records(source.database, "asff_findings", source.options.export_records, folder / ASFF)
 
 
 def _controls(source: Source, folder: Path) -> None:
@@ -101,13 +105,19 @@ EXPORTS: dict[str, Callable[[Source, Path], None]] = {
     "controls": _controls,
     "OCSF": _ocsf,
     "OSCAL": _oscal,
+    "ASFF": _asff,
 }
 
 # Take longer than all else together: added when readers have the publication (completion.py).
-LATE = ("workbook", "OCSF", "OSCAL")
+LATE = ("workbook", "OCSF", "OSCAL", "ASFF")
 
 # Written only if ECR_AUDIT_EXPORTS names them.
-_BY_CHOICE = {"controls": ExportFormat.CONTROLS, "OCSF": ExportFormat.OCSF, "OSCAL": ExportFormat.OSCAL}
+_BY_CHOICE = {
+    "controls": ExportFormat.CONTROLS,
+    "OCSF": ExportFormat.OCSF,
+    "OSCAL": ExportFormat.OSCAL,
+    "ASFF": ExportFormat.ASFF,
+}
 
 
 def early_exports(options: ExportSettings) -> list[str]:

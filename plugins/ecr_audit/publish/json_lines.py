@@ -9,8 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import ExportedRecords
-from ecr_audit.warehouse.statements import Statement
+from ecr_audit.warehouse.statements import read_statement
 
 # Objects of which one query makes all lines: with seven policies, some 50 MB.
 OBJECTS = 2_000
@@ -34,21 +35,21 @@ SELECT object_id FROM numbered WHERE number % $objects = 0 ORDER BY object_id
 """
 
 
-def write_records(
-    database: duckdb.DuckDBPyConnection, statement: Statement, records: ExportedRecords, path: Path
-) -> None:
-    """Write the lines that a query of sql/exports makes of verdicts to a new file, compressed by gzip."""
+def write_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, path: Path) -> None:
+    """Write the lines that a query of sql/exports, by its name, makes of verdicts to a new file, compressed by gzip."""
     compressor = zlib.compressobj(wbits=_GZIP)
     with path.open("wb") as file:
-        for line in _lines(database, statement, records):
+        for line in lines_of_records(database, name, records):
             file.write(compressor.compress(line.encode() + b"\n"))
         file.write(compressor.flush())
 
 
-def _lines(database: duckdb.DuckDBPyConnection, statement: Statement, records: ExportedRecords) -> Iterator[str]:
+def lines_of_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords) -> Iterator[str]:
+    """The lines, in the order of objects and policies."""
+    text = (SQL_ROOT / "exports" / f"{name}.sql").read_text(encoding="utf-8")
+    query = text.replace("{exports/records}", f"(\n{read_statement('exports/records').text}\n)")
     cuts = [cut for (cut,) in database.execute(_CUTS, {"objects": OBJECTS}).fetchall()]
     for after, up_to in pairwise([_FIRST, *cuts, _LAST]):
-        given = {"records": records.value, "after": after, "up_to": up_to}
-        rows = database.execute(statement.text, given)
+        rows = database.execute(query, {"records": records.value, "after": after, "up_to": up_to})
         while chunk := rows.fetchmany(_ROWS):
             yield from (line for (line,) in chunk)

@@ -252,13 +252,13 @@ class ExportSettings(SettingsGroup):
     """Files for other tools."""
 
     exports: ExportFormats = Field(
-        description="Files for other tools in each publication: findings as OCSF, assessment results as OSCAL,"
+        description="Files for other tools in each publication: findings as OCSF and ASFF, assessment results as OSCAL,"
         " and the sections of all frameworks as CSV (exports.md).",
         default=(ExportFormat.OCSF, ExportFormat.OSCAL, ExportFormat.CONTROLS),
         json_schema_extra=valid(f"'all', 'none', or a list out of {', '.join(ExportFormat)}"),
     )
     export_records: Annotated[ExportedRecords, if_text(str.lower)] = Field(
-        description="Records of OCSF: findings, and those that ended in the night; or all verdicts.",
+        description="Records of OCSF and ASFF: findings, and those that ended in the night; or all verdicts.",
         default=ExportedRecords.FINDINGS,
         json_schema_extra=valid(", ".join(ExportedRecords)),
     )

@@ -212,5 +212,5 @@ def test_the_command_writes_the_documents_of_one_account(
 
 def test_the_same_commit_gives_the_same_bytes(nights: list[ExportedNight], tmp_path: Path) -> None:
     again = export(nights[1].lake, tmp_path / "publish")
-    for name in ("ocsf-findings.jsonl.gz", "controls.csv", *map(file_name, FRAMEWORKS)):
+    for name in ("ocsf-findings.jsonl.gz", "asff-findings.jsonl.gz", "controls.csv", *map(file_name, FRAMEWORKS)):
         assert (again / name).read_bytes() == (nights[1].folder / name).read_bytes(), name
