@@ -40,7 +40,7 @@ from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARG
 from ecr_audit.lake.snapshot import fetch_snapshot, fetch_stage
 from ecr_audit.lake.tables import Input
 from ecr_audit.publish.build import publish
-from ecr_audit.settings import SQL_ROOT
+from ecr_audit.settings import SQL_ROOT, ExportSettings
 from ecr_audit.warehouse.checks import inventory_checks
 from ecr_audit.warehouse.session import open_session, open_warehouse
 from ecr_audit.warehouse.statements import parse_statement, read_statement
@@ -204,7 +204,9 @@ def run(folder: str, night: int, step: str) -> Cost:
     steps = {
         "evaluate": lambda: evaluate(lake, catalog, day, owner_tags=OWNER_TAGS),
         "roll_up": lambda: roll_up(lake, catalog, day),
-        "publish": lambda: publish(lake, catalog, Path(folder, "publish"), owner_tags=OWNER_TAGS),
+        "publish": lambda: publish(
+            lake, catalog, Path(folder, "publish"), owner_tags=OWNER_TAGS, options=ExportSettings(exports=())
+        ),
         "floor": lambda: read_and_write(lake, day),
     }
     with hidden_modules("pandas"):  # as in the process of a step

@@ -188,6 +188,7 @@ CHECKS: dict[str, Any] = {
             "grep",
             "jq",
             "trestle",
+            "gzip",
         ),
         _others,
     ),

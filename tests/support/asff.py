@@ -13,7 +13,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-# Of the AWS Security Hub API Reference and the User Guide, "ASFF syntax".
+# Source: AWS Security Hub API Reference, and "ASFF syntax" of its User Guide.
 _ENUMS = {
     "Label": {"INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL"},
     "RecordState": {"ACTIVE", "ARCHIVED"},

@@ -81,6 +81,8 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
     """Words of the command line as a value of the API: JSON, or the shorthand syntax as far as documents use it."""
     if shape.type_name in ("list", "structure") and len(words) == 1 and words[0].startswith(("[", "{")):
         return json.loads(words[0])
+    if shape.type_name == "list" and words[0].startswith("file://"):
+        return []  # an earlier command makes the file
     if shape.type_name == "list":
         return [_value(option, shape.member, [word]) for word in words]
     if shape.type_name == "boolean" and not words:
