@@ -83,6 +83,7 @@ def fault_of(words: list[str]) -> str | None:
 
 
 def _make(words: list[str]) -> str | None:
+    words = [word for word in words if "=" not in word]
     rules = re.findall(r"^([\w -]+):(?!=)", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
     targets = {target for rule in rules for target in rule.split()}
     return None if set(words) <= targets else f"make has no target {', '.join(set(words) - targets)}"

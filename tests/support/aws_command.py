@@ -65,8 +65,10 @@ def read_options(operation: OperationModel, options: Sequence[str]) -> tuple[dic
     common = {name: _one(name, given.pop(name)) for name in COMMON if name in given and name not in members}
     if unknown := sorted(given.keys() - members.keys()):
         raise ValueError(f"no option --{', --'.join(unknown)}")
-    parameters = {members[option][0]: _value(option, members[option][1], values) for option, values in given.items()}
-    if shape:
+    # An earlier command of the document makes the file of a list.
+    made = {each for each in given if members[each][1].type_name == "list" and given[each][0].startswith("file://")}
+    parameters = {members[each][0]: _value(each, members[each][1], given[each]) for each in given.keys() - made}
+    if shape and not made:
         validate_parameters(parameters, shape)
     return parameters, common
 
@@ -81,8 +83,6 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
     """Words of the command line as a value of the API: JSON, or the shorthand syntax as far as documents use it."""
     if shape.type_name in ("list", "structure") and len(words) == 1 and words[0].startswith(("[", "{")):
         return json.loads(words[0])
-    if shape.type_name == "list" and words[0].startswith("file://"):
-        return []  # an earlier command makes the file
     if shape.type_name == "list":
         return [_value(option, shape.member, [word]) for word in words]
     if shape.type_name == "boolean" and not words:

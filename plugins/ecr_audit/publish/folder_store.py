@@ -46,7 +46,7 @@ class PublicationStore:
                 "Run make audit, or name the audit's folder."
             )
         folder = self._versions / latest.version
-        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports)
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports, self)
         if not is_inside(published.database, self._folder):
             raise PublicationError(
                 f"{self._setting}: '{published.database}' is a link to a file elsewhere. {PUBLISH_AGAIN}"
@@ -121,6 +121,23 @@ class PublicationStore:
             self._replace(there, self._folder / file.name)
         self._name_newest(completed)
         return completed
+
+    def sizes(self, published: Published) -> dict[str, int]:
+        """See `PublishedFiles`."""
+        try:
+            return {file.name: file.stat().st_size for file in published.folder.iterdir()}
+        except OSError as fault:
+            raise PublicationError(f"{self._setting}: '{published.folder}' cannot be read ({fault})") from fault
+
+    def fetch(self, published: Published, name: str, target: Path) -> None:
+        """See `PublishedFiles`."""
+        file = published.folder / name
+        if not is_inside(file, published.folder):
+            raise PublicationError(f"{self._setting}: '{file}' is a link to a file elsewhere. {PUBLISH_AGAIN}")
+        try:
+            shutil.copyfile(file, target)
+        except OSError as fault:
+            raise PublicationError(f"{self._setting}: '{file}' cannot be read ({fault})") from fault
 
     def checksums(self, published: Published) -> str:
         """The checksums of a publication's files."""

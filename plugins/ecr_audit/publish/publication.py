@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import Field, TypeAdapter
 
@@ -57,18 +57,30 @@ class Latest:
 _LATEST = TypeAdapter(Latest)
 
 
+class PublishedFiles(Protocol):
+    """Where the files of publications are: a store."""
+
+    def sizes(self, published: Published) -> dict[str, int]:
+        """The size of each file of a publication, in bytes, by its name. Raises PublicationError."""
+
+    def fetch(self, published: Published, name: str, target: Path) -> None:
+        """Copy a file of a publication, which has it. Raises PublicationError."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A publication: its version (unique, sorted by time), its snapshot, and the local folder of its database.
 
     In a folder, all other files are there as well; on S3 they stay there, and the local folder is a cache.
-    `missing_exports`: the formats (exports.py) without files so far, each with the reason.
+    `missing_exports`: the formats (exports.py) without files so far, each with the reason. `files`: the store that has
+    it.
     """
 
     version: str
     snapshot_date: date
     folder: Path
     missing_exports: Mapping[str, str] = field(default_factory=dict, hash=False)
+    files: PublishedFiles | None = field(default=None, compare=False, repr=False)
 
     @property
     def database(self) -> Path:

@@ -67,7 +67,7 @@ class S3PublicationStore:
                 f"ECR_AUDIT_PUBLISH: '{self.address}' does not exist. Run the audit, or name the place it publishes to."
             )
         folder = self._cache / latest.version
-        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports)
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports, self)
         if not published.database.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             # One downloads it, for all threads and processes of this machine.
@@ -114,6 +114,21 @@ class S3PublicationStore:
             if latest and latest.version == completed.version:
                 self._name_newest(completed, added)
         return completed
+
+    def sizes(self, published: Published) -> dict[str, int]:
+        """See `PublishedFiles`. A listing may be late to show the files that are added last."""
+        folder = f"versions/{published.version}/"
+        try:
+            return {name.removeprefix(folder): size for name, size in self._place.sizes(folder, after=folder)}
+        except S3Error as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{self._place.url}' cannot be read ({fault})") from fault
+
+    def fetch(self, published: Published, name: str, target: Path) -> None:
+        """See `PublishedFiles`."""
+        try:
+            self._place.download(f"versions/{published.version}/{name}", target)
+        except (S3Error, FileNotFoundError) as fault:
+            raise PublicationError(f"ECR_AUDIT_PUBLISH: '{name}' cannot be read ({fault})") from fault
 
     def checksums(self, published: Published) -> str:
         """The checksums of a publication's files."""

@@ -27,6 +27,7 @@ from ecr_audit.web.page import render, urls_of
 from ecr_audit.web.pages import (
     account,
     coverage,
+    exports,
     findings,
     framework,
     organization,
@@ -64,6 +65,7 @@ ROUTERS = (
     organization.router,
     account.router,
     coverage.router,
+    exports.router,
     policy.router,
     framework.router,
     section.router,

@@ -25,6 +25,7 @@ def navigation(urls: Urls, path: str, with_tag_moves: bool = False) -> list[Entr
         ("Frameworks", urls.frameworks(), ("/frameworks", "/sections")),
         ("Organization", urls.organization(), ("/organization", "/accounts")),
         ("Coverage", urls.coverage(), ("/coverage",)),
+        ("Exports", urls.exports(), ("/exports",)),
         ("API", urls.api("/docs"), ("/api",)),
     )
     here = path.removeprefix(urls.root)

@@ -62,6 +62,7 @@ class PublishedDatabase:
 
     def __init__(self, published: Published, folder: Path | None = None) -> None:
         """`folder`: the one that files may be written to."""
+        self.published = published
         self.version = published.version
         self.snapshot_date = published.snapshot_date
         self.missing_exports = published.missing_exports

@@ -63,6 +63,14 @@ class Urls:
         """The coverage page."""
         return self.to("/coverage", query)
 
+    def exports(self) -> str:
+        """The files of the publication."""
+        return self.to("/exports")
+
+    def export(self, name: str) -> str:
+        """A file of the publication."""
+        return self.to(f"/exports/{name}")
+
     def repository(self, repository_arn: str, tag: str | None = None) -> str:
         """A repository's page; with an image tag, the place on it with the tag's history."""
         return self.to(f"/repositories/{repository_arn}", {"tag": tag}) + ("#image-tags" if tag else "")

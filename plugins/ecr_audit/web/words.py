@@ -91,8 +91,17 @@ def pretty_json(text: str) -> str:
         return text
 
 
+def file_size(count: int) -> str:
+    """1,234,567 bytes -> 1.2 MB; less than a kilobyte in bytes."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} B"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
+    "file_size": file_size,
     "percent": percent,
     "day": day,
     "moment": moment,

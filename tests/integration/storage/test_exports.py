@@ -13,7 +13,7 @@ import pytest
 from ecr_audit.lake.s3 import S3
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
-from ecr_audit.publish.exports import EXPORTS, WORKBOOK, Source
+from ecr_audit.publish.exports import BY_DEFAULT, EXPORTS, WORKBOOK, Source, late_exports
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.s3_store import S3PublicationStore
@@ -65,18 +65,25 @@ def on_s3(s3: EmulatedS3, tmp_path: Path) -> Place:
 
 @pytest.mark.parametrize("place", ["in_a_folder", "on_s3"])
 def test_a_format_is_a_function_and_an_entry(
-    place: str, request: pytest.FixtureRequest, small_lake: SmallLake, monkeypatch: pytest.MonkeyPatch
+    place: str,
+    request: pytest.FixtureRequest,
+    small_lake: SmallLake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store, read = request.getfixturevalue(place)
     small_lake.night(DAY, repositories=[{}, {"repository_name": "other"}])
 
     def published() -> tuple[dict[str, bytes], dict[str, str]]:
         publish(small_lake.lake, small_lake.catalog, store, owner_tags=())
-        assert store.newest().missing_exports.keys() == {"workbook"}
+        assert [*store.newest().missing_exports] == late_exports(BY_DEFAULT)
         completed = complete(small_lake.lake, store)
         assert store.newest() == completed and completed.missing_exports == {}
         files = read(completed.version)
         assert WORKBOOK in files
+        assert store.sizes(completed) == {name: len(content) for name, content in files.items()}
+        store.fetch(completed, WORKBOOK, tmp_path / "fetched")
+        assert (tmp_path / "fetched").read_bytes() == files[WORKBOOK]
         sums = dict(reversed(line.split("  ")) for line in files[CHECKSUMS].decode().splitlines())
         assert sums == {
             name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name != CHECKSUMS
