@@ -122,6 +122,16 @@ def test_printed_sheets_have_the_columns_that_an_auditor_needs(book: Any) -> Non
         # Without the targets outside coverage, 5 of 6 at 100 % would look wrong.
         "Coverage": {"account_id", "coverage_percent", "repositories_unseen", "region_disabled", "account_inactive"},
         "Policies": {"policy", "severity", "compliance_percent", "incompliant", "undetermined", "facets"},
+        "Tag moves": {
+            "snapshot_date",
+            "tag",
+            "is_release",
+            "kind",
+            "repository_arn",
+            "owner",
+            "seen_before",
+            "seen_after",
+        },
         "Registries": {"account_id", "region", "creation_templates", "pull_through_rules", "registries_read_at"},
         "Linked sections": {"section_number", "compliance_percent", "waived", "coverage_percent"},
     }
@@ -156,6 +166,9 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -
     repositories = [
         {"account_id": account["account_id"], "tags": [("owner", account["account_name"])]} for account in accounts
     ]
+    for day, digest in ((date(2026, 10, 30), "=1"), (date(2026, 10, 31), "=2")):
+        small_lake.scan(day, accounts=accounts, repositories=repositories)
+        small_lake.read_tags(day, [repositories[0] | {"tags": dict.fromkeys(names, digest)}])
     small_lake.night(DAY, accounts=accounts, repositories=repositories)
     publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=("owner",))
     complete(small_lake.lake, tmp_path)
@@ -164,6 +177,8 @@ def test_no_cell_is_a_formula_or_a_link(small_lake: SmallLake, tmp_path: Path) -
     assert not [cell for cell in cells if cell.data_type == "f" or cell.hyperlink]
     shown = [row["account_name"] for row in sorted(rows(book["Coverage"]), key=lambda row: row["account_id"])]
     assert [name.removesuffix(" ") for name in shown] == list(names)
+    moved = [(row["tag"].removesuffix(" "), row["old_digest"], row["new_digest"]) for row in rows(book["Tag moves"])]
+    assert sorted(moved) == sorted((" ".join(name.splitlines()), "=1", "=2") for name in names)
     assert {row["account_id"] for row in rows(book["Coverage"])} == {account["account_id"] for account in accounts}
 
 
@@ -197,6 +212,14 @@ def test_a_cut_sheet_is_marked_in_its_first_line(
     ).fetchall()
     assert {row["policy"] for row in shown} == {"repository-image-tag-mutability"}
     assert [(row["age_days"],) for row in shown] == oldest
+
+
+def test_a_cut_sheet_names_a_file_that_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest tables have no CSV."""
+    monkeypatch.setattr(workbook_sheets, "MAX_ROWS", 1)
+    files = {sheet.table: sheet.rows_in_words(2).rpartition(" ")[2] for sheet in SHEETS}
+    assert files["findings"] == "findings.csv"
+    assert files["tag_moves"] == "tag_moves.parquet"
 
 
 def test_a_sheet_that_has_just_all_rows_is_as_any_other(

@@ -12,7 +12,7 @@ from ecr_audit.publish.unread_facets import unread_facet_sentences
 from ecr_audit.publish.unread_values import unread_sentences
 from ecr_audit.publish.workbook_cells import Cells
 from ecr_audit.publish.workbook_sheets import PublishedRows, Sheet
-from ecr_audit.vocabulary import STATUS_MEANINGS, WAIVER_MEANINGS
+from ecr_audit.vocabulary import STATUS_MEANINGS, TAG_MOVE_MEANINGS, WAIVER_MEANINGS
 
 DEFINITIONS = {
     "Coverage": "Account-regions read / all account-regions without disabled regions and inactive accounts",
@@ -20,6 +20,8 @@ DEFINITIONS = {
     "Compliance, %": "Compliant / (compliant + incompliant); a waived finding is incompliant",
     "With waivers, %": "Compliant / (compliant + incompliant - waived): waived findings are left out",
     "observed: no": "Its account and region were not read in this night: the row has the last known values",
+    "is_release: yes": "The tag looks like a version, a date, a commit or a build, which nobody expects to move",
+    **{f"kind: {kind}": f"The tag {meaning}" for kind, meaning in TAG_MOVE_MEANINGS.items()},
     "started_known: no": "It began before the first scan: it is at least as old as age_days",
     **{f"Waiver: {status}": meaning for status, meaning in WAIVER_MEANINGS.items()},
 }

@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 
+from ecr_audit.publish.tables import WITHOUT_CSV
+
 # Excel could open ten times as many (1,048,576); too many to read, and they take minutes to write.
 MAX_ROWS = 100_000
 
@@ -39,7 +41,10 @@ class Sheet:
 
     def rows_in_words(self, rows: int) -> str:
         """The number of rows in the sheet, out of `rows`, and the file with all of them."""
-        return f"{MAX_ROWS:,} of {rows:,} rows; all are in {self.table}.csv" if self.is_cut(rows) else f"{rows:,}"
+        if not self.is_cut(rows):
+            return f"{rows:,}"
+        kind = "parquet" if self.table in WITHOUT_CSV else "csv"
+        return f"{MAX_ROWS:,} of {rows:,} rows; all are in {self.table}.{kind}"
 
 
 # The columns of findings as the workbook has them, those first that an auditor needs on paper. The ARN names account,
@@ -110,6 +115,22 @@ SHEETS = (
             AND snapshot_date = (SELECT snapshot_date FROM publication)
             AND section_id IN (SELECT section_id FROM section_policies)
         ORDER BY framework_name, position
+        """,
+    ),
+    Sheet(
+        "Tag moves",
+        "tag_moves",
+        12,
+        "the newest night first, in it release tags first",
+        """
+        SELECT
+            snapshot_date, tag, is_release, kind, repository_arn, account_name, ou_path, owner, seen_before, seen_after,
+            setting_before, setting_after, old_digest, new_digest, account_id, region, repository_name, * EXCLUDE (
+                snapshot_date, tag, is_release, kind, repository_arn, account_name, ou_path, owner, seen_before,
+                seen_after, setting_before, setting_after, old_digest, new_digest, account_id, region, repository_name
+            )
+        FROM tag_moves
+        ORDER BY snapshot_date DESC, is_release DESC, account_id, repository_arn, tag
         """,
     ),
     Sheet(
