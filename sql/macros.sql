@@ -122,3 +122,57 @@ END;
 
 -- is_status: whether a word is one of the five statuses of a verdict.
 CREATE MACRO is_status(word) AS word IN ('COMPLIANT', 'INCOMPLIANT', 'UNDETERMINED', 'INAPPLICABLE', 'DISAPPEARED');
+
+-- tag_families: wildcards for the families that an image tag may belong to: by its first word (sha256-* for a signature of
+-- cosign, cache* for cache3) and by its last (*-latest). One wildcard each; AWS takes two.
+CREATE MACRO tag_families(tag) AS list_filter(
+    [
+        CASE
+            WHEN regexp_matches(tag, '^[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*[-_.].')
+                THEN regexp_extract(tag, '^[A-Za-z0-9]*[-_.]') || '*'
+            WHEN regexp_matches(tag, '^[A-Za-z]+[0-9]+$') THEN regexp_extract(tag, '^[A-Za-z]+') || '*'
+        END,
+        CASE WHEN regexp_matches(tag, '.[-_.][A-Za-z][A-Za-z0-9]*$') THEN '*' || regexp_extract(tag, '[-_.][A-Za-z0-9]+$') END
+    ],
+    lambda family: family IS NOT NULL
+);
+
+-- named_moving_tags: the image tags that a repository's owner says have to move: the words of its tag
+-- ecr-audit:moving-tags, none for an empty one; NULL without that tag, or if one of them is a release tag or no tag at all.
+CREATE MACRO named_moving_tags(tags) AS CASE
+    WHEN tags['ecr-audit:moving-tags'] IS NULL THEN NULL
+    WHEN len(list_filter(
+        regexp_split_to_array(trim(tags['ecr-audit:moving-tags']), '\s+'),
+        lambda word: word <> '' AND (is_release_tag(word) OR NOT regexp_full_match(word, '[0-9A-Za-z._-]{1,128}'))
+    )) > 0 THEN NULL
+    ELSE list_sort(list_distinct(list_filter(
+        regexp_split_to_array(trim(tags['ecr-audit:moving-tags']), '\s+'), lambda word: word <> ''
+    )))
+END;
+
+-- managed_by: the tool whose code owns a repository's settings, by its tags and name; `code` where they say that there is
+-- one, and not which; NULL where they say nothing, which does not prove that there is none.
+-- variable: code_tags (VARCHAR[]), keys of tags that name such a tool. Keys are matched without regard to case.
+-- Sources: "Resource tags", AWS CloudFormation User Guide; the tags of AWS Copilot; the names of the CDK's bootstrap stack.
+CREATE MACRO managed_by(tags, repository_name) AS CASE
+    WHEN map_contains(tags, 'copilot-application') THEN 'copilot'
+    WHEN regexp_matches(repository_name, '^cdk-.*-container-assets-') THEN 'cdk'
+    WHEN map_contains(tags, 'aws:cloudformation:stack-name') THEN 'cloudformation'
+    ELSE list_transform(
+        list_filter(
+            map_entries(tags),
+            lambda entry: list_contains(getvariable('code_tags'), lower(entry.key))
+                AND lower(trim(entry.value)) NOT IN ('', 'false', 'no', '0', 'none', 'manual', 'console')
+        ),
+        lambda entry: coalesce(
+            nullif(
+                regexp_extract(
+                    lower(entry.key || ' ' || entry.value),
+                    'terraform|opentofu|terragrunt|cloudformation|copilot|cdk|pulumi|crossplane'
+                ),
+                ''
+            ),
+            'code'
+        )
+    )[1]
+END;

@@ -97,3 +97,65 @@ CREATE MACRO assessment_reason(compliant, incompliant, waived, undetermined, cov
     WHEN incompliant > 0 OR undetermined > 0 OR coalesce(coverage_percent, 0) < 100 THEN 'other'
     ELSE 'pass'
 END;
+
+-- mutability_command: the command that sets a repository's image tag mutability, with exclusion filters if there are any.
+-- With the registry's id it fails, rather than change a namesake, under another account's credentials. Names and filters
+-- have no quotes (CreateRepository and PutImageTagMutability, Amazon ECR API Reference).
+CREATE MACRO mutability_command(region, account_id, repository_name, setting, filters) AS concat(
+    'aws ecr put-image-tag-mutability --region ', region,
+    ' --registry-id ', account_id,
+    ' --repository-name ''', repository_name, '''',
+    ' --image-tag-mutability ', setting,
+    CASE
+        WHEN len(filters) > 0 THEN concat(
+            ' --image-tag-mutability-exclusion-filters ''filterType=WILDCARD,filter=',
+            array_to_string(filters, ''' ''filterType=WILDCARD,filter='), ''''
+        )
+    END
+);
+
+-- mutability_in_terraform: the same as arguments of a resource aws_ecr_repository.
+-- Source: aws_ecr_repository, the AWS provider's documentation.
+CREATE MACRO mutability_in_terraform(setting, filters) AS concat(
+    'image_tag_mutability = "', setting, '"',
+    CASE
+        WHEN len(filters) > 0 THEN concat(
+            E'\n\nimage_tag_mutability_exclusion_filter {\n  filter_type = "WILDCARD"\n  filter      = "',
+            array_to_string(
+                filters,
+                E'"\n}\n\nimage_tag_mutability_exclusion_filter {\n  filter_type = "WILDCARD"\n  filter      = "'
+            ),
+            E'"\n}'
+        )
+    END
+);
+
+-- mutability_in_cloudformation: the same as properties of an AWS::ECR::Repository, in YAML.
+-- Source: AWS::ECR::Repository, CloudFormation Template Reference.
+CREATE MACRO mutability_in_cloudformation(setting, filters) AS concat(
+    'ImageTagMutability: ', setting,
+    CASE
+        WHEN len(filters) > 0 THEN concat(
+            E'\nImageTagMutabilityExclusionFilters:\n',
+            E'  - ImageTagMutabilityExclusionFilterType: WILDCARD\n    ImageTagMutabilityExclusionFilterValue: "',
+            array_to_string(
+                filters,
+                E'"\n  - ImageTagMutabilityExclusionFilterType: WILDCARD\n    ImageTagMutabilityExclusionFilterValue: "'
+            ),
+            '"'
+        )
+    END
+);
+
+-- mutability_in_cdk: the same as properties of an ecr.Repository, in TypeScript.
+-- Source: class Repository of aws-cdk-lib.aws_ecr, AWS CDK API Reference.
+CREATE MACRO mutability_in_cdk(setting, filters) AS concat(
+    'imageTagMutability: ecr.TagMutability.', setting, ',',
+    CASE
+        WHEN len(filters) > 0 THEN concat(
+            E'\nimageTagMutabilityExclusionFilters: [\n  ecr.ImageTagMutabilityExclusionFilter.wildcard("',
+            array_to_string(filters, E'"),\n  ecr.ImageTagMutabilityExclusionFilter.wildcard("'),
+            E'"),\n],'
+        )
+    END
+);

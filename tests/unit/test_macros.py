@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import duckdb
+import hcl2
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -267,3 +269,71 @@ def test_an_exported_id_is_a_name_based_uuid(session: duckdb.DuckDBPyConnection,
     expected = str(uuid.uuid5(namespace, "\x1f".join(parts)))
     assert export_uid(*parts) == expected
     assert session.execute("SELECT export_uid($parts::VARCHAR[])", {"parts": parts}).fetchall() == [(expected,)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "name", "tool"),
+    [
+        ({"ManagedBy": "Terraform"}, "app", "terraform"),
+        ({"managed-by": "OpenTofu 1.9"}, "app", "opentofu"),
+        ({"TERRAFORM": "true"}, "app", "terraform"),
+        ({"terraform": "false"}, "app", None),
+        ({"ManagedBy": "manual"}, "app", None),
+        ({"ManagedBy": " "}, "app", None),
+        ({"ManagedBy": "platform team"}, "app", "code"),
+        ({"team": "terraform"}, "app", None),
+        ({"aws:cloudformation:stack-name": "web"}, "app", "cloudformation"),
+        ({"copilot-application": "web", "aws:cloudformation:stack-name": "web"}, "app", "copilot"),
+        ({}, "cdk-hnb659fds-container-assets-111111111111-eu-west-1", "cdk"),
+        ({}, "app", None),
+        (None, "app", None),
+    ],
+)
+def test_tags_and_names_say_what_code_owns_a_repository(
+    session: duckdb.DuckDBPyConnection, tags: dict[str, str] | None, name: str, tool: str | None
+) -> None:
+    session.execute("SET VARIABLE code_tags = ['managedby', 'managed-by', 'terraform']")
+    given = {"tags": None if tags is None else [{"k": key, "v": value} for key, value in tags.items()], "name": name}
+    sql = "SELECT managed_by(map_from_entries($tags::STRUCT(k VARCHAR, v VARCHAR)[]), $name)"
+    assert session.execute(sql, given).fetchall() == [(tool,)]
+
+
+def test_a_setting_in_code_is_what_the_tool_reads(session: duckdb.DuckDBPyConnection) -> None:
+    setting, filters = "IMMUTABLE_WITH_EXCLUSION", ["latest", "sha256-*"]
+
+    def text(macro: str, *arguments: object) -> str:
+        marks = ", ".join("?" for _ in arguments)
+        [(found,)] = session.execute(f"SELECT {macro}({marks})", arguments).fetchall()
+        return str(found)
+
+    terraform = hcl2.loads(text("mutability_in_terraform", setting, filters) + "\n")
+    assert terraform["image_tag_mutability"] == f'"{setting}"'
+    blocks = terraform["image_tag_mutability_exclusion_filter"]
+    assert [(block["filter_type"], block["filter"]) for block in blocks] == [
+        ('"WILDCARD"', '"latest"'),
+        ('"WILDCARD"', '"sha256-*"'),
+    ]
+    assert yaml.safe_load(text("mutability_in_cloudformation", setting, filters)) == {
+        "ImageTagMutability": setting,
+        "ImageTagMutabilityExclusionFilters": [
+            {"ImageTagMutabilityExclusionFilterType": "WILDCARD", "ImageTagMutabilityExclusionFilterValue": each}
+            for each in filters
+        ],
+    }
+    assert text("mutability_in_cdk", setting, filters).splitlines() == [
+        "imageTagMutability: ecr.TagMutability.IMMUTABLE_WITH_EXCLUSION,",
+        "imageTagMutabilityExclusionFilters: [",
+        '  ecr.ImageTagMutabilityExclusionFilter.wildcard("latest"),',
+        '  ecr.ImageTagMutabilityExclusionFilter.wildcard("sha256-*"),',
+        "],",
+    ]
+    assert text("mutability_in_terraform", "IMMUTABLE", []) == 'image_tag_mutability = "IMMUTABLE"'
+    assert text("mutability_in_cloudformation", "IMMUTABLE", []) == "ImageTagMutability: IMMUTABLE"
+    assert text("mutability_in_cdk", "IMMUTABLE", []) == "imageTagMutability: ecr.TagMutability.IMMUTABLE,"
+    where = ("eu-west-1", "111111111111", "team/app")
+    assert shlex.split(text("mutability_command", *where, setting, filters))[2:] == [
+        *("put-image-tag-mutability", "--region", "eu-west-1", "--registry-id", "111111111111"),
+        *("--repository-name", "team/app", "--image-tag-mutability", setting),
+        *("--image-tag-mutability-exclusion-filters", "filterType=WILDCARD,filter=latest"),
+        "filterType=WILDCARD,filter=sha256-*",
+    ]

@@ -58,6 +58,8 @@ def test_defaults() -> None:
         "oscal_ap": None,
         "owner_tags": ("owner", "team"),
         "retention_days": 400,
+        "remediation_nights": 30,
+        "code_tags": ("ManagedBy", "managed-by", "managed_by", "terraform"),
         "waivers": None,
         "waiver_max_days": 365,
         "alert_slack_conn_id": None,

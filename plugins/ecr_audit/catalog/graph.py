@@ -28,6 +28,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "input": pa.string(),
             "facets": _STRINGS,
             "finding_columns": _STRINGS,
+            "passing_mutability": _STRINGS,
             "position": pa.int32(),
             "policy_hash": pa.string(),
         }

@@ -80,6 +80,8 @@ class PolicyYaml(_Model):
     facets: list[Facet] = []
     # Columns that describe its findings; in the findings of other policies they are NULL.
     finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []
+    # Settings of image tag mutability that pass. The remediation plan has a row for each finding of a policy with some.
+    passing_mutability: list[Literal["IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"]] = []
     conditions: Annotated[list[Condition], Field(min_length=1)]  # in the order in which logic.sql tries them
     mappings: list[SectionRef]  # sections that the policy belongs to directly; others inherit it
     ignored_mappings: list[SectionRef] = []  # sections that the policy must not reach, nor pass through

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecr_audit.lake.commits import IMAGE_TAGS_DATE, Commit
 from ecr_audit.lake.lake import PARALLEL_READS, Lake
-from ecr_audit.lake.schemas import IMAGE_TAG_READS, REPOSITORIES, STAGES, TAG_ACTORS, TAG_MOVES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, REPOSITORIES, STAGES, TAG_ACTORS, TAG_MOVES
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles
 
@@ -93,6 +93,13 @@ def fetch_tag_actors(lake: Lake, first: date, last: date, folder: Path) -> Input
 def _fetch_nights(lake: Lake, stage: str, table: LakeTable, first: date, last: date, folder: Path) -> Input:
     days = [day for day in lake.snapshot_dates(stage) if first <= day <= last]
     return fetch_history(lake, table, lake.read_commits(stage, days), folder)
+
+
+def fetch_image_tags(lake: Lake, image_tags: Commit | None, folder: Path) -> Input:
+    """The tags of a night with their digests, current and earlier: empty where they are not kept any longer."""
+    kept = image_tags is not None and IMAGE_TAGS.name in image_tags.files
+    files = [lake.fetch_table(image_tags, IMAGE_TAGS, folder)] if image_tags and kept else []
+    return Input(IMAGE_TAGS.name, IMAGE_TAGS, files)
 
 
 def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:

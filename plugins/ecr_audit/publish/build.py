@@ -23,6 +23,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.snapshot import (
     fetch_history,
+    fetch_image_tags,
     fetch_snapshot,
     fetch_stage,
     fetch_tag_actors,
@@ -43,8 +44,9 @@ from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
 from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.remediation_plan import PLAN_BY_DEFAULT
 from ecr_audit.publish.s3_store import S3PublicationStore
-from ecr_audit.settings import ExportSettings
+from ecr_audit.settings import ExportSettings, RemediationSettings
 from ecr_audit.warehouse.session import FEW_REPOSITORIES, Resources, open_warehouse, resources_for
 from ecr_audit.warehouse.statements import WarehouseError
 
@@ -87,14 +89,16 @@ def publish(
     rolled_up: date | None = None,
     as_of: date | None = None,
     options: ExportSettings = BY_DEFAULT,
+    plan_settings: RemediationSettings = PLAN_BY_DEFAULT,
 ) -> PublishResult:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
     `retention_days`: tags that moved in nights before these days are left out (default: none).
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
-    names of today. `options`: the files for other tools. Raises PublishError when there is no such snapshot, when it
-    was thinned, or when what it was evaluated on has been replaced since.
+    names of today. `options`: the files for other tools. `plan_settings`: those of the remediation plan. Raises
+    PublishError when there is no such snapshot, when it was thinned, or when what it was evaluated on has been replaced
+    since.
     """
     store = PublicationStore(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)
@@ -108,7 +112,17 @@ def publish(
     published_at = datetime.now(UTC)
     with store.building() as aside:
         build = partial(
-            _build, lake, catalog, aside, history, inventory, published_at, owner_tags, retention_days, options
+            _build,
+            lake,
+            catalog,
+            aside,
+            history,
+            inventory,
+            published_at,
+            owner_tags,
+            retention_days,
+            options,
+            plan_settings,
         )
         rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_checksums(aside)
@@ -185,6 +199,7 @@ def _build(
     owner_tags: tuple[str, ...],
     retention_days: int | None,
     options: ExportSettings,
+    plan_settings: RemediationSettings,
     resources: Resources,
 ) -> _Built:
     """Build all files but those of late formats in a folder, and nothing else in it."""
@@ -202,11 +217,13 @@ def _build(
         oldest = date.min if retention_days is None else day - timedelta(days=retention_days)
         histories.append(fetch_tag_moves(lake, oldest, tags_date or date.min, snapshot.folder))
         histories.append(fetch_tag_actors(lake, oldest, tags_date or date.min, snapshot.folder))
+        known_tags = fetch_image_tags(lake, image_tags, snapshot.folder)
         with open_warehouse(snapshot, catalog, owner_tags=owner_tags, resources=resources) as warehouse:
-            for each in (*evaluated, *histories):
+            for each in (*evaluated, *histories, known_tags):
                 warehouse.register_input(each)
+            warehouse.set_variable("image_tags_known", bool(known_tags.snapshots))
             left_out = warehouse.left_out
-            build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at)
+            build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at, plan_settings)
     config = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:

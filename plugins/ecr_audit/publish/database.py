@@ -23,9 +23,11 @@ from ecr_audit.lake.schemas import (
     WAIVERS,
 )
 from ecr_audit.macros import create_published_macros
+from ecr_audit.publish import remediation_plan
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
 from ecr_audit.publish.tables import TABLES, VIEWS
+from ecr_audit.settings import RemediationSettings
 from ecr_audit.version import __version__
 from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import parse_statement, read_statement
@@ -45,12 +47,19 @@ _WHOLE_SNAPSHOT = (POLICY_OUTPUT, COVERAGE, WAIVERS)
 
 
 def build_database(
-    warehouse: Warehouse, path: Path, inventory: Commit, compliance: Commit, published_at: datetime
+    warehouse: Warehouse,
+    path: Path,
+    inventory: Commit,
+    compliance: Commit,
+    published_at: datetime,
+    plan_settings: RemediationSettings,
 ) -> None:
     """Build the database of a session's tables in a new file."""
     quoted = str(path).replace("'", "''")
     warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
+        if table == remediation_plan.TABLE:
+            remediation_plan.stage_plan(warehouse, plan_settings)
         statement = parse_statement(source, source) if source.startswith("FROM") else read_statement(source)
         warehouse.create_table(
             f"published.{table}",
@@ -71,6 +80,7 @@ def build_database(
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),
         )
+    remediation_plan.drop_staged(warehouse)
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))
     # Within the database, so that a view names its tables whatever the file is called where it is opened.
     warehouse.connection.execute("USE published")

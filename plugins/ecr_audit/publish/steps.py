@@ -38,6 +38,7 @@ def publish(rolled_up: str | None = None) -> str:
         retention_days=settings.retention_days,
         rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
         options=settings,
+        plan_settings=settings,
     )
     log.info("Published snapshot %s: %s", result.snapshot_date, result.address)
     return result.address

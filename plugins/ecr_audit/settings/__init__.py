@@ -14,13 +14,14 @@ from ecr_audit.settings.environment import (
     load_data_folder,
     load_settings,
 )
-from ecr_audit.settings.fields import AlertSettings, ExportSettings, Settings
+from ecr_audit.settings.fields import AlertSettings, ExportSettings, RemediationSettings, Settings
 
 __all__ = [
     "PREFIX",
     "SQL_ROOT",
     "AlertSettings",
     "ExportSettings",
+    "RemediationSettings",
     "Settings",
     "SettingsError",
     "load_alert_settings",

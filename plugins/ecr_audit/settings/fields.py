@@ -270,6 +270,24 @@ class ExportSettings(SettingsGroup):
     )
 
 
+class RemediationSettings(SettingsGroup):
+    """Remediation."""
+
+    remediation_nights: int = Field(
+        description="Nights in which a repository's image tags have to have been read before the remediation plan goes"
+        " by them: a tag that moves once a month has to be seen to move.",
+        default=30,
+        ge=1,
+        le=30,
+        json_schema_extra=valid("nights, 1 to 30"),
+    )
+    code_tags: Names = Field(
+        description="Tag keys that say that code owns a repository's settings: its changes go into that code.",
+        default=("ManagedBy", "managed-by", "managed_by", "terraform"),
+        json_schema_extra=valid("a list of repository tag keys: ManagedBy,terraform"),
+    )
+
+
 class AlertSettings(SettingsGroup):
     """Connection to AWS, and alerts."""
 
@@ -304,7 +322,14 @@ class AlertSettings(SettingsGroup):
 
 # pydantic takes the fields of the last base first.
 class Settings(
-    AlertSettings, ExportSettings, EvaluationSettings, FacetSettings, ScanSettings, ScopeSettings, StorageSettings
+    AlertSettings,
+    ExportSettings,
+    RemediationSettings,
+    EvaluationSettings,
+    FacetSettings,
+    ScanSettings,
+    ScopeSettings,
+    StorageSettings,
 ):
     """Settings of a run. Read them with `load_settings`, whose errors are written for people."""
 
