@@ -196,6 +196,14 @@ TAG_MOVE_MEANINGS: dict[TagMove, str] = {
     "moved_back": "was overwritten with a digest that it had before",
 }
 
+# Why the actor of a move is not known, by trail_outcome, as the end of a sentence.
+TRAIL_WORDS = {
+    "NOT_FOUND": "the trail has no such push",
+    "PENDING": "the trail may not have it yet",
+    "NOT_READ": "the trail could not be read",
+    "LEFT_OUT": "a limit of the night left log files of the trail out",
+}
+
 # The limit of comparing two reads.
 NOT_SEEN_BETWEEN_READS = (
     "Moves between two reads of a repository are not seen: a tag that was moved and moved back looks untouched, and"

@@ -3,7 +3,7 @@
 -- key: found, until.  from: tag_moves.
 --   found    the read that found it there first; NULL: not known, since no move led there
 --   until    the last read that found it there before it moved; NULL: no later move
---   kind     how it came there
+--   kind     how it came there; actor and the columns after it: who moved it, by the organization's trail
 WITH moves AS (
     SELECT
         *,
@@ -18,31 +18,39 @@ WITH moves AS (
 
 digests AS (
     SELECT
+        * EXCLUDE (old_digest, new_digest, next_old_digest, next_seen_before, comes_from_elsewhere),
         new_digest AS digest,
-        kind,
-        is_release,
         seen_after AS found,
-        CASE WHEN next_old_digest = new_digest THEN next_seen_before END AS until,
-        setting_before,
-        setting_after
+        CASE WHEN next_old_digest = new_digest THEN next_seen_before END AS until
     FROM moves
-    UNION ALL
+    UNION ALL BY NAME
     -- The first, and that of a repository which was deleted and created again.
     SELECT
         old_digest AS digest,
-        NULL AS kind,
-        is_release,
-        NULL AS found,
         seen_before AS until,
-        NULL AS setting_before,
         setting_before AS setting_after
     FROM moves
     WHERE comes_from_elsewhere
 )
 
-SELECT * REPLACE (
+SELECT
+    digest,
+    kind,
+    is_release,
+    setting_before,
+    setting_after,
+    actor,
+    source_address,
+    user_agent,
+    deleted_by,
+    opened_by,
+    closed_by,
+    trail_outcome,
     found AT TIME ZONE 'UTC' AS found,
-    until AT TIME ZONE 'UTC' AS until
-)
+    until AT TIME ZONE 'UTC' AS until,
+    moved_at AT TIME ZONE 'UTC' AS moved_at,
+    deleted_at AT TIME ZONE 'UTC' AS deleted_at,
+    opened_at AT TIME ZONE 'UTC' AS opened_at,
+    closed_at AT TIME ZONE 'UTC' AS closed_at
 FROM digests
 ORDER BY coalesce(digests.found, digests.until) DESC

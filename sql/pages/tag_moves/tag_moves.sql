@@ -12,7 +12,11 @@ WITH chosen AS (
 SELECT
     * REPLACE (
         seen_before AT TIME ZONE 'UTC' AS seen_before,
-        seen_after AT TIME ZONE 'UTC' AS seen_after
+        seen_after AT TIME ZONE 'UTC' AS seen_after,
+        moved_at AT TIME ZONE 'UTC' AS moved_at,
+        deleted_at AT TIME ZONE 'UTC' AS deleted_at,
+        opened_at AT TIME ZONE 'UTC' AS opened_at,
+        closed_at AT TIME ZONE 'UTC' AS closed_at
     ),
     account_id IN (SELECT account_id FROM coverage) AS has_account
 FROM tag_moves

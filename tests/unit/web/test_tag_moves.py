@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import duckdb
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
+from ecr_audit.lake.schemas import TAG_ACTORS
 from ecr_audit.publish.build import publish
 from ecr_audit.web import image_tags
 from ecr_audit.web.pages import tag_moves
@@ -34,6 +36,7 @@ REPOSITORIES: list[dict[str, Any]] = [
     {"account_id": LAB, "repository_name": "denied"},
 ]
 OLD, NEW, OTHER = (f"sha256:{digit * 64}" for digit in "abc")
+CI = f"arn:aws:sts::{SHOP}:assumed-role/ci/build-7"
 ARN = f"arn:aws:ecr:eu-west-1:{SHOP}:repository/web/app"
 
 # The image tags of each night: those of the third are compared with the second's.
@@ -86,6 +89,24 @@ def audit(lake: SmallLake, day: date, tags_of: dict[str, dict[str, str]] | None,
     lake.evaluate(day)
 
 
+def keep_actors(lake: SmallLake, day: date) -> None:
+    """Keep who moved two tags of a night, by the organization's trail; of a third, it is not known."""
+    read_at = datetime.combine(day, time(4), UTC)
+    by_tag: dict[str, dict[str, Any]] = {
+        "1.2.0": {"trail_outcome": "FOUND", "actor": CI, "moved_at": read_at, "source_address": "192.0.2.1"},
+        "latest": {"trail_outcome": "NOT_READ"},
+    }
+    rows = [
+        each | {"account_id": SHOP, "repository_arn": ARN, "tag": tag, "seen_after": read_at}
+        for tag, each in by_tag.items()
+    ]
+    for row in rows:
+        row["new_digest"] = NIGHTS[2]["web/app"][row["tag"]]
+    with lake.lake.writer("trail", day) as writer:
+        writer.write(TAG_ACTORS, pa.Table.from_pylist(rows, schema=TAG_ACTORS.schema))
+        writer.commit({})
+
+
 @pytest.fixture
 def nights(once: Callable[..., None], small_lake: SmallLake, folder: Path) -> duckdb.DuckDBPyConnection:
     """Three nights are published; a session that has the published tables, for the truth."""
@@ -93,6 +114,7 @@ def nights(once: Callable[..., None], small_lake: SmallLake, folder: Path) -> du
     def audit_all() -> None:
         for number, tags in enumerate(NIGHTS, 1):
             audit(small_lake, date(2026, 11, number), tags)
+        keep_actors(small_lake, date(2026, 11, 3))
         publish(small_lake.lake, small_lake.catalog, folder, owner_tags=small_lake.owner_tags)
 
     once(audit_all)
@@ -136,6 +158,7 @@ def test_the_newest_night_is_first_and_in_it_releases(client: TestClient, nights
     text = text_at(client, "/tag-moves")
     assert "7 overwrites 2 of a release tag. 1 though the setting forbade it. 1 back to an earlier digest." in text
     assert "1.2.0 release 2026-11-03 web/ app eu-west-1 Shop 111111111111 web overwritten MUTABLE" in text
+    assert f"by {CI}" in text.replace("/ ", "/")
     assert "sha256:aaaaaaaaaaaa… → sha256:bbbbbbbbbbbb…" in text
     assert "Moves between two reads of a repository are not seen" in text
     second = client.get(client.get("/api/v1/tag-moves?size=3").json()["next"].removeprefix("/ecr-audit")).json()
@@ -163,6 +186,9 @@ def test_a_repository_shows_its_moved_tags_and_the_digests_of_one(
         "The published row of repository_image_tags",
     ):
         assert shown in text, shown
+    release = text_at(client, f"/repositories/{ARN}?tag=1.2.0")
+    assert f"Moved by {CI} at 2026-11-03 04:00 UTC, from 192.0.2.1 ." in release.replace("/ ", "/")
+    assert "Moved by whom is not known: the trail could not be read." in text
     assert "No overwrite of this tag has been found." in text_at(client, f"/repositories/{ARN}?tag=nothing")
     quiet = text_at(client, f"/repositories/{ARN.replace('web/app', 'quiet')}")
     assert "Image tags No tag was overwritten in the last 30 nights." in quiet
