@@ -149,6 +149,6 @@ def describe_actors(lake: Lake, commit: Commit) -> str:
         log.warning("%s: %d log files not read: %s", where, fault["files"], fault["fault"])
     failed, left_out = details["files_failed"], details["files_left_out"]
     if failed or left_out:
-        found += f" {failed:,} log files could not be read, {left_out:,} were left out by the night's limit."
+        found += f" Not read: {failed:,} that failed, {left_out:,} beyond the night's limit."
     log.info("%s", found)
     return found

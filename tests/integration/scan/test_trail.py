@@ -25,7 +25,7 @@ from demo.emulated_aws.trail import (
     record,
 )
 from ecr_audit.aws.access import use_access
-from ecr_audit.image_tags import trail
+from ecr_audit.image_tags import steps, trail
 from ecr_audit.image_tags.actors import commit_actors
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.s3 import S3
@@ -233,6 +233,37 @@ def test_a_denied_trail_costs_some_calls_and_no_move(
     assert {row["trail_outcome"] for row in rows(moved).values()} == {"NOT_READ"}
     assert calls["ListObjectsV2"] == (1 if denied == "ListObjectsV2" else 3)
     assert calls["GetObject"] < 40
+
+
+def test_the_step_reads_the_night_and_what_the_night_before_lacks(
+    moved: SmallLake, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(day: date) -> dict[str, str]:
+        rows = moved.lake.read_table(committed(moved.lake, "trail", day), TAG_ACTORS).to_pylist()
+        return {row["repository_arn"].rpartition("/")[2]: row["trail_outcome"] for row in rows}
+
+    monkeypatch.setenv("ECR_AUDIT_LAKE", moved.lake.root)
+    assert steps.read_trail(str(SECOND)) is None
+    monkeypatch.setenv("ECR_AUDIT_CLOUDTRAIL", logs.url)
+    logs.deliver(content=b"", delivered=at(12, 5))
+    sentence = steps.read_trail(str(SECOND))
+    assert sentence == (
+        "Trail of 2026-11-02: 0 log files read; of 2 overwritten tags the actor of 0 is known."
+        " Not read: 1 that failed, 0 beyond the night's limit."
+    )
+    # The next night reads it again, beside its own.
+    logs.deliver(put_image(APP, at(12), "latest", NEW), delivered=at(12, 5))
+    logs.deliver(put_image(APP, at(12, day=2), "latest", OTHER), delivered=at(12, 5, day=2))
+    third = SECOND + timedelta(days=1)
+    moved.scan(third, repositories=[{"repository_name": "app"}], details={"organization_id": ORGANIZATION})
+    moved.read_tags(third, [{"repository_name": "app", "tags": {"latest": OTHER, "1.0.0": OLD}}])
+    sentence = steps.read_trail(str(third))
+    assert sentence == (
+        "Trail of 2026-11-03: 1 log file read; of 1 overwritten tag the actor of 1 is known."
+        " Trail of 2026-11-02: 1 log file read; of 2 overwritten tags the actor of 1 is known."
+    )
+    assert (found(SECOND), found(third)) == ({"app": "FOUND", "sealed": "NOT_FOUND"}, {"app": "FOUND"})
+    assert steps.read_trail(str(third)) == "No tag was overwritten whose actor is not known."
 
 
 def test_log_files_beyond_a_limit_are_reported(moved: SmallLake, logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:

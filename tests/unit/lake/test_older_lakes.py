@@ -92,6 +92,7 @@ def test_the_next_night_continues_its_history(older: SmallLake) -> None:
 
 ASKED = {
     "nights": "SELECT DISTINCT snapshot_date FROM policy_run ORDER BY ALL",
+    "moves": "SELECT count(*), count(actor) FROM tag_moves",
     "trend": "SELECT DISTINCT snapshot_date FROM compliance_daily ORDER BY ALL",
     "findings": f"SELECT repository_name, owner FROM findings WHERE policy_id = '{POLICY}' ORDER BY ALL",
 }
@@ -112,12 +113,17 @@ def test_it_is_published_as_it_is(older: SmallLake, tmp_path: Path) -> None:
 
 def test_its_nights_and_those_after_are_published_together(older: SmallLake, tmp_path: Path) -> None:
     next_night(older)
+    # It has no image tags: the first read has nothing to compare with.
+    older.read_tags(NEXT, [{"account_id": SHOP, "repository_name": "api", "tags": {"latest": "sha256:a"}}])
     found = published(older, tmp_path)
+    assert found["moves"] == [(0, 0)]
     assert found["nights"] == found["trend"] == [(THINNED,), (FIRST,), (LAST,), (NEXT,)]
     assert found["findings"] == [("api", "api-team"), ("book", "ledger")]
     with duckdb.connect() as views:
         views.execute((tmp_path / "lake.sql").read_text("utf-8"))
         days = views.execute("SELECT DISTINCT snapshot_date FROM lake_policy_output ORDER BY ALL").fetchall()
+        assert views.execute("SELECT DISTINCT snapshot_date FROM lake_image_tags").fetchall() == [(NEXT,)]
+        assert views.execute("FROM lake_tag_moves UNION ALL BY NAME FROM lake_tag_actors").fetchall() == []
     assert days == [(FIRST,), (LAST,), (NEXT,)]
 
 
