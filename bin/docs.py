@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
 from ecr_audit.aws.ecr.facets import FACETS
+from ecr_audit.aws.ecr.image_tags import LIST_IMAGES
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
 from ecr_audit.catalog import Catalog, Policy, input_names, load_catalog
 from ecr_audit.compliance import evaluate, roll_up
@@ -38,6 +39,7 @@ from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import PREFIX, SQL_ROOT, Settings
 from ecr_audit.terminal import print_error
+from ecr_audit.vocabulary import IMAGE_TAGS_FACET
 from ecr_audit.warehouse.sandbox import syntax_nodes
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
 
@@ -273,7 +275,17 @@ def _facets_table(catalog: Catalog) -> list[str]:
         policies = "<br>".join(policy.contextual_name for policy in catalog.policies if each.facet in policy.facets)
         turns = "by rotation" if each.rotates else "every night"
         rows.append(f"| `{each.facet}` | {each.what} | {each.calls} | {turns} | {permissions} | {policies or 'none'} |")
-    return rows
+    policies = ", ".join(f"*{each.contextual_name}*" for each in catalog.policies if IMAGE_TAGS_FACET in each.facets)
+    return [
+        *rows,
+        "",
+        f"The facet `{IMAGE_TAGS_FACET}` is read by a DAG of its own, `ecr_image_tags`, with `ECR_AUDIT_IMAGE_TAGS` and"
+        f" the permission `{LIST_IMAGES.action}`: one call for each 1,000 tags of a repository. The policies {policies}"
+        " read it, in `staging.repository_image_tags`"
+        " ([sql/staging/repository_image_tags.sql](../sql/staging/repository_image_tags.sql)). In `cases.yaml` a"
+        " repository has its row of `lake.image_tag_reads` as `image_tags`, and a case the setting under the same key"
+        " (default: all).",
+    ]
 
 
 def _columns_read(warehouse: Warehouse, policy: Policy) -> list[str]:

@@ -42,14 +42,18 @@ class Facet(StrEnum):
     POLICIES = "policies"
 
 
+# What policies read of image tags, named among their facets: read by a DAG of its own, with ECR_AUDIT_IMAGE_TAGS.
+IMAGE_TAGS_FACET = "image_tags"
+
 # The values of each facet, as a noun.
-FACET_WORDS = {
+FACET_WORDS: dict[str, str] = {
     Facet.TAGS: "tags",
     Facet.SCANNING: "scan frequency",
     Facet.KEYS: "manager of the KMS key",
     Facet.REGISTRIES: "creation templates and pull-through cache rules",
     Facet.LIFECYCLE: "lifecycle policy",
     Facet.POLICIES: "permissions policy",
+    IMAGE_TAGS_FACET: "image tags",
 }
 
 # Read of one in ECR_AUDIT_COLLECT_ROTATION_NIGHTS each night, since each takes a call of its own; the others are read
@@ -160,9 +164,9 @@ RESERVED_CONDITIONS = tuple(sorted(condition.index for condition in ENGINE_CONDI
 OBJECT_WORDS = {"repositories": ("repository", "repositories"), "registries": ("registry", "registries")}
 
 
-def facet_input(facet: Facet) -> str:
+def facet_input(facet: str) -> str:
     """The objects that have a facet, as the input of policies that read it."""
-    return "registries" if facet is Facet.REGISTRIES else "repositories"
+    return "registries" if facet == Facet.REGISTRIES else "repositories"
 
 
 # The outcomes of a scan (aws/outcomes.py) as titles.

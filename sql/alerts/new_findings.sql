@@ -1,7 +1,7 @@
 -- new_findings: one row per owner and unit with findings that are new tonight, most findings first.
 -- key: policy_id, owner, account_id, ou_path.  from: changes, findings, policies, section_policies, publication.
 -- The most severe policy first, then by policies.position.
--- A reopened finding is new, too. Only policies that some framework section holds, or of a severity of HIGH or more; a
+-- A reopened finding is new, too. Those of image tags are reported by overwritten_tags. Only policies that some framework section holds, or of a severity of HIGH or more; a
 -- waived finding is left out. account_id is NULL where tags name the owner; a finding without one is its account's, not a
 -- namesake's. At most $shown rows per policy, each with $examples repository names; all_findings and all_rows are the
 -- policy's totals.
@@ -18,6 +18,8 @@ WITH new_findings AS (
     FROM changes AS c
     JOIN findings AS f USING (policy_id, repository_arn)
     WHERE c.snapshot_date = (SELECT snapshot_date FROM publication)
+        -- The alert on overwritten tags reports each of their moves.
+        AND c.policy_id NOT IN (SELECT policy_id FROM policies WHERE list_contains(facets, 'image_tags'))
         AND c.change IN ('new', 'reopened')
         AND NOT f.waived
         AND (

@@ -4,6 +4,7 @@
 -- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them;
 -- left_out_accounts and left_out_regions are in AWS but not in the settings, so they were not read.
 -- image_tags_date is the night whose image tags the verdicts are based on, and the newest of tag_moves; NULL without one.
+-- previous_image_tags_date is that of the evaluated night before: tags that moved after it are new in this file.
 SELECT
     $organization_id::VARCHAR AS organization_id,
     $snapshot_date AS snapshot_date,
@@ -21,5 +22,6 @@ SELECT
     $left_out_accounts::VARCHAR[] AS left_out_accounts,
     $left_out_regions::VARCHAR[] AS left_out_regions,
     $image_tags_date::DATE AS image_tags_date,
+    $previous_image_tags_date::DATE AS previous_image_tags_date,
     $hub_account_id::VARCHAR AS hub_account_id
 FROM lake.scan_targets

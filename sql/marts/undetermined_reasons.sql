@@ -46,7 +46,7 @@ not_read AS (
         u.lifecycle,
         u.policies,
         u.registries,
-        i.image_tags_unread AS image_tags,
+        i.moves_unknown AS image_tags,
         count(*) AS objects
     FROM undetermined AS o
     LEFT JOIN catalog.policies AS p USING (policy_id)

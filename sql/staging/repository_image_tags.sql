@@ -4,8 +4,9 @@
 -- variable: image_tags, the setting ECR_AUDIT_IMAGE_TAGS of the night.
 --   image_tags_unread  why what is known does not stand for this night, as the end of a sentence; NULL when it does: the
 --                      last complete read is of the last 7 nights
+--   moves_unknown      why it is not known whether tags moved: that, or nothing to compare with yet
 --   is_left_out        ECR_AUDIT_IMAGE_TAGS is overwritable, and no tag of the repository can be overwritten
---   nothing_moved      NULL where that is not known: nothing to compare with, or what is known does not stand
+--   nothing_moved      NULL where that is not known
 WITH known AS (
     SELECT
         r.repository_arn,
@@ -54,5 +55,11 @@ explained AS (
 SELECT
     * EXCLUDE (collected_at, has_row, unread),
     unread || coalesce(', last read on ' || strftime(last_read_at, '%Y-%m-%d'), '') AS image_tags_unread,
-    CASE WHEN nights_compared > 0 AND unread IS NULL THEN moves = 0 END AS nothing_moved
+    coalesce(
+        image_tags_unread,
+        CASE nights_compared
+            WHEN 0 THEN 'there is nothing to compare with yet, last read on ' || strftime(last_read_at, '%Y-%m-%d')
+        END
+    ) AS moves_unknown,
+    CASE WHEN moves_unknown IS NULL THEN moves = 0 END AS nothing_moved
 FROM explained

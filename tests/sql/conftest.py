@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.catalog import input_names
-from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES
+from ecr_audit.lake.schemas import ACCOUNTS, IMAGE_TAG_READS, REGISTRIES, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.macros import create_session_macros
 from ecr_audit.vocabulary import Facet
@@ -77,6 +77,7 @@ def session() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET VARIABLE owner_tags = ['owner', 'team']::VARCHAR[]")
         connection.execute(f"SET VARIABLE collected_facets = {[facet.value for facet in Facet]}::VARCHAR[]")
         connection.execute("SET VARIABLE rotation_nights = 7")
+        connection.execute("SET VARIABLE image_tags = 'all'")
         # As a policy's logic.sql is evaluated: what it may not reach there, its cases may not either.
         confine(connection)
         yield connection
@@ -84,7 +85,10 @@ def session() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture
 def stage(session: duckdb.DuckDBPyConnection) -> Callable[..., None]:
-    """Put rows into the lake and build staging.repositories over them from its file."""
+    """Put rows into the lake and build the staging views over them from their files.
+
+    A repository may have `image_tags`, its row of lake.image_tag_reads.
+    """
 
     def load(table: LakeTable, rows: Sequence[dict[str, Any]]) -> None:
         session.register("rows", pa.Table.from_pylist(list(rows), schema=table.schema))
@@ -96,6 +100,8 @@ def stage(session: duckdb.DuckDBPyConnection) -> Callable[..., None]:
         registries: Sequence[dict[str, Any]] = (),
     ) -> None:
         rows = [lake_repository(**repository) for repository in repositories]
+        read = [row for row in rows if "image_tags" in row]
+        reads = [{"repository_arn": row["repository_arn"]} | row.pop("image_tags") for row in read]
         registry_rows = [lake_registry(**registry) for registry in registries]
         if accounts is None:
             accounts = [
@@ -105,7 +111,8 @@ def stage(session: duckdb.DuckDBPyConnection) -> Callable[..., None]:
         load(ACCOUNTS, accounts)
         load(REPOSITORIES, rows)
         load(REGISTRIES, registry_rows)
-        for name in input_names(SQL):
+        load(IMAGE_TAG_READS, reads)
+        for name in (*input_names(SQL), "repository_image_tags"):
             view = (SQL / "staging" / f"{name}.sql").read_text(encoding="utf-8")
             session.execute(f"CREATE VIEW staging.{name} AS {view}")
 

@@ -125,7 +125,9 @@ def test_each_condition_has_a_case(folder: Path) -> None:
 @each_policy
 def test_it_declares_the_facets_that_it_reads(folder: Path) -> None:
     """A facet is read by its columns, by the time of its reading, or by the reason why it was not."""
-    columns = {name: each.facet for each in FACETS for name in (*each.columns, each.read_at, f"{each.facet}_unread")}
+    columns: dict[str, str] = {
+        name: each.facet for each in FACETS for name in (*each.columns, each.read_at, f"{each.facet}_unread")
+    } | {"moves_unknown": "image_tags"}
     logic = (folder / "logic.sql").read_text(encoding="utf-8")
     [(tree,)] = duckdb.execute("SELECT json_serialize_sql($logic)", {"logic": logic}).fetchall()
     named = {node["column_names"][-1] for node in syntax_nodes(tree) if node.get("type") == "COLUMN_REF"}
@@ -153,6 +155,7 @@ def test_case(folder: Path, case: Case, stage: Callable[..., None], session: duc
     with without_traceback():
         policy = policy_of(folder)
     session.execute(f"SET VARIABLE collected_facets = {[facet.value for facet in case.collect]}::VARCHAR[]")
+    session.execute("SET VARIABLE image_tags = $image_tags", {"image_tags": case.image_tags})
     stage(**{policy.input: case.given})
     with without_traceback(f"{shown(folder / 'logic.sql')}: Case '{case.name}': "):
         verdicts = verdicts_of(folder, session)

@@ -14,6 +14,9 @@ from ecr_audit.settings import SQL_ROOT
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 
+RELEASE_TAG_MOVED = "/ce/ca/aws/ecr/repository-release-tag-moved"
+MOVED_THOUGH_IMMUTABLE = "/ce/ca/aws/ecr/repository-tag-moved-though-immutable"
+
 # Policies for tests of facets: one on repositories, one on registries.
 LIFECYCLE = "/ce/test/lifecycle"
 REGISTRY = "/ce/test/registry"
@@ -21,8 +24,17 @@ REGISTRY = "/ce/test/registry"
 
 def mutability_catalog() -> Catalog:
     """The audit's catalog with these two policies alone."""
+    return _catalog_of(MUTABILITY, STRICT)
+
+
+def image_tags_catalog() -> Catalog:
+    """The same with the policies on tags that were overwritten."""
+    return _catalog_of(MUTABILITY, STRICT, RELEASE_TAG_MOVED, MOVED_THOUGH_IMMUTABLE)
+
+
+def _catalog_of(*policy_ids: str) -> Catalog:
     catalog = load_catalog(SQL_ROOT)
-    return Catalog([policy for policy in catalog.policies if policy.id in (MUTABILITY, STRICT)], catalog.frameworks)
+    return Catalog([policy for policy in catalog.policies if policy.id in policy_ids], catalog.frameworks)
 
 
 def facet_catalog() -> Catalog:

@@ -13,9 +13,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, create_model
 
 from ecr_audit.catalog.models import PolicyYaml, Text
-from ecr_audit.lake.schemas import REGISTRIES, REPOSITORIES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, REGISTRIES, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable
-from ecr_audit.vocabulary import Facet, PolicyStatus
+from ecr_audit.vocabulary import Facet, ImageTags, PolicyStatus
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
 
@@ -31,9 +31,6 @@ _TABLES: dict[str, LakeTable] = {table.name: table for table in (REPOSITORIES, R
 
 # Columns of JSON, which a case may give as YAML.
 _JSON = ("lifecycle_policy", "repository_policy")
-
-# Short for the list of structs that the lake holds.
-_SHORT: dict[str, dict[str, Any]] = {"repositories": {"exclusion_filters": (list[str], [])}}
 
 
 def _of_column(column: pa.Field, value: Any) -> Any:
@@ -76,19 +73,30 @@ class _Expected(BaseModel):
     owner: str | None = None
 
 
+def _columns_of(table: LakeTable) -> dict[str, Any]:
+    """The fields of a row of a lake's table: each may be left out."""
+    return {column.name: (Annotated[Any, AfterValidator(partial(_of_column, column))], None) for column in table.schema}
+
+
+_IMAGE_TAGS = create_model("_ImageTags", __config__=_ONLY_THESE, **_columns_of(IMAGE_TAG_READS))
+
+# Short for the list of structs that the lake holds; and the repository's row of another table of the lake.
+_MORE: dict[str, dict[str, Any]] = {
+    "repositories": {"exclusion_filters": (list[str], []), "image_tags": (_IMAGE_TAGS | None, None)}
+}
+
+
 @cache
 def _cases_model(name: str) -> Any:
     """The model of the file, for policies with that input."""
-    columns: dict[str, Any] = {
-        column.name: (Annotated[Any, AfterValidator(partial(_of_column, column))], None)
-        for column in _TABLES[name].schema
-    }
-    given = create_model("_Given", __config__=_ONLY_THESE, **_SHORT.get(name, {}), **columns)
+    columns = _columns_of(_TABLES[name])
+    given = create_model("_Given", __config__=_ONLY_THESE, **_MORE.get(name, {}), **columns)
     case = create_model(
         "_Case",
         __config__=_ONLY_THESE,
         name=(Text, ...),
         collect=(list[Facet], list(Facet)),
+        image_tags=(ImageTags, ImageTags.ALL),
         given=(list[given], ...),  # type: ignore[valid-type]  # mypy knows no model that is made from a schema
         expect=(list[_Expected], ...),
     )
@@ -101,6 +109,8 @@ class Case(BaseModel):
     name: str
     # As ECR_AUDIT_COLLECT.
     collect: list[Facet] = list(Facet)
+    # As ECR_AUDIT_IMAGE_TAGS.
+    image_tags: ImageTags = ImageTags.ALL
     given: list[dict[str, Any]]
     expect: list[dict[str, Any]]
 

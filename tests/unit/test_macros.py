@@ -26,6 +26,7 @@ from ecr_audit.vocabulary import (
     ENGINE_CONDITIONS,
     EVENT_WORDS,
     FACET_WORDS,
+    IMAGE_TAGS_FACET,
     NOT_READ,
     OVERWRITABLE_WORDS,
     POLICY_STATUSES,
@@ -132,7 +133,7 @@ def test_each_word_has_its_words() -> None:
     assert set(get_args(FindingStatus)) < set(POLICY_STATUSES)
     assert set(get_args(Change)) == set(CHANGE_WORDS) < set(EVENT_WORDS)
     assert set(get_args(OverwritableTags)) == set(OVERWRITABLE_WORDS)
-    assert set(FACET_WORDS) == set(Facet)
+    assert set(FACET_WORDS) == {*Facet, IMAGE_TAGS_FACET}
 
 
 def test_a_unit_contains_the_units_below_it(session: duckdb.DuckDBPyConnection) -> None:

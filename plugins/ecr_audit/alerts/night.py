@@ -1,4 +1,4 @@
-"""Messages on a published night: lost accounts, unread values, new findings, expiring waivers."""
+"""Messages on a published night: lost accounts, unread values, overwritten tags, new findings, expiring waivers."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def night_messages(database: Path, min_coverage: float, pages: str) -> list[Mess
         return [
             *night.coverage(min_coverage),
             *night.unread_values(),
+            *night.overwritten_tags(),
             *night.new_findings(),
             *night.waivers(),
             *night.waiver_units(),
@@ -110,6 +111,24 @@ class _Night:
         lines += _and_more(lost[0]["all_rows"] - len(lost), "account")
         lines += ["", "The last known values count until they are read again."]
         yield self._message("values that could not be read", lines, "coverage")
+
+    def overwritten_tags(self) -> Iterator[Message]:
+        """One message when release tags were overwritten, or tags though the setting forbade it."""
+        rows = self._rows("overwritten_tags", shown=SHOWN, examples=EXAMPLES)
+        if not rows:
+            return
+        releases, forbidden = rows[0]["all_releases"], rows[0]["all_forbidden"]
+        subjects = [f"{plural(releases, 'release tag')} overwritten"] if releases else []
+        subjects += [f"{plural(forbidden, 'tag')} overwritten though immutable"] if forbidden else []
+        lines = ["They point to another image than at the last complete read of their repository."]
+        for row in rows:
+            where = f"{plain(row['repository_name'])}, {row['region']}, {_account(row)}{_unit(row)}"
+            lines += ["", f"{where}; owner {plain(row['owner'])}"]
+            lines += [_move(each) for each in row["moves"]]
+            lines += _and_more(row["tags"] - len(row["moves"]), "tag")
+        if hidden := rows[0]["all_rows"] - len(rows):
+            lines += ["", *_and_more(hidden, "repository", "repositories")]
+        yield self._message(", ".join(subjects), lines, "")
 
     def new_findings(self) -> Iterator[Message]:
         """One message with a part for each policy with new findings, the most severe first."""
@@ -195,6 +214,15 @@ def _new_under(owners: list[Row], shown: int) -> list[str]:
         left = first["all_findings"] - sum(row["findings"] for row in owners[:shown])
         lines += ["", f"… and {plural(left, 'finding')} more, of {plural(hidden, 'other owner')}"]
     return lines
+
+
+_HOW_MOVED = {"moved_though_immutable": ", though immutable", "moved_back": ", back to an earlier image"}
+
+
+def _move(move: Row) -> str:
+    """A line on one overwritten tag. Twelve digits tell digests apart, and find them on the pages."""
+    digests = " to ".join(f"sha256:{move[name].removeprefix('sha256:')[:12]}" for name in ("old_digest", "new_digest"))
+    return f"- {plain(move['tag'])}: {digests}{_HOW_MOVED.get(move['kind'], '')}"
 
 
 def _account(row: Row) -> str:

@@ -76,8 +76,8 @@ class PolicyYaml(_Model):
     input: Text = "repositories"  # its objects: a file of sql/staging/objects, with a row per object
     # Shown before all others, and alone where there is room for one policy only; at most one policy has it.
     headline: bool = False
-    # Facets of which logic.sql reads a column: words of ECR_AUDIT_COLLECT.
-    facets: list[Facet] = []
+    # Facets of which logic.sql reads a column: words of ECR_AUDIT_COLLECT, or image_tags (ECR_AUDIT_IMAGE_TAGS).
+    facets: list[Facet | Literal["image_tags"]] = []
     # Columns that describe its findings; in the findings of other policies they are NULL.
     finding_columns: list[Literal["overwritable_tags", "exclusion_filters"]] = []
     # Settings of image tag mutability that pass. The remediation plan has a row for each finding of a policy with some.

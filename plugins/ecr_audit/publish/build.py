@@ -223,7 +223,7 @@ def _build(
                 warehouse.register_input(each)
             warehouse.set_variable("image_tags_known", bool(known_tags.snapshots))
             left_out = warehouse.left_out
-            build_database(warehouse, aside / DATABASE, inventory, history[-1], published_at, plan_settings)
+            build_database(warehouse, aside / DATABASE, inventory, history, published_at, plan_settings)
     config = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:

@@ -50,11 +50,12 @@ def build_database(
     warehouse: Warehouse,
     path: Path,
     inventory: Commit,
-    compliance: Commit,
+    history: Sequence[Commit],
     published_at: datetime,
     plan_settings: RemediationSettings,
 ) -> None:
-    """Build the database of a session's tables in a new file."""
+    """Build the database of a session's tables in a new file. `history`: the compliance commits, the newest last."""
+    compliance, before = history[-1], history[-2] if len(history) > 1 else None
     quoted = str(path).replace("'", "''")
     warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
@@ -77,6 +78,7 @@ def build_database(
             left_out_regions=inventory.details.get("left_out_regions"),
             compliance_commit=compliance.commit_id,
             image_tags_date=compliance.image_tags_date,
+            previous_image_tags_date=before.image_tags_date if before else None,
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),
         )

@@ -10,10 +10,10 @@ from typing import Any
 
 import duckdb
 
-from ecr_audit.aws.ecr.facet_permissions import FACET_PERMISSIONS
+from ecr_audit.aws.ecr.facet_permissions import FACET_PERMISSIONS, LIST_IMAGES
 from ecr_audit.aws.permissions import DENIED
 from ecr_audit.text import plural
-from ecr_audit.vocabulary import FACET_WORDS, OBJECT_WORDS, Facet, facet_input
+from ecr_audit.vocabulary import FACET_WORDS, IMAGE_TAGS_FACET, OBJECT_WORDS, Facet, facet_input
 from ecr_audit.warehouse.statements import read_statement
 
 # The query whose rows `sentences` takes; for pages, which ask it with their own reader.
@@ -21,7 +21,7 @@ QUERY = "unread_facets"
 
 
 def unread_facet_sentences(
-    published: duckdb.DuckDBPyConnection, facets: Container[str] = frozenset(Facet)
+    published: duckdb.DuckDBPyConnection, facets: Container[str] = frozenset(FACET_WORDS)
 ) -> list[str]:
     """The sentences on some facets, of a published file. Empty when every policy had what it reads."""
     cursor = published.execute(read_statement(f"pages/{QUERY}").text)
@@ -35,10 +35,10 @@ def sentences(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
     They follow the words "Not evaluated".
     """
-    return [_sentence(Facet(row["facet"]), row) for row in rows]
+    return [_sentence(row["facet"], row) for row in rows]
 
 
-def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
+def _sentence(facet: str, row: Mapping[str, Any]) -> str:
     objects = plural(row["objects"], *OBJECT_WORDS[facet_input(facet)])
     parts = [
         f"{'; '.join(row['policies'])}, for {objects} in {plural(row['accounts'], 'account')}.",
@@ -49,6 +49,7 @@ def _sentence(facet: Facet, row: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _missing_actions(facet: Facet, cause: str) -> list[str]:
+def _missing_actions(facet: str, cause: str) -> list[str]:
     """The actions of IAM that a role needs to read a facet, where AWS refused it; none for another cause."""
-    return [permission.action for permission in FACET_PERMISSIONS[facet]] if cause in DENIED else []
+    permissions = (LIST_IMAGES,) if facet == IMAGE_TAGS_FACET else FACET_PERMISSIONS[Facet(facet)]
+    return [permission.action for permission in permissions] if cause in DENIED else []

@@ -26,7 +26,6 @@ from ecr_audit.vocabulary import (
     TAG_MOVE_MEANINGS,
     TAG_MOVE_WORDS,
     TRAIL_WORDS,
-    Facet,
     image_tags_offer,
     undetermined_reasons,
 )
@@ -75,7 +74,7 @@ def object_noun(kind: str, number: int = 1) -> str:
 
 def reads(facets: Sequence[str]) -> str:
     """Words for the facets that a policy reads."""
-    return ", ".join(FACET_WORDS[Facet(facet)] for facet in facets) or "list of repositories"
+    return ", ".join(FACET_WORDS[facet] for facet in facets) or "list of repositories"
 
 
 def short_digest(digest: str) -> str:

@@ -18,7 +18,7 @@ from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import KnownWaivers
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT
-from support.policies import LIFECYCLE, facet_catalog
+from support.policies import LIFECYCLE, MOVED_THOUGH_IMMUTABLE, facet_catalog, image_tags_catalog
 from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.usefixtures("database_alone")
@@ -385,3 +385,50 @@ def test_names_are_shown_and_do_nothing(night: Night, small_lake: SmallLake) -> 
     )
     assert "me Subject: forged (Root/<!channel>): 1" in reported.lines
     assert "- app, eu-west-1, 000000000001 shop - 999999999999 forged" in reported.lines
+
+
+def test_overwritten_tags_are_reported_once(night: Night, small_lake: SmallLake) -> None:
+    """By the first publication with the image tags of their night; a tag that is meant to move is not."""
+    small_lake.catalog = image_tags_catalog()
+    open_one = {"repository_name": "team/app", "tags": {"owner": "web"}, "image_tag_mutability": "MUTABLE"}
+    sealed = {"repository_name": "team/sealed", "image_tag_mutability": "IMMUTABLE"}
+    rows = {"repositories": [open_one, sealed], "details": {"image_tags": "all"}}
+
+    def image_tags(app: dict[str, str], prod: str) -> list[dict[str, Any]]:
+        app_tags = {"repository_name": "team/app", "tags": app}
+        return [app_tags, {"repository_name": "team/sealed", "tags": {"prod": prod}}]
+
+    old, new = (f"sha256:{letter * 64}" for letter in "ab")
+    releases = [f"1.4.{number}" for number in range(5)]
+    days = [FIRST + timedelta(days=number) for number in range(5)]
+    before = image_tags({"latest": old} | dict.fromkeys(releases, old), old)
+    assert night(days[0], **rows, image_tags=before) == []
+    after = image_tags({"latest": new} | dict.fromkeys(releases, new), new)
+    assert night(days[1], **rows, image_tags=after) == []
+    [reported] = night(days[2], **rows)
+    assert reported.subject == (
+        "ECR audit, night of 2026-11-03: 5 release tags overwritten, 1 tag overwritten though immutable"
+    )
+    assert reported.lines == (
+        "They point to another image than at the last complete read of their repository.",
+        "",
+        "team/app, eu-west-1, 111111111111 shop (Root/Prod); owner web",
+        "- 1.4.0: sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb",
+        "- 1.4.1: sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb",
+        "- 1.4.2: sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb",
+        "… and 2 more tags",
+        "",
+        "team/sealed, eu-west-1, 111111111111 shop (Root/Prod); owner shop",
+        "- prod: sha256:aaaaaaaaaaaa to sha256:bbbbbbbbbbbb, though immutable",
+        "",
+        "https://airflow/ecr-audit/",
+    )
+    # No newer night was read: nothing new. And what moves back is reported, unless it is waived.
+    assert night(days[3], **rows, image_tags=before) == []
+    small_lake.waivers = waivers_of(
+        {"waiver_id": "w", "policy_id": MOVED_THOUGH_IMMUTABLE, "repository": "*/team/sealed"}
+    )
+    [reported] = night(days[4], **rows)
+    assert reported.subject == "ECR audit, night of 2026-11-05: 5 release tags overwritten"
+    assert "- 1.4.0: sha256:bbbbbbbbbbbb to sha256:aaaaaaaaaaaa, back to an earlier image" in reported.lines
+    assert not any("sealed" in line for line in reported.lines)

@@ -1,10 +1,10 @@
-"""Permissions for reading facets, apart from the calls: publishing names them, and would load what makes calls."""
+"""Permissions for reading facets and image tags, apart from the calls: publishing names them, and would load what makes calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ecr_audit.aws.permissions import Permission, Role
+from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.vocabulary import Facet
 
 _REPOSITORIES = ("arn:{partition}:ecr:*:{account}:repository/*",)
@@ -58,3 +58,12 @@ FACET_PERMISSIONS: Mapping[Facet, tuple[Permission, ...]] = {
         ),
     ),
 }
+
+LIST_IMAGES = Permission(
+    (Role.AUDIT, Role.HUB),
+    "ecr:ListImages",
+    "the tags of images and the digests that they point to",
+    _REPOSITORIES,
+    Option.IMAGE_TAGS,
+    without="tags that were overwritten are not found there",
+)

@@ -19,17 +19,9 @@ from ecr_audit.aws.accounts import AWS_FAULTS
 from ecr_audit.aws.answers import quoted, text
 from ecr_audit.aws.dispatcher import Call, Calls, Flow
 from ecr_audit.aws.ecr.facet import Registry
+from ecr_audit.aws.ecr.facet_permissions import LIST_IMAGES
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_describe
 from ecr_audit.aws.permissions import Option, Permission, Role
-
-LIST_IMAGES = Permission(
-    (Role.AUDIT, Role.HUB),
-    "ecr:ListImages",
-    "the tags of images and the digests that they point to",
-    ("arn:{partition}:ecr:*:{account}:repository/*",),
-    Option.IMAGE_TAGS,
-    without="tags that were overwritten are not found there",
-)
 
 PERMISSIONS = (LIST_IMAGES,)
 
