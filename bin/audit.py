@@ -1,4 +1,4 @@
-"""The whole audit from the terminal: both DAGs, run by Airflow in this process, then a summary.
+"""The whole audit from the terminal: its DAGs, run by Airflow in this process, then a summary.
 
 `demo` starts an emulated AWS and runs two nights of the demo organization; `aws` runs one on the AWS of the
 environment.
@@ -42,9 +42,8 @@ GC_THRESHOLD = 200_000
 # Batches run one after another here, where each more is time: its calls begin again, and end with few in flight.
 BATCH_ACCOUNTS = 2_000
 
-INVENTORY, COMPLIANCE = DAGS = ("ecr_inventory", "ecr_compliance")
-# Only with ECR_AUDIT_IMAGE_TAGS; before the compliance, so that what moved is in the night's publication.
-IMAGE_TAGS = "ecr_image_tags"
+# The second only with ECR_AUDIT_IMAGE_TAGS; before the compliance, so that what moved is in the night's publication.
+INVENTORY, IMAGE_TAGS, COMPLIANCE = DAGS = ("ecr_inventory", "ecr_image_tags", "ecr_compliance")
 
 
 class AuditFailed(Exception):  # noqa: N818 - an end of the run, not a bug
@@ -140,7 +139,7 @@ def _run_demo(console: Console) -> int:
         os.environ["ECR_AUDIT_WAIVERS"] = str(write_waivers(Path(os.environ["ECR_AUDIT_DATA"], "waivers.yaml"), today))
         console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
         airflow = _Airflow(console)
-        airflow.audit(today - timedelta(days=1), "yesterday's night", after_inventory=date_back)
+        airflow.audit(today - timedelta(days=1), "yesterday's night", after_commit=date_back)
         aws.world = demo_world(2, today)
         # By rotation, as a real organization is read: the first night read everything.
         os.environ.pop("ECR_AUDIT_COLLECT_ROTATION_NIGHTS")
@@ -204,11 +203,11 @@ class _Airflow:
         logging.getLogger("ecr_audit").addHandler(Progress(console, self._steps))
 
     def audit(
-        self, snapshot_date: date | None, title: str, after_inventory: Callable[[Lake, date], None] | None = None
+        self, snapshot_date: date | None, title: str, after_commit: Callable[[Lake, date, str], None] | None = None
     ) -> bool:
         """Run the DAGs of a night. Returns whether all passed; raises AuditFailed when nothing new is published.
 
-        `after_inventory` may change the committed inventory before it is evaluated.
+        `after_commit` may change what was read, by stage, before it is evaluated.
         """
         from ecr_audit.lake.lake import open_lake
 
@@ -221,11 +220,13 @@ class _Airflow:
         commit = next((each for each in commits if each and each.detail("run_id") == inventory.run_id), None)
         if commit is None:
             raise AuditFailed(unpublished(self._settings))
-        if after_inventory:
-            after_inventory(lake, commit.snapshot_date)
+        if after_commit:
+            after_commit(lake, commit.snapshot_date, "inventory")
         runs = [inventory]
         if self._settings.image_tags is not ImageTags.OFF:
             runs.append(self._run(IMAGE_TAGS, {}))
+            if after_commit and runs[-1].state == "success":
+                after_commit(lake, commit.snapshot_date, "image_tags")
         compliance = self._run(COMPLIANCE, {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.get_task_instance("publish").state != "success":
             raise AuditFailed(unpublished(self._settings))

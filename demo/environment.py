@@ -24,6 +24,7 @@ def demo_settings(endpoint_url: str) -> dict[str, str]:
         # All of it in one night, so that every policy has its verdicts from the first one.
         "ECR_AUDIT_COLLECT": "all",
         "ECR_AUDIT_COLLECT_ROTATION_NIGHTS": "1",
+        "ECR_AUDIT_IMAGE_TAGS": "overwritable",
     }
 
 

@@ -1,4 +1,4 @@
-"""The first night of `make audit`, which is scanned on the day of the second: its times are put on its own day."""
+"""The first night of `make audit`, which is read on the day of the second: its times are put on its own day."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from ecr_audit.lake.tables import TIMESTAMP
 _TIMES = ("regions_read_at",)
 
 
-def date_back(lake: Lake, day: date) -> None:
-    """Put the times of a night's inventory on its day: those after it move back by whole days, to its time of day.
+def date_back(lake: Lake, day: date, stage: str) -> None:
+    """Put the times of a night's stage on its day: those after it move back by whole days, to its time of day.
 
     Otherwise what the second night no longer sees would be last known on the day of the second.
     """
-    commit = lake.read_commit("inventory", day)
+    commit = lake.read_commit(stage, day)
     if commit is None:
-        raise ValueError(f"{lake.root}: no inventory of {day}.")
-    tables = [(table, lake.read_table(commit, table)) for table in STAGES["inventory"]]
-    with lake.writer("inventory", day) as writer:
+        raise ValueError(f"{lake.root}: no {stage} of {day}.")
+    tables = [(table, lake.read_table(commit, table)) for table in STAGES[stage]]
+    times = {name: _earlier(commit.details[name], day) for name in _TIMES if name in commit.details}
+    with lake.writer(stage, day) as writer:
         for table, rows in tables:
             writer.write(table, _dated_back(rows, day))
-        writer.commit({**commit.details, **{name: _earlier(commit.details.get(name), day) for name in _TIMES}})
+        writer.commit({**commit.details, **times})
 
 
 def _dated_back(rows: pa.Table, day: date) -> pa.Table:

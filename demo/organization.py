@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 
 from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Repository, World, stored
+from demo.image_tags import with_images
 from demo.registries import registry_of
 from demo.repository_settings import key_manager, with_settings
 
@@ -124,7 +125,8 @@ def demo_world(night: int, today: date | None = None) -> World:
         rows = (*_ACCOUNTS, _NEW_ACCOUNT)
     nights_ago = 2 - night
     repositories = {
-        target: [with_settings(target, each, nights_ago) for each in found] for target, found in repositories.items()
+        target: [with_images(target, with_settings(target, each, nights_ago), nights_ago) for each in found]
+        for target, found in repositories.items()
     }
     accounts = [_account(number, name, unit, night) for number, name, unit, _, _ in rows]
     units = [

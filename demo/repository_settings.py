@@ -43,7 +43,7 @@ FUNCTIONS = _policy({"Service": "lambda.amazonaws.com"}, _PULL[1:])
 THE_ORGANIZATION = _policy("*", _PULL, Condition={"StringEquals": {"aws:PrincipalOrgID": World.organization_id}})
 EVERYONE = _policy("*", _PULL)
 EVERYONE_AS_AWS = _policy({"AWS": "*"}, "ecr:*")
-# Whether it confines anybody is for a person to judge.
+# It confines nobody: whoever calls chooses it.
 A_USER_AGENT = _policy("*", _PULL, Condition={"StringLike": {"aws:UserAgent": "*parcel-builder*"}})
 
 _PERMISSIONS = (None, CROSS_ACCOUNT, FUNCTIONS, THE_ORGANIZATION, EVERYONE, EVERYONE_AS_AWS, A_USER_AGENT)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 
 from demo.emulated_aws.world import CreationTemplate, Registry, Repository, World
+from demo.image_tags import Moved, is_sealed, moves_between
 from demo.repository_settings import A_USER_AGENT, EVERYONE, EVERYONE_AS_AWS
 
 MUTABILITY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
@@ -50,13 +51,18 @@ def _verdict(mutability: str | None) -> str:
 Target = tuple[str, str]
 
 
-def verdicts_of(folder: str, world: World) -> dict[str, str]:
-    """The verdict of the policy in a folder on each object that a scan of all facets sees, by the object's ARN."""
+def verdicts_of(folder: str, world: World, before: World | None) -> dict[str, str]:
+    """The verdict of the policy in a folder on each object that a scan of all facets sees, by the object's ARN.
+
+    `before`: the night before; in both, the image tags of repositories were read in which a tag can be overwritten.
+    """
     collected = [target for target in world.targets() if world.outcome(*target) == "COLLECTED"]
     occupied = [target for target in collected if world.repositories(*target)]
     if folder in REGISTRY_POLICIES:
         decide = REGISTRY_POLICIES[folder]
         return {_arn(world, target, "registry"): decide(world.registry(*target)) for target in occupied}
+    if folder in MOVES_POLICIES:
+        return dict(_moves_verdicts(folder, world, before, occupied))
     action, verdict = REPOSITORY_POLICIES[folder]
     return {
         _arn(world, target, f"repository/{each.name}"): "UNDETERMINED"
@@ -90,9 +96,7 @@ def _manager(world: World, target: Target, repository: Repository) -> str | None
 
 
 def _access_verdict(policy: str | None) -> str:
-    if policy == A_USER_AGENT:
-        return "UNDETERMINED"
-    return _fails(policy in (EVERYONE, EVERYONE_AS_AWS))
+    return _fails(policy in (EVERYONE, EVERYONE_AS_AWS, A_USER_AGENT))
 
 
 # For each policy of repositories the action of IAM by which it is read, beyond the list, and its verdict.
@@ -110,6 +114,39 @@ REPOSITORY_POLICIES: Mapping[str, tuple[str, Callable[[World, Target, Repository
     "repository-lifecycle": ("ecr:GetLifecyclePolicy", lambda _, __, each: _fails(each.lifecycle_policy is None)),
     "repository-public-access": ("ecr:GetRepositoryPolicy", lambda _, __, each: _access_verdict(each.policy)),
 }
+
+
+# Whether a move fails the policy. In the demo, tags that begin with a number are releases.
+MOVES_POLICIES: Mapping[str, Callable[[Moved], bool]] = {
+    "repository-release-tag-moved": lambda move: move.tag[0].isdigit(),
+    "repository-tag-moved-though-immutable": lambda move: move.kind == "moved_though_immutable",
+}
+
+
+def _moves_verdicts(
+    folder: str, world: World, before: World | None, occupied: Sequence[Target]
+) -> Iterator[tuple[str, str]]:
+    moves = moves_between(before, world) if before else ()
+    failing = {move.repository_arn for move in moves if MOVES_POLICIES[folder](move)}
+    read: dict[tuple[Target, str, float], Repository] = {}
+    for target in before.targets() if before else ():
+        if before and before.outcome(*target) == "COLLECTED":
+            found = before.repositories(*target)
+            read |= {(target, each.name, each.created_at): each for each in found if not is_sealed(each)}
+    for target in occupied:
+        for each in world.repositories(*target):
+            arn = _arn(world, target, f"repository/{each.name}")
+            is_left_out = folder == "repository-tag-moved-though-immutable" and _forbids_nothing(each)
+            if is_sealed(each) or (is_left_out and arn not in failing):
+                yield arn, "INAPPLICABLE"
+            elif (target, each.name, each.created_at) not in read:
+                yield arn, "UNDETERMINED"
+            else:
+                yield arn, _fails(arn in failing)
+
+
+def _forbids_nothing(repository: Repository) -> bool:
+    return repository.image_tag_mutability == "MUTABLE" or repository.exclusion_filters == ("*",)
 
 
 def _makes_immutable(template: CreationTemplate) -> bool:

@@ -20,6 +20,9 @@ from demo.emulated_aws.world import Account, OrganizationalUnit, Region, Reposit
 from ecr_audit.aws import dispatcher, organizations_reader
 from ecr_audit.aws.access import use_access
 from ecr_audit.aws.session import Hub, connect_hub
+from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.plan import make_plan
+from ecr_audit.image_tags.read import read_batch
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
 from ecr_audit.inventory.scan import BatchSummary, scan_batch
@@ -60,6 +63,13 @@ class Audit:
         for batch in batches:
             self.scan(plan_id, batch)
         return commit_snapshot(self.lake, plan_id)
+
+    def read_image_tags(self, day: date = DAY, *, lost: bool = False) -> Commit:
+        """Read the image tags of a night that was scanned, and commit them. `lost`: the batches are killed."""
+        plan = make_plan(self.lake, day, self.settings)
+        for batch in () if lost else plan.batches:
+            read_batch(self.lake, connect_hub(), plan, batch, self.settings, "test")
+        return commit_tags(self.lake, day, self.settings.retention_days)
 
     def rows(self, table: LakeTable, day: date = DAY) -> list[dict[str, Any]]:
         commit = committed(self.lake, "inventory", day)

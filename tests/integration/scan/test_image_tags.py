@@ -8,10 +8,6 @@ from typing import Any
 
 from demo.emulated_aws.faults import Delay, Fault, Refuse, Rewrite, Throttle
 from demo.emulated_aws.world import Account, Image, Region, Repository, World
-from ecr_audit.aws.session import connect_hub
-from ecr_audit.image_tags.history import commit_tags
-from ecr_audit.image_tags.plan import make_plan
-from ecr_audit.image_tags.read import read_batch
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
@@ -79,15 +75,8 @@ class TagAudit:
         self.audit.aws.world = self.changing.world()
         self.audit.run(self.day)
         for _ in range(1 + again):
-            commit = self.read(lost=lost)
+            commit = self.audit.read_image_tags(self.day, lost=lost)
         return commit
-
-    def read(self, *, lost: bool = False) -> Commit:
-        lake, settings = self.audit.lake, self.audit.settings
-        plan = make_plan(lake, self.day, settings)
-        for batch in () if lost else plan.batches:
-            read_batch(lake, connect_hub(), plan, batch, settings, "test")
-        return commit_tags(lake, self.day, settings.retention_days)
 
     def rows(self, table: LakeTable, day: date | None = None) -> list[dict[str, Any]]:
         lake = self.audit.lake
