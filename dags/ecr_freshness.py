@@ -2,7 +2,8 @@
 ### Is there a snapshot of last night?
 
 Fails, and sends an alert, when the newest published snapshot is older than it should be by 06:00 UTC:
-because `ecr_inventory` or `ecr_compliance` is paused, hangs or fails, or because the scheduler was down.
+because `ecr_inventory` or `ecr_compliance` is paused, hangs or fails, or because the scheduler was down. Likewise, a
+day later, when image tags are to be read (`ECR_AUDIT_IMAGE_TAGS`) and `ecr_image_tags` has not committed any.
 
 A deadline of Airflow's would not do: it belongs to a run, and a night that was missed has none.
 """

@@ -2,7 +2,7 @@
 
 Everything is derived from the repository's name, place and setting, and from how many nights ago it is, as in
 `repository_settings`. Most repositories have releases that stay. In some, `latest` moves every night; the CI's account
-moves `main` and `cache` in each of its repositories. And five tags have a story of their own: see TOLD.
+moves `main` and `cache` in each of its repositories. And five tags have a story of their own: see STORIES.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _BUSY, _QUIET = 0.2, 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A tag whose moves are told: how many nights ago it came to point to a build, newest last."""
+class TagStory:
+    """A tag, with how many nights ago it came to point to each of its builds, newest last; no build: it was removed."""
 
     target: Target
     repository: str
@@ -40,17 +40,17 @@ _STOREFRONT, _FRAUD, _SEARCH = (
 _ALWAYS = 10_000
 
 # The attack: a release of the shop, which its deployments pull by tag, is another image since last night.
-ATTACK = Told(_STOREFRONT, "identity/worker", "2.4.1", ((_ALWAYS, "released"), (0, "malware")))
+ATTACK = TagStory(_STOREFRONT, "identity/worker", "2.4.1", ((_ALWAYS, "released"), (0, "malware")))
 # A pipeline deletes the tag that it may not move, and pushes it again.
-FORCED = Told(_FRAUD, "billing/scheduler", "1.8.0", ((_ALWAYS, "released"), (0, "hotfix")))
+FORCED = TagStory(_FRAUD, "billing/scheduler", "1.8.0", ((_ALWAYS, "released"), (0, "hotfix")))
 # A rollback: it points again to what it did before last night's release.
-ROLLED_BACK = Told(_SEARCH, "catalog/api", "prod", ((_ALWAYS, "release 41"), (1, "release 42"), (0, "release 41")))
+ROLLED_BACK = TagStory(_SEARCH, "catalog/api", "prod", ((_ALWAYS, "release 41"), (1, "release 42"), (0, "release 41")))
 # Set again three nights after it was removed.
-GONE_FOR_A_WHILE = Told(_SEARCH, "identity/exporter", "nightly", ((_ALWAYS, "first"), (8, ""), (5, "second")))
+GONE_FOR_A_WHILE = TagStory(_SEARCH, "identity/exporter", "nightly", ((_ALWAYS, "first"), (8, ""), (5, "second")))
 # A release that was built twice, and put right three weeks ago.
-BUILT_TWICE = Told(_STOREFRONT, "ledger/web", "3.0.2", ((_ALWAYS, "first"), (22, "second"), (20, "first")))
+BUILT_TWICE = TagStory(_STOREFRONT, "ledger/web", "3.0.2", ((_ALWAYS, "first"), (22, "second"), (20, "first")))
 
-TOLD = (ATTACK, FORCED, ROLLED_BACK, GONE_FOR_A_WHILE, BUILT_TWICE)
+STORIES = (ATTACK, FORCED, ROLLED_BACK, GONE_FOR_A_WHILE, BUILT_TWICE)
 
 
 def with_images(target: Target, repository: Repository, nights_ago: int) -> Repository:
@@ -113,10 +113,10 @@ def _tags_of(target: Target, repository: Repository, nights_ago: int) -> dict[st
         tags["latest"] = tonight if share < _BUSY and _can_move(repository, "latest") else "first"
     if target[0] == CI_ACCOUNT:
         tags |= {tag: tonight if _can_move(repository, tag) else "first" for tag in ("main", "cache")}
-    for told in TOLD:
-        if (told.target, told.repository) == (target, repository.name):
-            build = next(name for since, name in reversed(told.builds) if nights_ago <= since)
-            tags |= {told.tag: build} if build else {}
+    for story in STORIES:
+        if (story.target, story.repository) == (target, repository.name):
+            build = next(name for since, name in reversed(story.builds) if nights_ago <= since)
+            tags |= {story.tag: build} if build else {}
     return tags
 
 

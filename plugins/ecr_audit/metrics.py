@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 import pyarrow.compute as pc
 
@@ -17,7 +18,8 @@ from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.coverage import coverage
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_RUN, REPOSITORIES, SCAN_TARGETS, STATUS_COUNTS, TAG_MOVES
+from ecr_audit.vocabulary import TagMove
 
 # Columns of scan_targets, each a gauge of its sum.
 COSTS = ("api_calls", "retries", "throttles")
@@ -70,6 +72,25 @@ def of_compliance(lake: Lake) -> list[Gauge]:
         if evaluated := run["compliant"] + run["incompliant"]:
             gauges.append(Gauge("ecr_audit.compliance_percent", 100 * run["compliant"] / evaluated, policy))
     return gauges
+
+
+def of_image_tags(lake: Lake) -> list[Gauge]:
+    """Metrics of the newest night whose image tags were read: reads by outcome, comparisons, and overwritten tags by
+    kind. Empty without one."""
+    commit = _newest(lake, "image_tags")
+    if commit is None:
+        return []
+    reads = lake.read_table(commit, IMAGE_TAG_READS, ["outcome", "compared", "tags"])
+    moves = lake.read_table(commit, TAG_MOVES, ["kind", "is_release"])
+    outcomes, kinds = Counter(reads["outcome"].to_pylist()), Counter(moves["kind"].to_pylist())
+    return [
+        *(Gauge("ecr_audit.image_tag_reads", outcomes[each.value], {"outcome": each.value}) for each in Outcome),
+        Gauge("ecr_audit.image_tags", pc.sum(reads["tags"]).as_py() or 0),
+        Gauge("ecr_audit.image_tag_comparisons", pc.sum(reads["compared"]).as_py() or 0),
+        *(Gauge("ecr_audit.overwritten_tags", kinds[kind], {"kind": kind}) for kind in get_args(TagMove)),
+        Gauge("ecr_audit.overwritten_release_tags", pc.sum(moves["is_release"]).as_py() or 0),
+        Gauge("ecr_audit.image_tags_committed_at_seconds", commit.committed_at.timestamp()),
+    ]
 
 
 def _newest(lake: Lake, stage: str) -> Commit | None:

@@ -42,7 +42,7 @@ class Facet(StrEnum):
     POLICIES = "policies"
 
 
-# What policies read of image tags, named among their facets: read by a DAG of its own, with ECR_AUDIT_IMAGE_TAGS.
+# The image tags among the facets of a policy: they are read by a DAG of its own, with ECR_AUDIT_IMAGE_TAGS.
 IMAGE_TAGS_FACET = "image_tags"
 
 # The values of each facet, as a noun.

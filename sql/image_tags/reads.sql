@@ -37,7 +37,7 @@ SELECT
     CASE WHEN t.complete THEN p.created_at ELSE b.created_at END AS created_at,
     CASE WHEN t.complete THEN p.image_tag_mutability ELSE b.image_tag_mutability END AS image_tag_mutability,
     CASE WHEN t.complete THEN p.exclusion_filters ELSE b.exclusion_filters END AS exclusion_filters,
-    -- What is known of a namesake goes with the first complete read of the new repository.
+    -- The nights of a namesake go with the first complete read of the new repository.
     CASE WHEN is_known OR (t.complete IS DISTINCT FROM TRUE) THEN recent(b.read_nights, $snapshot_date) ELSE [] END
         || CASE WHEN t.complete THEN [$snapshot_date] ELSE [] END AS read_nights,
     CASE WHEN is_known OR (t.complete IS DISTINCT FROM TRUE) THEN recent(b.compared_nights, $snapshot_date) ELSE [] END

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from demo.emulated_aws.faults import Faults
 from demo.emulated_aws.server import EmulatedAws
-from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, STAGES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, ROLLED_UP, STAGES, TAG_MOVES
 from support.airflow import Airflow
 
 from .watchers import Watchers
@@ -23,7 +24,9 @@ MUTABILITY = "repository-image-tag-mutability"
 def night(airflow: Airflow, aws: EmulatedAws, watchers: Watchers) -> Watchers:
     """The watchers, once they have seen a night to its end."""
     aws.faults = Faults()
-    airflow.wait_for("the end of a night", lambda: watchers.datasets("ecr_compliance.announce")["inputs"] != set())
+    # They run beside each other.
+    for task in ("ecr_compliance.announce", "ecr_image_tags.commit_tags"):
+        airflow.wait_for(f"the end of {task}", partial(lambda task: watchers.datasets(task)["inputs"] != set(), task))
     return watchers
 
 
@@ -50,9 +53,12 @@ def test_the_lineage_of_a_night(night: Watchers, data: Path) -> None:
     verdicts, rolled_up = tables(POLICY_OUTPUT.name), tables(*(table.name for table in ROLLED_UP))
     database = {("file", f"{data}/publish/compliance.duckdb")}
     assert night.datasets("ecr_inventory.commit_snapshot") == {"inputs": set(), "outputs": inventory}
-    assert night.datasets("ecr_compliance.evaluate_policies") == {"inputs": inventory, "outputs": verdicts}
+    reads, image_tags = tables(IMAGE_TAG_READS.name), tables(*(table.name for table in STAGES["image_tags"]))
+    read = inventory | tables(IMAGE_TAG_READS.name, TAG_MOVES.name)
+    assert night.datasets("ecr_image_tags.commit_tags") == {"inputs": inventory, "outputs": image_tags}
+    assert night.datasets("ecr_compliance.evaluate_policies") == {"inputs": inventory | reads, "outputs": verdicts}
     assert night.datasets("ecr_compliance.roll_up_frameworks") == {"inputs": inventory | verdicts, "outputs": rolled_up}
-    assert night.datasets("ecr_compliance.publish") == {"inputs": inventory | verdicts | rolled_up, "outputs": database}
+    assert night.datasets("ecr_compliance.publish") == {"inputs": read | verdicts | rolled_up, "outputs": database}
     assert night.datasets("ecr_compliance.announce") == {"inputs": database, "outputs": set()}
 
 

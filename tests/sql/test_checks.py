@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.catalog.waivers import SCHEMA
-from ecr_audit.lake.schemas import ROLLED_UP
+from ecr_audit.lake.schemas import IMAGE_TAGS, ROLLED_UP, TAG_MOVES
+from ecr_audit.lake.tables import Input
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import CheckError, load_checks, run_checks
 from ecr_audit.warehouse.session import Warehouse
@@ -69,6 +70,31 @@ DAMAGE = [
         "every_facet_read",
         "lake.scan_targets",
         "SELECT * REPLACE ('Tags.AccessDeniedException' AS error_code) FROM original",
+    ),
+    (
+        "current_tags_are_those_last_read",
+        "lake.image_tags",
+        "FROM original UNION ALL (FROM original WHERE is_current LIMIT 1)",
+    ),
+    (
+        "current_tags_are_those_last_read",
+        "lake.image_tags",
+        "SELECT * REPLACE (FALSE AS is_current) FROM original",
+    ),
+    (
+        "intervals_of_tags_are_in_order",
+        "lake.image_tags",
+        "SELECT * REPLACE (first_seen - INTERVAL 1 HOUR AS last_seen) FROM original",
+    ),
+    (
+        "moves_are_between_compared_reads",
+        "lake.tag_moves",
+        "SELECT * REPLACE (old_digest AS new_digest) FROM original",
+    ),
+    (
+        "moves_are_between_compared_reads",
+        "lake.image_tag_reads",
+        "SELECT * REPLACE (FALSE AS compared) FROM original",
     ),
     (
         "every_target_collected",
@@ -155,13 +181,25 @@ def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehous
                 scan_targets=[{"account_id": "111111111111", "region": "us-east-1"}],
                 registries=[{}],
             )
+            # A tag that moves, one that is removed, and one in a repository that is not read.
+            tags = {"latest": str(day), **({"old": "a"} if day == DAY_BEFORE else {})}
+            small_lake.read_tags(day, [{"tags": tags}])
         small_lake.evaluate(DAY_BEFORE)
         _, warnings = small_lake.evaluate(DAY)
         assert warnings == []
 
     once(audit)
-    commit = small_lake.lake.read_commit("compliance", DAY)
-    with small_lake.opened(DAY, evaluated=commit) as warehouse:
+    lake = small_lake.lake
+    commit, image_tags = lake.read_commit("compliance", DAY), lake.read_commit("image_tags", DAY)
+    assert commit
+    assert image_tags
+    with (
+        small_lake.opened(DAY, evaluated=commit) as warehouse,
+        lake.local_table(image_tags, IMAGE_TAGS) as intervals,
+        lake.local_table(image_tags, TAG_MOVES) as moves,
+    ):
+        warehouse.register_input(Input(IMAGE_TAGS.name, IMAGE_TAGS, [intervals]))
+        warehouse.register_input(Input(TAG_MOVES.name, TAG_MOVES, [moves]))
         for counts in ("object_counts", "verdict_counts"):
             warehouse.create_view(f"staging.{counts}", read_statement(f"staging/{counts}"))
         for table in ROLLED_UP:
@@ -193,7 +231,7 @@ def test_checks_that_were_passed_are_not_run(sound: Warehouse) -> None:
 
 
 def test_sound_data_pass(sound: Warehouse) -> None:
-    assert run_checks(sound) == []
+    assert run_checks(sound) == run_checks(sound, stage="image_tags") == []
 
 
 @pytest.mark.parametrize(("check", "table", "damaged"), DAMAGE, ids=[f"{check}-{table}" for check, table, _ in DAMAGE])
@@ -202,8 +240,9 @@ def test_check_finds_damage(sound: Warehouse, check: str, table: str, damaged: s
     sound.connection.execute(f"CREATE TABLE original AS FROM {table}")
     sound.connection.execute(f"DROP {kind} {table}")
     sound.connection.execute(f"CREATE {kind} {table} AS {damaged}")
+    [stage] = [each.stage for each in load_checks() if each.name == check]
     try:
-        found = run_checks(sound)
+        found = run_checks(sound, stage=stage)
     except CheckError as error:
         found = list(error.violations)
     assert f"sql/checks/{check}.sql" in [finding.check for finding in found]

@@ -17,7 +17,8 @@ def values(gauges: list[metrics.Gauge]) -> dict[tuple[str, ...], float]:
 
 
 def test_before_the_first_night_there_is_nothing_to_report(small_lake: SmallLake) -> None:
-    assert metrics.of_inventory(small_lake.lake) == metrics.of_compliance(small_lake.lake) == []
+    lake = small_lake.lake
+    assert metrics.of_inventory(lake) == metrics.of_compliance(lake) == metrics.of_image_tags(lake) == []
 
 
 def test_an_older_night_that_is_evaluated_again_does_not_pass_for_the_newest(small_lake: SmallLake) -> None:
@@ -67,3 +68,19 @@ def test_nothing_evaluated_has_no_compliance(small_lake: SmallLake) -> None:
     found = values(metrics.of_compliance(small_lake.lake))
     assert found["verdicts", "repository-image-tag-mutability", "UNDETERMINED"] == 0
     assert not [key for key in found if key[0] == "compliance_percent"]
+
+
+def test_image_tags_that_were_overwritten_are_counted_by_kind(small_lake: SmallLake) -> None:
+    """Of two repositories one is denied; in the other a release and a moving tag move, and one is added."""
+    repositories = [{"repository_name": "app"}, {"repository_name": "closed"}]
+    denied = {"repository_name": "closed", "outcome": "ACCESS_DENIED"}
+    for day, tags in ((OLD, {"latest": "a", "1.0.0": "a"}), (NEW, {"latest": "b", "1.0.0": "b", "new": "b"})):
+        small_lake.scan(day, repositories=repositories)
+        small_lake.read_tags(day, [{"repository_name": "app", "tags": tags}, denied])
+    found = values(metrics.of_image_tags(small_lake.lake))
+    reads = {key[1]: value for key, value in found.items() if key[0] == "image_tag_reads" and value}
+    assert reads == {"COLLECTED": 1, "ACCESS_DENIED": 1}
+    counted = ("image_tags",), ("image_tag_comparisons",), ("overwritten_release_tags",)
+    assert [found[key] for key in counted] == [3, 1, 1]
+    kinds = {key[1]: value for key, value in found.items() if key[0] == "overwritten_tags"}
+    assert kinds == {"moved": 2, "moved_though_immutable": 0, "moved_back": 0}

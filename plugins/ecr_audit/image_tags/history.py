@@ -20,6 +20,7 @@ from ecr_audit.lake.lake import Lake, SnapshotWriter
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, TAG_MOVES
 from ecr_audit.lake.snapshot import fetch_tag_moves
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
+from ecr_audit.warehouse.checks import run_checks
 from ecr_audit.warehouse.session import Resources, Warehouse, open_session
 from ecr_audit.warehouse.statements import parse_statement, read_statement
 
@@ -45,7 +46,8 @@ def commit_tags(lake: Lake, snapshot_date: date, retention_days: int) -> Commit:
 
     A night goes on from the newest one before it, so that committing it twice gives the same. Repositories that were
     not read completely keep their intervals; those of a batch that left no part are FAILED. Intervals that ended over
-    `retention_days` ago are left out. Raises TagPlanError when a later night is committed.
+    `retention_days` ago are left out. Raises TagPlanError when a later night is committed, CheckError when what was
+    made of the parts fails a check.
     """
     plan = read_plan(lake, snapshot_date)
     require_newest(lake, snapshot_date)
@@ -90,11 +92,12 @@ def compare(warehouse: Warehouse, writer: SnapshotWriter, oldest: datetime) -> N
             warehouse.connection.execute(f"DROP TABLE staging.{name}")
     for taken in (IMAGE_TAGS, TAG_MOVES):
         writer.take(taken, files[taken.name])
-    for given in (TAG_MOVES, CHANGE_COUNTS):
+    for given in (IMAGE_TAGS, TAG_MOVES, CHANGE_COUNTS):
         warehouse.register_input(Input(given.name, given, [TableFiles(day, files[given.name], SCHEMA_VERSION)]))
     warehouse.create_table("staging.recent_moves", statements["recent_moves"], snapshot_date=day)
-    warehouse.create_view("staging.image_tag_reads", statements["image_tag_reads"])
-    warehouse.write_table("staging.image_tag_reads", IMAGE_TAG_READS, writer.path(IMAGE_TAG_READS))
+    warehouse.create_table("lake.image_tag_reads", statements["image_tag_reads"])
+    warehouse.write_table("lake.image_tag_reads", IMAGE_TAG_READS, writer.path(IMAGE_TAG_READS))
+    run_checks(warehouse, stage="image_tags")
 
 
 def _slices(warehouse: Warehouse) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Runs the data-quality checks of sql/checks: each is a SELECT of the rows that should not be.
 
-Those of the stage `inventory` read its tables only: they run before it is committed (inventory/verification.py), all
-others before the verdicts are.
+Those of the stages `inventory` and `image_tags` read its tables only: they run before it is committed
+(inventory/verification.py, image_tags/history.py). All others run before the verdicts are committed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ecr_audit.warehouse.session import Warehouse
 from ecr_audit.warehouse.statements import Statement, WarehouseError, read_statement
 
 _SEVERITY = re.compile(r"^-- severity: (fail|warn)$", re.MULTILINE)
-_STAGE = re.compile(r"^-- stage: (inventory)$", re.MULTILINE)
+_STAGE = re.compile(r"^-- stage: (inventory|image_tags)$", re.MULTILINE)
 # A warning goes to the terminal, where its rows need a word: the first sentence of the file, up to its first colon.
 _WARNED_OF = re.compile(r"^-- severity: warn\n-- ([^.:\n]+)", re.MULTILINE)
 _EXAMPLES = 3
@@ -89,13 +89,20 @@ def _load(path: Path, sql_root: Path) -> Check:
     )
 
 
-def run_checks(warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = ()) -> list[Violation]:
+def run_checks(
+    warehouse: Warehouse, sql_root: Path = SQL_ROOT, *, passed: Collection[str] = (), stage: str = "compliance"
+) -> list[Violation]:
     """Run the checks over the session, without those that its data are known to have `passed`.
 
+    `stage`: image_tags for those of that stage alone; the others read tables of the inventory, too.
     Returns what the checks of severity `warn` found. Raises CheckError, which lists all that failed, with how many rows
     each has and the first of them.
     """
-    checks = [check for check in load_checks(sql_root) if check.name not in passed]
+    checks = [
+        check
+        for check in load_checks(sql_root)
+        if check.name not in passed and (check.stage == "image_tags") == (stage == "image_tags")
+    ]
     violations = [violation for check in checks if (violation := examine(warehouse, check)) is not None]
     if failed := [violation for violation in violations if violation.severity == "fail"]:
         raise CheckError(failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.freshness import MissedNightError, check_freshness, missed_night, nights_missed
 from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import ImageTags
 from support.small_lake import SmallLake
 
 DAY = date(2026, 11, 2)
@@ -69,3 +70,17 @@ def test_a_published_night_is_fresh_until_the_next_is_due(
     with pytest.raises(MissedNightError, match="is of 2026-11-02: 1 night was missed since"):
         check_freshness(settings, at(3))
     assert "2 nights were missed" in (missed_night(settings, at(4)) or "")
+
+
+def test_image_tags_have_a_day_more(
+    settings: Settings, scanned: Callable[[], None], small_lake: SmallLake, tmp_path: Path
+) -> None:
+    scanned()
+    small_lake.read_tags(DAY, [{"tags": {"latest": "a"}}])
+    # Published as of the night that is looked at.
+    small_lake.night(DAY + timedelta(days=2), repositories=[{}])
+    publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=())
+    reading = settings.model_copy(update={"image_tags": ImageTags.ALL})
+    assert missed_night(reading, at(3)) is None
+    assert missed_night(reading, at(4)) == "Image tags were last read on 2026-11-02: 1 night was missed since."
+    assert missed_night(settings, at(4)) is None

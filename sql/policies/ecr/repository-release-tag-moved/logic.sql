@@ -2,7 +2,7 @@
 -- A row: the verdict on one repository.  key: object_id (its ARN).  from: staging.repositories,
 -- staging.repository_image_tags.
 -- The first condition that matches wins: 799 left out by the setting, 699 not known, 199 a release tag moved, 299 none did.
--- What a release tag is, the macro is_release_tag decides. A tag that moved and moved back was overwritten twice.
+-- The macro is_release_tag decides which tags are releases. A tag that moved and moved back was overwritten twice.
 WITH conditions AS (
     SELECT
         r.owner,
