@@ -57,6 +57,8 @@ class _Summary:
         for part in (self._organization, self._not_collected, self._verdicts, self._sections, self._waivers):
             part()
             self._console.print()
+        if self._overwritten():
+            self._console.print()
         name = escape(plain(self._first.name))
         self._console.print(f"The rest is under the first policy: [bold]{name}[/]")
         for part in (self._changes, self._accounts, self._owners):
@@ -286,6 +288,24 @@ class _Summary:
             )
         ]
         self._console.print(f"[bold]Waived findings[/]  {'; '.join(waived) or 'none'}")
+
+    def _overwritten(self) -> bool:
+        """Tags that were overwritten in the newest night whose image tags were read. Returns whether there was one."""
+        [row] = self._rows(_query("overwritten"))
+        day, repositories, read, compared, moves, releases, forbidden, moved, _ = row
+        if day is None:
+            return False
+        parts = [plural(releases, "release tag")] if releases else []
+        parts += [f"{forbidden:,} though immutable"] if forbidden else []
+        found = f"{plural(moves, 'tag')} in {plural(moved, 'repository', 'repositories')}" if moves else "no tag"
+        found += f" ({', '.join(parts)})" if parts else ""
+        if not compared:
+            found = "not known, there is nothing to compare with yet"
+        self._console.print(
+            f"[bold]Overwritten last night[/]  {found}. Image tags of {day}:"
+            f" {read:,} of {plural(repositories, 'repository', 'repositories')} read, {compared:,} compared."
+        )
+        return True
 
     def _accounts(self) -> None:
         table = _table("Accounts with most to fix", "Account", "Unit", "To fix", "Waived", "Incompliant")

@@ -20,7 +20,7 @@ from ecr_audit.publish.completion import complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
-from support.policies import facet_catalog
+from support.policies import facet_catalog, image_tags_catalog
 from support.small_lake import SmallLake
 
 DAYS = [date(2026, 11, day) for day in (1, 2, 3)]
@@ -226,3 +226,27 @@ def test_policies_without_their_facets_are_named(summary: Callable[..., str], sm
         " policy (ECR_AUDIT_COLLECT leaves out lifecycle)."
     ) in reported
     assert "Repository has no Lifecycle Policy: 2 undetermined (2 with a value that was not read)." in reported
+
+
+def test_overwritten_tags_and_policies_without_image_tags_are_reported(
+    summary: Callable[..., str], small_lake: SmallLake
+) -> None:
+    """The nights are read after they are evaluated: the third shows the second."""
+    small_lake.catalog = image_tags_catalog()
+    off = summary()
+    assert "Overwritten last night" not in off
+    assert "Not read there: image tags (ECR_AUDIT_IMAGE_TAGS is off)." in " ".join(off.split())
+    tags = {DAYS[0]: {"1.0.0": "a", "latest": "a"}, DAYS[1]: {"1.0.0": "b", "latest": "b"}}
+    details, denied = {"image_tags": "all"}, {"repository_name": "b", "outcome": "ACCESS_DENIED"}
+    for day, image_tags in tags.items():
+        small_lake.night(
+            day,
+            repositories=[{"repository_name": "a", "image_tag_mutability": "MUTABLE"}, {"repository_name": "b"}],
+            image_tags=[{"repository_name": "a", "tags": image_tags}, denied],
+            details=details,
+        )
+    reported = " ".join(summary(details=details).split())
+    assert (
+        "Overwritten last night 2 tags in 1 repository (1 release tag). Image tags of 2026-11-02: 1 of 2 repositories"
+        " read, 1 compared."
+    ) in reported

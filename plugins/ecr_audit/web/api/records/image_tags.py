@@ -73,4 +73,5 @@ class RepositoryImageTags(Record):
     moved_release_tags: list[str]
     moved_immutable_tags: list[str]
     image_tags_unread: str | None
+    moves_unknown: str | None
     nothing_moved: bool | None

@@ -26,6 +26,7 @@ class PublicationRecord(Record):
     left_out_accounts: list[str] | None
     left_out_regions: list[str] | None
     image_tags_date: date | None
+    previous_image_tags_date: date | None
     policy_hashes: dict[str, str]
     hub_account_id: str | None
 
