@@ -21,8 +21,8 @@ import duckdb
 from pydantic import BaseModel
 
 from ecr_audit.aws.advice import CAUSES, OUTCOMES
+from ecr_audit.aws.ecr.facet_permissions import LIST_IMAGES
 from ecr_audit.aws.ecr.facets import FACETS
-from ecr_audit.aws.ecr.image_tags import LIST_IMAGES
 from ecr_audit.aws.outcomes import NOT_COUNTABLE
 from ecr_audit.catalog import Catalog, Policy, input_names, load_catalog
 from ecr_audit.compliance import evaluate, roll_up

@@ -63,20 +63,23 @@ def report(context: Mapping[str, Any], result: Any = None) -> None:
 def task_reports() -> dict[str, _Report]:
     """By task id. A task that only passes on a plan, or parts of a scan, has no metrics."""
     from ecr_audit import metrics
-    from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, ROLLED_UP, STAGES, TAG_MOVES
+    from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, ROLLED_UP, STAGES, TAG_ACTORS, TAG_MOVES
     from ecr_audit.publish.publication import DATABASE
     from ecr_audit.publish.tables import TABLES, VIEWS
 
     inventory = tuple(table.name for table in STAGES["inventory"])
-    reads, moves = (IMAGE_TAG_READS.name,), (TAG_MOVES.name,)
+    reads, moves, actors = (IMAGE_TAG_READS.name,), (TAG_MOVES.name,), (TAG_ACTORS.name,)
     image_tags = tuple(table.name for table in STAGES["image_tags"])
     verdicts, rolled_up = (POLICY_OUTPUT.name,), tuple(table.name for table in ROLLED_UP)
     return {
         "commit_snapshot": _Report(metrics.of_inventory, writes=inventory),
         "commit_tags": _Report(metrics.of_image_tags, reads=inventory, writes=image_tags),
+        "read_trail": _Report(reads=moves, writes=actors),
         "evaluate_policies": _Report(reads=inventory + reads, writes=verdicts),
         "roll_up_frameworks": _Report(metrics.of_compliance, reads=inventory + verdicts, writes=rolled_up),
-        "publish": _Report(_published_now, reads=inventory + reads + moves + verdicts + rolled_up, writes=(DATABASE,)),
+        "publish": _Report(
+            _published_now, reads=(*inventory, *reads, *moves, *actors, *verdicts, *rolled_up), writes=(DATABASE,)
+        ),
         "complete_publication": _Report(reads=(DATABASE,)),
         "announce": _Report(reads=(DATABASE,)),
         "publish_to_postgres": _Report(reads=(DATABASE,), writes_to_postgres=(*TABLES, *VIEWS)),

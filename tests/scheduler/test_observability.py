@@ -10,7 +10,7 @@ import pytest
 
 from demo.emulated_aws.faults import Faults
 from demo.emulated_aws.server import EmulatedAws
-from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, ROLLED_UP, STAGES, TAG_MOVES
+from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, ROLLED_UP, STAGES, TAG_ACTORS, TAG_MOVES
 from support.airflow import Airflow
 
 from .watchers import Watchers
@@ -54,7 +54,7 @@ def test_the_lineage_of_a_night(night: Watchers, data: Path) -> None:
     database = {("file", f"{data}/publish/compliance.duckdb")}
     assert night.datasets("ecr_inventory.commit_snapshot") == {"inputs": set(), "outputs": inventory}
     reads, image_tags = tables(IMAGE_TAG_READS.name), tables(*(table.name for table in STAGES["image_tags"]))
-    read = inventory | tables(IMAGE_TAG_READS.name, TAG_MOVES.name)
+    read = inventory | tables(IMAGE_TAG_READS.name, TAG_MOVES.name, TAG_ACTORS.name)
     assert night.datasets("ecr_image_tags.commit_tags") == {"inputs": inventory, "outputs": image_tags}
     assert night.datasets("ecr_compliance.evaluate_policies") == {"inputs": inventory | reads, "outputs": verdicts}
     assert night.datasets("ecr_compliance.roll_up_frameworks") == {"inputs": inventory | verdicts, "outputs": rolled_up}

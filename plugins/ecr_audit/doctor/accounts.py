@@ -8,8 +8,8 @@ from itertools import groupby
 
 from ecr_audit.aws.accounts import ASSUME_ROLE, DESCRIBE_REGIONS
 from ecr_audit.aws.advice import distinct_advice
+from ecr_audit.aws.ecr.facet_permissions import LIST_IMAGES
 from ecr_audit.aws.ecr.facets import FACETS
-from ecr_audit.aws.ecr.image_tags import LIST_IMAGES
 from ecr_audit.aws.ecr.repositories import DESCRIBE_REPOSITORIES
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.organization import Account

@@ -1,4 +1,4 @@
-"""Permissions for reading facets and image tags, apart from the calls: publishing names them, and would load what makes calls."""
+"""Permissions for reading facets and image tags, apart from the calls: publishing names them, and needs no calls."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from ecr_audit.aws.dispatcher import Call, Calls, Flow
 from ecr_audit.aws.ecr.facet import Registry
 from ecr_audit.aws.ecr.facet_permissions import LIST_IMAGES
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_describe
-from ecr_audit.aws.permissions import Option, Permission, Role
 
 PERMISSIONS = (LIST_IMAGES,)
 
