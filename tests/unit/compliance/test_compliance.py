@@ -12,8 +12,10 @@ import pytest
 
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import CheckError, ComplianceError, PolicyError, evaluate, later_dates, roll_up, verdicts
+from ecr_audit.lake.schemas import IMAGE_TAG_READS
 from ecr_audit.lake.storage import LakeError, Storage
 from support.lakes import committed
+from support.policies import RELEASE_TAG_MOVED, image_tags_catalog
 from support.small_lake import SmallLake
 
 DAY_1, DAY_2, DAY_3 = date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 3)
@@ -303,3 +305,25 @@ def test_warnings_are_returned(small_lake: SmallLake) -> None:
         "sql/checks/mutability_is_known.sql",
     ]
     assert "THROTTLED" in str(warnings[0])
+
+
+def test_evaluating_again_uses_the_same_image_tags(small_lake: SmallLake) -> None:
+    """Those of the newest night by then, though the date has newer ones since; a new inventory uses the newest."""
+    small_lake.catalog = image_tags_catalog()
+    rows: dict[str, Any] = {"repositories": [{"image_tag_mutability": "MUTABLE"}], "details": {"image_tags": "all"}}
+
+    def status() -> tuple[date | None, str]:
+        commit, _ = small_lake.evaluate(DAY_3)
+        [row] = [row for row in small_lake.rows("policy_output", DAY_3) if row["policy_id"] == RELEASE_TAG_MOVED]
+        return commit.image_tags_date, row["status"]
+
+    # Image tags are read after the night is evaluated: nothing to compare with, quiet, and overwritten.
+    for day, digest in zip((DAY_1, DAY_2, DAY_3), ("a", "a", "b"), strict=True):
+        small_lake.night(day, **rows, image_tags=[{"tags": {"1.0.0": digest}}])
+    assert status() == (DAY_2, "COMPLIANT")
+    small_lake.scan(DAY_3, **rows)
+    assert status() == (DAY_3, "INCOMPLIANT")
+    assert status() == (DAY_3, "INCOMPLIANT")
+    # Thinned, they cannot be used again: the newest ones before count.
+    small_lake.lake.remove_table("image_tags", DAY_3, IMAGE_TAG_READS)
+    assert status() == (DAY_2, "COMPLIANT")
