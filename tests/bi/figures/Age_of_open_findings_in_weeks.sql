@@ -1,6 +1,6 @@
 SELECT
     age_days // 7 AS age_weeks,
-    CASE WHEN waived THEN 'accepted by a waiver' WHEN started_known THEN 'start known' ELSE 'at least this old' END AS series,
+    CASE WHEN waived THEN 'is waived' WHEN started_known THEN 'start known' ELSE 'at least this old' END AS series,
     count(*) AS value
 FROM findings
 WHERE policy_id = getvariable('policy')

@@ -13,7 +13,7 @@ WHERE policy_id = getvariable('policy')
     AND is_chosen_account(account_name, account_id)
     AND (getvariable('waived') IS NULL OR waived = (getvariable('waived') = 'yes'))
     AND CASE getvariable('age_is')
-        WHEN 'accepted by a waiver' THEN waived
+        WHEN 'is waived' THEN waived
         WHEN 'start known' THEN started_known AND NOT waived
         WHEN 'at least this old' THEN NOT started_known AND NOT waived
         ELSE TRUE
