@@ -42,7 +42,7 @@ from ecr_audit.publish.exports import (
 )
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.progress import log_writing
-from ecr_audit.publish.publication import DATABASE, Published, PublishError, version_of
+from ecr_audit.publish.publication import DATABASE, NOT_YET, Published, PublishError, version_of
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.remediation_plan import PLAN_BY_DEFAULT
 from ecr_audit.publish.s3_store import S3PublicationStore
@@ -56,8 +56,6 @@ _SPILL = ".spill"
 
 # Tried first, if there are few repositories. DuckDB uses all the memory that it is given.
 LEAN_MEMORY = "200MB"
-
-NOT_YET = "not written yet; the task complete_publication writes it"
 
 
 @dataclass(frozen=True)

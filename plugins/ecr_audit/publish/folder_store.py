@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ecr_audit.lake.storage import locked
@@ -46,11 +46,13 @@ class PublicationStore:
                 "Run make audit, or name the audit's folder."
             )
         folder = self._versions / latest.version
-        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports, self)
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_at(datetime.now(UTC)), self)
         if not is_inside(published.database, self._folder):
             raise PublicationError(
                 f"{self._setting}: '{published.database}' is a link to a file elsewhere. {PUBLISH_AGAIN}"
             )
+        if not published.database.exists():
+            raise latest.without_database(f"{self._setting}: '{self._folder / LATEST}'")
         return published
 
     @property

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -28,6 +28,12 @@ VERSION = r"^[0-9]{8}T[0-9]{12}-[0-9a-f]{12}$"  # as `version_of` makes them
 
 # A folder of this name is being built in.
 BUILDING = ".publishing-"
+
+# Why an export is missing. Nobody is there to write a reason when the task that adds it is killed: once it has had
+# all its attempts, readers see the second one.
+NOT_YET = "not written yet; the task complete_publication writes it"
+ENDED = "not written: the task complete_publication ended without it. Clear that task"
+ALL_ATTEMPTS = timedelta(hours=4)
 
 PUBLISH_AGAIN = "Run ecr_compliance again, which replaces it."
 
@@ -52,6 +58,15 @@ class Latest:
     snapshot_date: date
     # Each with the reason. Older versions of the audit do not write it: what they published has all.
     missing_exports: dict[str, str] = field(default_factory=dict)
+
+    def missing_at(self, now: datetime) -> dict[str, str]:
+        """The missing exports at a time (UTC), each with the reason."""
+        is_over = self.version < f"{now - ALL_ATTEMPTS:{TIME_FORMAT}}"
+        return {name: ENDED if is_over and why == NOT_YET else why for name, why in self.missing_exports.items()}
+
+    def without_database(self, address: str) -> PublicationError:
+        """The error that its database is gone; `address`: where the version was named."""
+        return PublicationError(f"{address} names {self.version}, whose {DATABASE} is gone. {PUBLISH_AGAIN}")
 
 
 _LATEST = TypeAdapter(Latest)

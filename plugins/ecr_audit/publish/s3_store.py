@@ -67,13 +67,16 @@ class S3PublicationStore:
                 f"ECR_AUDIT_PUBLISH: '{self.address}' does not exist. Run the audit, or name the place it publishes to."
             )
         folder = self._cache / latest.version
-        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_exports, self)
+        published = Published(latest.version, latest.snapshot_date, folder, latest.missing_at(datetime.now(UTC)), self)
         if not published.database.exists():
             self._cache.mkdir(parents=True, exist_ok=True)
             # One downloads it, for all threads and processes of this machine.
             with locked(self._cache / _LOCK):
                 if not published.database.exists():
-                    self._keep(published)
+                    try:
+                        self._keep(published)
+                    except FileNotFoundError as fault:  # which would mean that nothing has been published
+                        raise latest.without_database(f"ECR_AUDIT_PUBLISH: '{self.address}'") from fault
         return published
 
     @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as postgresql
+import boto3
 import duckdb
 import pytest
 
@@ -219,6 +220,17 @@ def test_every_object_is_encrypted_as_set(
 def test_without_a_publication_the_error_names_the_setting(settings: Settings) -> None:
     with pytest.raises(FileNotFoundError, match=r"ECR_AUDIT_PUBLISH: 's3://.*/latest.json' does not exist"):
         newest(settings)
+
+
+def test_a_database_that_is_gone_does_not_read_as_nothing_published(
+    settings: Settings, elsewhere: Settings, s3: EmulatedS3
+) -> None:
+    published = publish(settings, "one")
+    boto3.client("s3").delete_object(Bucket=BUCKET, Key=f"audit/reports/versions/{published.version}/{DATABASE}")
+    with pytest.raises(PublicationError, match=r"ECR_AUDIT_PUBLISH: 's3://.*/latest.json' names .* is gone. Run"):
+        newest(elsewhere)
+    publish(settings, "two", at=NOW + timedelta(seconds=1))
+    assert newest(elsewhere).database.read_text() == "two"
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: EmulatedS3, tmp_path: Path) -> None:

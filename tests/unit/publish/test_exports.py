@@ -15,11 +15,11 @@ import openpyxl
 import pytest
 
 from ecr_audit.publish import exports, progress
-from ecr_audit.publish.build import NOT_YET, publish
+from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.exports import BY_DEFAULT, CONTROLS, EXPORTS, LATE, OCSF, WORKBOOK, Source, early_exports
 from ecr_audit.publish.folder_store import PublicationStore
-from ecr_audit.publish.publication import CHECKSUMS, DATABASE
+from ecr_audit.publish.publication import CHECKSUMS, DATABASE, NOT_YET
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.settings import ExportSettings
 from support.exported_nights import ALL_FORMATS

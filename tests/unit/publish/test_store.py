@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ecr_audit.publish.folder_store import PublicationStore
-from ecr_audit.publish.publication import DATABASE, PublicationError, Published, version_of
+from ecr_audit.publish.publication import DATABASE, ENDED, NOT_YET, PublicationError, Published, version_of
 from ecr_audit.publish.store import newest
 from ecr_audit.settings import Settings
 
@@ -95,6 +95,10 @@ def place_elsewhere(folder: Path) -> None:
     (folder / "versions" / ONE).symlink_to(folder.parent / "elsewhere")
 
 
+def lose_the_database(folder: Path) -> None:
+    (folder / "versions" / ONE / DATABASE).unlink()
+
+
 def a_pipe(folder: Path) -> None:
     (folder / "latest.json").unlink()
     os.mkfifo(folder / "latest.json")
@@ -118,6 +122,7 @@ DAMAGE: dict[str, bytes | Callable[[Path], None]] = {
     "no date": f'{{"version": "{ONE}", "snapshot_date": "yesterday"}}'.encode(),
     "a pipe": a_pipe,
     "a link to elsewhere": place_elsewhere,
+    "a database that is gone": lose_the_database,
 }
 
 
@@ -135,6 +140,18 @@ def test_an_invalid_pointer_is_an_error_and_the_next_publication_replaces_it(tmp
     assert len(str(refused.value)) < 1000
     publish(tmp_path / "publish", TWO)
     assert newest(settings).version == TWO
+
+
+def test_a_file_that_nobody_will_add_is_no_longer_called_late(tmp_path: Path) -> None:
+    """The task that adds it may be killed, and then leaves no reason."""
+    now = datetime.now(UTC)
+    late = {"workbook": NOT_YET, "CSV": "No space left on device"}
+    store = PublicationStore(tmp_path)
+    for ago, reason in ((timedelta(hours=3), NOT_YET), (timedelta(hours=5), ENDED)):
+        with store.building() as aside:
+            (aside / DATABASE).touch()
+            store.add(aside, version_of(now - ago, "0123456789ab"), DAY, late)
+        assert store.newest().missing_exports == late | {"workbook": reason}
 
 
 def test_foreign_files_do_not_stop_a_publication(tmp_path: Path) -> None:
