@@ -7,7 +7,7 @@
 --   unknown_value  the policy does not know the value
 -- facet and cause are NULL for other reasons than not_read. An object for which several facets do not stand counts for
 -- each of them.
-WITH undetermined AS (
+WITH undetermined AS NOT MATERIALIZED (
     SELECT
         policy_id,
         object_id,
@@ -17,42 +17,49 @@ WITH undetermined AS (
     WHERE status = 'UNDETERMINED'
 ),
 
--- Why each facet of an object does not stand for the night.
-unread AS (
+-- Why each facet of an object does not stand for the night. Objects are joined by hashes of their ARNs, within accounts,
+-- and have that of their causes: by default some facets are read of no repository, and a million have one cause.
+unread AS NOT MATERIALIZED (
     SELECT
-        repository_arn AS object_id,
-        scanning_unread AS scanning,
-        keys_unread AS keys,
-        lifecycle_unread AS lifecycle,
-        policies_unread AS policies,
-        NULL::VARCHAR AS registries
+        account_id,
+        hash(repository_arn) AS object_key,
+        [
+            {facet: 'scanning', cause: scanning_unread},
+            {facet: 'keys', cause: keys_unread},
+            {facet: 'lifecycle', cause: lifecycle_unread},
+            {facet: 'policies', cause: policies_unread}
+        ] AS facets
     FROM staging.repositories
-    WHERE coalesce(scanning_unread, keys_unread, lifecycle_unread, policies_unread) IS NOT NULL
-    UNION ALL BY NAME
+    UNION ALL
     SELECT
-        registry_arn AS object_id,
-        registries_unread AS registries
+        account_id,
+        hash(registry_arn) AS object_key,
+        [{facet: 'registries', cause: registries_unread}] AS facets
     FROM staging.registries
-    WHERE registries_unread IS NOT NULL
 ),
 
--- Counted before facets are told apart: by default some facets are read of no repository, and a million have one cause.
+causes AS (
+    SELECT DISTINCT
+        hash(facets) AS causes_key,
+        facets
+    FROM unread
+),
+
 not_read AS (
     SELECT
         o.policy_id,
         o.account_id,
-        u.scanning,
-        u.keys,
-        u.lifecycle,
-        u.policies,
-        u.registries,
+        u.causes_key,
         i.moves_unknown AS image_tags,
         count(*) AS objects
     FROM undetermined AS o
     LEFT JOIN catalog.policies AS p USING (policy_id)
-    LEFT JOIN unread AS u USING (object_id)
+    LEFT JOIN (SELECT * EXCLUDE (facets), hash(facets) AS causes_key FROM unread) AS u
+        ON u.account_id = o.account_id
+        AND u.object_key = hash(o.object_id)
     LEFT JOIN staging.repository_image_tags AS i
-        ON i.repository_arn = CASE WHEN list_contains(p.facets, 'image_tags') THEN o.object_id END
+        ON i.account_id = o.account_id
+        AND hash(i.repository_arn) = CASE WHEN list_contains(p.facets, 'image_tags') THEN hash(o.object_id) END
     WHERE o.reason = 'not_read'
     GROUP BY ALL
 ),
@@ -64,18 +71,12 @@ lacking AS (
         n.account_id,
         n.objects,
         list_filter(
-            [
-                {facet: 'scanning', cause: n.scanning},
-                {facet: 'keys', cause: n.keys},
-                {facet: 'lifecycle', cause: n.lifecycle},
-                {facet: 'policies', cause: n.policies},
-                {facet: 'registries', cause: n.registries},
-                {facet: 'image_tags', cause: n.image_tags}
-            ],
+            coalesce(u.facets, []) || [{facet: 'image_tags', cause: n.image_tags}],
             lambda each: each.cause IS NOT NULL AND list_contains(p.facets, each.facet)
         ) AS facets
     FROM not_read AS n
     LEFT JOIN catalog.policies AS p USING (policy_id)
+    LEFT JOIN causes AS u USING (causes_key)
 ),
 
 reasons AS (
