@@ -74,7 +74,7 @@ def make_parts(folder: str, plan_id: str, batches: list[int], accounts: int, reg
     from ecr_audit.aws.ecr.target import TargetScan
     from ecr_audit.aws.outcomes import Outcome
     from ecr_audit.inventory.parts import write_part
-    from ecr_audit.inventory.plan import read_plan, read_plan_table
+    from ecr_audit.inventory.plan_files import read_plan, read_plan_table
     from ecr_audit.lake.lake import Lake
 
     world, lake = large_world(accounts, regions), Lake(folder)

@@ -45,7 +45,7 @@ def scan_night(lake_root: str, plan_id: str, batches: list[int]) -> tuple[float,
     """Scan; returns when the other accounts were done, the bad one's outcomes, and when all was done."""
     from ecr_audit.aws.session import connect_hub
     from ecr_audit.inventory.parts import read_part
-    from ecr_audit.inventory.plan import read_plan
+    from ecr_audit.inventory.plan_files import read_plan
     from ecr_audit.inventory.scan import scan_batch
     from ecr_audit.lake.lake import Lake
     from ecr_audit.settings import Settings

@@ -16,7 +16,8 @@ from ecr_audit.doctor.clock import check_clock, is_clock_skew
 from ecr_audit.doctor.permissions import listed
 from ecr_audit.doctor.results import Result, Status, fail, ok
 from ecr_audit.inventory.missing import Missing, not_a_region
-from ecr_audit.inventory.plan import PlanError, ScanScope, missing_accounts, wanted_regions
+from ecr_audit.inventory.plan import ScanScope, missing_accounts, wanted_regions
+from ecr_audit.inventory.plan_files import PlanError
 from ecr_audit.settings import Settings
 
 Connect = Callable[[], Hub]

@@ -23,7 +23,7 @@ from ecr_audit.aws.outcomes import NOT_COUNTABLE, UNREAD, Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories, keep_last_known, last_known_commit
 from ecr_audit.inventory.parts import read_part
-from ecr_audit.inventory.plan import Plan, read_collected, read_left_out, read_missing, read_plan, read_plan_table
+from ecr_audit.inventory.plan_files import Plan, read_collected, read_left_out, read_missing, read_plan, read_plan_table
 from ecr_audit.inventory.rows import ScannedRows
 from ecr_audit.inventory.verification import Refusals, one_row_a_key
 from ecr_audit.lake.commits import FACETS as FACETS_DETAIL

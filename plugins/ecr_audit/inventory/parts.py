@@ -18,7 +18,7 @@ from ecr_audit.aws.dispatcher import Effort
 from ecr_audit.aws.ecr.target import TargetScan
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.last_known import completed_repositories
-from ecr_audit.inventory.plan import Plan, read_plan_table, write_plan_table
+from ecr_audit.inventory.plan_files import Plan, read_plan_table, write_plan_table
 from ecr_audit.inventory.rows import ScannedRows, registry_rows, repository_rows, target_rows
 from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.lake.schemas import REGISTRIES, REPOSITORIES, SCAN_TARGETS

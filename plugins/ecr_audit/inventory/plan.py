@@ -1,37 +1,37 @@
-"""The plan of a scan: the organization's accounts, every account x region, and the batches they are cut into.
-
-A plan lives in the lake under `_parts/<plan id>/`, with the parts of its batches beside it:
-
-    plan.json  accounts.parquet  targets.parquet  scan_targets-0001.parquet  repositories-0001-<attempt>.parquet
-"""
+"""Planning a scan: the organization's accounts, every account x region, and the batches they are cut into."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
 from ecr_audit.aws.organization import ACTIVE, list_accounts_and_units, organization_id
 from ecr_audit.aws.regions import Region, region_of
 from ecr_audit.aws.session import Hub
-from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
 from ecr_audit.inventory.missing import LeftOut, Missing, named_in_vain, nearest, not_a_region, not_an_account
+from ecr_audit.inventory.plan_files import (
+    TARGET_KEY,
+    TARGETS,
+    Plan,
+    PlanError,
+    read_plan,
+    read_plan_table,
+    with_notes,
+    write_plan,
+    write_plan_table,
+)
 from ecr_audit.inventory.regions import known_regions, with_named
 from ecr_audit.inventory.verification import one_row_a_key
-from ecr_audit.lake.lake import PARQUET_OPTIONS, PARTS, Lake
+from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, SCAN_TARGETS
-from ecr_audit.lake.storage import LakeError, MissingFileError
 from ecr_audit.lake.tables import Collected
 from ecr_audit.settings import Settings
 
@@ -40,29 +40,6 @@ log = logging.getLogger(__name__)
 # A batch is a task of the scheduler: beyond this many, each takes more accounts instead. Far below core.max_map_length
 # (1,024), and enough to keep many workers busy.
 MOST_BATCHES = 64
-
-TARGET_KEY = ["account_id", "region"]
-
-# Keys, in the metadata of the plan's targets, of accounts and regions in the settings that AWS does not have, and of
-# those that the settings leave out (JSON).
-MISSING = b"ecr_audit.missing"
-LEFT_OUT = b"ecr_audit.left_out"
-COLLECTED = b"ecr_audit.collected"
-
-# Written with one more column, `last_duration_ms`: the target's last duration, null if unknown.
-TARGETS = pa.schema(
-    [
-        ("account_id", pa.string()),
-        ("region", pa.string()),
-        ("opt_in", pa.bool_()),
-        # Null: the account is inactive, so the target has its outcome without being scanned.
-        ("batch", pa.int32()),
-    ]
-)
-
-
-class PlanError(FinalError):
-    """The run's limits or settings name something that does not exist; the message names it and the valid values."""
 
 
 @dataclass(frozen=True)
@@ -75,35 +52,6 @@ class ScanScope:
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) for each in fields(self))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A scan to be, as its tasks share it: they pass the id around and read the rest from the lake."""
-
-    plan_id: str
-    snapshot_date: date
-    run_id: str
-    organization_id: str
-    hub_account_id: str
-    partition: str
-    # The run reads part of the organization: the rest stays as in that day's snapshot.
-    limited: bool
-    # The regions in which ECR is offered, and whether each is opt-in; see KnownRegions.
-    regions: Mapping[str, bool] = field(default_factory=dict)
-    regions_read_at: str | None = None
-    regions_error: str | None = None
-    # Why the tree of units could not be read.
-    units_error: str | None = None
-
-    @property
-    def folder(self) -> str:
-        """Where the plan and the parts of its batches are, relative to the lake."""
-        return f"{PARTS}/{self.plan_id}"
-
-
-_PLAN = TypeAdapter(Plan)
-_PLAN_ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{6}")  # as `discover` makes them
 
 
 def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: ScanScope) -> Plan:
@@ -153,10 +101,7 @@ def discover(lake: Lake, hub: Hub, *, snapshot_date: date, run_id: str, scope: S
         regions_error=known.error,
         units_error=str(listed.units_error) if listed.units_error else None,
     )
-    with lake.storage.scratch(f"{plan.plan_id}-plan") as folder:
-        local = folder / "plan.json"
-        local.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
-        lake.storage.move_in(local, f"{plan.folder}/plan.json")
+    write_plan(lake, plan)
     return plan
 
 
@@ -200,60 +145,8 @@ def cut_batches(lake: Lake, hub: Hub, plan_id: str, settings: Settings, scope: S
     targets = targets.join(durations, TARGET_KEY).sort_by([(column, "ascending") for column in TARGET_KEY])
     left_out = LeftOut.by(settings, accounts["account_id"].to_pylist(), (region.name for region in offered))
     collected = Collected(settings.collect, settings.collect_rotation_nights, settings.image_tags)
-    notes: dict[bytes, Missing | LeftOut | Collected] = {MISSING: missing, LEFT_OUT: left_out, COLLECTED: collected}
-    targets = targets.replace_schema_metadata({key: json.dumps(asdict(note)).encode() for key, note in notes.items()})
-    write_plan_table(lake, plan, "targets.parquet", targets)
+    write_plan_table(lake, plan, "targets.parquet", with_notes(targets, missing, left_out, collected))
     return sorted(set(batch_of.values())) or [0]
-
-
-def read_missing(targets: pa.Table) -> Missing:
-    """Accounts and regions in the settings that AWS did not have when these targets were planned."""
-    return Missing(**json.loads((targets.schema.metadata or {}).get(MISSING, b"{}")))
-
-
-def read_left_out(targets: pa.Table) -> LeftOut:
-    """Accounts and regions that the settings left out when these targets were planned."""
-    return LeftOut(**json.loads((targets.schema.metadata or {}).get(LEFT_OUT, b"{}")))
-
-
-def read_collected(targets: pa.Table) -> Collected:
-    """The facets and image tags that the settings named when these targets were planned."""
-    return Collected(**json.loads((targets.schema.metadata or {}).get(COLLECTED, b"{}")))
-
-
-def read_plan(lake: Lake, plan_id: str) -> Plan:
-    """The plan of an id. Raises PlanError when the lake has none, LakeError when its file is damaged."""
-    if not _PLAN_ID.fullmatch(plan_id):
-        raise PlanError(f"{plan_id[:100]!r} is not the id of a plan.")
-    plan = lake.storage.read_document(f"{PARTS}/{plan_id}/plan.json", _PLAN)
-    if plan is None:
-        raise PlanError(f"{lake.root} has no plan {plan_id}: a newer run removed it, or it was never written.")
-    if plan.plan_id != plan_id:
-        raise LakeError(f"{lake.root}: the plan.json of {plan_id} is of another plan, {plan.plan_id[:100]!r}.")
-    return plan
-
-
-def read_plan_table(lake: Lake, plan: Plan, name: str) -> pa.Table:
-    """A table that was written for the plan.
-
-    Raises PlanError if the step that writes it has not finished, LakeError if it is damaged.
-    """
-    try:
-        with lake.storage.local(f"{plan.folder}/{name}") as path:
-            return pq.read_table(path)
-    except MissingFileError as fault:
-        raise PlanError(f"Plan {plan.plan_id} has no {name}: the task that writes it did not finish.") from fault
-    except (OSError, pa.ArrowInvalid) as fault:
-        raise LakeError(
-            f"{lake.storage.absolute(f'{plan.folder}/{name}')}: cannot be read as Parquet ({fault})"
-        ) from fault
-
-
-def write_plan_table(lake: Lake, plan: Plan, name: str, table: pa.Table) -> None:
-    """Write a table for the plan, replacing one of that name, in one step."""
-    with lake.storage.scratch(f"{plan.plan_id}-{name}") as folder:
-        pq.write_table(table, folder / name, **PARQUET_OPTIONS)
-        lake.storage.move_in(folder / name, f"{plan.folder}/{name}")
 
 
 def _require_same_organization(lake: Lake, plan: Plan) -> None:

@@ -24,7 +24,7 @@ from ecr_audit.aws.ecr.target import TargetScan, scan_target
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.parts import PartWriter, read_part, write_part
-from ecr_audit.inventory.plan import read_collected, read_plan, read_plan_table
+from ecr_audit.inventory.plan_files import read_collected, read_plan, read_plan_table
 from ecr_audit.lake.lake import Lake
 from ecr_audit.settings import Settings
 from ecr_audit.vocabulary import Facet

@@ -13,7 +13,8 @@ from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.coverage import coverage
-from ecr_audit.inventory.plan import ScanScope, read_plan
+from ecr_audit.inventory.plan import ScanScope
+from ecr_audit.inventory.plan_files import PlanError, read_plan
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.settings import load_settings
@@ -101,7 +102,7 @@ def _day_of(run_after: datetime) -> date:
     day = run_after.astimezone(UTC).date()
     # A run may begin before midnight, and end or be cleared after it.
     if day < today() - timedelta(days=1):
-        raise planning.PlanError(
+        raise PlanError(
             f"The run is for {day}, but AWS returns only the present state, which would be recorded for that day. "
             "A missed night stays missed: trigger a new run for today."
         )

@@ -27,7 +27,8 @@ from ecr_audit.inventory import plan as planning
 from ecr_audit.inventory import regions
 from ecr_audit.inventory import scan as scanning
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Plan, ScanScope
+from ecr_audit.inventory.plan import ScanScope
+from ecr_audit.inventory.plan_files import Plan
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS

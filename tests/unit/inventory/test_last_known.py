@@ -16,7 +16,8 @@ from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import HubError
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.last_known import completed_repositories, keep_last_known_details
-from ecr_audit.inventory.plan import PlanError, ScanScope
+from ecr_audit.inventory.plan import ScanScope
+from ecr_audit.inventory.plan_files import PlanError
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable

@@ -16,7 +16,7 @@ from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow
 from ecr_audit.aws.ecr.facets import Wanted
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory import scan as scanning
-from ecr_audit.inventory.plan import read_plan_table
+from ecr_audit.inventory.plan_files import read_plan_table
 from ecr_audit.inventory.scan import AccountScan
 from ecr_audit.settings import Settings
 

@@ -12,7 +12,7 @@ import pytest
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory import steps
-from ecr_audit.inventory.plan import PlanError, read_plan
+from ecr_audit.inventory.plan_files import PlanError, read_plan
 from ecr_audit.settings import SettingsError
 from support.lakes import committed
 

@@ -15,7 +15,7 @@ import pytest
 
 from ecr_audit.aws.outcomes import Outcome
 from ecr_audit.inventory.commit import commit_snapshot
-from ecr_audit.inventory.plan import Plan, read_plan_table
+from ecr_audit.inventory.plan_files import Plan, read_plan_table
 from ecr_audit.inventory.scan import scan_batch
 from ecr_audit.inventory.verification import ERROR_CODE
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS

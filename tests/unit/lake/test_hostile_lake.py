@@ -13,7 +13,7 @@ import pytest
 
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.inventory.parts import REPOSITORIES_FILE, read_part, targets_name
-from ecr_audit.inventory.plan import Plan, PlanError, read_plan, read_plan_table, write_plan_table
+from ecr_audit.inventory.plan_files import Plan, PlanError, read_plan, read_plan_table, write_plan_table
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
