@@ -4,7 +4,7 @@
 -- parameters: read_at, when the trail was read; delay, the time (INTERVAL) in which events are delivered.
 -- trail_outcome:
 --   FOUND      the last push of new_digest between the two reads
---   NOT_FOUND  all log files were read, and none has such a push: replication, say, is not logged as one
+--   NOT_FOUND  all log files were read, and none has such a push
 --   PENDING    not found, and what happened before seen_after may be delivered later: read again in the next night
 --   NOT_READ   log files could not be read, and none that was has such a push: read again in the next night
 --   LEFT_OUT   the same, for a limit of the night

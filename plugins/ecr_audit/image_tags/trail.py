@@ -261,5 +261,7 @@ def _events(trail: S3, file: LogFile, wanted: Wanted, is_time_up: Callable[[], b
 
 def _fault(name: str, error: Exception) -> TrailFault:
     """boto3's error, where S3 returned one, has its code."""
+    if isinstance(error, ValueError):
+        return TrailFault(name, "UnreadableLogFile", error_message(error))
     cause = error.__cause__ if isinstance(error, S3Error) and isinstance(error.__cause__, Exception) else error
     return TrailFault(name, error_code(cause), error_message(cause))

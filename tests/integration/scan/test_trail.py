@@ -195,7 +195,7 @@ def test_a_log_file_that_cannot_be_read_costs_its_actor_alone_and_is_read_again(
     assert commit is not None
     [fault] = commit.details["faults"]
     assert fault == {"account_id": SHOP, "region": REGION, "files": 2, "fault": fault["fault"]}
-    assert "not a gzip file, or truncated" in fault["fault"]
+    assert "UnreadableLogFile: not a gzip file, or truncated" in fault["fault"]
     app = rows(moved)["app"]
     assert (app["actor"], app["trail_outcome"]) == (None, "NOT_READ")
     assert app["trail_message"] == f"0 log files read, 2 not: {fault['fault']}"
