@@ -128,7 +128,7 @@ def test_ten_nights_with_gaps_find_every_move_and_make_up_none(audit_of: MakeAud
         {
             HOME: {
                 "many": dict(many),
-                "app": {"latest": A, "1.0.0": A, "cache": B},
+                "app": {"latest": A, "1.0.0": A, "1.1.0": A, "cache": B},
                 "sealed": {"1.0.0": A, "dev-1": A},
                 "born-again": {"latest": A},
             },
@@ -155,7 +155,7 @@ def test_ten_nights_with_gaps_find_every_move_and_make_up_none(audit_of: MakeAud
 
     # 2: moves; the same again when the night is read and committed twice. One repository is unread for three nights.
     unreadable = True
-    home["app"] = {"latest": B, "1.0.0": A, "cache": C, "new": C}
+    home["app"] = {"latest": B, "1.0.0": A, "1.1.0": A, "cache": C, "new": C}
     home["many"]["1.0.1700"] = A
     nights.night(again=True)
     expected = {
@@ -171,15 +171,15 @@ def test_ten_nights_with_gaps_find_every_move_and_make_up_none(audit_of: MakeAud
         "1.0.1700": True,
     }
 
-    # 3: back; removed; the account goes dark, its tags move.
+    # 3: back; two are removed; the account goes dark, its tags move.
     home["app"] |= {"latest": A}
-    del home["app"]["new"]
+    del home["app"]["new"], home["app"]["1.1.0"]
     changing.assumable = False
     tags[MEMBER, REGION]["dark"] = {"latest": B}
     tags[OTHER, "us-east-1"]["unread"] = {"latest": C}
     nights.night()
     assert nights.moves() == {moved("app", "latest", "moved_back", B, A)}
-    assert nights.counts("app") == (0, 1)
+    assert nights.counts("app") == (0, 2)
     assert nights.outcomes()["dark"] == "ASSUME_ROLE_DENIED"
     assert nights.outcomes()["unread"] == "FAILED"
     assert nights.counts("unread") == (None, None)
@@ -195,12 +195,15 @@ def test_ten_nights_with_gaps_find_every_move_and_make_up_none(audit_of: MakeAud
     }
     assert nights.counts("app") == (1, 0)
 
-    # 5: seen again: one move, however long it was not; one that is deleted and created again has a new start.
+    # 5: seen again: one move, however long it was not; so for a tag that was removed for two nights, to come back as
+    # another; a repository that is deleted and created again has a new start.
+    home["app"]["1.1.0"] = C
     changing.assumable, unreadable = True, False
     home["born-again"] = {"latest": B}
     changing.created_at["born-again"] = datetime.now(UTC).timestamp()
     nights.night()
     assert nights.moves() == {
+        moved("app", "1.1.0", "moved", A, C),
         moved("dark", "latest", "moved", A, B),
         moved("unread", "latest", "moved", A, B),
     }
