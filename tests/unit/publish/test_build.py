@@ -8,7 +8,7 @@ import logging
 import re
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -363,3 +363,21 @@ def test_a_folder_that_cannot_be_written_is_named(small_lake: SmallLake, tmp_pat
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PublicationError, match=r"ECR_AUDIT_DATA: '.*/file/publish' cannot be written"):
         publish(small_lake.lake, small_lake.catalog, tmp_path / "file" / "publish", owner_tags=())
+
+
+@alone
+def test_moves_of_image_tags_are_those_of_kept_nights_up_to_the_evaluated_one(
+    small_lake: SmallLake, folder: Path
+) -> None:
+    """Image tags are read after each night: the newest, b to c, is of a night that the verdicts do not know yet."""
+    days = [DAY_1 + timedelta(days=number) for number in range(4)]
+    for day, digest in zip(days, ("a", "b", "a", "c"), strict=True):
+        small_lake.night(day, repositories=[{}], image_tags=[{"tags": {"latest": digest}}])
+
+    def moves(**options: Any) -> list[tuple[Any, ...]]:
+        path = publish(small_lake.lake, small_lake.catalog, folder, owner_tags=(), **options).database
+        assert query(path, "SELECT image_tags_date, previous_image_tags_date FROM publication") == [(days[2], days[1])]
+        return query(path, "SELECT snapshot_date, new_digest, kind FROM tag_moves ORDER BY ALL")
+
+    assert moves() == [(days[1], "b", "moved"), (days[2], "a", "moved_back")]
+    assert moves(retention_days=1) == [(days[2], "a", "moved_back")]
