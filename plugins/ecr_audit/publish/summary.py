@@ -6,31 +6,24 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import duckdb
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
-from ecr_audit.aws.advice import distinct_advice
-from ecr_audit.aws.outcomes import is_enough
-from ecr_audit.inventory.missing import LeftOut, Missing
 from ecr_audit.publish.changes import describe_changes
 from ecr_audit.publish.policies import POLICIES_IN_ORDER, removed_policies, shown_policies
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest, publication_store
-from ecr_audit.publish.unread_facets import unread_facet_sentences
-from ecr_audit.publish.unread_values import unread_sentences
+from ecr_audit.publish.summary_coverage import CoverageSummary
+from ecr_audit.publish.summary_part import SummaryPart, account_words, summary_table
 from ecr_audit.settings import Settings
 from ecr_audit.text import percent, plain, plural
 from ecr_audit.vocabulary import STATUS_WORDS, UNDETERMINED_REASONS, WAIVER_WORDS, undetermined_reasons
 from ecr_audit.warehouse.statements import read_statement
 
 # Rows shown of a list; the rest is in the published tables.
-SHOWN = 12
 ACCOUNTS_SHOWN = 8
 OWNERS_SHOWN = 5
 
@@ -39,22 +32,24 @@ def print_summary(settings: Settings, console: Console) -> None:
     """Print the summary of the published file of these settings."""
     newest_published = newest(settings)
     with open_published(newest_published.database) as published:
-        _Summary(published, console, settings.min_coverage).print()
+        coverage = CoverageSummary(published, console, settings.min_coverage)
+        for part in (coverage.organization, coverage.not_collected):
+            part()
+            console.print()
+        _ComplianceSummary(published, console).print()
     for name, why in newest_published.missing_exports.items():
         console.print(f"[bold]{'Not written':<18}[/] {escape(plain(f'{name}: {why}'))}", soft_wrap=True)
     _print_next_steps(settings, console)
 
 
-class _Summary:
-    def __init__(self, published: duckdb.DuckDBPyConnection, console: Console, min_coverage: float) -> None:
-        self._published = published
-        self._console = console
-        self._min_coverage = min_coverage
+class _ComplianceSummary(SummaryPart):
+    def __init__(self, published: duckdb.DuckDBPyConnection, console: Console) -> None:
+        super().__init__(published, console)
         # The policy whose changes, accounts and owners are shown.
         self._first = shown_policies(published)[0]
 
     def print(self) -> None:
-        for part in (self._organization, self._not_collected, self._verdicts, self._sections, self._waivers):
+        for part in (self._verdicts, self._sections, self._waivers):
             part()
             self._console.print()
         if self._overwritten():
@@ -65,115 +60,8 @@ class _Summary:
             part()
             self._console.print()
 
-    def _rows(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        return self._published.execute(sql, parameters or None).fetchall()
-
-    def _organization(self) -> None:
-        [(day, accounts, active, repositories, unseen)] = self._rows(
-            """
-            SELECT
-                (SELECT snapshot_date FROM publication),
-                count(*),
-                count(*) FILTER (WHERE state = 'ACTIVE'),
-                (SELECT count(*) FROM repositories),
-                (SELECT count(*) FROM repositories WHERE NOT observed)
-            FROM accounts
-            """
-        )
-        [(collected, countable, share)] = self._rows(
-            """
-            SELECT
-                count(*) FILTER (WHERE is_collected(outcome)),
-                count(*) FILTER (WHERE is_countable(outcome)),
-                coverage_percent(outcome)
-            FROM scan_targets
-            """
-        )
-        self._console.rule(f"[bold]ECR audit, {day}")
-        self._console.print(
-            f"[bold]Organization[/]  {plural(accounts, 'account')} ({active:,} active),"
-            f" {plural(repositories, 'repository', 'repositories')} known"
-            + (f", {unseen:,} of them not seen" if unseen else "")
-        )
-        self._console.print(f"[bold]Coverage[/]      {collected} of {countable} account-regions read: {percent(share)}")
-        if not is_enough(collected, countable, self._min_coverage):
-            minimum = percent(100 * self._min_coverage, share)
-            self._console.print(
-                f"              Below {minimum} (ECR_AUDIT_MIN_COVERAGE) the run fails, after publishing."
-            )
-        for sentence in unread_sentences(self._published):
-            self._console.print(f"[bold]Last known[/]    {escape(sentence)}")
-        for sentence in unread_facet_sentences(self._published):
-            self._console.print(f"[bold]Not evaluated[/] {escape(sentence)}")
-        [(accounts, regions, *left_out)] = self._rows(
-            "SELECT missing_accounts, missing_regions, left_out_accounts, left_out_regions FROM publication"
-        )
-        for sentence in LeftOut(*(names or () for names in left_out)).sentences():
-            self._console.print(f"[bold]Left out[/]      {escape(sentence)}")
-        for sentence in Missing(accounts or (), regions or ()).sentences():
-            self._console.print(f"[bold]Missing[/]       {escape(sentence)}")
-
-    def _not_collected(self) -> None:
-        rows = self._rows(
-            """
-            SELECT
-                outcome,
-                account_id,
-                account_name,
-                string_agg(region, ', ' ORDER BY region),
-                any_value(first_day_not_seen),
-                any_value(last_read_date),
-                any_value(collected) > 0,
-                error_code,
-                any_value(error_message)
-            FROM scan_targets
-            LEFT JOIN coverage USING (account_id)
-            WHERE is_unread(outcome)
-            GROUP BY ALL
-            ORDER BY outcome, account_id, error_code
-            """
-        )
-        if rows:
-            table = _table(
-                "Account-regions not read: their repositories are undetermined",
-                "Outcome",
-                "Account",
-                "Regions",
-                "Since",
-                "Error",
-            )
-            for outcome, account_id, name, regions, since, last_read, in_part, code, _ in rows[:SHOWN]:
-                when = f"{since}" if in_part or last_read else f"{since}, never read"
-                table.add_row(outcome, _account(account_id, name), regions, when, escape(plain(code)))
-            self._show(table, len(rows))
-        for about, advice in distinct_advice((outcome, code, message) for outcome, *_, code, message in rows):
-            self._console.print(f"{escape(about)}: {advice.fix}", style="dim")
-        self._outside_coverage()
-
-    def _outside_coverage(self) -> None:
-        """Targets that cannot have repositories: neither collected nor counted."""
-        for outcome, number, regions, accounts in self._rows(
-            """
-            SELECT
-                outcome,
-                count(*),
-                string_agg(DISTINCT region, ', ' ORDER BY region),
-                count(DISTINCT account_id)
-            FROM scan_targets
-            WHERE NOT is_countable(outcome)
-            GROUP BY outcome
-            ORDER BY outcome
-            """
-        ):
-            where = plural(accounts, "account")
-            if outcome == "REGION_DISABLED":
-                where = f"{regions} of {where}, which did not enable it"
-            else:
-                where = f"{where}, suspended or being closed"
-            self._console.print(f"{outcome}: {number} more, outside coverage: {where}", style="dim")
-
     def _verdicts(self) -> None:
-        table = _table("Verdicts", "Policy", *STATUS_WORDS.values())
+        table = summary_table("Verdicts", "Policy", *STATUS_WORDS.values())
         rows = self._rows(
             f"""
             SELECT place, contextual_name, status, count(*)
@@ -222,7 +110,7 @@ class _Summary:
             )
 
     def _sections(self) -> None:
-        table = _table(
+        table = summary_table(
             "Framework sections with a policy",
             "Section",
             "Sub Sections",
@@ -308,18 +196,18 @@ class _Summary:
         return True
 
     def _accounts(self) -> None:
-        table = _table("Accounts with most to fix", "Account", "Unit", "To fix", "Waived", "Incompliant")
+        table = summary_table("Accounts with most to fix", "Account", "Unit", "To fix", "Waived", "Incompliant")
         for account_id, name, ou_path, *counts in self._rows(
             f"SELECT account_id, account_name, ou_path, to_fix, waived, incompliant FROM ({_query('accounts')})",
             policy_id=self._first.policy_id,
             shown=ACCOUNTS_SHOWN,
         ):
-            table.add_row(_account(account_id, name), escape(plain(ou_path)), *(f"{count:,}" for count in counts))
+            table.add_row(account_words(account_id, name), escape(plain(ou_path)), *(f"{count:,}" for count in counts))
         self._console.print(table)
 
     def _owners(self) -> None:
         rows = self._rows(_query("owners"), policy_id=self._first.policy_id, shown=OWNERS_SHOWN)
-        table = _table("Owners with most to fix", "Owner", "To fix", "Waived", "Incompliant")
+        table = summary_table("Owners with most to fix", "Owner", "To fix", "Waived", "Incompliant")
         for owner, account_id, *counts in rows:
             name = escape(plain(owner)) + (f" ({account_id}, not tagged)" if account_id else "")
             table.add_row(name, *(f"{count:,}" for count in counts))
@@ -330,43 +218,10 @@ class _Summary:
             soft_wrap=True,
         )
 
-    def _show(self, table: Table, total: int) -> None:
-        self._console.print(table)
-        if total > SHOWN:
-            self._console.print(f"  … and {total - SHOWN} more, in the table scan_targets", style="dim")
-
 
 def _query(name: str) -> str:
     """A query that the overview shows, too."""
     return read_statement(f"pages/overview/{name}").text
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column(first)
-    for name in others:
-        # A header of two words takes two lines, to leave room for the first column.
-        table.add_column(name.replace(" ", "\n"), justify="right" if name in NUMERIC else "left")
-    return table
-
-
-NUMERIC = {
-    *STATUS_WORDS.values(),
-    *("Sub Sections", "Internal Rules", "Policies", "Compliance", "To fix", "Waived"),
-}
-
-
-def _account(account_id: str, name: str | None) -> str:
-    """Id and name, the name as plain text on one line."""
-    return f"{account_id} {escape(plain(name))}"
 
 
 def _print_next_steps(settings: Settings, console: Console) -> None:
