@@ -1,4 +1,4 @@
-"""What the parts of the summary share: the published file, the console, and the form of their tables."""
+"""The parts of the summary: their published file and console, and the form of their tables."""
 
 from __future__ import annotations
 
