@@ -19,6 +19,7 @@ from demo.story import NIGHTS
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
+from support.demo_tags import read_image_tags
 from support.processes import PATIENCE, free_port, with_the_run
 from support.superset import (
     HOSTILE_ACCOUNT,
@@ -51,6 +52,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Lake:
         patch.setattr(history, "account_rows", lambda world, at: (_placed(row, at) for row in accounts(world, at)))
         patch.setattr(history, "repository_row", lambda *given: _with_long_names(repository(*given)))
         history.write_history(found, catalog, TODAY, owner_tags=OWNER_TAGS, nights=AUDITED)
+        read_image_tags(found, catalog, owner_tags=OWNER_TAGS)
     return found
 
 

@@ -29,6 +29,7 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
 from support.chromium import FLAGS, find_chromium
+from support.demo_tags import read_image_tags
 from support.processes import PATIENCE
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -57,6 +58,7 @@ class Demo:
         date."""
         lake = Lake(str(self.folder / f"lake-{nights[-1]}"))
         write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
+        read_image_tags(lake, self.catalog, owner_tags=OWNER_TAGS, nights=len(nights))
         publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS)
         complete(lake, self.folder / "publish")
         return max(lake.snapshot_dates("compliance"))

@@ -12,6 +12,7 @@ from ecr_audit.catalog import Catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
+from support.demo_tags import read_image_tags
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     lake = Lake(str(folder / "lake"))
     write_history(lake, catalog, date(2026, 11, 23), owner_tags=("owner", "team"), nights=(0, 1, 28, 38, 43, 60))
+    read_image_tags(lake, catalog, owner_tags=("owner", "team"))
     publish(lake, catalog, folder / "publish", owner_tags=("owner", "team"))
     complete(lake, folder / "publish")
     return folder

@@ -1,0 +1,75 @@
+"""Image tags of the demo's history: read for its newest nights, the last of which is evaluated again with the moves."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from demo.emulated_aws.world import Repository
+from demo.image_tags import tags_of, with_images
+from ecr_audit.aws.ecr.image_tags import TagRead
+from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.catalog import Catalog
+from ecr_audit.catalog.waivers import load_waivers
+from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
+from ecr_audit.image_tags.history import commit_tags
+from ecr_audit.image_tags.parts import write_part
+from ecr_audit.image_tags.plan import TagPlan, make_plan
+from ecr_audit.lake.lake import Lake
+from ecr_audit.lake.schemas import STAGES
+from ecr_audit.settings import Settings
+from ecr_audit.vocabulary import ImageTags
+from support.lakes import committed
+
+_PLANNED = ["account_id", "region", "repository_name", "repository_arn", "image_tag_mutability", "exclusion_filters"]
+
+
+def read_image_tags(lake: Lake, catalog: Catalog, *, owner_tags: tuple[str, ...], nights: int = 3) -> None:
+    """Read the image tags of the newest nights of a lake that `write_history` wrote, and evaluate the last one again.
+
+    However far apart they are, they have the tags of successive nights, so that those of demo/image_tags.py move.
+    """
+    settings = Settings(image_tags=ImageTags.ALL, owner_tags=owner_tags)
+    dates = lake.snapshot_dates("inventory")[-nights:]
+    _commit_again(lake, dates[-1])
+    for nights_ago, day in zip(reversed(range(len(dates))), dates, strict=True):
+        plan = make_plan(lake, day, settings)
+        _read(lake, plan, nights_ago)
+        commit_tags(lake, day, settings.retention_days)
+    run_time = datetime.combine(dates[-1], time(3), UTC)
+    waivers = load_waivers(str(Path(lake.root).parent / "waivers.yaml"), catalog, settings.waiver_max_days)
+    evaluate(lake, catalog, dates[-1], owner_tags=owner_tags, run_time=run_time)
+    roll_up(lake, catalog, dates[-1], waivers=KnownWaivers(waivers, run_time))
+
+
+def _commit_again(lake: Lake, day: date) -> None:
+    """Commit an inventory again: the same one would be evaluated with the image tags of the time before, none."""
+    commit = committed(lake, "inventory", day)
+    tables = [(table, lake.read_table(commit, table)) for table in STAGES["inventory"]]
+    with lake.writer("inventory", day) as writer:
+        for table, rows in tables:
+            writer.write(table, rows)
+        writer.commit(commit.details)
+
+
+def _read(lake: Lake, plan: TagPlan, nights_ago: int) -> None:
+    """Write the parts of a plan."""
+    with lake.storage.local(f"{plan.folder}/{plan.file}") as path:
+        planned = pq.read_table(path, columns=[*_PLANNED, "batch", "is_read"]).to_pylist()
+    for batch in plan.batches:
+        with write_part(lake, plan, batch) as part:
+            for row in planned:
+                if not row["is_read"] or row["batch"] != batch:
+                    continue
+                repository = Repository(
+                    row["repository_name"],
+                    image_tag_mutability=row["image_tag_mutability"],
+                    exclusion_filters=tuple(row["exclusion_filters"]),
+                )
+                target = row["account_id"], row["region"]
+                read = TagRead(repository.name, tags_of(with_images(target, repository, nights_ago)), 1)
+                read.read_at = datetime.combine(plan.snapshot_date, time(2, 30), UTC)
+                read.end(Outcome.COLLECTED)
+                part.add(row["account_id"], [(row["repository_arn"], read)])
