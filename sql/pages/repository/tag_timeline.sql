@@ -7,7 +7,7 @@
 WITH moves AS (
     SELECT
         *,
-        lag(new_digest) OVER (ORDER BY seen_after) IS DISTINCT FROM old_digest AS comes_from_elsewhere,
+        coalesce(lag(new_digest) OVER (ORDER BY seen_after) <> old_digest, TRUE) AS comes_from_elsewhere,
         lead(old_digest) OVER (ORDER BY seen_after) AS next_old_digest,
         lead(seen_before) OVER (ORDER BY seen_after) AS next_seen_before
     FROM tag_moves
