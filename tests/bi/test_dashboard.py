@@ -37,7 +37,7 @@ from .conftest import Superset
 pytestmark = [pytest.mark.superset, pytest.mark.timeout(600)]
 
 # The window of a laptop in its width; as high as the dashboard, whose charts are asked for when they come into sight.
-WINDOW: ViewportSize = {"width": 1440, "height": 5000}
+WINDOW: ViewportSize = {"width": 1440, "height": 5500}
 
 # Charts move into place: 60 times a second, twenty of them would take most of the time that this file takes.
 TEN_FRAMES_A_SECOND = """
