@@ -314,3 +314,36 @@ def test_a_week_that_ends_dark_shows_no_compliance_of_an_earlier_night(small_lak
         small_lake.evaluate(day)
     database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).database
     assert answer("compliance_by_week", database) == [(monday, tuesday, None, None, 0.0, 0)]
+
+
+def test_tags_that_moved_and_repositories_in_which_nothing_did(small_lake: SmallLake, tmp_path: Path) -> None:
+    """`web` moves one tag twice and a release; `quiet` moves nothing, nor does `closed`, which is immutable already;
+    `late` was read once, and `denied` never."""
+    repositories: list[dict[str, Any]] = [
+        {"repository_name": "web", "tags": {"owner": "web"}},
+        {"repository_name": "quiet"},
+        {"repository_name": "closed", "image_tag_mutability": "IMMUTABLE"},
+        {"repository_name": "late"},
+        {"repository_name": "denied"},
+    ]
+    # The digests of latest and 1.0.0.
+    nights = (("a", "a"), ("b", "a"), ("c", "b"))
+    for day, (latest, release) in enumerate(nights, 1):
+        small_lake.scan(date(2026, 11, day), repositories=repositories)
+        reads: list[dict[str, Any]] = [
+            {"repository_name": "web", "tags": {"latest": latest, "1.0.0": release}},
+            {"repository_name": "quiet", "tags": {"latest": "a"}},
+            {"repository_name": "closed", "tags": {"1.0.0": "a"}},
+            {"repository_name": "denied", "outcome": "ACCESS_DENIED"},
+            *([{"repository_name": "late", "tags": {"latest": "a"}}] if day == 3 else []),
+        ]
+        small_lake.read_tags(date(2026, 11, day), reads)
+    small_lake.evaluate(date(2026, 11, 3))
+    database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=("owner",)).database
+    night = date(2026, 11, 3)
+    assert answer("tags_moved_by_owner", database) == [("web", "tag", None, 3, 2, 1, 0, 1, 0, 0, night)]
+    assert [row[3:7] for row in answer("safe_to_close", database)] == [("quiet", "shop", 2, 1)]
+    [moved] = answer("release_tags_overwritten", database)
+    assert (moved[0], moved[2], *moved[5:10]) == ("web", night, "web", "1.0.0", "moved", "a", "b")
+    assert moved[11] is None, "without a trail"
+    assert moved[10] == "2026-11-02 04:00:00 to 2026-11-03 04:00:00"
