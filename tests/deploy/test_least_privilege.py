@@ -39,7 +39,7 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.freshness import missed_night
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.settings import Settings
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import Facet, ImageTags
 from support.small_lake import SmallLake
 
 # The prefixes of IAM's actions, where they are not the signing name.
@@ -202,7 +202,8 @@ def test_the_hub_reads_a_trail_by_exactly_the_permissions_declared_for_it(
     of_trail = actions_of(Role.HUB, (Option.TRAIL,)) - HUB_ROLE
     assert s3_calls == of_trail
     s3_calls.clear()
-    assert check_trail("s3://the-lake", "", registry).status is Status.OK
+    settings = Settings(image_tags=ImageTags.ALL, cloudtrail="s3://the-lake")
+    assert check_trail(settings, "", registry).status is Status.OK
     assert s3_calls == of_trail
 
 

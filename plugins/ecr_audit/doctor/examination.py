@@ -78,9 +78,9 @@ def examine(
             )
         else:
             yield skipped(ROLE, REGIONS if accounts else ORGANIZATION)
-    if (trail := settings.cloudtrail) and hub is not None:
+    if settings.cloudtrail and hub is not None:
         place = (hub.account_id, hub.region)
-        yield _safely(TRAIL, lambda: check_trail(trail, organization_id, place), _itself)
+        yield _safely(TRAIL, lambda: check_trail(settings, organization_id, place), _itself)
     result = _safely(LAKE, lambda: check_lake(settings, organization_id), _itself)
     yield result
     if result.status is Status.OK:

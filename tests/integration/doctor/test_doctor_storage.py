@@ -160,6 +160,8 @@ def test_a_trail_is_listed_and_its_newest_log_file_read(
 ) -> None:
     """That of the hub's own account and region."""
     monkeypatch.setenv("ECR_AUDIT_CLOUDTRAIL", f"s3://{bucket}/audit")
+    assert "has no effect while ECR_AUDIT_IMAGE_TAGS is off" in only(findings()).found
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "all")
     result = only(findings())
     assert (result.title, result.status) == ("Trail", Status.WARN)
     assert "no log file of account 100000000000, region us-east-1, was delivered in the last day" in result.found
