@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from ecr_audit.lake.lake import Lake
     from ecr_audit.settings import Settings
 
-# New objects between two garbage collections, 700 by default. Airflow's objects stay: to go through them again and
-# again is a sixth of its time.
+# New objects between two garbage collections, 700 by default.
 GC_THRESHOLD = 200_000
 
 # Batches run one after another here, where each more is time: its calls begin again, and end with few in flight.
@@ -55,10 +54,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="audit", description=__doc__)
     parser.add_argument("where", choices=("demo", "aws"))
     where = parser.parse_args().where
-    gc.set_threshold(GC_THRESHOLD)
     if where == "demo":
         require("demo")
-    with _own_terminal() as console, hidden_modules("pandas"):
+    with _few_collections(), _own_terminal() as console, hidden_modules("pandas"):
         try:
             set_data_folder(where)
             log_file = _log_everything()
@@ -70,6 +68,16 @@ def main() -> int:
             logging.getLogger(__name__).exception("The audit stopped with an error")
             console.print("[bold red]The audit stopped with an error;[/] see the log.", escape(repr(fault)))
         return 1
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """To search Airflow's objects, which all stay, again and again, and when the interpreter ends, takes seconds."""
+    gc.set_threshold(GC_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.freeze()
 
 
 def set_data_folder(where: str) -> None:
