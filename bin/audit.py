@@ -56,7 +56,7 @@ def main() -> int:
     where = parser.parse_args().where
     if where == "demo":
         require("demo")
-    with _few_collections(), _own_terminal() as console, hidden_modules("pandas"):
+    with _few_collections(), _own_terminal() as console, hidden_modules("numpy", "pandas"):
         try:
             set_data_folder(where)
             log_file = _log_everything()
