@@ -32,11 +32,14 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Seen:
-    """The calls that the emulated AWS has seen so far. `operations`: calls by "service:Operation"."""
+    """The calls that the emulated AWS has seen so far. `operations`: calls by "service:Operation". For the times see
+    `Counters`."""
 
     operations: Counter[str]
     connections: int
     max_in_flight: int
+    first_called: dict[str, float]
+    answered_at: float
 
     @property
     def calls(self) -> int:
@@ -94,7 +97,29 @@ def _serve(world: Callable[[], World], latency: float, faults: Sequence[Fault], 
         pipe.send(aws.endpoint_url)
         while pipe.recv():
             counters = aws.counters
-            pipe.send(Seen(Counter(counters.operations), counters.connections, counters.max_in_flight))
+            pipe.send(
+                Seen(
+                    Counter(counters.operations),
+                    counters.connections,
+                    counters.max_in_flight,
+                    dict(counters.first_called),
+                    counters.answered_at,
+                )
+            )
+
+
+def terminal_environment(folder: Path, root: Path = ROOT) -> dict[str, str]:
+    """The environment of bin/audit.py as the Makefile of a checkout sets it, with data and a database in a folder."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "ECR_AUDIT_", "AIRFLOW"))}
+    return {
+        **kept,
+        "ECR_AUDIT_DATA": str(folder / "data"),
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": os.pathsep.join([str(root / "plugins"), str(root)]),
+    }
 
 
 @dataclass(frozen=True)

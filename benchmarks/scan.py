@@ -3,22 +3,30 @@
 The floor is a bound for any program: its calls x latency / calls in flight. The first row, without latency, is
 the one for CPU per target. Discovery is not part of it: `discovery.py` measures that. `--collect tags all` gives a
 row with tags alone, as before there were facets, and one with all of them by rotation.
+
+`--terminal` runs all of `make audit-aws`, and takes the time from the scan's first call to the last answer of AWS.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from measuring import emulated_aws, in_fresh_process, measure, print_table
+from measuring import ROOT, Aws, emulated_aws, in_fresh_process, measure, print_table, terminal_environment
 
 from demo.large import large_world
 
 # The most in one batch, as in a night: memory is bounded by the batch.
 BATCH_ACCOUNTS = 1_000
+
+# The calls of a scan, as the emulated AWS counts them.
+SCAN_CALLS = ("sts:AssumeRole", "ecr:", "tagging:", "kms:")
 
 
 def main() -> None:
@@ -29,7 +37,11 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--collect", nargs="*", default=["tags"], help="ECR_AUDIT_COLLECT; several give rows")
     parser.add_argument("--rotation-nights", type=int, default=7)
+    parser.add_argument("--terminal", action="store_true", help="run make audit-aws, with its own batches")
     options = parser.parse_args()
+    if options.terminal:
+        _print_terminal(options)
+        return
     rows = [_row(options, latency / 1000, collect) for collect in options.collect for latency in options.latency]
     headings = (
         "collect",
@@ -71,6 +83,39 @@ def _row(options: argparse.Namespace, latency: float, collect: str) -> tuple[Any
         after.max_in_flight,
         round(cost.peak_mb),
     )
+
+
+def _print_terminal(options: argparse.Namespace) -> None:
+    world = partial(large_world, options.accounts, options.regions)
+    rows = []
+    for collect in options.collect:
+        for latency in filter(None, options.latency):
+            with emulated_aws(world, latency=latency / 1000) as aws, tempfile.TemporaryDirectory() as folder:
+                _audit_aws(aws, Path(folder), collect, options)
+                seen = aws.seen()
+            calls = {name: count for name, count in seen.operations.items() if name.startswith(SCAN_CALLS)}
+            # The hub's own account is read without AssumeRole, and may begin before it.
+            wall = seen.answered_at - min(seen.first_called[name] for name in calls)
+            floor = sum(calls.values()) * latency / 1000 / options.in_flight
+            rows.append((collect, round(latency), options.accounts, sum(calls.values()), floor, wall, wall / floor))
+    print_table(("collect", "latency ms", "accounts", "calls", "floor s", "wall s", "wall/floor"), rows)
+
+
+def _audit_aws(aws: Aws, folder: Path, collect: str, options: argparse.Namespace) -> None:
+    settings = {
+        "ECR_AUDIT_COLLECT": collect,
+        "ECR_AUDIT_COLLECT_ROTATION_NIGHTS": str(options.rotation_nights),
+        "ECR_AUDIT_CONCURRENCY": str(options.in_flight),
+    }
+    done = subprocess.run(
+        [sys.executable, "bin/audit.py", "aws"],
+        cwd=ROOT,
+        env=terminal_environment(folder) | aws.environment | settings,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"make audit-aws failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
 
 def plan_night(folder: str, *given: Any) -> tuple[str, str, list[int]]:

@@ -10,7 +10,6 @@ to its end. All are seconds of CPU, of a program and all that it starts, since o
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measuring import ROOT, print_table
+from measuring import ROOT, print_table, terminal_environment
 
 # Audited by one `make audit`.
 NIGHTS = 2
@@ -52,16 +51,7 @@ class Version:
         self._home = folder / "airflow"
         self._log = folder / "log.txt"
         folder.mkdir()
-        kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "ECR_AUDIT_", "AIRFLOW"))}
-        self._environment = {
-            **kept,
-            "ECR_AUDIT_DATA": str(folder / "data"),
-            "AIRFLOW_HOME": str(self._home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PYTHONPATH": os.pathsep.join([str(root / "plugins"), str(root)]),
-        }
+        self._environment = terminal_environment(folder, root)
 
     def audit(self) -> tuple[float, int]:
         """CPU seconds of `make audit`, and how many tasks it ran."""

@@ -57,7 +57,8 @@ class Counters:
     """Counters of the emulated AWS since its start.
 
     `operations`: calls by "service:Operation". `targets`: calls of ECR, tagging and KMS by (account id, region).
-    `connections`: TCP connections accepted. `max_in_flight`: the maximum of concurrent calls.
+    `connections`: TCP connections accepted. `max_in_flight`: the maximum of concurrent calls. `first_called`: when each
+    operation was called for the first time; `answered_at`: when a call was last answered, both by time.monotonic().
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,8 @@ class Counters:
         self.connections = 0
         self.in_flight = 0
         self.max_in_flight = 0
+        self.first_called: dict[str, float] = {}
+        self.answered_at = 0.0
 
 
 class _HttpServer(web.Server):
@@ -145,6 +148,7 @@ class EmulatedAws:
             return await self._respond(request, await request.read())
         finally:
             counters.in_flight -= 1
+            counters.answered_at = time.monotonic()
 
     async def _respond(self, request: web.BaseRequest, body: bytes) -> web.Response:
         request_id = new_request_id()
@@ -177,7 +181,10 @@ class EmulatedAws:
         if caller.expires_at < time.time():
             raise AwsError(*service.expired_key)
         operation, parameters = parse_call(service, request.headers.get("X-Amz-Target", ""), body)
-        self.counters.operations[f"{service_name}:{operation}"] += 1
+        called = f"{service_name}:{operation}"
+        self.counters.operations[called] += 1
+        if called not in self.counters.first_called:
+            self.counters.first_called[called] = time.monotonic()
         if service_name in ("ecr", "kms", "tagging"):
             self.counters.targets[caller.account_id, region] += 1
         return Call(self.world, self.identities, caller, service_name, operation, region, parameters)
