@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from rich.progress import track
 
 from demo.emulated_aws.world import World
 from demo.environment import ignored_in_demo
+from demo.image_tag_nights import write_image_tags
 from demo.rows import Row, Target, account_rows, registry_row, repository_row, target_row
 from demo.story import NIGHTS, NOT_AUDITED, OUTAGE_NIGHT, OUTAGE_REGION, Story
 from demo.waivers import write_waivers
@@ -29,7 +30,7 @@ from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.compliance import KnownWaivers, evaluate, later_dates, roll_up
 from ecr_audit.errors import FinalError
 from ecr_audit.inventory.last_known import completed_repositories
-from ecr_audit.lake.commits import FACETS, ROTATION_NIGHTS
+from ecr_audit.lake.commits import FACETS, IMAGE_TAGS, ROTATION_NIGHTS
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.storage import LakeError
@@ -39,9 +40,12 @@ from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
 from ecr_audit.terminal import print_error
-from ecr_audit.vocabulary import Facet
+from ecr_audit.vocabulary import Facet, ImageTags
 
 RUN_ID = "demo-history"
+
+# ECR_AUDIT_IMAGE_TAGS was turned on as many nights before `make audit`.
+IMAGE_TAG_NIGHTS = 30
 
 
 @dataclass
@@ -64,10 +68,17 @@ class HistoryError(FinalError):
 
 
 def write_history(
-    lake: Lake, catalog: Catalog, today: date, *, owner_tags: tuple[str, ...], nights: Sequence[int] = range(NIGHTS)
+    lake: Lake,
+    catalog: Catalog,
+    today: date,
+    *,
+    owner_tags: tuple[str, ...],
+    nights: Sequence[int] = range(NIGHTS),
+    image_tag_nights: int = 0,
 ) -> list[date]:
     """Write nights of the story into the lake; evaluate them and all after them. Returns the dates that were written.
 
+    `image_tag_nights`: the newest of them, whose image tags were read, and with them those of all nights after them.
     The demo's waivers count on each night that they were in force on; their file is written beside the lake.
     Raises HistoryError for a lake with snapshots of another organization.
     """
@@ -79,8 +90,13 @@ def write_history(
     accepted = load_waivers(str(file), catalog, Settings.model_fields["waiver_max_days"].default)
     waivers = KnownWaivers(accepted, datetime.now(UTC))
     known: _Targets = {}
-    dates = list(_write_inventories(lake, story, nights, known))
+    dates = list(_write_inventories(lake, story, nights, known, image_tag_nights))
     _carry_over(lake, known, later_dates(lake, dates[-1]))
+    if image_tag_nights:
+        read = [*dates[-image_tag_nights:], *later_dates(lake, dates[-1])]
+        settings = Settings(image_tags=ImageTags.OVERWRITABLE, owner_tags=owner_tags)
+        # The second night of `make audit` is now; what it found stays as it is.
+        write_image_tags(lake, ((day, max(0, (last - day).days + 2)) for day in read), settings)
     for day in track([dates[0], *later_dates(lake, dates[0])], "Evaluating the nights"):
         evaluate(lake, catalog, day, owner_tags=owner_tags, run_time=datetime.combine(day, time(3), UTC))
         roll_up(lake, catalog, day, waivers=waivers)
@@ -111,8 +127,11 @@ def _details(lake: Lake, day: date) -> Any:
     return commit.details if commit else {}
 
 
-def _write_inventories(lake: Lake, story: Story, nights: Iterable[int], known: _Targets) -> Iterator[date]:
+def _write_inventories(
+    lake: Lake, story: Story, nights: Sequence[int], known: _Targets, image_tag_nights: int
+) -> Iterator[date]:
     """Write the inventories of nights and return their dates; `known` is then what the last of them knows."""
+    with_tags = nights[-image_tag_nights:] if image_tag_nights else ()
     for night in nights:
         if night == NOT_AUDITED:
             continue
@@ -141,6 +160,7 @@ def _write_inventories(lake: Lake, story: Story, nights: Iterable[int], known: _
                 "hub_account_id": world.hub_account_id,
                 FACETS: list(Facet),
                 ROTATION_NIGHTS: 1,
+                IMAGE_TAGS: ImageTags.OVERWRITABLE if night in with_tags else ImageTags.OFF,
             },
         )
         yield day
@@ -221,7 +241,8 @@ def main() -> int:
     try:
         settings = Settings.model_construct(data=load_data_folder())
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
-        dates = write_history(lake, catalog, datetime.now(UTC).date(), owner_tags=settings.owner_tags)
+        today = datetime.now(UTC).date()
+        dates = write_history(lake, catalog, today, owner_tags=settings.owner_tags, image_tag_nights=IMAGE_TAG_NIGHTS)
         store = publication_store(settings)
         publication = publish(lake, catalog, store, owner_tags=settings.owner_tags, options=settings)
         complete(lake, store, settings)

@@ -5,25 +5,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from demo.emulated_aws.world import Repository
-from demo.image_tags import tags_of, with_images
-from ecr_audit.aws.ecr.image_tags import TagRead
-from ecr_audit.aws.outcomes import Outcome
+from demo.image_tag_nights import write_night_parts
 from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import load_waivers
 from ecr_audit.compliance import KnownWaivers, evaluate, roll_up
 from ecr_audit.image_tags.history import commit_tags
-from ecr_audit.image_tags.parts import write_part
-from ecr_audit.image_tags.plan import TagPlan, make_plan
+from ecr_audit.image_tags.plan import make_plan
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.settings import Settings
 from ecr_audit.vocabulary import ImageTags
 from support.lakes import committed
-
-_PLANNED = ["account_id", "region", "repository_name", "repository_arn", "image_tag_mutability", "exclusion_filters"]
 
 
 def read_image_tags(lake: Lake, catalog: Catalog, *, owner_tags: tuple[str, ...], nights: int = 3) -> None:
@@ -36,7 +28,7 @@ def read_image_tags(lake: Lake, catalog: Catalog, *, owner_tags: tuple[str, ...]
     _commit_again(lake, dates[-1])
     for nights_ago, day in zip(reversed(range(len(dates))), dates, strict=True):
         plan = make_plan(lake, day, settings)
-        _read(lake, plan, nights_ago)
+        write_night_parts(lake, plan, nights_ago)
         commit_tags(lake, day, settings.retention_days)
     run_time = datetime.combine(dates[-1], time(3), UTC)
     waivers = load_waivers(str(Path(lake.root).parent / "waivers.yaml"), catalog, settings.waiver_max_days)
@@ -52,24 +44,3 @@ def _commit_again(lake: Lake, day: date) -> None:
         for table, rows in tables:
             writer.write(table, rows)
         writer.commit(commit.details)
-
-
-def _read(lake: Lake, plan: TagPlan, nights_ago: int) -> None:
-    """Write the parts of a plan."""
-    with lake.storage.local(f"{plan.folder}/{plan.file}") as path:
-        planned = pq.read_table(path, columns=[*_PLANNED, "batch", "is_read"]).to_pylist()
-    for batch in plan.batches:
-        with write_part(lake, plan, batch) as part:
-            for row in planned:
-                if not row["is_read"] or row["batch"] != batch:
-                    continue
-                repository = Repository(
-                    row["repository_name"],
-                    image_tag_mutability=row["image_tag_mutability"],
-                    exclusion_filters=tuple(row["exclusion_filters"]),
-                )
-                target = row["account_id"], row["region"]
-                read = TagRead(repository.name, tags_of(with_images(target, repository, nights_ago)), 1)
-                read.read_at = datetime.combine(plan.snapshot_date, time(2, 30), UTC)
-                read.end(Outcome.COLLECTED)
-                part.add(row["account_id"], [(row["repository_arn"], read)])

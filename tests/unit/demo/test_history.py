@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 import pytest
 
 from demo import story as plot
-from demo.emulated_aws.world import World
+from demo.emulated_aws.world import Repository, World
 from demo.history import HistoryError, write_history
+from demo.image_tags import BUILT_TWICE, moves_between, with_images
 from demo.organization import demo_world
 from demo.story import NIGHTS, Story
 from ecr_audit.catalog import Catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, SCAN_TARGETS, STAGES
+from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, SCAN_TARGETS, STAGES, TAG_MOVES
 from ecr_audit.publish.build import publish
 from support.lakes import committed
 from support.small_lake import SmallLake
@@ -205,3 +207,29 @@ def test_a_lake_of_another_organization_is_refused_and_left_alone(lake: Lake, ca
     with pytest.raises(HistoryError, match="snapshots of organization o-somebody-else"):
         write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS)
     assert lake.snapshot_dates("inventory") == [day]
+
+
+def with_tags(world: World, nights_ago: int) -> World:
+    """The world with its images of some nights ago, which the story leaves out."""
+
+    def repositories(account_id: str, region: str) -> list[Repository]:
+        target = account_id, region
+        return [with_images(target, each, nights_ago) for each in world.repositories(*target)]
+
+    return replace(world, repository_source=repositories)
+
+
+def test_image_tags_that_moved_are_those_of_the_story(lake: Lake, catalog: Catalog) -> None:
+    """A release was built twice 22 nights before the demo's day, and put right two nights later."""
+    nights = range(NIGHTS - 22, NIGHTS - 18)
+    dates = write_history(lake, catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights, image_tag_nights=len(nights))
+    story = Story(dates[0] - timedelta(days=nights[0]))
+    worlds = [with_tags(story.world(night), NIGHTS + 1 - night) for night in nights]
+    kinds = []
+    for (before, now), day in zip(itertools.pairwise(worlds), dates[1:], strict=True):
+        found = rows(lake, day, "image_tags", TAG_MOVES)
+        moves = {(row["repository_arn"], row["tag"], row["new_digest"]) for row in found}
+        assert moves == {(move.repository_arn, move.tag, move.new_digest) for move in moves_between(before, now)}
+        kinds.append([row["kind"] for row in found if row["tag"] == BUILT_TWICE.tag])
+        assert committed(lake, "compliance", day).details["image_tags_date"] == day.isoformat()
+    assert kinds == [["moved"], [], ["moved_back"]]
