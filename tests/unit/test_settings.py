@@ -223,7 +223,7 @@ def test_valid_values_are_accepted(monkeypatch: pytest.MonkeyPatch, name: str, g
         ("COLLECT", "all,tags", "a list out of tags, scanning, keys"),
         ("COLLECT_ROTATION_NIGHTS", "0", "1 reads all each night"),
         ("IMAGE_TAGS", "true", "off, overwritable, all"),
-        ("CLOUDTRAIL", "/srv/trail", "s3://bucket/prefix with the trail's prefix"),
+        ("CLOUDTRAIL", "/srv/trail", "s3://bucket/prefix if it has one"),
         ("RETENTION_DAYS", "0", "1 to 36500"),
         ("RETENTION_DAYS", "36501", "1 to 36500"),
         ("RETENTION_DAYS", "a year", "1 to 36500"),

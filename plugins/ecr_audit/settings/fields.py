@@ -217,7 +217,9 @@ class FacetSettings(SettingsGroup):
         description="Log files of the organization's trail, in which those who overwrote image tags are looked for"
         " (image-tags.md).",
         default=None,
-        json_schema_extra=valid("s3://bucket, or s3://bucket/prefix with the trail's prefix; unset: moves lack actors"),
+        json_schema_extra=valid(
+            "its place, s3://bucket, or s3://bucket/prefix if it has one; unset: moves lack actors"
+        ),
     )
 
 
