@@ -13,11 +13,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
+from botocore.loaders import create_loader
 
 import ecr_audit
 from ecr_audit.aws.access import use_access
@@ -38,6 +40,8 @@ SLOW_FIXTURES = {"postgres", "older"}
 
 def pytest_configure() -> None:
     """A process of `pytest -n` ends with the one that it works for, and with it what it started (support/keeper.py)."""
+    # Until all tests are collected: half the time of that would go into looking through what stays.
+    gc.disable()
     if "PYTEST_XDIST_WORKER" in os.environ:
         signal_at_end_of_parent(signal.SIGKILL)
 
@@ -55,6 +59,7 @@ def pytest_collection_finish() -> None:
     """Leave what is loaded by now out of the garbage collection, which is a tenth of the time of the quick tests."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 100)
 
 
@@ -74,6 +79,14 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     """No test cuts the power, and a folder of the tests is not worth keeping."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def api_models_are_read_once() -> Iterator[None]:
+    """Every session of botocore would read those of its services again, from files of megabytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from botocore.loaders import create_loader
 
 from demo.emulated_aws.faults import Fault, Faults
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
@@ -24,7 +23,6 @@ from ecr_audit.doctor import Result, Status, examine
 HUB = "100000000000"
 MEMBERS = ("100000000001", "100000000002", "100000000003")
 EXTERNAL_ID = "sesame-2026"
-API_MODELS = create_loader()
 
 Examine = Callable[[], list[Result]]
 Inject = Callable[..., None]
@@ -74,8 +72,7 @@ class AwsWithAClock(EmulatedAws):
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulated AWS has no limit of eight calls a second; API models are read once."""
-    monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
+    """The emulated AWS has no limit of eight calls a second."""
     monkeypatch.setattr(organizations_reader, "CALLS_PER_SECOND", 10_000)
 
 

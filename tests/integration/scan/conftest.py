@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import create_loader
 
 from demo.emulated_aws.faults import Fault, Faults
 from demo.emulated_aws.identities import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
@@ -35,7 +34,6 @@ from support.lakes import committed
 
 DAY = date(2026, 3, 1)
 HUB, OPT_IN = "100000000000", "me-south-1"
-API_MODELS = create_loader()
 SUFFIX = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}
 
 Target = tuple[str, str]
@@ -212,8 +210,7 @@ def _some_repositories(seed: str) -> list[Repository]:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulated AWS has no limit of eight calls a second and is over a fault at once; API models are read once."""
-    monkeypatch.setattr("botocore.session.create_loader", lambda *_: API_MODELS)
+    """The emulated AWS has no limit of eight calls a second and is over a fault at once."""
     monkeypatch.setattr(organizations_reader, "CALLS_PER_SECOND", 10_000)
     monkeypatch.setattr(dispatcher, "FIRST_WAIT_SECONDS", 0.005)
     monkeypatch.setattr(dispatcher, "LONGEST_WAIT_SECONDS", 0.02)
