@@ -35,7 +35,8 @@ UNTYPED = "NULL"
 
 _OWNER_LOOKED_UP = """
 SELECT a.*, o.owner
-FROM staging.typed_answers AS a
+FROM ({answers}
+) AS a
 LEFT JOIN staging.objects AS o USING (object_id)
 """
 
@@ -128,15 +129,17 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
         logic = parse_statement(path, policy.logic_sql)
         nodes = _syntax_nodes(warehouse, policy, logic)
         _require_no_files(policy, logic, nodes)
-        warehouse.create_view("staging.given_answers", logic)
-        found = columns_of(warehouse.connection, "staging.given_answers")
+        warehouse.create_view("staging.answers", logic)
+        found = columns_of(warehouse.connection, "staging.answers")
         if fault := columns_fault(found):
             raise PolicyError(f"{policy.id}: {path}: {fault}")
-        casts = ", ".join(f"{name}::VARCHAR AS {name}" for name, kind in found.items() if kind == UNTYPED)
-        typed = f"SELECT * REPLACE ({casts}) FROM staging.given_answers" if casts else logic.text
-        warehouse.create_view("staging.typed_answers", parse_statement(path, typed))
-        answers = typed if "owner" in found else _OWNER_LOOKED_UP
-        warehouse.create_view("staging.answers", parse_statement(path, answers))
+        answers = logic.text
+        if casts := ", ".join(f"{name}::VARCHAR AS {name}" for name, kind in found.items() if kind == UNTYPED):
+            answers = f"SELECT * REPLACE ({casts}) FROM ({answers}\n)"
+        if "owner" not in found:
+            answers = _OWNER_LOOKED_UP.format(answers=answers)
+        if answers != logic.text:
+            warehouse.create_view("staging.answers", parse_statement(path, answers))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
         if not _answers_each_once(warehouse, policy, nodes):
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
@@ -148,7 +151,9 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
 
 def columns_of(session: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
     """The type of each column of a view, by name, in their order; UNTYPED for one of NULLABLE that is a bare NULL."""
-    columns = {name: str(kind) for name, kind, *_ in session.execute(f"DESCRIBE {view}").fetchall()}
+    # DESCRIBE would bind the view again, which takes milliseconds.
+    noted = session.execute(f"PRAGMA table_info('{view}')").fetchall()
+    columns = {name: "INTEGER" if kind == '"NULL"' else kind for _, name, kind, *_ in noted}
     if integers := [name for name in NULLABLE if columns.get(name) == "INTEGER"]:
         counts = ", ".join(f"count({name})" for name in integers)
         [values] = session.execute(f"SELECT {counts} FROM {view}").fetchall()

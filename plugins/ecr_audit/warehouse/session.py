@@ -228,10 +228,11 @@ class Warehouse:
 
 def select_list(table: LakeTable, version: int) -> list[str]:
     """The columns to select from files of that version: typed NULLs for those that they lack."""
-    # An empty file of pyarrow's knows the type of a column as DuckDB calls it.
-    kinds = dict(zip(table.schema.names, duckdb.from_arrow(table.schema.empty_table()).types, strict=True))
-    lacking = table.lacking(version)
-    return [f"NULL::{kinds[name]} AS {name}" if name in lacking else name for name in table.schema.names]
+    lacking = set(table.lacking(version))
+    # An empty table of pyarrow's knows the type of a column as DuckDB calls it; mostly none is asked for.
+    kinds = duckdb.from_arrow(table.schema.empty_table()).types if lacking else table.schema.names
+    columns = zip(table.schema.names, kinds, strict=True)
+    return [f"NULL::{kind} AS {name}" if name in lacking else name for name, kind in columns]
 
 
 def read_objects(input_name: str) -> Statement:
