@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ class Warehouse:
         out, see `repeated_keys`.
         """
         if not given.snapshots:
-            schema = given.table.schema.append(pa.field("snapshot_date", pa.date32()))
-            self.add_arrow(f"lake.{given.name}", schema.empty_table())
+            columns = ", ".join(f"{name} {kind}" for name, kind in column_types(given.table.schema).items())
+            self.connection.execute(f"CREATE TABLE lake.{given.name} ({columns}, snapshot_date DATE)")
             return
         paths = [str(path) for files in given.snapshots for path in files.paths]
         self._files += paths
@@ -226,13 +227,16 @@ class Warehouse:
         self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
 
 
+@cache
+def column_types(schema: pa.Schema) -> dict[str, str]:
+    """The type of each column as DuckDB calls it, which it does for a table of pyarrow's, if only an empty one."""
+    return dict(zip(schema.names, map(str, duckdb.from_arrow(schema.empty_table()).types), strict=True))
+
+
 def select_list(table: LakeTable, version: int) -> list[str]:
     """The columns to select from files of that version: typed NULLs for those that they lack."""
-    lacking = set(table.lacking(version))
-    # An empty table of pyarrow's knows the type of a column as DuckDB calls it; mostly none is asked for.
-    kinds = duckdb.from_arrow(table.schema.empty_table()).types if lacking else table.schema.names
-    columns = zip(table.schema.names, kinds, strict=True)
-    return [f"NULL::{kind} AS {name}" if name in lacking else name for name, kind in columns]
+    lacking = table.lacking(version)
+    return [f"NULL::{kind} AS {name}" if name in lacking else name for name, kind in column_types(table.schema).items()]
 
 
 def read_objects(input_name: str) -> Statement:
