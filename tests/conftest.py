@@ -145,10 +145,16 @@ def once(made_before: Path, tmp_path: Path) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def airflow_tables(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A SQLite file with Airflow's tables, to be copied; all processes of the run share it."""
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of all processes of the run, see support/made_once.py."""
     base = tmp_path_factory.getbasetemp()
-    return migrated_database(base if worker_id == "master" else base.parent)
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def airflow_tables(shared: Path) -> Path:
+    """A SQLite file with Airflow's tables, to be copied."""
+    return migrated_database(shared)
 
 
 @pytest.fixture(scope="session")

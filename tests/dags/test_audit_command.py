@@ -159,6 +159,7 @@ def test_all_faults_of_the_settings_are_reported_before_anything_starts(audit: A
     assert "Did you mean ECR_AUDIT_REGIONS?" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_the_dags_the_setting_of_their_folder_is_named(audit: Audit, tmp_path: Path) -> None:
     done = audit("aws", AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path))
     assert done.returncode == 1

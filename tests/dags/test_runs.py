@@ -148,6 +148,7 @@ def test_the_ten_sections_carry_the_worlds_own_numbers(demo: EmulatedAws, audite
     assert {row[3:] for row in rows if row[4] == 1} == {counts}
 
 
+@pytest.mark.slow
 def test_a_run_of_one_account_leaves_the_rest_of_the_day_as_it_is(
     demo: EmulatedAws, run_dag: Run, audited: None, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_night_that_is_run_twice_publishes_the_same(
     assert everything() == before
 
 
+@pytest.mark.slow
 def test_too_little_coverage_is_red_and_published_all_the_same(
     demo: EmulatedAws, run_dag: Run, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:

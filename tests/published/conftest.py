@@ -13,15 +13,18 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
 from support.demo_tags import read_image_tags
+from support.made_once import made_once
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, catalog: Catalog) -> Path:
+def demo(shared: Path, catalog: Catalog) -> Path:
     """The data folder of a demo: its first nights, some while an account is dark, and the bad week."""
-    folder = tmp_path_factory.mktemp("demo")
-    lake = Lake(str(folder / "lake"))
-    write_history(lake, catalog, date(2026, 11, 23), owner_tags=("owner", "team"), nights=(0, 1, 28, 38, 43, 60))
-    read_image_tags(lake, catalog, owner_tags=("owner", "team"))
-    publish(lake, catalog, folder / "publish", owner_tags=("owner", "team"))
-    complete(lake, folder / "publish")
-    return folder
+
+    def audit(folder: Path) -> None:
+        lake = Lake(str(folder / "lake"))
+        write_history(lake, catalog, date(2026, 11, 23), owner_tags=("owner", "team"), nights=(0, 1, 28, 38, 43, 60))
+        read_image_tags(lake, catalog, owner_tags=("owner", "team"))
+        publish(lake, catalog, folder / "publish", owner_tags=("owner", "team"))
+        complete(lake, folder / "publish")
+
+    return made_once(shared / "published-demo", audit)

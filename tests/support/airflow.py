@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from demo.environment import demo_settings
+from support.made_once import made_once
 from support.processes import PATIENCE, Processes, clean_environment, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,18 +43,13 @@ def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
 
 def migrated_database(folder: Path) -> Path:
     """A SQLite file with Airflow's tables, to be copied. `folder` may be shared: the first one who comes makes it."""
-    database = folder / "migrated" / "airflow.db"
-    with (folder / "migrated.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not database.exists():
-            making = folder / "migrating"
-            making.mkdir()
-            environment = clean_environment() | SETTINGS | {"AIRFLOW_HOME": str(making)}
-            subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True, env=environment
-            )
-            making.rename(database.parent)
-    return database
+
+    def migrate(home: Path) -> None:
+        environment = clean_environment() | SETTINGS | {"AIRFLOW_HOME": str(home)}
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+
+    return made_once(folder / "migrated", migrate) / "airflow.db"
 
 
 class Airflow:

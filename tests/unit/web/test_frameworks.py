@@ -64,6 +64,7 @@ def test_a_strict_reading_without_consequence_is_not_offered(client: TestClient)
     assert "No section of this framework would have another result." in text_at(client, "/frameworks/cloudaware/strict")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_repositories")
 def test_every_section_of_every_framework_has_a_page(client: TestClient) -> None:
     names = re.findall(r'href="/ecr-audit(/frameworks/[^"]+)"', client.get("/frameworks").text)

@@ -25,14 +25,20 @@ ARN = "arn:aws:ecr:eu-west-1:111111111111:repository"
 
 
 @pytest.fixture
-def removed(small_lake: SmallLake, published: Callable[..., None]) -> str:
+def removed(once: Callable[..., None], small_lake: SmallLake, published: Callable[..., None]) -> str:
     """On the 2nd `fixed` was fixed; on the 3rd the policy, which was the first, is no longer there."""
     before, changed = ({"image_tag_mutability": value} for value in ("MUTABLE", "IMMUTABLE"))
-    for day, fixed in zip(DAYS, (before, changed, changed), strict=False):
-        if day == DAYS[2]:
-            kept = [policy for policy in small_lake.catalog.policies if policy.id != MUTABILITY]
-            small_lake.catalog = Catalog(kept, small_lake.catalog.frameworks)
-        published(day, repositories=[{"repository_name": "fixed"} | fixed, {"repository_name": "open"} | before])
+    kept = [policy for policy in small_lake.catalog.policies if policy.id != MUTABILITY]
+    without = Catalog(kept, small_lake.catalog.frameworks)
+
+    def audit() -> None:
+        for day, fixed in zip(DAYS, (before, changed, changed), strict=False):
+            if day == DAYS[2]:
+                small_lake.catalog = without
+            published(day, repositories=[{"repository_name": "fixed"} | fixed, {"repository_name": "open"} | before])
+
+    once(audit)
+    small_lake.catalog = without
     return MUTABILITY
 
 
