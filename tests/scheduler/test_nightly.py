@@ -81,11 +81,14 @@ def nights_ago(data: Path) -> Iterator[str]:
 
 
 def test_a_missed_night_is_reported(airflow: Airflow, slack: Http, data: Path, nights_ago: str) -> None:
-    """By the DAG processor, which runs the callbacks of DAGs. Nothing has been sent so far: no run failed."""
+    """By the DAG processor, which runs the callbacks of DAGs. Nothing has been sent so far: no run failed.
+
+    A command triggers the run that knows Airflow's home alone; its tasks have the settings of the scheduler.
+    """
     [(first, state)] = airflow.runs("ecr_freshness").items()
     assert first.startswith("scheduled__") and state == "success"
     assert slack.bodies == []
-    assert airflow.finish("ecr_freshness", airflow.trigger("ecr_freshness")) == "failed"
+    assert airflow.finish("ecr_freshness", airflow.trigger_by_command("ecr_freshness")) == "failed"
     airflow.wait_for("the alert", lambda: slack.bodies != [])
     [payload] = slack.slack
     missed = nights_missed(date.fromisoformat(nights_ago), datetime.now(UTC))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
-from playwright.sync_api import Locator, Page, Request
+from playwright.sync_api import Locator, Page, Request, TimeoutError
 
 from support.processes import PATIENCE
 from support.superset import CHARTS, DASHBOARD, Row
 
 ADDRESS = "/superset/dashboard/ecr-audit/"
+
+# Seconds in which a value of an open list can be clicked, mostly; otherwise the list is opened again.
+_LIST_STAYS = 15
 
 # A point of a chart's canvas within an area of one colour, below its legend: [x, y].
 _POINT_OF_COLOUR = """(chart, [red, green, blue]) => {
@@ -128,17 +131,32 @@ class Dashboard:
 
     def choose(self, filter_id: str, value: str) -> None:
         """Choose a value of a filter at the top, and apply it."""
-        # The list has what is in sight only: typing narrows it. A comma or semicolon would end what is typed.
-        self.page.get_by_role("combobox", name=filter_id, exact=True).fill(re.split("[,;]", value)[0])
-        self.page.locator(".ant-select-dropdown:visible").get_by_title(value, exact=True).last.click()
+        box = self.page.get_by_role("combobox", name=filter_id, exact=True)
+
+        def search() -> None:
+            # The list has what is in sight only: typing narrows it. A comma or semicolon would end what is typed.
+            box.fill("")
+            box.fill(re.split("[,;]", value)[0])
+
+        self._pick(search, value)
         self.apply()
+
+    def _pick(self, open_list: Callable[[], None], value: str) -> None:
+        """Pick a value of a list, which is opened again where an answer that came late closed it."""
+        option = self.page.locator(".ant-select-dropdown:visible").get_by_title(value, exact=True).last
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            open_list()
+            try:
+                return option.click(timeout=_LIST_STAYS * 1000)
+            except TimeoutError:
+                assert time.monotonic() < deadline, f"{value!r} cannot be picked"
 
     def choose_nights(self, since: str, until: str) -> None:
         """Choose nights, as dates, and apply them."""
         self.page.locator("[data-test=filter-bar]").get_by_text("No filter", exact=True).last.click()
         popover = self.page.locator(".ant-popover:visible")
-        popover.locator(".ant-select").first.click()
-        self.page.locator(".ant-select-dropdown:visible").get_by_title("Advanced", exact=True).click()
+        self._pick(popover.locator(".ant-select").first.click, "Advanced")
         popover.locator("input.ant-input").nth(0).fill(since)
         popover.locator("input.ant-input").nth(1).fill(until)
         self.page.locator("[data-test='date-filter-control__apply-button']:enabled").click()
