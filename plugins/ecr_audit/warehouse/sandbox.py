@@ -31,8 +31,8 @@ def confine(
     DuckDB resolves links before it compares, and also stops looking for tables among Python's variables. All other
     settings are to be made before. Source: "Securing DuckDB", duckdb.org.
     """
-    connection.execute(f"SET allowed_paths = {_list(files)}")
-    connection.execute(f"SET allowed_directories = {_list(folders)}")
+    connection.execute(f"SET allowed_paths = {path_list(files)}")
+    connection.execute(f"SET allowed_directories = {path_list(folders)}")
     connection.execute("SET enable_external_access = FALSE")
     connection.execute("SET lock_configuration = TRUE")
 
@@ -50,7 +50,7 @@ def syntax_nodes(serialized: str) -> Iterator[dict[str, Any]]:
             yield node
 
 
-def _list(paths: Iterable[str | Path]) -> str:
+def path_list(paths: Iterable[str | Path]) -> str:
     """A list literal: to bind parameters, DuckDB imports pandas, which takes a second."""
     quoted = ("'" + str(path).replace("'", "''") + "'" for path in paths)
     return f"[{', '.join(quoted)}]"

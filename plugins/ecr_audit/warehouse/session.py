@@ -20,7 +20,7 @@ from ecr_audit.macros import create_session_macros
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import Status
 from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
-from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
@@ -57,10 +57,9 @@ class Warehouse:
         # How many rows of each table are not shown, see `register_input`.
         self.left_out: dict[str, int] = {}
         self._files: list[str] = []
-        self.connection = duckdb.connect(config=dict(NO_EXTENSIONS))
-        self.connection.execute("SET memory_limit = $memory", {"memory": resources.memory})
-        self.connection.execute("SET threads = $threads", {"threads": resources.threads})
-        self.connection.execute("SET temp_directory = $folder", {"folder": str(folder / "spill")})
+        spill = str(folder / "spill")
+        limits: dict[str, str | int] = {"memory_limit": resources.memory, "threads": resources.threads}
+        self.connection = duckdb.connect(config={**NO_EXTENSIONS, **limits, "temp_directory": spill})
         self.connection.execute("SET TimeZone = 'UTC'")
         for schema in ("lake", "catalog", "staging", "marts"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
@@ -83,25 +82,23 @@ class Warehouse:
             return
         paths = [str(path) for files in given.snapshots for path in files.paths]
         self._files += paths
-        self.set_variable(f"{given.name}_files", paths, "VARCHAR[]")
         if given.is_history:
-            self._show_history(given.name, given.table, given.snapshots)
+            self._show_history(given.name, given.table, given.snapshots, path_list(paths))
         else:
             [files] = given.snapshots
-            self._show_snapshot(given.name, given.table, files)
+            self._show_snapshot(given.name, given.table, files, path_list(paths))
         nights = [files.snapshot_date for files in given.snapshots if files.may_repeat_keys]
         self.left_out[given.name] = merge_repeated_keys(self.connection, given.name, given.table, nights)
 
-    def _show_snapshot(self, name: str, table: LakeTable, files: TableFiles) -> None:
-        self.set_variable(f"{name}_date", files.snapshot_date)
+    def _show_snapshot(self, name: str, table: LakeTable, files: TableFiles, paths: str) -> None:
         slice_of_accounts = (
             "WHERE account_id > getvariable('accounts_after') AND account_id <= getvariable('accounts_up_to')"
         )
         self.connection.execute(
             f"""
             CREATE VIEW lake.{name} AS
-            SELECT {", ".join(select_list(table, files.schema_version))}, getvariable('{name}_date') AS snapshot_date
-            FROM read_parquet(getvariable('{name}_files'), hive_partitioning = FALSE)
+            SELECT {", ".join(select_list(table, files.schema_version))}, DATE '{files.snapshot_date}' AS snapshot_date
+            FROM read_parquet({paths}, hive_partitioning = FALSE)
             {slice_of_accounts if name in SLICED else ""}
             """
         )
@@ -123,7 +120,7 @@ class Warehouse:
             """
         )
 
-    def _show_history(self, name: str, table: LakeTable, snapshots: Sequence[TableFiles]) -> None:
+    def _show_history(self, name: str, table: LakeTable, snapshots: Sequence[TableFiles], paths: str) -> None:
         versions = {files.schema_version for files in snapshots}
         # Columns by name: a folder above the lake may look like a partition, too.
         self.connection.execute(
@@ -131,7 +128,7 @@ class Warehouse:
             CREATE VIEW lake.{name} AS
             SELECT snapshot_date, {", ".join(select_list(table, max(versions)))}
             FROM read_parquet(
-                getvariable('{name}_files'),
+                {paths},
                 hive_partitioning = TRUE,
                 hive_types = {{'snapshot_date': DATE}},
                 union_by_name = {len(versions) > 1}
