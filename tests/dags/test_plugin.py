@@ -140,6 +140,7 @@ def test_no_address_follows_the_host_header(api_server: TestClient, headers: dic
     assert [answer.headers.get("location") for answer in answers.values()] == ["ecr-audit/", None, None]
 
 
+@pytest.mark.slow
 def test_processes_that_show_no_page_do_not_pay_for_it() -> None:
     """Each task of Airflow's loads the plugins, too."""
     program = (

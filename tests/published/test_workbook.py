@@ -271,6 +271,7 @@ def test_rows_are_written_as_xlsxwriter_writes_their_cells(tmp_path: Path, rows:
     assert expected.count(b"<row ") == 1 + len(rows)
 
 
+@pytest.mark.slow
 def test_libreoffice_opens_it(demo: Path, tmp_path: Path) -> None:
     office = shutil.which("soffice")
     if office is None:
