@@ -90,7 +90,7 @@ def audit(lake: SmallLake, day: date, tags_of: dict[str, dict[str, str]] | None,
 
 
 def keep_actors(lake: SmallLake, day: date) -> None:
-    """Keep who moved two tags of a night, by the organization's trail; of a third, it is not known."""
+    """Keep the actor of a tag that moved, by the organization's trail; that of another is not known."""
     read_at = datetime.combine(day, time(4), UTC)
     by_tag: dict[str, dict[str, Any]] = {
         "1.2.0": {"trail_outcome": "FOUND", "actor": CI, "moved_at": read_at, "source_address": "192.0.2.1"},
