@@ -22,14 +22,14 @@ from ecr_audit.web.urls import PREFIX
 
 pytestmark = pytest.mark.browser
 
-# Its tags can be overwritten, and for some nights nobody could see it.
-REPOSITORY = "arn:aws:ecr:ap-southeast-1:210000000013:repository/billing/scheduler"
+# Its tags can be overwritten, and one of its releases was.
+REPOSITORY = "arn:aws:ecr:us-east-1:210000000010:repository/identity/worker"
 
 # An address with data for each route of a page.
 PAGES = {
     "/": "/",
     "/findings": "/findings",
-    "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}",
+    "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}?tag=2.4.1",
     "/registries/{account_id}/{region}": "/registries/210000000004/us-west-2",
     "/tag-moves": "/tag-moves",
     "/organization": "/organization",
