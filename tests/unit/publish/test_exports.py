@@ -19,6 +19,7 @@ from ecr_audit.publish import exports, progress
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.exports import (
+    ASFF,
     BY_DEFAULT,
     CONTROLS,
     EXPORTS,
@@ -29,10 +30,12 @@ from ecr_audit.publish.exports import (
     late_exports,
 )
 from ecr_audit.publish.folder_store import PublicationStore
+from ecr_audit.publish.oscal import FRAMEWORKS, file_name
 from ecr_audit.publish.publication import CHECKSUMS, DATABASE, NOT_YET
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.settings import ExportSettings
-from support.exported_nights import ALL_FORMATS
+from support import asff, ocsf, oscal
+from support.exported_nights import ALL_FORMATS, export
 from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 11, 1), date(2026, 11, 2)
@@ -179,3 +182,11 @@ def test_each_thing_that_is_written_is_logged_as_it_begins_and_ends(
         ("Writing: last", True),
         ("Not written: last", False),
     ]
+
+
+def test_files_of_an_older_lake_are_valid(older: SmallLake, tmp_path: Path) -> None:
+    folder = export(older, tmp_path / "publish")
+    assert ocsf.faults(ocsf.read_lines(folder / OCSF)) == []
+    assert [fault for record in ocsf.read_lines(folder / ASFF) for fault in asff.faults(record)] == []
+    for framework_id in FRAMEWORKS:
+        assert oscal.faults(json.loads((folder / file_name(framework_id)).read_text("utf-8"))) == []
