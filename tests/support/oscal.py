@@ -55,7 +55,7 @@ def _own(document: dict[str, Any]) -> Iterator[str]:
     for activity in document["local-definitions"]["activities"]:
         if not any(prop["name"] == "method" and "ns" not in prop for prop in activity["props"]):
             yield f"activity {activity['uuid']} has no method"
-    for resource in document["back-matter"]["resources"]:
+    for resource in document.get("back-matter", {}).get("resources", []):
         if not resource.get("rlinks"):
             yield f"resource {resource['uuid']} has no rlink"
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ecr_audit.publish import json_lines
-from ecr_audit.publish.exports import OCSF
-from ecr_audit.settings import ExportSettings
-from support.exported_nights import CLOSED, DARK, FIRST, HOSTILE, NAMELESS, SECOND, SHOP, ExportedNight, export
+from ecr_audit.publish.exports import BY_DEFAULT, OCSF
+from ecr_audit.publish.json_lines import lines_of_records
+from ecr_audit.publish.publication import DATABASE
+from ecr_audit.publish.published_file import open_published
+from ecr_audit.vocabulary import ExportedRecords
+from support.exported_nights import CLOSED, DARK, FIRST, HOSTILE, NAMELESS, SECOND, SHOP, ExportedNight
 from support.ocsf import faults, read_lines
 from support.policies import MUTABILITY
 
@@ -32,6 +38,12 @@ def mutability(records: list[list[dict[str, Any]]]) -> dict[tuple[str, str], dic
         for record in records[1]
         if record["compliance"]["checks"][0]["uid"] == MUTABILITY
     }
+
+
+def lines(database: Path, records: ExportedRecords) -> list[dict[str, Any]]:
+    """The records of a database."""
+    with open_published(database) as connection:
+        return [json.loads(line) for line in lines_of_records(connection, "ocsf_findings", records)]
 
 
 def milliseconds(day: Any, at: time = time()) -> int:
@@ -81,8 +93,8 @@ def test_there_is_a_record_for_each_verdict(nights: list[ExportedNight], records
         ] == order
 
 
-def test_findings_and_those_that_ended_tonight_are_the_default(nights: list[ExportedNight], tmp_path: Any) -> None:
-    exported = read_lines(export(nights[1].lake, tmp_path / "publish", ExportSettings()) / OCSF)
+def test_findings_and_those_that_ended_tonight_are_the_default(nights: list[ExportedNight]) -> None:
+    exported = lines(nights[1].folder / DATABASE, BY_DEFAULT.export_records)
     [(findings, ended)] = nights[1].query(
         "SELECT (SELECT count(*) FROM findings), count(*) FROM policy_output WHERE incompliant_end_date = $day",
         day=SECOND,
@@ -153,18 +165,18 @@ def test_a_finding_keeps_its_id_and_a_record_has_a_new_one(records: list[list[di
     assert open_finding["finding_info"]["uid"] == str(uuid.uuid5(namespace, name))
 
 
-def test_an_older_lake_names_no_organization(lake_of: Any, catalog: Any, tmp_path: Any) -> None:
+def test_a_night_of_an_older_version_names_no_organization(nights: list[ExportedNight], tmp_path: Path) -> None:
     """OCSF refuses an organization without an id."""
-    lake = lake_of(tmp_path / "lake", catalog)
-    lake.night(FIRST, repositories=[{}])
-    [record, _] = read_lines(export(lake, tmp_path / "publish", ExportSettings()) / OCSF)
-    assert "org" not in record["cloud"] and "tenant_uid" not in record["metadata"]
-    assert faults([record]) == []
+    shutil.copyfile(nights[1].folder / DATABASE, tmp_path / DATABASE)
+    with duckdb.connect(tmp_path / DATABASE) as database:
+        database.execute("UPDATE publication SET organization_id = NULL")
+    exported = lines(tmp_path / DATABASE, ExportedRecords.ALL)
+    assert not any("org" in record["cloud"] or "tenant_uid" in record["metadata"] for record in exported)
+    assert exported and faults(exported) == []
 
 
-def test_slices_of_the_objects_make_the_same_file(
-    nights: list[ExportedNight], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_slices_of_the_objects_make_the_same_lines(
+    nights: list[ExportedNight], records: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_lines, "OBJECTS", 2)
-    again = export(nights[1].lake, tmp_path / "publish")
-    assert (again / OCSF).read_bytes() == (nights[1].folder / OCSF).read_bytes()
+    assert lines(nights[1].folder / DATABASE, ExportedRecords.ALL) == records[1]

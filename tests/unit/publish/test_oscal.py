@@ -19,7 +19,7 @@ from ecr_audit.publish.oscal import FRAMEWORKS, file_name, write_assessment_resu
 from ecr_audit.publish.oscal.results import control_id
 from ecr_audit.publish.oscal.values import export_uid, line, markup, title
 from ecr_audit.publish.published_file import open_published
-from ecr_audit.settings import SQL_ROOT, ExportSettings
+from ecr_audit.settings import SQL_ROOT
 from support.exported_nights import DARK, HOSTILE, SECOND, SHOP, ExportedNight, export
 from support.oscal import SCHEMAS, faults
 from support.paths import ROOT
@@ -180,9 +180,11 @@ def test_names_that_mean_harm_are_text() -> None:
 
 
 def test_the_plan_of_the_settings_is_imported(nights: list[ExportedNight], tmp_path: Path) -> None:
-    settings = ExportSettings(oscal_ap="https://example.com/ap.json")
-    document = read(export(nights[1].lake, tmp_path / "publish", settings))
+    with open_published(nights[1].folder / "compliance.duckdb") as database:
+        write_assessment_results(database, tmp_path, "", "https://example.com/ap.json")
+    document = read(tmp_path)
     assert document["assessment-results"]["import-ap"] == {"href": "https://example.com/ap.json"}
+    # Neither evidence nor a stand-in: no resource at all, and no empty list of them.
     assert faults(document) == []
 
 

@@ -114,6 +114,7 @@ def _document(
         "description": "A stand-in: ECR_AUDIT_OSCAL_AP names no assessment plan.",
         "rlinks": [{"href": f"{PLACE}/assessment-plan"}],
     }
+    resources = [*evidence, *([] if assessment_plan else [stand_in])]
     name = f"{framework['name']}: {f'account {account_id}' if account_id else organization}"
     return {
         "uuid": export_uid("assessment-results", framework_id, *about, commit),
@@ -159,7 +160,7 @@ def _document(
                 ),
             }
         ],
-        **{"back-matter": {"resources": [*evidence, *([] if assessment_plan else [stand_in])]}},
+        **({"back-matter": {"resources": resources}} if resources else {}),
     }
 
 
