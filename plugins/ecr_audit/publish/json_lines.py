@@ -13,8 +13,8 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import ExportedRecords
 from ecr_audit.warehouse.statements import read_statement
 
-# Objects of which one query makes all lines: with seven policies, some 50 MB.
-OBJECTS = 2_000
+# Objects of which one query makes all lines: with seven policies, some 40 MB.
+OBJECTS = 1_500
 _ROWS = 1_000
 
 # gzip's format, whose header has then neither time nor name (zlib's manual, deflateInit2).
