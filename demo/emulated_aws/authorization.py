@@ -5,6 +5,9 @@ from __future__ import annotations
 from demo.emulated_aws.protocols import AwsError, Call
 from demo.emulated_aws.world import ADMINISTRATOR_ROLE
 
+# All that the remediation role is allowed (deploy/cloudformation/remediation-role.yaml).
+_WRITERS = ("ecr:DescribeRepositories", "ecr:PutImageTagMutability")
+
 
 def authorize(call: Call, action: str, resource: str) -> None:
     """Refuse a call that the caller may not make, in the words of IAM."""
@@ -17,6 +20,8 @@ def refusal(call: Call, action: str) -> str | None:
     if call.world.is_denied(call.account_id, call.region):
         return "with an explicit deny in a service control policy"
     if call.caller.role != ADMINISTRATOR_ROLE and action in call.world.accounts[call.account_id].denied_actions:
+        return not_allowed(action)
+    if call.caller.role is not None and call.caller.role == call.world.remediation_role_name and action not in _WRITERS:
         return not_allowed(action)
     return None
 

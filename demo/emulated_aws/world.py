@@ -39,8 +39,9 @@ class Account:
     """A member of the organization, and the obstacles to reading it.
 
     `state` is one of PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED; `joined_at` is in seconds since
-    1970. `assumable` false: the audit role is absent, or does not trust the hub. `denied_regions`: an SCP denies them.
-    `denied_actions`: of IAM, which the audit role (the hub's, in the hub account) is not allowed.
+    1970. `assumable` false: the audit role is absent, or does not trust the hub; `remediable` says it of the
+    remediation role. `denied_regions`: an SCP denies them. `denied_actions`: of IAM, which neither role (nor the hub's,
+    in the hub account) is allowed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Account:
     joined_at: float = 1_600_000_000.0
     enabled_opt_in_regions: frozenset[str] = frozenset()
     assumable: bool = True
+    remediable: bool = True
     denied_regions: frozenset[str] = frozenset()
     denied_actions: frozenset[str] = frozenset()
 
@@ -82,6 +84,18 @@ class Repository:
     lifecycle_policy: str | None = None
     policy: str | None = None
     images: tuple[Image, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A setting that was written, and by whom."""
+
+    account_id: str
+    region: str
+    repository_name: str
+    image_tag_mutability: str
+    exclusion_filters: tuple[str, ...]
+    role: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +208,8 @@ class World:
     # The audit role of every account, and what AssumeRole must give to enter it (None: nothing).
     role_name: str = "ecr-audit"
     external_id: str | None = None
+    # The role by which repositories may be changed, in every account; None: there is none.
+    remediation_role_name: str | None = None
     organization_id: str = DEMO_ORGANIZATION_ID
     root_id: str = "r-demo"
     # False: ListAccounts leaves `Paths` out, and an audit must find the organizational units itself.
@@ -204,6 +220,8 @@ class World:
     def __post_init__(self) -> None:
         self.account_list = tuple(self.accounts.values())
         self.opt_in_regions = {region.name: region.opt_in for region in self.regions}
+        # What PutImageTagMutability has written, in order.
+        self.writes: list[Write] = []
         self._changed: dict[tuple[str, str], tuple[Repository, ...]] = {}
 
     def targets(self) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,7 @@ def send_night() -> None:
     if not list(_channels(settings)):
         return
     published = newest(settings)
-    pages = f"{address}/ecr-audit" if (address := _airflow_address()) else ""
+    pages = f"{address}/ecr-audit" if (address := airflow_address()) else ""
     messages = night_messages(published.database, settings.min_coverage, pages)
     failed = send(settings, messages, Sent(open_lake(settings), published.snapshot_date))
     if failed:
@@ -75,7 +75,7 @@ def send_failed_run(context: Any) -> None:
         task and task.task_id,
         context.get("reason"),
         datetime.now(UTC),
-        _airflow_address(),
+        airflow_address(),
     )
     send(_settings(), [message])
 
@@ -97,7 +97,7 @@ def send_missed_night(context: Any) -> None:
         message = f"The publication cannot be read ({type(error).__name__}); see the log."
     # None: it has been published since, or the check failed for another reason.
     message = message or f"{context['dag'].dag_id} failed, but there is a snapshot of last night now."
-    send(_settings(), [missed_night(message, _airflow_address())])
+    send(_settings(), [missed_night(message, airflow_address())])
 
 
 def check_channels() -> dict[str, str]:
@@ -186,7 +186,7 @@ def _smtp_conn_id() -> str:
     return str(conf.get("email", "email_conn_id", fallback="smtp_default"))
 
 
-def _airflow_address() -> str:
+def airflow_address() -> str:
     """Airflow's address for people, without a trailing slash; empty if unknown."""
     from airflow.sdk.configuration import conf
 

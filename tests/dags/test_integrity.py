@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("ignore")]
 def test_each_file_is_one_dag_of_its_name(dags: DagBag) -> None:
     assert dags.import_errors == {}
     assert sorted(dags.dag_ids) == DAG_IDS
-    assert DAG_IDS == ["ecr_compliance", "ecr_freshness", "ecr_image_tags", "ecr_inventory", "ecr_maintenance"]
+    names = ("compliance", "freshness", "image_tags", "inventory", "maintenance", "remediation")
+    assert [path.stem.removeprefix("ecr_") for path in DAG_FILES] == list(names)
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -37,8 +38,10 @@ def test_a_dag_has_documentation_and_explicit_defaults(dags: DagBag, dag_id: str
     assert dag.max_active_runs == 1
     for task in dag.tasks:
         assert task.owner == "platform-security"
-        assert task.retries == 2
-        assert task.execution_timeout is not None
+        # A person takes longer than a task may, and is not asked twice.
+        waits = task.task_id == "approve"
+        assert task.retries == (0 if waits else 2)
+        assert (task.execution_timeout is None) == waits
         assert task.doc_md or task.python_callable.__doc__, f"{task.task_id} does not say what it does"
 
 
@@ -72,6 +75,9 @@ def test_the_order_of_the_tasks(dags: DagBag) -> None:
     for task_id in ("announce", "publish_to_postgres", "complete_publication"):
         assert dags.get_dag("ecr_compliance").get_task(task_id).upstream_task_ids == {"publish"}
     assert order("ecr_image_tags") == ["choose_snapshot", "plan_reads", "read_tags", "commit_tags", "read_trail"]
+    assert order("ecr_remediation") == [
+        *("make_plan", "approve", "apply_canary", "apply_rest", "verify", "record", "read_again", "conclude")
+    ]
     assert order("ecr_freshness") == ["check_freshness"]
     assert order("ecr_maintenance") == ["thin_snapshots"]
 
@@ -116,6 +122,25 @@ def test_upkeep_started_by_hand_removes_only_on_request(dags: DagBag) -> None:
     assert params.dump() == {"dry_run": True}
     with pytest.raises(ParamValidationError):
         params["dry_run"] = "maybe"
+
+
+def test_remediation_started_by_hand_writes_only_on_request(dags: DagBag) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dag = dags.get_dag("ecr_remediation")
+    assert dag.schedule is None
+    assert dag.params.dump() == {
+        "dry_run": True,
+        "policy": None,
+        "accounts": [],
+        "ous": [],
+        "repositories": [],
+        "at_most": None,
+        "rollback_of": None,
+    }
+    for name, value in {"accounts": ["12345"], "at_most": 0, "rollback_of": "the last one"}.items():
+        with pytest.raises(ParamValidationError):
+            dag.params[name] = value
 
 
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)

@@ -38,6 +38,10 @@ from ecr_audit.lake.lake import Lake, open_lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.freshness import missed_night
 from ecr_audit.publish.store import newest, publication_store
+from ecr_audit.remediation.apply import apply_batch
+from ecr_audit.remediation.journal import Journal
+from ecr_audit.remediation.plan import freeze
+from ecr_audit.remediation.verify import verify
 from ecr_audit.settings import Settings
 from ecr_audit.vocabulary import Facet, ImageTags
 from support.small_lake import SmallLake
@@ -124,6 +128,36 @@ def test_the_doctor_asks_for_no_more_than_a_night(
     }
     assert recorder.members - NEEDS_NONE == AUDIT_ROLE
     assert recorder.hub - NEEDS_NONE <= HUB_ROLE
+
+
+def test_a_plan_is_applied_by_exactly_the_operations_of_the_remediation_role(
+    recorded: tuple[EmulatedAws, Recorder], tmp_path: Path
+) -> None:
+    """In the hub's own account, too, it is that role that writes, and not the hub's."""
+    aws, recorder = recorded
+    settings = Settings(external_id=EXTERNAL_ID, remediation_role_name=aws.world.remediation_role_name)
+    lake = Lake(str(tmp_path))
+    targets = [(account, "us-east-1") for account in (aws.world.hub_account_id, aws.world.management_account_id)]
+    targets += [target for target in aws.world.targets() if aws.world.repositories(*target)][:3]
+    rows = [
+        {
+            **{"account_id": account_id, "region": region, "repository_name": each.name, "policy_id": "mutability"},
+            "repository_arn": f"arn:aws:ecr:{region}:{account_id}:repository/{each.name}",
+            "created_at": datetime.fromtimestamp(each.created_at, UTC),
+            **{"current_setting": "MUTABLE", "proposed_setting": "IMMUTABLE"},
+        }
+        for account_id, region in sorted(set(targets))
+        for each in aws.world.repositories(account_id, region)
+        if each.image_tag_mutability == "MUTABLE"
+    ]
+    plan = freeze(lake, rows, planned_at=datetime.now(UTC), canary_accounts=1, batch_accounts=9)
+    journal = Journal(lake, plan.plan_id)
+    for batch in plan.batches:
+        assert set(apply_batch(journal, connect_hub(), plan, batch, settings, "run", ())) == {"DONE"}
+    verify(journal, connect_hub(), plan, settings, "run")
+    assert {each.role for each in aws.world.writes} == {settings.remediation_role_name}
+    assert recorder.members - NEEDS_NONE == actions_of(Role.REMEDIATION, ())
+    assert recorder.hub - NEEDS_NONE - actions_of(Role.REMEDIATION, ()) == {"sts:AssumeRole"}
 
 
 # Operations of S3 that are allowed by the action of another (Amazon S3 User Guide, "Required permissions for Amazon S3

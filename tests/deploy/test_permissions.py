@@ -37,6 +37,7 @@ CHOSEN = {
     "trail_bucket": "the-trail",
     "trail": "the-trail/audit",
     "trail_key": TRAIL_KEY,
+    "remediation_role": "/ecr-audit-remediation",
 }
 OPTIONS = {
     Option.PODS: {"TrustedService": "pods.eks.amazonaws.com"},
@@ -47,6 +48,7 @@ OPTIONS = {
     Option.IMAGE_TAGS: {"ReadImageTags": "true"},
     Option.TRAIL: {"TrailBucket": "the-trail", "TrailPrefix": "audit"},
     Option.TRAIL_KEY: {"TrailKeyArn": TRAIL_KEY},
+    Option.REMEDIATION: {"RemediationRoleName": "ecr-audit-remediation"},
 }
 
 # A facet by default, by the default of ECR_AUDIT_COLLECT.
@@ -62,6 +64,7 @@ STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
     ),
     "hub alone": (Role.HUB, {"TrustedService": "ec2.amazonaws.com"}, ()),
     "hub": (Role.HUB, {}, tuple(set(Option) - {Option.LOGS})),
+    "remediation role": (Role.REMEDIATION, {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"}, ()),
     "reader alone": (Role.READER, {"TrustedService": "ec2.amazonaws.com"}, (Option.BUCKET,)),
     "reader": (
         Role.READER,
@@ -160,7 +163,10 @@ def test_callers_have_different_permissions() -> None:
     assert not any("*" in each.action for each in PERMISSIONS)
     harmless = (*READING, "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
     writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(harmless)}
-    assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish"}
+    changing = "ecr:PutImageTagMutability"
+    assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish", changing}
+    # No role of the audit itself may change what it audits.
+    assert {role for each in PERMISSIONS if each.action == changing for role in each.roles} == {Role.REMEDIATION}
 
 
 def test_the_committed_page_is_up_to_date() -> None:

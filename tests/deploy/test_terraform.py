@@ -23,7 +23,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
 # What the audit may read in an account: the modules of ROLES that read there use it.
 SHARED = "audit-permissions"
-ROLES = ["audit-role", "audit-role-stackset", "hub-role", "reader-role"]
+STACK_SETS = ["audit-role-stackset", "remediation-role-stackset"]
+ROLES = ["audit-role", "hub-role", "reader-role", "remediation-role", *STACK_SETS]
 NAMES = [SHARED, *ROLES]
 
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
@@ -80,7 +81,7 @@ def module(request: pytest.FixtureRequest) -> Module:
 
 
 def test_modules_are_those_that_are_tested() -> None:
-    assert sorted(path.name for path in MODULES.iterdir() if path.is_dir()) == NAMES
+    assert sorted(path.name for path in MODULES.iterdir() if path.is_dir()) == sorted(NAMES)
 
 
 def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None:
@@ -130,7 +131,7 @@ def test_patterns_are_those_of_the_templates() -> None:
     """Both ways of deploying take the same values; but Terraform's patterns hold the length as well."""
     templates = [
         (DEPLOY / "cloudformation" / f"{name}-role.yaml").read_text(encoding="utf-8")
-        for name in ("audit", "hub", "reader")
+        for name in ("audit", "hub", "reader", "remediation")
     ]
     theirs = {_without_length(each) for text in templates for each in re.findall(r"AllowedPattern: (\S+)", text)}
     ours = {
@@ -158,13 +159,15 @@ def _without_length(pattern: str) -> str:
 
 POLICIES = {
     "audit-role": [],
-    "hub-role": ["audit", "pods", "lake", "lake_key", "trail", "trail_key", "alerts"],
+    "hub-role": ["audit", "pods", "remediation", "lake", "lake_key", "trail", "trail_key", "alerts"],
+    "remediation-role": ["tag_mutability"],
     "reader-role": ["read", "logs", "lake_key", "alerts"],
 }
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 GIVEN = {
     "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
+    "remediation-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
     "reader-role": {
         "TrustedService": "ecs-tasks.amazonaws.com",
         "LakeBucket": "the-lake",
@@ -175,6 +178,7 @@ GIVEN = {
     "hub-role": {
         # With which the role has most policies.
         "TrustedService": "pods.eks.amazonaws.com",
+        "RemediationRoleName": "ecr-audit-remediation",
         "LakeBucket": "the-lake",
         "LakeKeyArn": KEY,
         "TrailBucket": "the-trail",
@@ -250,9 +254,10 @@ def test_facets_are_by_default_those_that_are_collected_by_default() -> None:
     assert _bare(variable["validation"][0]["error_message"]) == f"Give a list out of {', '.join(Facet)}."
 
 
-def test_the_audit_role_trusts_as_the_template_has_it(deploy: Deploy) -> None:
-    statements = Module("audit-role").typed("data", "aws_iam_policy_document")["trust"]["statement"]
-    trusts = deploy("audit-role", **GIVEN["audit-role"]).trusts
+@pytest.mark.parametrize("name", ["audit-role", "remediation-role"])
+def test_a_role_in_the_accounts_trusts_as_the_template_has_it(name: str, deploy: Deploy) -> None:
+    statements = Module(name).typed("data", "aws_iam_policy_document")["trust"]["statement"]
+    trusts = deploy(name, **GIVEN[name]).trusts
     for ours, theirs in zip(statements, trusts, strict=True):
         [principal] = ours["principals"]
         assert {_bare(principal["type"]): _text(principal["identifiers"][0])} == theirs["Principal"]
@@ -264,7 +269,7 @@ def test_the_audit_role_trusts_as_the_template_has_it(deploy: Deploy) -> None:
         ]
         *same, conditions = _statement(ours)[2:]
         assert (*same, [*conditions, *asked_for]) == _normal(theirs)[2:]
-    [role] = Module("audit-role").typed("resource", "aws_iam_role").values()
+    [role] = Module(name).typed("resource", "aws_iam_role").values()
     assert (role["name"], role["path"]) == ("${var.role_name}", "${var.role_path}")
     assert role["assume_role_policy"] == "${data.aws_iam_policy_document.trust.json}"
 
@@ -288,8 +293,9 @@ def test_a_role_trusts_as_the_template_has_it(name: str, account: str) -> None:
     assert (_bare(content["test"]), content["variable"]) == ("StringEquals", "${condition.key}")
 
 
-def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
-    module = Module("audit-role-stackset")
+@pytest.mark.parametrize("name", STACK_SETS)
+def test_the_stack_set_is_of_the_template_and_deploys_itself(name: str) -> None:
+    module = Module(name)
     [stack_set] = module.typed("resource", "aws_cloudformation_stack_set").values()
     assert _bare(stack_set["permission_model"]) == "SERVICE_MANAGED"
     [deployment] = stack_set["auto_deployment"]
@@ -297,13 +303,15 @@ def test_the_stack_set_is_of_the_template_and_deploys_itself() -> None:
     [path] = re.findall(r'file\("\$\{path\.module\}/([^"]+)"\)', str(stack_set["template_body"]).replace("\\", ""))
     template = (module.folder / path).resolve()
     given = set(re.findall(r"^  (\w+):\n    Type: String", template.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    [own] = re.findall(
-        r"merge\(module\.audit_permissions\.parameters, \{(.*)\}\)", str(stack_set["parameters"]), re.DOTALL
-    )
-    reads = {f"Read{each.capitalize()}": f'${{contains(var.facets, "{each}")}}' for each in Facet}
-    shared = Module(SHARED).named("output")["parameters"]["value"]
-    assert dict(_labelled(shared)) == reads | {"ReadImageTags": "${var.read_image_tags}"}
-    assert {*re.findall(r"(\w+) *[=:] *var\.\w+", own), *shared} == given
+    parameters = stack_set["parameters"]
+    if name == "audit-role-stackset":
+        [own] = re.findall(r"merge\(module\.audit_permissions\.parameters, \{(.*)\}\)", str(parameters), re.DOTALL)
+        reads = {f"Read{each.capitalize()}": f'${{contains(var.facets, "{each}")}}' for each in Facet}
+        shared = Module(SHARED).named("output")["parameters"]["value"]
+        assert dict(_labelled(shared)) == reads | {"ReadImageTags": "${var.read_image_tags}"}
+        assert {*re.findall(r"(\w+) *[=:] *var\.\w+", own), *shared} == given
+    else:
+        assert set(parameters) == given
     [instances] = module.typed("resource", "aws_cloudformation_stack_instances").values()
     assert instances["deployment_targets"][0]["organizational_unit_ids"] == "${var.organizational_unit_ids}"
 
@@ -317,6 +325,8 @@ REFERENCES = {
     "local.repositories": f"arn:aws:ecr:*:{ACCOUNT}:repository/*",
     "var.audit_role_name": "ecr-audit",
     "var.audit_role_path": "/",
+    "var.remediation_role_name": "ecr-audit-remediation",
+    "var.remediation_role_path": "/",
     "var.lake_bucket": "the-lake",
     "var.lake_prefix": "lake",
     "var.publish_prefix": "publish",

@@ -10,7 +10,7 @@ import pytest
 
 from demo.emulated_aws.faults import Fault, Faults, Hang
 from demo.emulated_aws.server import EmulatedAws
-from demo.organization import demo_world
+from demo.organization import REMEDIATION_ROLE, demo_world
 from support.airflow import Airflow, on_sqlite, settings_of_the_demo
 from support.receivers import Http
 
@@ -77,6 +77,7 @@ def airflow(
             {"type": "http", "url": watchers.url, "timeout": 2, "retry": {"total": 1}}
         ),
         "ECR_AUDIT_ALERT_SLACK_CONN_ID": "alerts",
+        "ECR_AUDIT_REMEDIATION_ROLE_NAME": REMEDIATION_ROLE,
     }
     airflow = on_sqlite(Airflow(tmp_path_factory.mktemp("airflow"), settings), airflow_tables)
     try:

@@ -107,9 +107,14 @@ class Airflow:
         """GET of the public API."""
         return self._call(f"api/v2/{path}", None)
 
-    def trigger(self, dag_id: str) -> str:
-        """Start a run; returns its id."""
-        return str(self._call(f"api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"])
+    def patch(self, path: str, body: Any) -> Any:
+        """PATCH of the public API."""
+        return self._call(f"api/v2/{path}", body, method="PATCH")
+
+    def trigger(self, dag_id: str, form: Mapping[str, Any] | None = None) -> str:
+        """Start a run, with a form if it has one; returns its id."""
+        body = {"logical_date": None, "conf": dict(form or {})}
+        return str(self._call(f"api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def trigger_by_command(self, dag_id: str) -> str:
         """Start a run as docs/operations.md has it for `make up`: by a command that knows the home alone."""

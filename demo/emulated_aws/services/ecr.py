@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from demo.emulated_aws.authorization import authorize, denial, not_allowed
 from demo.emulated_aws.protocols import AwsError, Call, page_offset, page_token
-from demo.emulated_aws.world import ADMINISTRATOR_ROLE, Repository
+from demo.emulated_aws.world import ADMINISTRATOR_ROLE, Repository, Write
 
 _MUTABILITIES = ("IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE")
 _FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+# ECR refuses a filter with more, and so does the CDK before it asks.
+_MOST_WILDCARDS = 2
 # Shape `RepositoryName` of the API's model.
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _EMPTY = b'{"repositories":[]}'
@@ -63,11 +65,12 @@ def list_tags_for_resource(call: Call) -> Any:
 
 
 def put_image_tag_mutability(call: Call) -> Any:
-    """Change a repository's tag mutability. The audit role may only read, so it takes the hub or an administrator."""
+    """Change a repository's tag mutability. The audit role may only read: it takes the remediation role, the hub or an
+    administrator."""
     name, mutability = call.parameters["repositoryName"], call.parameters["imageTagMutability"]
     filters = call.parameters.get("imageTagMutabilityExclusionFilters")
     authorize(call, "ecr:PutImageTagMutability", repository_arn(call, name))
-    if call.caller.role not in (None, ADMINISTRATOR_ROLE):
+    if call.caller.role not in (None, ADMINISTRATOR_ROLE, call.world.remediation_role_name):
         action = "ecr:PutImageTagMutability"
         message = denial(call, action, repository_arn(call, name), not_allowed(action))
         raise AwsError("AccessDeniedException", message)
@@ -75,6 +78,7 @@ def put_image_tag_mutability(call: Call) -> Any:
     find_repository(call, name)
     patterns = [each["filter"] for each in filters or ()]
     call.world.change_mutability(call.account_id, call.region, name, mutability, patterns)
+    call.world.writes.append(Write(call.account_id, call.region, name, mutability, tuple(patterns), call.caller.role))
     answer = {"registryId": call.account_id, "repositoryName": name, "imageTagMutability": mutability}
     return {**answer, "imageTagMutabilityExclusionFilters": filters} if filters else answer
 
@@ -101,6 +105,8 @@ def _validate_mutability(mutability: str, filters: list[dict[str, str]] | None) 
             raise invalid(
                 f"{member}.member.filter", "Member must satisfy regular expression pattern: ^[0-9a-zA-Z._*-]{1,128}$"
             )
+        if each["filter"].count("*") > _MOST_WILDCARDS:
+            raise invalid(f"{member}.member.filter", f"Member must have at most {_MOST_WILDCARDS} wildcards")
 
 
 def invalid(member: str, constraint: str) -> AwsError:

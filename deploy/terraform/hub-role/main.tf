@@ -90,6 +90,22 @@ data "aws_iam_policy_document" "pods" {
   }
 }
 
+data "aws_iam_policy_document" "remediation" {
+  statement {
+    sid       = "EnterTheAccountsToRemediate"
+    effect    = "Allow"
+    actions   = ["sts:AssumeRole", "sts:TagSession"]
+    resources = ["arn:${local.partition}:iam::*:role${var.remediation_role_path}${var.remediation_role_name}"]
+
+    # A role of that name anywhere else is not ours.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceOrgID"
+      values   = ["$${aws:PrincipalOrgID}"]
+    }
+  }
+}
+
 data "aws_iam_policy_document" "lake" {
   statement {
     sid       = "ListTheLake"
@@ -186,6 +202,14 @@ resource "aws_iam_role_policy" "pods" {
   name   = "pods"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.pods.json
+}
+
+resource "aws_iam_role_policy" "remediation" {
+  count = var.remediation_role_name == "" ? 0 : 1
+
+  name   = "remediation"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.remediation.json
 }
 
 resource "aws_iam_role_policy" "lake" {

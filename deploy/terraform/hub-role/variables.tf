@@ -56,6 +56,28 @@ variable "audit_role_path" {
   }
 }
 
+variable "remediation_role_name" {
+  type        = string
+  description = "Name of the remediation role in the accounts (ECR_AUDIT_REMEDIATION_ROLE_NAME). Empty, it cannot be assumed."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_+=,.@-]{1,64})?$", var.remediation_role_name))
+    error_message = "Give up to 64 letters, digits or _+=,.@- characters, or nothing."
+  }
+}
+
+variable "remediation_role_path" {
+  type        = string
+  description = "Path of the remediation role in the accounts, which is role_path there."
+  default     = "/"
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.remediation_role_path)) && length(var.remediation_role_path) <= 512
+    error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
+  }
+}
+
 variable "lake_bucket" {
   type        = string
   description = "Name of the S3 bucket of the lake, when it is on S3 (ECR_AUDIT_LAKE)."

@@ -23,6 +23,7 @@ from ecr_audit.aws.session import Hub, HubError
 AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, TimeoutError, ResponseParserError)
 
 _AUDIT_ROLE = "arn:{partition}:iam::*:role{role}"
+_REMEDIATION_ROLE = "arn:{partition}:iam::*:role{remediation_role}"
 
 ASSUME_ROLE = Permission((Role.HUB,), "sts:AssumeRole", "to assume the audit role of the accounts", (_AUDIT_ROLE,))
 
@@ -39,6 +40,16 @@ PERMISSIONS = (
     # The tags by which EKS identifies the pod go with every AssumeRole.
     Permission((Role.HUB,), "sts:TagSession", "to pass on the tags of the pod's session", (_AUDIT_ROLE,), Option.PODS),
     DESCRIBE_REGIONS,
+    Permission(
+        (Role.HUB,),
+        "sts:AssumeRole",
+        "to assume the remediation role of the accounts",
+        (_REMEDIATION_ROLE,),
+        Option.REMEDIATION,
+    ),
+    Permission(
+        (Role.HUB,), "sts:TagSession", "to pass on the tags of a session", (_REMEDIATION_ROLE,), Option.REMEDIATION
+    ),
 )
 
 # The longest that role chaining allows (IAM User Guide, "Roles terms and concepts"): the hub is often a role itself.

@@ -20,6 +20,8 @@ class Role(StrEnum):
     HUB = "hub-role"
     # Assumed by the hub in each other account.
     AUDIT = "audit-role"
+    # Assumed by the hub in each account whose repositories may be changed.
+    REMEDIATION = "remediation-role"
     # The pages, and the callbacks that send alerts.
     READER = "reader-role"
 
@@ -35,6 +37,7 @@ class Option(StrEnum):
     IMAGE_TAGS = "`ECR_AUDIT_IMAGE_TAGS`"
     TRAIL = "`ECR_AUDIT_CLOUDTRAIL`"
     TRAIL_KEY = "a KMS key of the trail"
+    REMEDIATION = "`ECR_AUDIT_REMEDIATION_ROLE_NAME`"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Permission:
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs), {trail_bucket}, {trail} (it, or it
-    and a prefix) and {trail_key} (ARN) stand for what a deployment chooses; "*" for actions that know no resources.
-    `without`: the consequence without it; empty: a night fails, or the permission's facet is not read.
+    and a prefix), {trail_key} (ARN) and {remediation_role} (its path and name) stand for what a deployment chooses; "*"
+    for actions that know no resources. `without`: the consequence without it; empty: a night fails, or the permission's
+    facet is not read.
     """
 
     roles: tuple[Role, ...]

@@ -19,6 +19,7 @@ from ecr_audit.doctor.hub import (
     check_regions,
 )
 from ecr_audit.doctor.image_tags import IMAGE_TAGS, offer_image_tags
+from ecr_audit.doctor.remediation import REMEDIATION_ROLE, check_remediation_role
 from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
 from ecr_audit.doctor.storage import (
     ALERTS,
@@ -78,6 +79,9 @@ def examine(
             )
         else:
             yield skipped(ROLE, REGIONS if accounts else ORGANIZATION)
+        if settings.remediation_role_name and accounts:
+            named = replace(hub, session_name=session_name("doctor"))
+            yield _safely(REMEDIATION_ROLE, lambda: check_remediation_role(named, accounts, settings), _itself)
     if settings.cloudtrail and hub is not None:
         place = (hub.account_id, hub.region)
         yield _safely(TRAIL, lambda: check_trail(settings, organization_id, place), _itself)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ecr_audit.alerts import message
 from ecr_audit.aws import accounts, organization
-from ecr_audit.aws.ecr import facets, image_tags, repositories
+from ecr_audit.aws.ecr import facets, image_tags, mutability, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.image_tags import trail
 from ecr_audit.lake import s3
@@ -14,13 +14,14 @@ from ecr_audit.vocabulary import Facet
 
 PERMISSIONS: tuple[Permission, ...] = tuple(
     each
-    for module in (organization, accounts, repositories, facets, image_tags, s3, trail, message)
+    for module in (organization, accounts, repositories, facets, image_tags, mutability, s3, trail, message)
     for each in module.PERMISSIONS
 )
 
 _WHO = {
     Role.HUB: "The hub role: the audit itself, in the hub account",
     Role.AUDIT: "The audit role: assumed by the hub in each other account",
+    Role.REMEDIATION: "The remediation role: assumed by the hub where repositories may be changed, by approved plans",
     Role.READER: "The reader roles: the pages, and the callbacks of DAGs, which send alerts",
 }
 
@@ -58,9 +59,11 @@ def to_markdown() -> str:
         "allow exactly this (`tests/deploy/test_permissions.py`), and a night calls nothing else",
         "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
         "",
-        "The audit changes nothing in the accounts that it audits: the audit role only reads. It writes only its own",
-        "data: the lake, publications and Airflow's task logs, in a folder or in the bucket of the hub account; and",
-        "tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`. With alerts by SNS it sends messages to one topic.",
+        "The audit changes nothing in the accounts that it audits: the audit role only reads. Plans that a person has",
+        "approved are applied by a role of their own, the remediation role ([remediation.md](remediation.md)).",
+        "Otherwise it writes only its own data: the lake, publications and Airflow's task logs, in a folder or in the",
+        "bucket of the hub account; and tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`. With alerts by SNS it",
+        "sends messages to one topic.",
         "AWS allows `tag:GetResources` and `ec2:DescribeRegions` on `*` only. The first could read the tags of every",
         "resource in an account; the audit requests those of ECR repositories.",
     ]

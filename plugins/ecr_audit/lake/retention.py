@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from ecr_audit.lake.lake import Lake, open_lake
-from ecr_audit.lake.schemas import STAGES
+from ecr_audit.lake.schemas import KEPT, STAGES
 from ecr_audit.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,9 @@ def thin(lake: Lake, today: date, retention_days: int, *, dry_run: bool) -> list
     The status history of what remains stays as it is: each verdict carries its own dates. A night that was thinned
     cannot be evaluated again, for there is nothing left to evaluate; see `publish` for those after it.
     """
-    kept = {day for stage in STAGES for day in _last_of_each_month(lake.snapshot_dates(stage))}
+    # A stage of which everything stays has no nights to keep.
+    thinnable = [stage for stage, tables in STAGES.items() if KEPT[stage] != tables]
+    kept = {day for stage in thinnable for day in _last_of_each_month(lake.snapshot_dates(stage))}
     oldest = today - timedelta(days=retention_days)
     thinned = [day for day in lake.unthinned_dates() if day < oldest and day not in kept]
     if not dry_run:

@@ -102,6 +102,12 @@ def fetch_image_tags(lake: Lake, image_tags: Commit | None, folder: Path) -> Inp
     return Input(IMAGE_TAGS.name, IMAGE_TAGS, files)
 
 
+def fetch_remediation(lake: Lake, up_to: date, folder: Path) -> list[Input]:
+    """What became of the remediation plans that were made up to a date, as histories."""
+    commits = lake.read_commits("remediation", [day for day in lake.snapshot_dates("remediation") if day <= up_to])
+    return [fetch_history(lake, table, commits, folder) for table in STAGES["remediation"]]
+
+
 def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:
     """A table of commits, all together, called `<table>_history`."""
     # Hundreds of small files, each of which S3 takes its time for.

@@ -33,6 +33,8 @@ TABLES = {
     "tag_moves": _TAG_MOVES,
     "repository_image_tags": "marts/repository_image_tags",
     "remediation_plan": "marts/remediation_plan",
+    "remediation_actions": "FROM lake.remediation_actions_history SELECT snapshot_date, * EXCLUDE (snapshot_date)",
+    "remediation_approvals": "FROM lake.remediation_approvals_history SELECT snapshot_date, * EXCLUDE (snapshot_date)",
     "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",
     "ou_ancestors": "marts/ou_ancestors",

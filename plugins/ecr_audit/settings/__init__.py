@@ -14,7 +14,8 @@ from ecr_audit.settings.environment import (
     load_data_folder,
     load_settings,
 )
-from ecr_audit.settings.fields import AlertSettings, ExportSettings, RemediationSettings, Settings
+from ecr_audit.settings.fields import AlertSettings, ExportSettings, Settings
+from ecr_audit.settings.remediation import RemediationSettings
 
 __all__ = [
     "PREFIX",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from ecr_audit import written
 from ecr_audit.place import file_of, folder_of, trail_of
+from ecr_audit.settings.group import SettingsGroup
+from ecr_audit.settings.remediation import RemediationSettings
 from ecr_audit.settings.values import (
     S3_ENCRYPTION,
     SNS_TOPIC,
@@ -23,23 +25,6 @@ from ecr_audit.settings.values import (
     valid,
 )
 from ecr_audit.vocabulary import ROTATED_FACETS, ExportedRecords, ExportFormat, Facet, ImageTags
-
-
-class SettingsGroup(BaseModel):
-    """Settings that belong together. Each group's docstring is its title in docs/settings.md."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """`VARIABLE=` in an env file, or `${VARIABLE:-}` in a compose file, means that nothing is given."""
-        return {name: value for name, value in values.items() if not isinstance(value, str) or value.strip()}
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _plain(cls, value: Any) -> Any:
-        return written.plain(value) if isinstance(value, str) else value
 
 
 class StorageSettings(SettingsGroup):
@@ -269,24 +254,6 @@ class ExportSettings(SettingsGroup):
         default=None,
         pattern=r"^[!-~]+$",
         json_schema_extra=valid("a URL, or a path beside the files, such as assessment-plan.json; unset: a stand-in"),
-    )
-
-
-class RemediationSettings(SettingsGroup):
-    """Remediation."""
-
-    remediation_nights: int = Field(
-        description="Nights in which a repository's image tags have to have been read before the remediation plan goes"
-        " by them: a tag that moves once a month has to be seen to move.",
-        default=30,
-        ge=1,
-        le=30,
-        json_schema_extra=valid("nights, 1 to 30"),
-    )
-    code_tags: Names = Field(
-        description="Tag keys that say that code owns a repository's settings: its changes go into that code.",
-        default=("ManagedBy", "managed-by", "managed_by", "terraform"),
-        json_schema_extra=valid("a list of repository tag keys: ManagedBy,terraform"),
     )
 
 

@@ -499,3 +499,18 @@ def test_a_hub_connection_that_is_not_there(aws: AwsWithAClock) -> None:
     assert results["Role in the accounts"].status is Status.SKIPPED
     assert results["Clock"].status is Status.SKIPPED
     assert results["Lake"].status is Status.OK
+
+
+def test_the_remediation_role_is_tried_where_repositories_may_be_changed(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.world = replace(aws.world, remediation_role_name="security/changes")
+    monkeypatch.setenv("ECR_AUDIT_REMEDIATION_ROLE_NAME", "/security/changes")
+    assert findings() == []
+    without = {MEMBERS[1]: replace(aws.world.accounts[MEMBERS[1]], remediable=False)}
+    aws.world = replace(aws.world, accounts={**aws.world.accounts, **without})
+    result = only(findings())
+    assert (result.title, result.status) == ("Remediation role", Status.WARN)
+    assert result.found == "role security/changes assumed in 3 of 4 accounts, not in:"
+    assert [case[:12] for case in result.cases] == [MEMBERS[1]]
+    assert aws.world.writes == []

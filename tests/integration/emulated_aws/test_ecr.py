@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from demo.emulated_aws.world import World
+from demo.emulated_aws.server import EmulatedAws
+from demo.emulated_aws.world import World, Write
 from support.clients import ErrorOf, MakeClient
 
 HUB, OPEN, FENCED = "1" * 12, "2" * 12, "5" * 12
@@ -207,6 +208,24 @@ class TestPutImageTagMutability:
         code, message, _ = error_of(ecr.put_image_tag_mutability, **call)
         assert code == "AccessDeniedException"
         assert message.endswith("because no identity-based policy allows the ecr:PutImageTagMutability action")
+
+
+def test_the_remediation_role_reads_and_writes_mutability_and_nothing_else(
+    aws: EmulatedAws, client: MakeClient, error_of: ErrorOf
+) -> None:
+    aws.world.remediation_role_name = "changes"
+    ecr = client("ecr", account=OPEN, role="changes")
+    filters = [WILDCARD, {**WILDCARD, "filter": "*a*"}]
+    request = {"repositoryName": "app/web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
+    ecr.put_image_tag_mutability(**request, imageTagMutabilityExclusionFilters=filters)
+    assert aws.world.writes == [
+        Write(OPEN, "us-east-1", "app/web", request["imageTagMutability"], ("latest", "*a*"), "changes")
+    ]
+    too_many = [{**WILDCARD, "filter": "*a*b*"}]
+    refused = error_of(ecr.put_image_tag_mutability, **request, imageTagMutabilityExclusionFilters=too_many)
+    assert refused[0] == "InvalidParameterException"
+    assert error_of(ecr.list_images, repositoryName="app/web")[0] == "AccessDeniedException"
+    assert len(aws.world.writes) == 1
 
 
 def test_an_operation_that_is_not_emulated_is_an_error(client: MakeClient, error_of: ErrorOf) -> None:

@@ -22,6 +22,7 @@ from ecr_audit.lake.schemas.compliance import (
 )
 from ecr_audit.lake.schemas.image_tags import IMAGE_TAG_READS, IMAGE_TAGS, TAG_ACTORS, TAG_MOVES
 from ecr_audit.lake.schemas.inventory import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.schemas.remediation import PLANNED_CHANGES, REMEDIATION_ACTIONS, REMEDIATION_APPROVALS
 from ecr_audit.lake.tables import LakeTable
 
 __all__ = [
@@ -32,9 +33,12 @@ __all__ = [
     "IMAGE_TAGS",
     "IMAGE_TAG_READS",
     "KEPT",
+    "PLANNED_CHANGES",
     "POLICY_OUTPUT",
     "POLICY_RUN",
     "REGISTRIES",
+    "REMEDIATION_ACTIONS",
+    "REMEDIATION_APPROVALS",
     "REPOSITORIES",
     "ROLLED_UP",
     "SCAN_TARGETS",
@@ -50,13 +54,15 @@ __all__ = [
     "stage_tables",
 ]
 
-# The lake is committed in stages, each by one commit file: what was seen, what was evaluated of it, what its image tags
-# point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS, and who moved them, with ECR_AUDIT_CLOUDTRAIL.
+# The lake is committed in stages, each by one commit file: what was seen, what was evaluated of it; what its image tags
+# point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS; who moved them, with ECR_AUDIT_CLOUDTRAIL; and
+# what became of a day's remediation plans.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
     "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES),
     "compliance": (POLICY_OUTPUT, *ROLLED_UP),
     "image_tags": (IMAGE_TAGS, IMAGE_TAG_READS, TAG_MOVES),
     "trail": (TAG_ACTORS,),
+    "remediation": (REMEDIATION_ACTIONS, REMEDIATION_APPROVALS),
 }
 
 # The tables of a night that stay when it is thinned, by stage. They are small, and say of their night what would be
@@ -66,6 +72,7 @@ KEPT: dict[str, tuple[LakeTable, ...]] = {
     "compliance": ROLLED_UP,
     "image_tags": (TAG_MOVES,),
     "trail": (TAG_ACTORS,),
+    "remediation": (REMEDIATION_ACTIONS, REMEDIATION_APPROVALS),
 }
 
 

@@ -1,0 +1,1 @@
+"""Changes the tag mutability of repositories, by a plan that a person has approved. docs/remediation.md."""
