@@ -2,7 +2,8 @@
 
 The floor is a bound for any program: its calls x latency / calls in flight. The first row, without latency, is
 the one for CPU per target. Discovery is not part of it: `discovery.py` measures that. `--collect tags all` gives a
-row with tags alone, as before there were facets, and one with all of them by rotation.
+row with tags alone, as before there were facets, and one with all of them by rotation. `--count` scans nothing: it
+counts the calls that a night should make, from the organization itself.
 
 `--terminal` runs all of `make audit-aws`, and takes the time from the scan's first call to the last answer of AWS.
 """
@@ -10,6 +11,7 @@ row with tags alone, as before there were facets, and one with all of them by ro
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,8 @@ BATCH_ACCOUNTS = 1_000
 # The calls of a scan, as the emulated AWS counts them.
 SCAN_CALLS = ("sts:AssumeRole", "ecr:", "tagging:", "kms:")
 
+NIGHT = date(2026, 11, 22)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,10 +41,19 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--collect", nargs="*", default=["tags"], help="ECR_AUDIT_COLLECT; several give rows")
     parser.add_argument("--rotation-nights", type=int, default=7)
+    parser.add_argument("--count", action="store_true", help="count the calls of a night, without a scan")
     parser.add_argument("--terminal", action="store_true", help="run make audit-aws, with its own batches")
     options = parser.parse_args()
     if options.terminal:
         _print_terminal(options)
+        return
+    if options.count:
+        counts = {collect: calls_of_a_night(options, collect) for collect in options.collect}
+        columns = list(counts[options.collect[0]])
+        print_table(
+            ["collect", *columns, "calls"],
+            [[collect, *each.values(), sum(each.values())] for collect, each in counts.items()],
+        )
         return
     rows = [_row(options, latency / 1000, collect) for collect in options.collect for latency in options.latency]
     headings = (
@@ -55,6 +68,37 @@ def main() -> None:
         "wall/floor",
     )
     print_table((*headings, "CPU ms/target", "connections", "in flight", "peak MB"), rows)
+
+
+def calls_of_a_night(options: argparse.Namespace, collect: str) -> dict[str, int]:
+    """The calls that the night of a scan should make, by what they are for, if nothing is retried."""
+    from ecr_audit.aws.ecr.facets import FACET, Wanted
+    from ecr_audit.vocabulary import Facet
+
+    settings = _settings(options.in_flight, collect, options.rotation_nights)
+    wanted = Wanted(settings.collect, NIGHT, options.rotation_nights)
+    calls = {"sts": 1, "list": 0} | dict.fromkeys(Facet, 0)
+    world = large_world(options.accounts, options.regions)
+    for account_id in world.accounts:
+        calls["sts"] += account_id != world.hub_account_id
+        for region in world.regions:
+            repositories = world.repository_source(account_id, region.name)
+            calls["list"] += max(1, math.ceil(len(repositories) / 1000))
+            if not repositories:
+                continue
+            prefix = f"arn:aws:ecr:{region.name}:{account_id}:"
+            arns = [f"{prefix}repository/{each.name}" for each in repositories]
+            of_facet = {
+                Facet.TAGS: max(1, math.ceil(sum(bool(each.tags) for each in repositories) / 100)),
+                Facet.SCANNING: math.ceil(len(repositories) / 25),
+                Facet.KEYS: len({each.kms_key for each in repositories if each.kms_key}),
+                Facet.REGISTRIES: 2 * len(wanted.due(FACET[Facet.REGISTRIES], [f"{prefix}registry"])),
+                Facet.LIFECYCLE: len(wanted.due(FACET[Facet.LIFECYCLE], arns)),
+                Facet.POLICIES: len(wanted.due(FACET[Facet.POLICIES], arns)),
+            }
+            for facet in settings.collect:
+                calls[facet] += of_facet[facet]
+    return calls
 
 
 def _row(options: argparse.Namespace, latency: float, collect: str) -> tuple[Any, ...]:
@@ -128,7 +172,7 @@ def plan_night(folder: str, *given: Any) -> tuple[str, str, list[int]]:
     organizations_reader.CALLS_PER_SECOND = 10_000
     lake = Lake(folder)
     hub = connect_hub()
-    plan = discover(lake, hub, snapshot_date=date(2026, 11, 22), run_id="benchmark", scope=ScanScope())
+    plan = discover(lake, hub, snapshot_date=NIGHT, run_id="benchmark", scope=ScanScope())
     return lake.root, plan.plan_id, cut_batches(lake, hub, plan.plan_id, _settings(*given), ScanScope())
 
 
