@@ -220,7 +220,7 @@ class World:
     def __post_init__(self) -> None:
         self.account_list = tuple(self.accounts.values())
         self.opt_in_regions = {region.name: region.opt_in for region in self.regions}
-        # What PutImageTagMutability has written, in order.
+        # The writes of PutImageTagMutability, in order.
         self.writes: list[Write] = []
         self._changed: dict[tuple[str, str], tuple[Repository, ...]] = {}
 

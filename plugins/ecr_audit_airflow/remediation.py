@@ -34,7 +34,7 @@ FORM = {
         None,
         type=["null", "integer"],
         minimum=1,
-        title="At most so many repositories",
+        title="Maximum number of repositories",
         description="Empty: all that the plan has.",
     ),
     "rollback_of": Param(

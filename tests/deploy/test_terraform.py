@@ -21,7 +21,7 @@ from .conftest import Deploy
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
-# What the audit may read in an account: the modules of ROLES that read there use it.
+# The reads of the audit in an account: the modules of ROLES that read there use it.
 SHARED = "audit-permissions"
 STACK_SETS = ["audit-role-stackset", "remediation-role-stackset"]
 ROLES = ["audit-role", "hub-role", "reader-role", "remediation-role", *STACK_SETS]

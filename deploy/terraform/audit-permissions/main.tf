@@ -1,4 +1,4 @@
-# What the audit may read in one account, for the modules beside this one: the statements of the audit role, which the hub
+# The reads that the audit needs in one account, for the modules beside this one: the audit role's statements, which the hub
 # has for its own account, and the parameters by which ../../cloudformation/audit-role.yaml makes the same.
 
 data "aws_partition" "current" {}

@@ -103,7 +103,7 @@ def fetch_image_tags(lake: Lake, image_tags: Commit | None, folder: Path) -> Inp
 
 
 def fetch_remediation(lake: Lake, up_to: date, folder: Path) -> list[Input]:
-    """What became of the remediation plans that were made up to a date, as histories."""
+    """The approvals and actions of remediation plans that were made up to a date, as histories."""
     commits = lake.read_commits("remediation", [day for day in lake.snapshot_dates("remediation") if day <= up_to])
     return [fetch_history(lake, table, commits, folder) for table in STAGES["remediation"]]
 

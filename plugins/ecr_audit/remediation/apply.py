@@ -22,7 +22,7 @@ from ecr_audit.remediation.outcomes import FAILURES, ActionOutcome, outcome_of_e
 from ecr_audit.remediation.plan import PlannedChange, RemediationError, RemediationPlan
 from ecr_audit.settings import Settings
 
-# What a flow does with one change. Returns nothing: the journal has the result.
+# Makes the flow for one change. It returns nothing: the journal has the result.
 Act = Callable[[Identity, PlannedChange], Flow]
 OnError = Callable[[PlannedChange, BaseException], None]
 

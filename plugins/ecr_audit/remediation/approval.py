@@ -1,6 +1,6 @@
 """Whether a person's answer allows a plan to be applied.
 
-That Airflow's task of the approval succeeded is no boundary: anybody who may edit task instances can mark it so.
+A succeeded approval task of Airflow is not a boundary: anybody who may edit task instances can mark it so.
 Whoever applies a plan therefore asks this, with the answer itself.
 """
 

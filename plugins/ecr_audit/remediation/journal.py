@@ -1,4 +1,4 @@
-"""What became of each change of a plan, as it happens: a small file for each, replaced in one step.
+"""The progress of each change of a plan, as it happens: a small file for each, replaced in one step.
 
     <lake>/remediation/<plan id>/journal/<number of the change>.json
 
@@ -26,7 +26,7 @@ from ecr_audit.remediation.plan import FOLDER, PlannedChange
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a change so far."""
+    """The known progress of a change."""
 
     repository_arn: str
     outcome: ActionOutcome | None = None

@@ -1,4 +1,4 @@
-"""The rows of a plan to be: of the published plan, as the form limits it, or those that take an earlier plan back."""
+"""The rows of a plan to be: those of the published plan, as the form limits it, or those that undo an earlier plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is asked to approve: subject and body of the request, as Markdown.
+"""The request for approval: its subject and body, as Markdown.
 
 Of other people's text it has only what AWS restricts: ids, and names of repositories and regions.
 """

@@ -104,7 +104,7 @@ def apply(hub: Hub, run: Run, batch: int) -> str:
     if batch != CANARY:
         _require_canary(journal, plan, settings)
     now = datetime.now(UTC)
-    # What a person takes back, the waiver of a finding is not about.
+    # A waiver of a finding says nothing about a rollback that a person wants.
     waived = set() if plan.rollback_of else waived_repositories(lake, settings, plan.policy_id, now.date())
     outcomes = apply_batch(journal, hub, plan, batch, settings, run.run_id, waived)
     message = f"Batch {batch} of plan {plan.plan_id}: {_sentence(outcomes)}"

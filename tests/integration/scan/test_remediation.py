@@ -121,7 +121,7 @@ class Remediation:
 
     @property
     def writes(self) -> list[tuple[str, str, Setting]]:
-        """What was written, in order; each by the remediation role."""
+        """The writes, in order; each by the remediation role."""
         writes = self.audit.aws.world.writes
         assert {each.role for each in writes} <= {ROLE}
         return [
@@ -404,7 +404,7 @@ def test_the_steps_of_a_run_write_what_was_approved_and_nothing_else(night: Audi
     assert steps.record(run) == {"accounts": [FIRST, SECOND, THIRD], "outcomes": {"DONE": len(changed)}}
     frozen = read_plan(night.lake, plan["plan_id"])
     Remediation(night, frozen).assert_written(*changed)
-    # What was written is what the published plan proposed, and its findings close with the next night.
+    # Exactly the settings that the published plan proposed were written, and its findings close with the next night.
     assert {each.image_tag_mutability for each in night.aws.world.writes} == {"IMMUTABLE_WITH_EXCLUSION"}
     night.run(frozen.planned_at.date())
     publish.publish(compliance.roll_up(compliance.evaluate(None, [])))

@@ -28,7 +28,7 @@ def faults(root: Path) -> list[str]:
 IN_POLICY = "sql/policies/test/one/policy.yaml"
 IN_LEAF = "sql/frameworks/leaf.yaml"
 
-# What is replaced in the policy, by what, and the fault that then begins at a line of the file.
+# A text of the policy, its replacement, and the fault that then begins at a line of the file.
 POLICY_FAULTS = [
     (
         "severity: LOW",

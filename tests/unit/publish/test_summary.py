@@ -30,7 +30,7 @@ STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 WAIVER = {"waiver_id": "W-1", "policy_id": POLICY, "created": DAYS[0], "expires": date(2027, 1, 1)}
 
 
-# Of which the summary names but the database and the workbook.
+# The summary names only the database and the workbook of a publication.
 alone = pytest.mark.usefixtures("database_alone")
 
 

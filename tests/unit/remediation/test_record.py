@@ -1,4 +1,4 @@
-"""What the lake keeps of plans, and waivers that came after one."""
+"""The record of plans in the lake, and waivers that came after one."""
 
 from __future__ import annotations
 

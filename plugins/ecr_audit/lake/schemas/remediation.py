@@ -79,7 +79,7 @@ REMEDIATION_ACTIONS = LakeTable(
     identified_by=("plan_id", "repository_arn"),
 )
 
-# What a person answered to a plan, and whether it counted.
+# A person's answer to a plan, and whether it counted.
 REMEDIATION_APPROVALS = LakeTable(
     "remediation_approvals",
     pa.schema(
