@@ -108,7 +108,7 @@ def _handed_on(module: Module) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["audit-role", "audit-role-stackset", "hub-role"])
-def test_what_may_be_read_in_an_account_is_in_one_module(name: str) -> None:
+def test_permissions_to_read_an_account_are_in_one_module(name: str) -> None:
     module, shared = Module(name), Module(SHARED)
     assert _bare(module.named("module")["audit_permissions"]["source"]) == f"../{SHARED}"
     assert set(_handed_on(module)) == set(shared.named("variable"))

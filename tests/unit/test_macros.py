@@ -290,7 +290,7 @@ def test_an_exported_id_is_a_name_based_uuid(session: duckdb.DuckDBPyConnection,
         (None, "app", None),
     ],
 )
-def test_tags_and_names_say_what_code_owns_a_repository(
+def test_tags_and_names_show_the_code_that_owns_a_repository(
     session: duckdb.DuckDBPyConnection, tags: dict[str, str] | None, name: str, tool: str | None
 ) -> None:
     session.execute("SET VARIABLE code_tags = ['managedby', 'managed-by', 'terraform']")
@@ -299,7 +299,7 @@ def test_tags_and_names_say_what_code_owns_a_repository(
     assert session.execute(sql, given).fetchall() == [(tool,)]
 
 
-def test_a_setting_in_code_is_what_the_tool_reads(session: duckdb.DuckDBPyConnection) -> None:
+def test_a_setting_in_code_is_in_the_form_that_the_tool_reads(session: duckdb.DuckDBPyConnection) -> None:
     setting, filters = "IMMUTABLE_WITH_EXCLUSION", ["latest", "sha256-*"]
 
     def text(macro: str, *arguments: object) -> str:

@@ -233,7 +233,7 @@ DENIED_ACTION = {"denied_actions": frozenset({"ecr:PutImageTagMutability"})}
     ],
     ids=["role missing", "denied in one account", "throttled writes", "throttled reads", "server errors"],
 )
-def test_what_one_account_refuses_costs_the_others_nothing(
+def test_a_denial_in_one_account_costs_the_others_nothing(
     remediation_of: Callable[..., Remediation], changed: dict[str, Any], faults: tuple[Fault, ...], outcome: str
 ) -> None:
     remediation = remediation_of(*faults, of=world(**changed))
@@ -379,7 +379,7 @@ FORM: dict[str, Any] = {
 }
 
 
-def test_the_steps_of_a_run_write_what_was_approved_and_nothing_else(night: Audit) -> None:
+def test_the_steps_of_a_run_write_the_approved_changes_and_nothing_else(night: Audit) -> None:
     plan = steps.make_plan(FORM, "https://airflow.example/ecr-audit")
     assert plan["plan_id"] in plan["body"]
     assert "https://airflow.example/ecr-audit/remediation" in plan["body"]

@@ -235,7 +235,7 @@ def test_a_denied_trail_costs_some_calls_and_no_move(
     assert calls["GetObject"] < 40
 
 
-def test_the_step_reads_the_night_and_what_the_night_before_lacks(
+def test_the_step_reads_the_night_and_the_gaps_of_the_one_before(
     moved: SmallLake, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(day: date) -> dict[str, str]:
