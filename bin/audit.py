@@ -233,7 +233,7 @@ class _Airflow:
         runs = [inventory]
         if self._settings.image_tags is not ImageTags.OFF:
             runs.append(self._run(IMAGE_TAGS, {}))
-            if after_commit and runs[-1].state == "success":
+            if after_commit and runs[-1].get_task_instance("commit_tags").state == "success":
                 after_commit(lake, commit.snapshot_date, "image_tags")
         compliance = self._run(COMPLIANCE, {"snapshot_date": commit.snapshot_date.isoformat()})
         if compliance.get_task_instance("publish").state != "success":

@@ -41,7 +41,8 @@ IMAGE_TAGS_STEPS = "ecr_audit.image_tags.steps"
 def ecr_image_tags() -> None:
     @task
     def choose_snapshot() -> str:
-        """Find the inventory whose repositories are read. Skipped while ECR_AUDIT_IMAGE_TAGS is off."""
+        """Find the inventory whose repositories are read. Skipped while ECR_AUDIT_IMAGE_TAGS is off, and for a night
+        before one whose tags are committed."""
         from airflow.sdk.exceptions import AirflowSkipException
 
         from ecr_audit.image_tags import steps
@@ -49,7 +50,7 @@ def ecr_image_tags() -> None:
         events = get_current_context()["triggering_asset_events"].get(INVENTORY, [])
         snapshot_date = steps.choose_snapshot([event.extra["snapshot_date"] for event in events])
         if snapshot_date is None:
-            raise AirflowSkipException("ECR_AUDIT_IMAGE_TAGS is off")
+            raise AirflowSkipException("Nothing to read, for the reason above")
         return snapshot_date
 
     @task

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
+from ecr_audit.text import plural
+
 # The emulated organization of `make audit`; AWS gives ids of ten characters after the o-.
 DEMO_ORGANIZATION_ID = "o-demo0ecr0audit"
 
@@ -93,7 +95,7 @@ class ImageTags(StrEnum):
 
 def image_tags_offer(repositories: int) -> str:
     """The use and the cost of reading image tags, while it is off; `repositories` have tags that can be overwritten."""
-    some = f"{repositories:,} {'repository' if repositories == 1 else 'repositories'}"
+    some = plural(repositories, *OBJECT_WORDS["repositories"])
     return (
         f"Image tags are not read: ECR_AUDIT_IMAGE_TAGS is off. As overwritable, it would show each night which tags"
         f" of {some} were overwritten, for one call a repository and 1,000 tags: at least {repositories:,} a night."

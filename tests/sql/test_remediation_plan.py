@@ -1,4 +1,4 @@
-"""The rules of the remediation plan: tests/sql/remediation/*.yaml, each case a repository and its rows of the plan.
+"""The rules of the remediation plan: tests/sql/remediation_*.yaml, each case a repository and its rows of the plan.
 
 A case names what it is about; the rest is a MUTABLE repository with an open finding, whose tags were read in 30 nights
 and did not move. `seen` are image tags that it has, `was` those that it had, `moved` those that were overwritten,
@@ -29,8 +29,8 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.statements import read_statement
 
 CASES = {
-    f"{path.stem}: {case['it']}": case
-    for path in sorted((Path(__file__).parent / "remediation").glob("*.yaml"))
+    f"{path.stem.removeprefix('remediation_')}: {case['it']}": case
+    for path in sorted(Path(__file__).parent.glob("remediation_*.yaml"))
     for case in yaml.safe_load(path.read_text(encoding="utf-8"))
 }
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)

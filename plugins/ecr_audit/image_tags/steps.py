@@ -24,13 +24,23 @@ log = logging.getLogger(__name__)
 
 
 def choose_snapshot(committed: Sequence[str]) -> str | None:
-    """The newest inventory that was just committed, or else the newest; None while ECR_AUDIT_IMAGE_TAGS is off."""
+    """The newest inventory that was just committed, or else that of ECR_AUDIT_SNAPSHOT_DATE, or the newest.
+
+    None when there is nothing to read, which is logged: ECR_AUDIT_IMAGE_TAGS is off, or the tags of a later night are
+    committed, since AWS returns only the present state.
+    """
     settings = load_settings()
     if settings.image_tags is ImageTags.OFF:
+        log.info("ECR_AUDIT_IMAGE_TAGS is off")
         return None
-    dates = sorted(committed) or [day.isoformat() for day in open_lake(settings).snapshot_dates("inventory")[-1:]]
+    lake = open_lake(settings)
+    wanted = [settings.snapshot_date] if settings.snapshot_date else lake.snapshot_dates("inventory")[-1:]
+    dates = sorted(committed) or [day.isoformat() for day in wanted]
     if not dates:
         raise TagPlanError(f"{settings.lake_root} has no snapshots yet: run ecr_inventory first.")
+    if later := [day for day in lake.snapshot_dates("image_tags") if day.isoformat() > dates[-1]]:
+        log.info("The image tags of %s are not read again: those of %s are committed", dates[-1], later[-1])
+        return None
     return dates[-1]
 
 

@@ -1,4 +1,4 @@
-"""The sentences on a night's image tags."""
+"""The steps of reading image tags: which night, and the sentences on it."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def test_moves_and_repositories_without_a_comparison(
         "Image tags of 2026-11-02: 2 repositories of 2 read, 1 compared with an earlier night: 1 tag overwritten,"
         " 1 added, 1 removed. There is nothing yet to compare the other 1 with."
     )
+
+
+def test_the_night_of_the_settings_is_read_unless_a_later_one_is_committed(
+    small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    first, second = date(2026, 11, 1), date(2026, 11, 2)
+    for day in (first, second):
+        small_lake.scan(day, repositories=[{}])
+    assert steps.choose_snapshot([]) is None  # off by default
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "all")
+    assert steps.choose_snapshot([]) == "2026-11-02"
+    monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-11-01")
+    assert steps.choose_snapshot([]) == "2026-11-01"
+    assert steps.choose_snapshot(["2026-11-02"]) == "2026-11-02"
+    small_lake.read_tags(second, [])
+    assert steps.choose_snapshot([]) is None
+    assert steps.choose_snapshot(["2026-11-02"]) == "2026-11-02"
