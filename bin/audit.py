@@ -204,7 +204,7 @@ class _Airflow:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
         if missing := [each for each in DAGS if each not in self._dags.dags]:
             raise AuditFailed(
-                f"AIRFLOW__CORE__DAGS_FOLDER: '{self._dags.dag_folder}' does not have {' and '.join(missing)}. Use"
+                f"AIRFLOW__CORE__DAGS_FOLDER: '{self._dags.dag_folder}' does not have {', '.join(missing)}. Use"
                 f" make audit-aws, or make audit for the demo; or set it to {ROOT / 'dags'}, and"
                 f" AIRFLOW__CORE__PLUGINS_FOLDER to {ROOT / 'plugins'}."
             )

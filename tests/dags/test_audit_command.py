@@ -104,9 +104,15 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
         assert reported in done.stdout
     steps = re.findall(r"^  (\w+): (?:\d+\.\d s|skipped)$", done.stdout, flags=re.MULTILINE)
     inventory = ("discover_organization", "plan_scan", "scan_accounts", "commit_snapshot", "check_coverage")
+    image_tags = ("choose_snapshot", "plan_reads", "read_tags", "commit_tags", "read_trail")
     compliance = ("evaluate_policies", "roll_up_frameworks", "publish", "complete_publication", "announce")
-    assert Counter(steps) == dict.fromkeys((*inventory, *compliance, "publish_to_postgres"), 2)
-    for reported in ("Planned 1 batch", "Written: database", "Written: workbook"):
+    assert Counter(steps) == dict.fromkeys((*inventory, *image_tags, *compliance, "publish_to_postgres"), 2)
+    for reported in (
+        "Planned 1 batch of accounts",
+        "Planned 1 batch of repositories",
+        "Written: database",
+        "Written: workbook",
+    ):
         assert done.stdout.count(reported) == 2
     assert "Writing: " not in done.stdout, "a line in a pipe would stay"
     # Without it the shell would open the file of another data folder.
@@ -117,8 +123,8 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     lines = [line for line in logged.splitlines() if "[ecr_audit." in line]
     runs = [dict(re.findall(r" (dag_id|run_id|task_id)=(\S+)", line)) for line in lines]
     assert all(run.keys() == {"dag_id", "run_id", "task_id"} for run in runs), lines
-    # Two nights of two DAGs.
-    assert len({(run["dag_id"], run["run_id"]) for run in runs}) == 4
+    # Two nights of three DAGs.
+    assert len({(run["dag_id"], run["run_id"]) for run in runs}) == 6
 
 
 @pytest.mark.slow
@@ -164,7 +170,10 @@ def test_without_the_dags_the_setting_of_their_folder_is_named(audit: Audit, tmp
     done = audit("aws", AIRFLOW__CORE__DAGS_FOLDER=str(tmp_path))
     assert done.returncode == 1
     reported = " ".join(done.stdout.split())
-    assert f"AIRFLOW__CORE__DAGS_FOLDER: '{tmp_path}' does not have ecr_inventory and ecr_compliance" in reported
+    assert (
+        f"AIRFLOW__CORE__DAGS_FOLDER: '{tmp_path}' does not have ecr_inventory, ecr_image_tags, ecr_compliance"
+        in reported
+    )
     assert "make audit-aws" in reported
 
 

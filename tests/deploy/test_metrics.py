@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def gauges(small_lake: SmallLake) -> list[Gauge]:
-    """All metrics of a night with a finding."""
-    small_lake.night(date(2026, 11, 1), repositories=[{}])
+    """All metrics of a night with a finding, and with a tag that moved."""
+    for day, digest in ((date(2026, 11, 1), "a"), (date(2026, 11, 2), "b")):
+        small_lake.night(day, repositories=[{}], image_tags=[{"tags": {"1.0.0": digest}}])
     return [each for said in observability.task_reports().values() for each in said.gauges(small_lake.lake)]
 
 

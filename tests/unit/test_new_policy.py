@@ -204,8 +204,12 @@ def test_it_is_in_every_file_that_is_published(night: Night) -> None:
 
 
 def assert_says_nothing_of_tags(text: str) -> None:
-    """No word of the audit's own policies, but in the names of columns and of what AWS calls a repository's setting."""
-    said = re.sub(r"\bimage_tag_mutability\w*|overwritable_tags", "", text)
+    """No word of the audit's own policies, but in names of columns, in AWS's name of a setting, and on image tags."""
+    said = re.sub(
+        r"\bimage_tag_mutability\w*|overwritable_tags|\w*moved_\w+|(?:The tag was overwritten|Image tags are not read:).*",
+        "",
+        text,
+    )
     assert re.findall(r"(?i).{0,60}(?:mutab|overwrit).{0,60}", said) == []
 
 
@@ -221,6 +225,8 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     queue += [f"/policies{ENCRYPTION}", f"/organization?policy={SCAN}", "/api/v1/openapi.json"]
     # Linked only where the strict reading changes something.
     queue += ["/frameworks/aws-fsbp-v1.0.0/strict"]
+    # Linked only where image tags are read.
+    queue += ["/tag-moves", "/tag-moves.csv"]
     known, texts = set(queue), dict[str, str]()
     while queue:
         address = queue.pop(0)
@@ -249,7 +255,7 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     if is_alone(night):
         for address, text in texts.items():
             # A repository's page shows all its settings, that of the API all columns; frameworks have titles of AWS.
-            if not address.startswith(("/repositories", "/api", "/frameworks", "/sections")):
+            if not address.startswith(("/repositories", "/api", "/frameworks", "/sections", "/tag-moves", "/exports")):
                 assert_says_nothing_of_tags(text)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ecr_audit.lake.commits import Commit
+from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import CHANGES, ENDED_FINDINGS, POLICY_OUTPUT, REPOSITORIES
 from ecr_audit.lake.tables import LakeTable
@@ -32,6 +32,8 @@ FIRST, POISONED, NEXT, LAST = DAYS
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 NEW_CHECKS = ("one_row_per_account", "one_row_per_repository")
 WEB, APP = {"repository_name": "web"}, {"repository_name": "app"}
+# Details of the inventory's commit: older versions did not note that it was checked.
+UNCHECKED = {INVENTORY_CHECKS: []}
 # Deleted and created again since the night before.
 RECREATED = {"created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
 
@@ -99,8 +101,8 @@ def test_the_next_night_heals_a_night_that_was_published_doubled(
     small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path, again: dict[str, Any], tables: set[str]
 ) -> None:
     with older_version():
-        small_lake.night(FIRST, repositories=[WEB])
-        small_lake.night(POISONED, repositories=[WEB, APP, again])
+        small_lake.night(FIRST, repositories=[WEB], details=UNCHECKED)
+        small_lake.night(POISONED, repositories=[WEB, APP, again], details=UNCHECKED)
         database = publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database
     assert doubled_keys(database).keys() >= tables, "the lake is not poisoned as it was"
 
@@ -117,8 +119,8 @@ def test_the_next_night_heals_a_night_that_was_published_doubled(
 
 def test_histories_with_every_row_twice_are_published_with_one(small_lake: SmallLake, tmp_path: Path) -> None:
     """A finding that ended and one that began on a night whose repositories were committed twice."""
-    small_lake.night(FIRST, repositories=[WEB])
-    small_lake.night(POISONED, repositories=[{**WEB, **RECREATED}, APP])
+    small_lake.night(FIRST, repositories=[WEB], details=UNCHECKED)
+    small_lake.night(POISONED, repositories=[{**WEB, **RECREATED}, APP], details=UNCHECKED)
     sound = {table: len(small_lake.rows(table, POISONED)) for table in ("changes", "ended_findings")}
     assert all(sound.values())
     for stage, tables in (
@@ -142,7 +144,7 @@ def test_a_doubled_repository_that_is_gone_disappears_once(
     small_lake: SmallLake, older_version: Callable[[], Any], tmp_path: Path
 ) -> None:
     with older_version():
-        small_lake.night(POISONED, repositories=[WEB, APP, APP])
+        small_lake.night(POISONED, repositories=[WEB, APP, APP], details=UNCHECKED)
     small_lake.night(NEXT, repositories=[WEB])
     assert verdicts(small_lake, NEXT) == {
         "web": ("INCOMPLIANT", POISONED, None),
@@ -154,7 +156,7 @@ def test_a_doubled_repository_that_is_gone_disappears_once(
 
 def test_a_doubled_inventory_is_evaluated_and_published_once(small_lake: SmallLake, tmp_path: Path) -> None:
     """One that an older version committed just before an upgrade, or that is evaluated again among later nights."""
-    small_lake.night(POISONED, repositories=[APP, APP], accounts=[{}, {}])
+    small_lake.night(POISONED, repositories=[APP, APP], accounts=[{}, {}], details=UNCHECKED)
     assert verdicts(small_lake, POISONED) == {"app": ("INCOMPLIANT", POISONED, None)}
     assert doubled_keys(publish(small_lake.lake, small_lake.catalog, tmp_path, owner_tags=()).database) == {}
     with duckdb.connect(tmp_path / "compliance.duckdb", read_only=True) as published:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ NAMES = [
 
 @pytest.fixture
 def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable[..., None]) -> None:
-    """Two nights with a row for each list, and hostile names."""
+    """Three nights with a row for each list, and hostile names."""
     waiver: dict[str, Any] = {
         "waiver_id": "W-1",
         "policy_id": POLICY,
@@ -64,7 +64,10 @@ def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable
 
     def audit() -> None:
         odd = {"repository_name": "odd", "image_tag_mutability": "odd", "tags": [("owner", NAMES[0])]}
-        small_lake.night(NIGHT_1, accounts=accounts, repositories=[*rows, odd], scan_targets=[refused])
+        for night, digest in ((NIGHT_1 - timedelta(days=1), "a"), (NIGHT_1, "b")):
+            image_tags = [{"repository_name": "odd", "tags": dict.fromkeys(NAMES, digest)}]
+            scanned: dict[str, Any] = {"repositories": [*rows, odd], "scan_targets": [refused]}
+            small_lake.night(night, accounts=accounts, image_tags=image_tags, **scanned)
         fixed = rows[0] | {"image_tag_mutability": "IMMUTABLE"}
         published(
             NIGHT_2,
@@ -124,7 +127,7 @@ def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch
 
     monkeypatch.setattr(ndjson, "write_records", explain)
     found = lists(client)
-    assert len(found) == 18
+    assert len(found) == 20
     for path, answer in found.items():
         items = records_of_pages(client, f"{path}?size=3")
         assert items, path
