@@ -33,7 +33,7 @@ POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"
 NEW_CHECKS = ("one_row_per_account", "one_row_per_repository")
 WEB, APP = {"repository_name": "web"}, {"repository_name": "app"}
 # Details of the inventory's commit: older versions did not note that it was checked.
-UNCHECKED = {INVENTORY_CHECKS: []}
+UNCHECKED: dict[str, Any] = {INVENTORY_CHECKS: []}
 # Deleted and created again since the night before.
 RECREATED = {"created_at": datetime(2026, 11, 1, 12, tzinfo=UTC)}
 
