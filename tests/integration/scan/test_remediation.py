@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from demo.emulated_aws.faults import Effect, Fault, Faults, Refuse, Reset, Throttle
@@ -16,7 +18,7 @@ from ecr_audit.aws.ecr.mutability import Setting
 from ecr_audit.aws.session import connect_hub
 from ecr_audit.compliance import steps as compliance
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import REMEDIATION_ACTIONS, REMEDIATION_APPROVALS
+from ecr_audit.lake.schemas import PLANNED_CHANGES, REMEDIATION_ACTIONS, REMEDIATION_APPROVALS
 from ecr_audit.publish import steps as publish
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.store import newest
@@ -28,7 +30,7 @@ from ecr_audit.remediation.plan import RemediationError, RemediationPlan, freeze
 from ecr_audit.remediation.proposal import planned_rows
 from ecr_audit.remediation.record import record
 from ecr_audit.remediation.verify import verify
-from ecr_audit.settings import Settings
+from ecr_audit.settings import load_settings
 from support.lakes import committed
 
 from .conftest import DAY, HUB, Audit, MakeAudit
@@ -145,12 +147,26 @@ def rows_of(lake: Lake, table: Any) -> list[dict[str, Any]]:
     return rows
 
 
+# Tests of all that the steps keep in the lake.
+ON_BOTH = pytest.mark.parametrize("place", ["a folder", "S3"], indirect=True)
+ON_S3 = pytest.mark.parametrize("place", ["S3"], indirect=True)
+
+
 @pytest.fixture
-def remediation_of(audit_of: MakeAudit) -> Callable[..., Remediation]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the lake is: in a folder, unless a test asks for S3."""
+    if getattr(request, "param", "") == "S3":
+        return f"s3://{request.getfixturevalue('bucket')}/ecr/lake"
+    return str(tmp_path / "lake")
+
+
+@pytest.fixture
+def remediation_of(audit_of: MakeAudit, place: str) -> Callable[..., Remediation]:
     """Starts an AWS with faults and freezes a plan for all of its repositories."""
 
     def start(*faults: Fault, of: World | None = None) -> Remediation:
         audit = audit_of(of or world(), *faults, remediation_role_name=ROLE)
+        audit.lake = Lake(place)
         audit.settings = audit.settings.model_copy(update={"target_seconds": 0.1})
         rows = [planned(*each) for each in ALL]
         plan = freeze(audit.lake, rows, planned_at=PLANNED_AT, canary_accounts=1, batch_accounts=1)
@@ -159,6 +175,7 @@ def remediation_of(audit_of: MakeAudit) -> Callable[..., Remediation]:
     return start
 
 
+@ON_BOTH
 def test_a_plan_is_applied_verified_recorded_and_taken_back(remediation_of: Callable[..., Remediation]) -> None:
     remediation = remediation_of()
     assert remediation.plan.batches == [0, 1, 2]
@@ -255,6 +272,20 @@ def test_a_denial_in_one_account_costs_the_others_nothing(
     assert set(remediation.finish().values()) == {"DONE"}
 
 
+def test_a_throttle_that_passes_costs_nothing_and_a_repository_may_go_last_of_all(
+    remediation_of: Callable[..., Remediation],
+) -> None:
+    gone = Refuse("RepositoryNotFoundException", "It is gone")
+    remediation = remediation_of(
+        Fault(Throttle(), operation="PutImageTagMutability", account=FIRST, times=2),
+        Fault(gone, operation="PutImageTagMutability", account=SECOND, times=1),
+    )
+    remediation.audit.settings = remediation.audit.settings.model_copy(update={"target_seconds": 60})
+    remediation.apply()
+    remediation.assert_written(*(key for key in ALL if key != (SECOND, "app/api")))
+    assert remediation.finish() == {key: "GONE" if key == (SECOND, "app/api") else "DONE" for key in ALL}
+
+
 class KilledError(Exception):
     """The worker is gone, and nothing after it is done."""
 
@@ -296,6 +327,30 @@ def test_after_a_killed_worker_nothing_is_written_twice_or_forgotten(
     remediation.assert_written(*began)
     assert [key for key, outcome in outcomes.items() if outcome == "DONE"] == began
     assert {outcomes[key] for key in ALL if key not in began} <= {"NOT_REACHED", "FAILED"}
+
+
+@ON_S3
+def test_on_s3_a_retry_goes_on_and_a_plan_that_was_changed_is_refused(
+    remediation_of: Callable[..., Remediation], tmp_path: Path
+) -> None:
+    remediation = remediation_of()
+    journal = KillingJournal(remediation.lake, remediation.plan.plan_id, 2, after=False)
+    with pytest.raises(KilledError):
+        apply_batch(journal, connect_hub(), remediation.plan, 0, remediation.audit.settings, "run", set())
+    assert len(remediation.writes) == 1
+    remediation.apply()
+    remediation.assert_written(*ALL)
+    assert set(remediation.finish().values()) == {"DONE"}
+
+    changed = pa.Table.from_pylist(
+        [{**row, "proposed_setting": "MUTABLE"} for row in remediation.plan.rows], schema=PLANNED_CHANGES.schema
+    )
+    pq.write_table(changed, tmp_path / "changed.parquet")
+    remediation.lake.storage.move_in(
+        tmp_path / "changed.parquet", f"remediation/{remediation.plan.plan_id}/plan.parquet"
+    )
+    with pytest.raises(RemediationError, match=r"s3://audit-lake/.*its rows were changed since it was frozen"):
+        read_plan(remediation.lake, remediation.plan.plan_id)
 
 
 class Once(Faults):
@@ -352,7 +407,9 @@ def approval_of(plan: Mapping[str, str], **changed: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def night(audit_of: MakeAudit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_alone: None) -> Audit:
+def night(
+    audit_of: MakeAudit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, database_alone: None
+) -> Audit:
     """A published night in which the owners name the tags that move, and the settings to apply its plan."""
     found = world()
     named = {
@@ -361,9 +418,11 @@ def night(audit_of: MakeAudit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
         ]
         for account in (FIRST, SECOND, THIRD)
     }
-    audit = audit_of(replace(found, repository_source=stored(named)), collect_rotation_nights=1)
+    audit = audit_of(replace(found, repository_source=stored(named)), collect_rotation_nights=1, regions=(REGION,))
+    audit.lake = Lake(place)
     for name, value in {
         "DATA": str(tmp_path),
+        "LAKE": place,
         "REMEDIATION_ROLE_NAME": ROLE,
         "BATCH_ACCOUNTS": "1",
         "FOUR_EYES": "true",
@@ -374,12 +433,39 @@ def night(audit_of: MakeAudit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
     return audit
 
 
+WAIVED_MEANWHILE = """
+waivers:
+  - id: W-1
+    policy: {policy}
+    scope: {{repository: "{repository}"}}
+    reason: It is a cache.
+    owner: team
+    ticket: T-1
+    approved_by: boss
+    created: {created}
+    expires: {expires}
+"""
+
+
+def waive(monkeypatch: pytest.MonkeyPatch, file: Path, plan: RemediationPlan, repository: str) -> None:
+    """Accept the finding on a repository of a plan, since the day of the plan."""
+    created = plan.planned_at.date()
+    expires = created + timedelta(days=30)
+    file.write_text(
+        WAIVED_MEANWHILE.format(policy=plan.policy_id, repository=repository, created=created, expires=expires)
+    )
+    monkeypatch.setenv("ECR_AUDIT_WAIVERS", str(file))
+
+
 FORM: dict[str, Any] = {
     **{"policy": None, "accounts": [], "ous": [], "repositories": [], "at_most": None, "rollback_of": None}
 }
 
 
-def test_the_steps_of_a_run_write_the_approved_changes_and_nothing_else(night: Audit) -> None:
+@ON_BOTH
+def test_the_steps_of_a_run_write_the_approved_changes_and_nothing_else(
+    night: Audit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     plan = steps.make_plan(FORM, "https://airflow.example/ecr-audit")
     assert plan["plan_id"] in plan["body"]
     assert "https://airflow.example/ecr-audit/remediation" in plan["body"]
@@ -396,22 +482,24 @@ def test_the_steps_of_a_run_write_the_approved_changes_and_nothing_else(night: A
     with pytest.raises(RemediationError, match="the canary is not through"):
         steps.apply(hub, run, 1)
     assert night.aws.world.writes == []
+    frozen, waived = read_plan(night.lake, plan["plan_id"]), (SECOND, "app/web")
+    waive(monkeypatch, tmp_path / "waivers.yaml", frozen, arn(*waived))
     for batch in steps.apply_canary(hub, run):
         steps.apply(hub, run, batch)
     steps.verify(hub, run)
     # The third repository passes the policy as it is.
-    changed = [key for key in ALL if key[1] != "lib/base"]
-    assert steps.record(run) == {"accounts": [FIRST, SECOND, THIRD], "outcomes": {"DONE": len(changed)}}
-    frozen = read_plan(night.lake, plan["plan_id"])
+    changed = [key for key in ALL if key[1] != "lib/base" and key != waived]
+    outcomes = {"DONE": len(changed), "SKIPPED_WAIVED": 1}
+    assert steps.record(run) == {"accounts": [FIRST, SECOND, THIRD], "outcomes": outcomes}
     Remediation(night, frozen).assert_written(*changed)
     # Exactly the settings that the published plan proposed were written, and its findings close with the next night.
     assert {each.image_tag_mutability for each in night.aws.world.writes} == {"IMMUTABLE_WITH_EXCLUSION"}
     night.run(frozen.planned_at.date())
     publish.publish(compliance.roll_up(compliance.evaluate(None, [])))
-    with open_published(newest(Settings(data=Path(night.lake.root).parent)).database) as published:
+    with open_published(newest(load_settings()).database) as published:
         assert planned_rows(published, frozen.policy_id, proposal.Limits()) == []
         recorded = published.execute("SELECT outcome, count(*) FROM remediation_actions GROUP BY ALL").fetchall()
-    assert recorded == [("DONE", len(changed))]
+    assert dict(recorded) == outcomes
     with pytest.raises(RemediationError, match="There is nothing to change"):
         steps.make_plan(FORM, "")
 
