@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 if TYPE_CHECKING:
     from ecr_audit.alerts.message import Message
@@ -80,6 +82,15 @@ class PlanApproval(ApprovalOperator):
             )
         )
         return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Take the answer. A rejection skips what follows, and so ends the task without a return value: kept here."""
+        try:
+            return super().execute_complete(context, event)
+        except DownstreamTasksSkipped:
+            answer = ("chosen_options", "params_input", "responded_at", "responded_by_user")
+            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, {name: event[name] for name in answer})
+            raise
 
 
 def pages_address() -> str:

@@ -135,7 +135,7 @@ class Cluster(Airflow):
         assert done.returncode == 0, done.stderr.decode()[-3000:]
         for part in CONTROL:
             self.start_part(part)
-        self.wait_for("the API", lambda: self.log_in({"username": "admin", "password": PASSWORD}))
+        self.wait_for("the API", lambda: self.log_in("admin", PASSWORD))
         for part in WORKERS:
             self.start_part(part)
         self.wait_for_the_dags()

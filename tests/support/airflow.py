@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -39,6 +40,11 @@ SETTINGS = {
 def settings_of_the_demo(endpoint_url: str) -> dict[str, str]:
     """The settings of the audit for a demo organization's AWS; small batches, so that there are several."""
     return demo_settings(endpoint_url) | {"ECR_AUDIT_BATCH_ACCOUNTS": "9"}
+
+
+def password_of(user: str) -> str:
+    """The password of a user of the tests."""
+    return f"password-of-{user}"
 
 
 def migrated_database(folder: Path) -> Path:
@@ -93,10 +99,17 @@ class Airflow:
         command = [sys.executable, "-m", "airflow", *self.command(part)]
         self.processes.start(part, command, self.environment(part) | settings)
 
-    def log_in(self, credentials: Mapping[str, str] | None = None) -> bool:
-        """Ask for the token that the other calls need; none need credentials where everybody is an admin."""
+    def log_in(self, user: str, password: str | None = None) -> bool:
+        """Ask for the token that the other calls need."""
+        credentials = {"username": user, "password": password or password_of(user)}
         self._token = self._call("auth/token", credentials)["access_token"]
         return bool(self._token)
+
+    def as_user(self, name: str) -> Airflow:
+        """The same Airflow, as another user sees it."""
+        other = copy.copy(self)
+        other.log_in(name)
+        return other
 
     def wait_for_the_dags(self) -> None:
         """Wait until the scheduler is at work and every DAG is known."""
