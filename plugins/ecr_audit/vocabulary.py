@@ -263,3 +263,50 @@ OVERWRITABLE_WORDS: dict[OverwritableTags, str] = {
     "none": "no tag",
     "unknown": "unknown",
 }
+
+# The proposal of the remediation plan for a finding: the column action of remediation_plan.
+PlanAction = Literal["FIX_BY_API", "FIX_IN_CODE", "HOLD"]
+
+PLAN_ACTION_WORDS: dict[PlanAction, str] = {
+    "FIX_BY_API": "fix by API",
+    "FIX_IN_CODE": "fix in code",
+    "HOLD": "hold",
+}
+
+# The rules of sql/marts/remediation_plan.sql in their order, which a test compares, each with its reason for people.
+PlanRule = Literal[
+    "not_seen", "waived", "pull_through", "pull_through_unknown", "code_unknown", "too_little_evidence",
+    "release_moved", "filter_frees_release", "filters_do_not_fit", "nothing_to_change", "named_by_owner",
+    "nothing_moved", "filters_fit",
+]  # fmt: skip
+
+PLAN_RULE_REASONS: dict[PlanRule, str] = {
+    "not_seen": "It could not be read in this night, or its setting is not known.",
+    "waived": "A waiver accepts another finding on its setting.",
+    "pull_through": "A pull-through cache fills it, and a refreshed image overwrites its tag: propose a waiver.",
+    "pull_through_unknown": "The pull-through cache rules of its registry were not read.",
+    "code_unknown": "Its tags were not read, which say whether code owns the setting.",
+    "too_little_evidence": "Its image tags were read in fewer nights than ECR_AUDIT_REMEDIATION_NIGHTS asks for.",
+    "release_moved": "A release tag was overwritten: ask its owner why.",
+    "filter_frees_release": "An exclusion filter that it has, and that would stay, matches a release tag.",
+    "filters_do_not_fit": "The tags that moved take more than the 5 filters that AWS accepts.",
+    "nothing_to_change": "It has the setting that its tags need, and the policy wants another.",
+    "named_by_owner": "There is little evidence, but its owner names the tags that move.",
+    "nothing_moved": "No tag was overwritten.",
+    "filters_fit": "The tags that moved fit in filters, none of which matches a release tag.",
+}
+
+# How a change of an approved plan ended: the values of remediation/outcomes.py, which a test compares, as words that
+# end a sentence about a repository.
+ACTION_OUTCOME_WORDS: dict[str, str] = {
+    "DONE": "written, and found so afterwards",
+    "ALREADY": "had the proposed setting before",
+    "SKIPPED_CHANGED": "left alone, no longer as planned",
+    "SKIPPED_WAIVED": "left alone, waived by now",
+    "GONE": "deleted",
+    "DENIED": "the role is missing, or is not allowed the call",
+    "THROTTLED": "refused for rate until its time was over",
+    "FAILED": "another error",
+    "DIFFERS": "written, and found with another setting",
+    "NOT_REACHED": "not tried",
+}

@@ -82,6 +82,7 @@ matched AS (
         k.policy_id,
         k.repository_arn,
         count(*) FILTER (WHERE s.is_current AND is_matched) AS overwritable_after,
+        count(*) FILTER (WHERE s.is_release) AS release_tags_seen,
         count(*) FILTER (WHERE s.is_release AND is_matched) AS freed_releases
     FROM known AS k
     JOIN staging.seen_tags AS s USING (repository_arn)
@@ -95,6 +96,7 @@ ruled AS (
     SELECT
         k.*,
         coalesce(m.overwritable_after, 0) AS overwritable_after,
+        m.release_tags_seen,
         CASE WHEN len(k.filters) = 0 THEN 'IMMUTABLE' ELSE 'IMMUTABLE_WITH_EXCLUSION' END AS setting,
         CASE
             WHEN NOT k.is_seen THEN 'not_seen'
@@ -143,6 +145,7 @@ SELECT
     r.managed_by,
     r.pull_through,
     r.image_tags,
+    r.release_tags_seen,
     CASE WHEN NOT is_held THEN r.overwritable_after END AS overwritable_after,
     CASE
         WHEN NOT is_held AND managed_by IS NULL

@@ -25,12 +25,13 @@ from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
-from ecr_audit.settings import SQL_ROOT
+from ecr_audit.settings import SQL_ROOT, RemediationSettings
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
 from support.chromium import FLAGS, find_chromium
 from support.demo_tags import read_image_tags
 from support.processes import PATIENCE
+from support.remediation import approve_changes
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
@@ -46,12 +47,14 @@ OWNER_TAGS = ("owner", "team")
 TODAY = date(2026, 11, 23)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Demo:
     """The demo, published; its last night is still to come."""
 
     folder: Path
     catalog: Catalog
+    # The plan that somebody approved before its newest night.
+    plan_id: str = ""
 
     def audit(self, *nights: int) -> date:
         """Write and evaluate nights of the story, in a lake of their own, and publish; returns the newest one's
@@ -59,9 +62,12 @@ class Demo:
         lake = Lake(str(self.folder / f"lake-{nights[-1]}"))
         write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
         read_image_tags(lake, self.catalog, owner_tags=OWNER_TAGS, nights=len(nights))
-        publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS)
+        newest = max(lake.snapshot_dates("compliance"))
+        self.plan_id = approve_changes(lake, newest).plan_id
+        plan = RemediationSettings(remediation_nights=2)
+        publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS, plan_settings=plan)
         complete(lake, self.folder / "publish")
-        return max(lake.snapshot_dates("compliance"))
+        return newest
 
 
 @pytest.fixture(scope="package")

@@ -20,6 +20,8 @@ from ecr_audit.publish.publication import Published
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
 
+from .conftest import Demo
+
 pytestmark = pytest.mark.browser
 
 # Its tags can be overwritten, and one of its releases was.
@@ -32,6 +34,9 @@ PAGES = {
     "/repositories/{repository_arn:path}": f"/repositories/{REPOSITORY}?tag=2.4.1",
     "/registries/{account_id}/{region}": "/registries/210000000004/us-west-2",
     "/tag-moves": "/tag-moves",
+    "/remediation": "/remediation",
+    "/remediation/runs": "/remediation/runs",
+    "/remediation/runs/{plan_id}": "/remediation/runs/{plan_id}",
     "/organization": "/organization",
     "/accounts/{account_id}": "/accounts/210000000022",
     "/coverage": "/coverage",
@@ -72,9 +77,10 @@ def test_no_page_is_forgotten() -> None:
 
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES.keys())
 def test_it_can_be_read_in_both_themes_on_a_phone_and_by_keyboard(
-    open_browser: Callable[..., Page], address: str
+    open_browser: Callable[..., Page], demo: Demo, address: str
 ) -> None:
     """One window for all of it: to draw a page takes longer than to look at it."""
+    address = address.format(plan_id=demo.plan_id)
     page = open_browser()
     _open(page, address)
     _assert_passes_wcag_aa(page, "light")
@@ -126,6 +132,8 @@ def _photograph(page: Page, address: str, look: str) -> None:
     # findings, and of a thing among others, in the singular: policy, repository.
     name = re.sub(r"(ie)?s$", lambda end: "y" if end[1] else "", first) if rest else first or "overview"
     name = "strict" if rest[-1:] == ["strict"] else name
+    if first == "remediation" and rest:
+        name = "remediation-run" if rest[1:] else "remediation-runs"
     # The demo's night stays where it is: by the clock it is old, which a picture need not show.
     page.evaluate("document.querySelector('.stale')?.remove()")
     # The screen above the fold, and some way below it.

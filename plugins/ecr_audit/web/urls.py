@@ -79,6 +79,18 @@ class Urls:
         """The changes of image tags, filtered by the query."""
         return self.to("/tag-moves", query)
 
+    def remediation(self, **query: Any) -> str:
+        """The remediation plan, filtered by the query."""
+        return self.to("/remediation", query)
+
+    def remediation_runs(self, **query: Any) -> str:
+        """The plans that people were asked to approve."""
+        return self.to("/remediation/runs", query)
+
+    def remediation_run(self, plan_id: str, **query: Any) -> str:
+        """A plan that somebody was asked to approve, and how its changes ended."""
+        return self.to(f"/remediation/runs/{plan_id}", query)
+
     def registry(self, account_id: str, region: str) -> str:
         """A registry's page."""
         return self.to(f"/registries/{account_id}/{region}")

@@ -15,6 +15,7 @@ from ecr_audit.aws.advice import advice_on
 from ecr_audit.text import age, percent, plural
 from ecr_audit.unit_paths import split_path
 from ecr_audit.vocabulary import (
+    ACTION_OUTCOME_WORDS,
     CHANGE_WORDS,
     DEMO_ORGANIZATION_ID,
     EVENT_WORDS,
@@ -22,6 +23,8 @@ from ecr_audit.vocabulary import (
     NOT_SEEN_BETWEEN_READS,
     OBJECT_WORDS,
     OVERWRITABLE_WORDS,
+    PLAN_ACTION_WORDS,
+    PLAN_RULE_REASONS,
     STATUS_WORDS,
     TAG_MOVE_MEANINGS,
     TAG_MOVE_WORDS,
@@ -120,6 +123,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
 GLOBALS: dict[str, Any] = {
     "STATUS_WORDS": STATUS_WORDS,
     "OVERWRITABLE_WORDS": OVERWRITABLE_WORDS,
+    "ACTION_OUTCOME_WORDS": ACTION_OUTCOME_WORDS,
     "CHANGE_WORDS": CHANGE_WORDS,
     "EVENT_WORDS": EVENT_WORDS,
     "DEMO_ORGANIZATION_ID": DEMO_ORGANIZATION_ID,
@@ -130,6 +134,8 @@ GLOBALS: dict[str, Any] = {
     "TAG_MOVE_WORDS": TAG_MOVE_WORDS,
     "TRAIL_WORDS": TRAIL_WORDS,
     "OUTCOMES": OUTCOMES,
+    "PLAN_ACTION_WORDS": PLAN_ACTION_WORDS,
+    "PLAN_RULE_REASONS": PLAN_RULE_REASONS,
     "advice_on": advice_on,
     "image_tags_offer": image_tags_offer,
     "undetermined_reasons": undetermined_reasons,

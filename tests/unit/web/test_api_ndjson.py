@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.web.api import ndjson, records
 from ecr_audit.web.urls import PREFIX
+from support.remediation import record_rows
 from support.small_lake import SmallLake
 
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -68,6 +69,9 @@ def nights(once: Callable[..., None], small_lake: SmallLake, published: Callable
             image_tags = [{"repository_name": "odd", "tags": dict.fromkeys(NAMES, digest)}]
             scanned: dict[str, Any] = {"repositories": [*rows, odd], "scan_targets": [refused]}
             small_lake.night(night, accounts=accounts, image_tags=image_tags, **scanned)
+        planned = {"policy_id": POLICY, "account_id": "111111111111", "region": "us-east-1"}
+        plan = [planned | {"repository_name": name, "repository_arn": name} for name in NAMES]
+        record_rows(small_lake.lake, plan, datetime(2026, 11, 2, 1, tzinfo=UTC), NAMES[4], {})
         fixed = rows[0] | {"image_tag_mutability": "IMMUTABLE"}
         published(
             NIGHT_2,
@@ -127,7 +131,7 @@ def test_every_list_has_the_records_of_its_pages(client: TestClient, monkeypatch
 
     monkeypatch.setattr(ndjson, "write_records", explain)
     found = lists(client)
-    assert len(found) == 20
+    assert len(found) == 23
     for path, answer in found.items():
         items = records_of_pages(client, f"{path}?size=3")
         assert items, path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -20,6 +20,8 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from ecr_audit.web.urls import PREFIX
+from support.policies import MUTABILITY
+from support.remediation import record_rows
 from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.slow
@@ -50,6 +52,9 @@ THERE = {
     "/frameworks/{name}": "/frameworks/nist-sp-800-53-r5",
     "/sections/{path:path}": "/sections/nist-sp-800-53-r5/cm/02",
 }
+
+
+ARN = "arn:aws:ecr:eu-west-1:111111111111:repository/"
 
 
 class Markup(HTMLParser):
@@ -139,6 +144,9 @@ def test_data(client: TestClient, published: Callable[..., None], small_lake: Sm
     for day in (date(2026, 10, 31), date(2026, 11, 1)):
         small_lake.scan(day, accounts=accounts, repositories=[repository])
         small_lake.read_tags(day, [repository | {"tags": {harm: f"{harm}{day}", "1.0.0": f"{day}"}}])
+    planned = {"policy_id": MUTABILITY, "account_id": "111111111111", "region": "eu-west-1", "current_setting": harm}
+    names = {"repository_name": harm, "repository_arn": f"{ARN}{harm} (gone)", "proposed_filters": [harm]}
+    record_rows(small_lake.lake, [planned | names], datetime(2026, 11, 1, 9, tzinfo=UTC), harm, {})
     published(
         accounts=accounts,
         repositories=[repository | {"lifecycle_policy": harm, "repository_policy": f'["{harm}"]'}, {}],

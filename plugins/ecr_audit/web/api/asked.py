@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ecr_audit.aws.outcomes import Outcome
+from ecr_audit.remediation.outcomes import ActionOutcome
 from ecr_audit.vocabulary import Change, OverwritableTags
 from ecr_audit.web.findings_query import FindingsFilter, Sort, without_empty
+from ecr_audit.web.remediation_query import PlanFilter
 from ecr_audit.web.tag_moves_query import TagMovesFilter
 
 PolicyId = Annotated[str | None, Field(max_length=200, description="Id of a policy. Without it: the first.")]
@@ -65,6 +67,19 @@ class FindingsAsked(FindingsFilter, Asked):
 
 class TagMovesAsked(TagMovesFilter, Asked):
     """Image tags that were overwritten."""
+
+
+class PlanAsked(PlanFilter, Asked):
+    """Rows of the remediation plan."""
+
+
+class ActionsAsked(Asked):
+    """Changes of remediation plans that people approved."""
+
+    plan_id: Annotated[str | None, Field(max_length=64, description="Id of a plan.")] = None
+    outcome: Annotated[ActionOutcome | None, Field(description="How the change ended.")] = None
+    account: AccountId = None
+    repository: Annotated[str | None, Field(max_length=1000, description="ARN of a repository.")] = None
 
 
 class ImageTagsAsked(Asked):

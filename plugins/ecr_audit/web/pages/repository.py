@@ -1,4 +1,4 @@
-"""A repository: its setting, what that means for its tags, which of them moved, the verdicts on it, its history."""
+"""A repository: its setting, which of its tags can be overwritten and which were, verdicts, remediation, history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def repository(page: PageDep, repository_arn: str, tag: TagQuery = None) -> Resp
     found = page.row("repository/repository", arn=repository_arn)
     evaluated = verdicts_on(page, repository_arn)
     image_tags = image_tags_of(page, repository_arn, tag)
-    if not (found or evaluated["verdicts"] or evaluated["events"] or image_tags.moved):
+    actions = page.rows("repository/actions", arn=repository_arn)
+    if not (found or evaluated["verdicts"] or evaluated["events"] or image_tags.moved or actions):
         raise HTTPException(404)
     return page.render(
         "repository.html",
@@ -55,6 +56,8 @@ def repository(page: PageDep, repository_arn: str, tag: TagQuery = None) -> Resp
         repository=found,
         console=repository_address(repository_arn),
         image_tags=image_tags,
+        planned=page.rows("repository/planned", arn=repository_arn),
+        actions=actions,
         raw=as_texts(found),
         raw_image_tags=as_texts(image_tags.read),
         **evaluated,

@@ -40,6 +40,7 @@ from ecr_audit.web.api.records.inventory import (
     Target,
 )
 from ecr_audit.web.api.records.record import Record
+from ecr_audit.web.api.records.remediation import PlannedFinding, RemediationAction, RemediationApproval
 
 __all__ = [
     "Account",
@@ -60,6 +61,7 @@ __all__ = [
     "Overview",
     "Owner",
     "Part",
+    "PlannedFinding",
     "Policy",
     "Problem",
     "PublicationRecord",
@@ -68,6 +70,8 @@ __all__ = [
     "Region",
     "Registry",
     "RegistryDetails",
+    "RemediationAction",
+    "RemediationApproval",
     "Repository",
     "RepositoryDetails",
     "RepositoryImageTags",

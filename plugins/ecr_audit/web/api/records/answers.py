@@ -11,6 +11,7 @@ from ecr_audit.web.api.records.compliance import DailyCompliance
 from ecr_audit.web.api.records.image_tags import RepositoryImageTags
 from ecr_audit.web.api.records.inventory import Registry, Repository
 from ecr_audit.web.api.records.record import NightsMissed, Record
+from ecr_audit.web.api.records.remediation import PlannedFinding, RemediationAction
 
 Item = TypeVar("Item", bound=Record)
 
@@ -50,6 +51,10 @@ class RepositoryDetails(BaseModel):
     image_tags: RepositoryImageTags | None = Field(
         description="How its image tags were read, and what moved, which /tag-moves?repository=… lists; null where they"
         " are not read."
+    )
+    remediation_plan: list[PlannedFinding] = Field(description="Its rows of the remediation plan, one for each policy.")
+    remediation_actions: list[RemediationAction] = Field(
+        description="How the changes that approved plans made to it ended, the newest first."
     )
     console: str | None = Field(description="Its page in the AWS console; null where that has no known address.")
 
