@@ -248,6 +248,16 @@ def test_a_repository_has_its_plan_and_its_changes(client: TestClient, plan: duc
     assert [each["approver"] for each in details["remediation_actions"]] == ["carol", "ann"]
 
 
+def test_findings_show_the_plan_and_the_last_change(client: TestClient, plan: duckdb.DuckDBPyConnection) -> None:
+    """The change to web/app was taken back, so it is planned again."""
+    text = text_at(client, "/findings").replace("/ ", "/")
+    quiet = text.split("quiet ")[1]
+    assert re.search(r"^eu-west-1 Shop .{1,350}? DENIED by ann on 2026-11-03, plan [0-9a-f]{12}", quiet)
+    assert re.search(r"web/app .{1,350}? planned: IMMUTABLE_WITH_EXCLUSION", text)
+    assert re.search(r"released .{1,350}? plan: hold", text)
+    assert "DONE by" not in text
+
+
 def test_without_image_tags_the_page_reports_that_nothing_can_be_planned(
     client: TestClient, published: Callable[..., None]
 ) -> None:
