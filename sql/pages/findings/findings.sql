@@ -1,6 +1,6 @@
 -- findings: one page of the matching findings, one row per finding.
 -- key: policy_id, repository_arn.  from: findings, findings/matching, remediation_plan, remediation_actions.
--- planned_action, planned_setting, planned_filters: of the remediation plan, NULL where it has no row.
+-- planned_action, planned_setting, planned_filters: the row of the remediation plan, NULL without one.
 -- fix_outcome, fix_approver, fixed_at, fix_plan_id: the last change that an approved plan made, or tried, to the repository
 -- since the finding began; NULL without one, and where that took an earlier change back.
 -- sort: age, repository, account, owner, region or status; with `-` before it, the last first. Ties: oldest first.

@@ -93,6 +93,8 @@ def test_a_registry_has_a_page_with_its_settings_verdicts_and_history(client: Te
         "Incompliant Registry Creates Repositories with Mutable Tags High",
         "How to fix: Set IMMUTABLE.",
         "aws ecr update-repository-creation-template",
+        "--prefix ROOT --applied-for CREATE_ON_PUSH PULL_THROUGH_CACHE REPLICATION --image-tag-mutability IMMUTABLE",
+        "A pull-through cache cannot refresh a tag that is immutable",
         "2026-11-02 New finding Compliant → Incompliant",
         "The published row of registries",
     ):

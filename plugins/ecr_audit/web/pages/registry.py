@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
+from ecr_audit.web.creation_template import root_template
 from ecr_audit.web.page import PageDep
 from ecr_audit.web.pages.repository import as_texts, verdicts_on
 
@@ -25,6 +26,7 @@ def registry(page: PageDep, account_id: str, region: str) -> HTMLResponse:
         account=page.row("account/account", account_id=account_id),
         region=region,
         registry=found,
+        root_template=root_template(found["creation_templates"], region) if found else {},
         raw=as_texts(found),
         **verdicts_on(page, known["arn"]),
     )
