@@ -18,6 +18,7 @@ from measuring import Cost, measure, print_table
 
 from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
+from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
@@ -71,7 +72,7 @@ def write(folder: str, name: str) -> Cost:
     published = store.newest()
     resources = Resources(threads=1)
     limits = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": f"{out}.spill"}
-    with open_published(published.database, limits=limits, folder=out) as database:
+    with hidden_modules("pandas"), open_published(published.database, limits=limits, folder=out) as database:
         source = Source(database, Lake(f"{folder}/lake"), OPTIONS, store.checksums(published))
         cost = measure(exports.EXPORTS[name], source, out)
     sizes = [path.stat().st_size for path in out.iterdir()]

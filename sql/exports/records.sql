@@ -1,8 +1,7 @@
 -- records: one row per verdict that is exported: findings, and those that ended tonight.
 -- key: policy_id, object_id.  from: policy_output, findings, policies, repositories, registries, accounts, waivers,
 -- publication.
--- $records: `findings` for the above, or `all` for every verdict. $after, $up_to: the objects, in slices, since a line made
--- of a row is long.
+-- $records: `findings` for the above, or `all` for every verdict.
 -- activity_id: 1 began tonight, 2 goes on, 3 ended. No time is that of publishing: the same commit gives the same rows.
 SELECT
     o.*,
@@ -40,10 +39,6 @@ LEFT JOIN registries AS g ON g.registry_arn = o.object_id
 LEFT JOIN accounts AS a ON a.account_id = o.account_id
 LEFT JOIN waivers AS w ON w.waiver_id = f.waiver_id
 CROSS JOIN publication AS p
-WHERE o.object_id > $after
-    AND o.object_id <= $up_to
-    AND (
-        $records = 'all'
-        OR is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
-        OR o.incompliant_end_date = o.snapshot_date
-    )
+WHERE $records = 'all'
+    OR is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
+    OR o.incompliant_end_date = o.snapshot_date

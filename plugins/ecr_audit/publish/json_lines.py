@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -13,26 +12,22 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import ExportedRecords
 from ecr_audit.warehouse.statements import read_statement
 
-# Objects of which one query makes all lines: with seven policies, some 40 MB.
-OBJECTS = 1_500
+# Records of which one query makes all lines: some 10 MB.
+SLICE = 2_000
 _ROWS = 1_000
 
 # gzip's format, whose header has then neither time nor name (zlib's manual, deflateInit2).
 _GZIP = zlib.MAX_WBITS | 16
 
-# No ARN comes before the first or after the last.
-_FIRST, _LAST = "", "b"
-
-_CUTS = """
-WITH numbered AS (
-    SELECT
-        object_id,
-        row_number() OVER (ORDER BY object_id) AS number
-    FROM policy_output
-    GROUP BY object_id
+# Joined once, for all lines; DuckDB numbers the rows in their order.
+_RECORDS = """
+CREATE OR REPLACE TEMP TABLE exported_records AS
+SELECT * FROM (
+{records}
 )
-SELECT object_id FROM numbered WHERE number % $objects = 0 ORDER BY object_id
+ORDER BY object_id, policy_id
 """
+_SLICE = "(SELECT * FROM exported_records WHERE rowid BETWEEN {first} AND {last})"
 
 
 def write_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, path: Path) -> None:
@@ -47,9 +42,10 @@ def write_records(database: duckdb.DuckDBPyConnection, name: str, records: Expor
 def lines_of_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords) -> Iterator[str]:
     """The lines, in the order of objects and policies."""
     text = (SQL_ROOT / "exports" / f"{name}.sql").read_text(encoding="utf-8")
-    query = text.replace("{exports/records}", f"(\n{read_statement('exports/records').text}\n)")
-    cuts = [cut for (cut,) in database.execute(_CUTS, {"objects": OBJECTS}).fetchall()]
-    for after, up_to in pairwise([_FIRST, *cuts, _LAST]):
-        rows = database.execute(query, {"records": records.value, "after": after, "up_to": up_to})
+    created = _RECORDS.format(records=read_statement("exports/records").text)
+    [(count,)] = database.execute(created, {"records": records.value}).fetchall()
+    for first in range(0, count, SLICE):
+        rows = database.execute(text.replace("{exports/records}", _SLICE.format(first=first, last=first + SLICE - 1)))
         while chunk := rows.fetchmany(_ROWS):
             yield from (line for (line,) in chunk)
+    database.execute("DROP TABLE exported_records")

@@ -44,7 +44,7 @@ def publish(rolled_up: str | None = None) -> str:
     return result.address
 
 
-@hidden_modules("pyarrow.dataset")
+@hidden_modules("pandas", "pyarrow.dataset")
 def complete_publication() -> None:
     """Add the workbook, files for other tools and whatever else the newest publication lacks. Raises ExportError."""
     settings = load_settings()

@@ -175,8 +175,8 @@ def test_a_night_of_an_older_version_names_no_organization(nights: list[Exported
     assert exported and faults(exported) == []
 
 
-def test_slices_of_the_objects_make_the_same_lines(
+def test_slices_of_the_records_make_the_same_lines(
     nights: list[ExportedNight], records: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_lines, "OBJECTS", 2)
+    monkeypatch.setattr(json_lines, "SLICE", 2)
     assert lines(nights[1].folder / DATABASE, ExportedRecords.ALL) == records[1]
