@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
-from ecr_audit.aws.accounts import AWS_FAULTS, MemberIdentity, enter_account, session_name
-from ecr_audit.aws.accounts import Entry as AccountEntry
-from ecr_audit.aws.connections import Connections
-from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow, Identity
+from ecr_audit.aws.accounts import AWS_FAULTS
+from ecr_audit.aws.by_registry import Act, OnError, run_by_registry
+from ecr_audit.aws.dispatcher import Flow, Identity
 from ecr_audit.aws.ecr.mutability import describe_by_name, put_setting, setting_of
 from ecr_audit.aws.outcomes import error_code, error_message
 from ecr_audit.aws.session import Hub
-from ecr_audit.inventory.scan import LOOK_SECONDS
 from ecr_audit.remediation.journal import Entry, Journal
 from ecr_audit.remediation.outcomes import FAILURES, ActionOutcome, outcome_of_error
 from ecr_audit.remediation.plan import PlannedChange, RemediationError, RemediationPlan
 from ecr_audit.settings import Settings
-
-# Makes the flow for one change. It returns nothing: the journal has the result.
-Act = Callable[[Identity, PlannedChange], Flow]
-OnError = Callable[[PlannedChange, BaseException], None]
 
 
 def apply_batch(
@@ -125,80 +116,16 @@ def run(
     changes: Sequence[PlannedChange],
     settings: Settings,
     run_id: str,
-    act: Act,
-    on_error: OnError,
+    act: Act[PlannedChange],
+    on_error: OnError[PlannedChange],
 ) -> None:
-    """Do something with each change, as the remediation role of its account: one after the other in a registry.
+    """Do something with each change, as the remediation role of its account (`run_by_registry`).
 
-    Registries go on concurrently, until all are done or the batch's time is up. `on_error` gets the changes of an
-    account that cannot be entered. Raises RemediationError without a role, and what is raised by `act` itself.
+    Raises RemediationError without a role, and what is raised by `act` itself.
     """
     if settings.remediation_role_name is None:
         raise RemediationError("ECR_AUDIT_REMEDIATION_ROLE_NAME is not set: repositories are not changed.")
-    hub = replace(hub, session_name=session_name(run_id))
-    asyncio.run(_run(hub, changes, settings, settings.remediation_role_name, act, on_error))
-
-
-class _Run:
-    """The registries of a run that are under way, and the first fault of the program's own."""
-
-    def __init__(self, dispatcher: Dispatcher, seconds: float, act: Act, on_error: OnError) -> None:
-        self._dispatcher = dispatcher
-        self._seconds = seconds
-        self._act = act
-        self._on_error = on_error
-        self.pending = 0
-        self.fault: Exception | None = None
-
-    def enter(self, hub: Hub, identity: MemberIdentity, registries: Sequence[Sequence[PlannedChange]]) -> None:
-        """Enter an account, then go on with all its registries."""
-        self.pending += len(registries)
-        flow = enter_account(hub, identity, ask_regions=False)
-        self._dispatcher.submit(flow, seconds=self._seconds, on_done=partial(self._entered, registries))
-
-    def _entered(
-        self, registries: Sequence[Sequence[PlannedChange]], entry: AccountEntry | Exception, _: Effort
-    ) -> None:
-        error = entry if isinstance(entry, Exception) else entry.error
-        for changes in registries:
-            if isinstance(entry, AccountEntry) and error is None:
-                self._next(entry.identity, iter(changes), None)
-                continue
-            assert error is not None  # noqa: S101
-            for change in changes:
-                self._on_error(change, error)
-            self.pending -= 1
-
-    def _next(self, identity: Identity, changes: Iterator[PlannedChange], fault: object, *_: Effort) -> None:
-        """Go on with the next change of a registry, each with its own time limit."""
-        if isinstance(fault, Exception):
-            self.fault = self.fault or fault
-        change = None if self.fault else next(changes, None)
-        if change is None:
-            self.pending -= 1
-            return
-        on_done = partial(self._next, identity, changes)
-        self._dispatcher.submit(self._act(identity, change), seconds=self._seconds, on_done=on_done)
-
-
-async def _run(
-    hub: Hub, changes: Sequence[PlannedChange], settings: Settings, role: str, act: Act, on_error: OnError
-) -> None:
-    registries: dict[str, dict[str, list[PlannedChange]]] = {}
-    for change in changes:
-        account_id, region = change.registry
-        registries.setdefault(account_id, {}).setdefault(region, []).append(change)
-    deadline = time.monotonic() + settings.batch_seconds
-    in_flight = settings.concurrency
-    async with Connections(hub.access, in_flight) as connections, Dispatcher(connections, in_flight) as dispatcher:
-        running = _Run(dispatcher, settings.target_seconds, act, on_error)
-        for account_id, by_region in registries.items():
-            identity = MemberIdentity(hub, connections, account_id, role, settings.external_id)
-            running.enter(hub, identity, list(by_region.values()))
-        while running.pending and time.monotonic() < deadline:
-            await asyncio.sleep(LOOK_SECONDS)
-    if running.fault is not None:
-        raise running.fault
+    run_by_registry(hub, changes, settings, settings.remediation_role_name, run_id, act, on_error)
 
 
 def failed_share(outcomes: Sequence[ActionOutcome]) -> float:
