@@ -120,6 +120,15 @@ def test_there_is_a_finding_for_each_section_with_a_policy(nights: list[Exported
         assert sorted(found) == expected
 
 
+def test_words_on_a_control_follow_from_its_counts(results: list[Document]) -> None:
+    findings = {each["target"]["target-id"]: each for each in results[1]["results"][0]["findings"]}
+    ca, au = findings["ca-9.1_smt"], findings["au-9_smt"]
+    assert ca["description"] == "3 compliant, 4 incompliant (1 waived), 20 undetermined, under 3 policies."
+    assert ca["target"]["status"]["remarks"] == "There are findings without a waiver."
+    assert au["description"] == "0 compliant, 0 incompliant, 9 undetermined, under 1 policy."
+    assert au["target"]["status"]["remarks"] == "Nothing could be evaluated."
+
+
 def test_no_finding_is_on_a_withdrawn_control(results: list[Document]) -> None:
     catalog = load_catalog(SQL_ROOT)
     withdrawn = {f"{control_id(each.id)}_smt" for each in catalog.sections.values() if each.withdrawn and each.number}

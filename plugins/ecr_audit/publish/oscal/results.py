@@ -131,8 +131,7 @@ def account_observations(night: Night, policies: Mapping[str, Row], verdicts: It
             night,
             night.observation(row["policy_id"], account_id),
             f"{policy['contextual_name']}: account {account_id}",
-            f"{row['compliant']:,} compliant, {row['incompliant']:,} incompliant, {row['waived']:,} of them waived,"
-            f" {row['undetermined']:,} undetermined; coverage {percent(row['coverage_percent'])}.",
+            f"{_counted(row)}; coverage {percent(row['coverage_percent'])}.",
             {"subject-uuid": _account_uid(account_id), "type": "component"},
             policy_id=row["policy_id"],
             **{name: row[name] for name in _COUNTS},
@@ -183,8 +182,8 @@ def risks(policies: Iterable[Row], waivers: Iterable[Row], accounts: Iterable[Ro
             yield {
                 "uuid": _risk_uid("policy", policy["policy_id"]),
                 "title": title(policy["contextual_name"]),
-                "description": f"{plural(policy['findings'], 'finding')}, {policy['waived']:,} of them waived; the"
-                f" oldest is of {policy['oldest_finding']}.",
+                "description": f"{plural(policy['findings'], 'finding')}{_waived(policy)}; the oldest is of"
+                f" {policy['oldest_finding']}.",
                 "statement": markup(policy["description"]),
                 **props(policy_id=policy["policy_id"], severity=policy["severity"]),
                 "status": "open" if policy["findings"] > policy["waived"] else "deviation-approved",
@@ -257,9 +256,7 @@ def findings(
         yield {
             "uuid": export_uid("finding", section["section_id"]),
             "title": title(section["title"]),
-            "description": f"{section['compliant']:,} compliant, {section['incompliant']:,} incompliant,"
-            f" {section['waived']:,} of them waived, {section['undetermined']:,} undetermined, under"
-            f" {plural(len(held), 'policy', 'policies')}.",
+            "description": f"{_counted(section)}, under {plural(len(held), 'policy', 'policies')}.",
             **props(
                 section_id=section["section_id"],
                 **{name: section[name] for name in _COUNTS},
@@ -287,7 +284,19 @@ def findings(
 def _other(section: Row) -> str:
     if section["incompliant"]:
         return "All findings are waived."
-    return "Not all was seen: what was complies."
+    if section["compliant"]:
+        return "Not everything could be evaluated. What could be complies."
+    return "Nothing could be evaluated."
+
+
+def _counted(row: Row) -> str:
+    """3 compliant, 4 incompliant (1 waived), 20 undetermined."""
+    judged = f"{row['compliant']:,} compliant, {row['incompliant']:,} incompliant{_waived(row)}"
+    return f"{judged}, {row['undetermined']:,} undetermined"
+
+
+def _waived(row: Row) -> str:
+    return f" ({row['waived']:,} waived)" if row["waived"] else ""
 
 
 def _is_dark(account: Row) -> bool:
