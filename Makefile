@@ -9,6 +9,7 @@ PYTHON ?= python3
 OLDEST_PYTHON := 3.11
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
+TRESTLE := $(CURDIR)/.venv-trestle
 # Files are readable by their owner only: the audit's data show what can be overwritten.
 privately := umask 077 &&
 
@@ -47,6 +48,11 @@ $(VENV)/.dev: requirements-dev.txt requirements-uv.txt
 # Superset needs other versions of the same libraries.
 $(SUPERSET)/.installed: bi/superset/requirements.txt requirements-uv.txt
 	@$(call install,$(SUPERSET),bi/superset/requirements.txt)
+	@touch $@
+
+# Trestle needs other versions, too; a test alone starts it.
+$(TRESTLE)/.installed: tests/trestle/requirements.txt requirements-uv.txt
+	@$(call install,$(TRESTLE),tests/trestle/requirements.txt)
 	@touch $@
 
 # Debian and Ubuntu have Python without the module that fills a new environment, and perhaps an older Python.
@@ -135,10 +141,10 @@ test-policy: $(VENV)/.dev ## The tests that judge the folders of sql/policies, i
 	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py
 
 # Twice the cores of a small machine, since many of these wait for servers.
-test-slow: $(VENV)/.dev $(SUPERSET)/.installed ## The tests that make test leaves out, including test-cluster
+test-slow: $(VENV)/.dev $(SUPERSET)/.installed $(TRESTLE)/.installed ## The tests that make test leaves out, including test-cluster
 	@$(BIN)/python -m pytest -n 4 -m slow
 
-test-all: $(VENV)/.dev $(SUPERSET)/.installed ## All tests
+test-all: $(VENV)/.dev $(SUPERSET)/.installed $(TRESTLE)/.installed ## All tests
 	@$(BIN)/python -m pytest -n 4
 
 test-cluster: $(VENV)/.dev ## One of them: a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
@@ -170,9 +176,9 @@ advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the aud
 	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 
 lock: ## Resolve requirements*.in again into requirements*.txt, with hashes
-	@for name in requirements requirements-query requirements-dev bi/superset/requirements; do \
+	@for name in requirements requirements-query requirements-dev bi/superset/requirements tests/trestle/requirements; do \
 		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version $(OLDEST_PYTHON) \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove the environments, Airflow's and Superset's state; data/ stays
-	@rm -rf $(VENV) $(SUPERSET) $(CURDIR)/.airflow $(CURDIR)/.superset
+	@rm -rf $(VENV) $(SUPERSET) $(TRESTLE) $(CURDIR)/.airflow $(CURDIR)/.superset

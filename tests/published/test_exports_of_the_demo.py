@@ -1,8 +1,12 @@
-"""Every line and document that a night of the demo exports is valid, under all policies and in all of its story."""
+"""Every line and document that a night of the demo exports is valid, under all policies and in all of its story.
+
+Trestle reads the documents, in an environment of its own: `make test-slow` sets it up.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -18,17 +22,43 @@ from ecr_audit.publish.oscal import FRAMEWORKS, file_name
 from ecr_audit.settings import SQL_ROOT
 from support import asff, ocsf, oscal
 from support.exported_nights import ALL_FORMATS
+from support.paths import ROOT
+
+pytestmark = pytest.mark.slow
+
+TRESTLE = ROOT / ".venv-trestle" / "bin" / "python"
 
 
-@pytest.mark.slow
-def test_every_line_and_document_of_a_demo_night_is_valid(tmp_path: Path) -> None:
-    lake, catalog = Lake(str(tmp_path / "lake")), load_catalog(SQL_ROOT)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A publication with all formats."""
+    root = tmp_path_factory.mktemp("demo")
+    lake, catalog = Lake(str(root / "lake")), load_catalog(SQL_ROOT)
     write_history(lake, catalog, date(2026, 11, 23), owner_tags=("owner", "team"), nights=(0, 38))
-    publish(lake, catalog, tmp_path / "publish", owner_tags=("owner", "team"), options=ALL_FORMATS)
-    folder = complete(lake, tmp_path / "publish", ALL_FORMATS).folder
+    publish(lake, catalog, root / "publish", owner_tags=("owner", "team"), options=ALL_FORMATS)
+    return complete(lake, root / "publish", ALL_FORMATS).folder
+
+
+def test_every_line_and_document_of_a_demo_night_is_valid(folder: Path) -> None:
     records = ocsf.read_lines(folder / OCSF)
     assert len(records) > 5_000 and ocsf.faults(records) == []
     assert [fault for record in ocsf.read_lines(folder / ASFF) for fault in asff.faults(record)] == []
     for framework_id in FRAMEWORKS:
         document = json.loads((folder / file_name(framework_id)).read_text("utf-8"))
         assert oscal.faults(document) == [], framework_id
+
+
+@pytest.mark.skipif(not TRESTLE.exists(), reason="Trestle is not set up: make test-slow")
+def test_trestle_imports_and_validates_each_document(folder: Path, tmp_path: Path) -> None:
+    files = [folder / file_name(framework_id) for framework_id in FRAMEWORKS]
+    reader = ROOT / "tests" / "trestle" / "read.py"
+    done = subprocess.run(
+        [TRESTLE, reader, tmp_path / "workspace", *files], capture_output=True, text=True, env={"HOME": str(tmp_path)}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for file in files:
+        [kept] = (tmp_path / "workspace").glob(f"assessment-results/{file.stem}/*.json")
+        published, imported = (json.loads(each.read_text("utf-8"))["assessment-results"] for each in (file, kept))
+        assert published["uuid"] == imported["uuid"]
+        findings = [len(each["results"][0]["findings"]) for each in (published, imported)]
+        assert findings[0] == findings[1] > 0
