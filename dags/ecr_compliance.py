@@ -4,7 +4,8 @@
 Evaluates every repository of a committed snapshot under each policy of `sql/policies`, rolls the verdicts up into the
 sections of the frameworks, checks the result, and publishes it: `compliance.duckdb`, and each of its tables as Parquet
 and CSV. What is published stays as it was until all that has passed. Then a workbook is added, alerts are sent, and the
-tables are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection; none waits for another.
+tables are replaced in PostgreSQL where `ECR_AUDIT_POSTGRES_CONN_ID` names a connection, and findings are imported into
+each account's Security Hub where `ECR_AUDIT_SECURITY_HUB_ROLE_NAME` names a role; none waits for another.
 
 Started by the asset that `ecr_inventory` updates. **Run by hand** with a snapshot's date to evaluate a stored snapshot
 again, after a policy has changed; the snapshots after it, whose history continues from it, follow.
@@ -18,6 +19,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from ecr_audit_airflow.alerts import send_failed_run, send_night
 from ecr_audit_airflow.common import DEFAULT_ARGS, INVENTORY, in_own_process
 from ecr_audit_airflow.postgres_connection import postgres_uri
+from ecr_audit_airflow.security_hub import import_into_security_hub
 
 # Steps that need much memory run in a separate process, without Airflow's own.
 COMPLIANCE_STEPS, PUBLISHING = "ecr_audit.compliance.steps", "ecr_audit.publish.steps"
@@ -91,7 +93,7 @@ def ecr_compliance() -> None:
         in_own_process(f"{PUBLISHING}:publish_to_postgres", uri)
 
     published = publish(roll_up_frameworks(evaluate_policies()))  # type: ignore[arg-type]  # an XComArg
-    published >> [announce(), publish_to_postgres(), complete_publication()]
+    published >> [announce(), publish_to_postgres(), complete_publication(), task(import_into_security_hub)()]
 
 
 ecr_compliance()

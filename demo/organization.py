@@ -19,6 +19,7 @@ from demo.repository_settings import key_manager, with_settings
 HUB = "210000000001"
 EXTERNAL_ID = "demo-external-id"
 REMEDIATION_ROLE = "ecr-audit-remediation"
+SECURITY_HUB_ROLE = "ecr-audit-security-hub"
 HOME = "us-east-1"
 OPT_IN_REGION = "eu-central-2"
 REGIONS = (
@@ -142,6 +143,7 @@ def demo_world(night: int, today: date | None = None) -> World:
         management_account_id=HUB,
         external_id=EXTERNAL_ID,
         remediation_role_name=REMEDIATION_ROLE,
+        security_hub_role_name=SECURITY_HUB_ROLE,
         repository_source=stored(repositories),
         registry_source=partial(registry_of, nights_ago=nights_ago),
         key_source=key_manager,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from demo.emulated_aws.protocols import AwsError, Call
 from demo.emulated_aws.world import ADMINISTRATOR_ROLE
 
-# All that the remediation role is allowed (deploy/cloudformation/remediation-role.yaml).
-_WRITERS = ("ecr:DescribeRepositories", "ecr:PutImageTagMutability")
+# All that the remediation role is allowed, and the Security Hub role (templates in deploy/cloudformation).
+_REMEDIATION = ("ecr:DescribeRepositories", "ecr:PutImageTagMutability")
+_SECURITY_HUB = ("securityhub:BatchImportFindings",)
 
 
 def authorize(call: Call, action: str, resource: str) -> None:
@@ -21,7 +22,8 @@ def refusal(call: Call, action: str) -> str | None:
         return "with an explicit deny in a service control policy"
     if call.caller.role != ADMINISTRATOR_ROLE and action in call.world.accounts[call.account_id].denied_actions:
         return not_allowed(action)
-    if call.caller.role is not None and call.caller.role == call.world.remediation_role_name and action not in _WRITERS:
+    writers = {call.world.remediation_role_name: _REMEDIATION, call.world.security_hub_role_name: _SECURITY_HUB}
+    if call.caller.role is not None and action not in writers.get(call.caller.role, (action,)):
         return not_allowed(action)
     return None
 

@@ -1,6 +1,6 @@
-"""How AWS's JSON 1.1, Query and EC2 protocols carry a call, an answer and an error.
+"""How AWS's JSON 1.1, Query, EC2 and REST JSON protocols carry a call, an answer and an error.
 
-Source: https://smithy.io/2.0/aws/protocols/ (awsJson1_1, awsQuery, ec2Query).
+Source: https://smithy.io/2.0/aws/protocols/ (awsJson1_1, awsQuery, ec2Query, restJson1).
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from xml.sax.saxutils import escape
 from demo.emulated_aws.identities import Caller, Identities
 from demo.emulated_aws.world import World
 
-JSON, QUERY, EC2_QUERY = "json", "query", "ec2"
+JSON, QUERY, EC2_QUERY, REST_JSON = "json", "query", "ec2", "rest-json"
+
+# The header of REST JSON that names an error.
+ERROR_HEADER = "x-amzn-ErrorType"
+
+# The operations of services that have a path for each.
+_PATHS = {"/findings/import": "BatchImportFindings"}
 
 
 class AwsError(Exception):
@@ -118,6 +124,15 @@ SERVICES = {
         expired_key=_JSON_EXPIRED_KEY,
         message_member="Message",
     ),
+    "securityhub": Service(
+        REST_JSON,
+        "",
+        throttled=Refusal("TooManyRequestsException", "Too Many Requests", 429),
+        failed="InternalException",
+        unknown_key=Refusal(*_JSON_UNKNOWN_KEY[:2], 403),
+        expired_key=Refusal(*_JSON_EXPIRED_KEY[:2], 403),
+        message_member="Message",
+    ),
 }
 
 
@@ -151,11 +166,12 @@ def credential_scope(authorization: str) -> tuple[str, str, str]:
     return parts[0], parts[2], parts[3]
 
 
-def parse_call(service: Service, target: str, body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the operation and its parameters, from the `X-Amz-Target` header and the body of a request."""
-    if service.protocol == JSON:
+def parse_call(service: Service, target: str, path: str, body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the operation and its parameters, from a request's `X-Amz-Target` header or its path, and its body."""
+    if service.protocol in (JSON, REST_JSON):
+        operation = target.rpartition(".")[2] if service.protocol == JSON else _PATHS.get(path, path)
         try:
-            return target.rpartition(".")[2], json.loads(body) if body else {}
+            return operation, json.loads(body) if body else {}
         except ValueError:
             raise AwsError("SerializationException", "") from None
     form = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -164,7 +180,7 @@ def parse_call(service: Service, target: str, body: bytes) -> tuple[str, dict[st
 
 def render_answer(service: Service, operation: str, answer: Any, request_id: str) -> bytes:
     """Render what an operation returned: a JSON document, or the inner XML of a query service's result."""
-    if service.protocol == JSON:
+    if service.protocol in (JSON, REST_JSON):
         return answer if isinstance(answer, bytes) else json.dumps(answer, ensure_ascii=False).encode()
     if service.protocol == EC2_QUERY:
         inner = f"<requestId>{request_id}</requestId>{answer}"
@@ -178,6 +194,8 @@ def render_answer(service: Service, operation: str, answer: Any, request_id: str
 
 def render_error(service: Service, error: AwsError, request_id: str) -> bytes:
     """Render an error as the service would."""
+    if service.protocol == REST_JSON:
+        return json.dumps({service.message_member: error.message, "Code": error.code}).encode()
     if service.protocol == JSON:
         return json.dumps({"__type": error.code, service.message_member: error.message}).encode()
     code, message = escape(error.code), escape(error.message)

@@ -32,7 +32,9 @@ from demo.emulated_aws.faults import (
 )
 from demo.emulated_aws.identities import Identities
 from demo.emulated_aws.protocols import (
+    ERROR_HEADER,
     JSON,
+    REST_JSON,
     SERVICES,
     AwsError,
     Call,
@@ -50,7 +52,9 @@ from demo.emulated_aws.world import World
 
 # The services that an account can call only in regions that are enabled for it. (So is STS; but the hub signs for the
 # region that it is in, which need not be one of the world's.)
-_REGIONAL = ("ec2", "ecr", "kms", "tagging")
+_REGIONAL = ("ec2", "ecr", "kms", "tagging", "securityhub")
+
+_CONTENT_TYPES = {JSON: "application/x-amz-json-1.1", REST_JSON: "application/json"}
 
 
 class Counters:
@@ -152,7 +156,7 @@ class EmulatedAws:
 
     async def _respond(self, request: web.BaseRequest, body: bytes) -> web.Response:
         request_id = new_request_id()
-        service, status = SERVICES["sts"], 200
+        service, status, error_header = SERVICES["sts"], 200, {}
         try:
             key_id, region, service_name = credential_scope(request.headers.get("Authorization", ""))
             service = _service(service_name)
@@ -160,8 +164,9 @@ class EmulatedAws:
             answer = await self._answer(call, service, request, request_id)
         except AwsError as error:
             status, answer = error.status, render_error(service, error, request_id)
-        content_type = "application/x-amz-json-1.1" if service.protocol == JSON else "text/xml"
-        headers = {"Content-Type": content_type, "x-amzn-RequestId": request_id}
+            error_header = {ERROR_HEADER: error.code} if service.protocol == REST_JSON else {}
+        content_type = _CONTENT_TYPES.get(service.protocol, "text/xml")
+        headers = {"Content-Type": content_type, "x-amzn-RequestId": request_id, **error_header}
         return web.Response(status=status, body=answer, headers=headers)
 
     def _understand(self, request: web.BaseRequest, service_name: str, region: str, key_id: str, body: bytes) -> Call:
@@ -180,7 +185,7 @@ class EmulatedAws:
             raise AwsError(*service.unknown_key)
         if caller.expires_at < time.time():
             raise AwsError(*service.expired_key)
-        operation, parameters = parse_call(service, request.headers.get("X-Amz-Target", ""), body)
+        operation, parameters = parse_call(service, request.headers.get("X-Amz-Target", ""), request.path, body)
         called = f"{service_name}:{operation}"
         self.counters.operations[called] += 1
         if called not in self.counters.first_called:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ecr_audit.unit_paths import join_names
 from ecr_audit.vocabulary import DEMO_ORGANIZATION_ID
@@ -40,8 +41,8 @@ class Account:
 
     `state` is one of PENDING_ACTIVATION, ACTIVE, SUSPENDED, PENDING_CLOSURE, CLOSED; `joined_at` is in seconds since
     1970. `assumable` false: the audit role is absent, or does not trust the hub; `remediable` says it of the
-    remediation role. `denied_regions`: an SCP denies them. `denied_actions`: of IAM, which neither role (nor the hub's,
-    in the hub account) is allowed.
+    remediation role, `importable` of the Security Hub role. `denied_regions`: an SCP denies them. `denied_actions`: of
+    IAM, which no role (nor the hub's, in the hub account) is allowed.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Account:
     enabled_opt_in_regions: frozenset[str] = frozenset()
     assumable: bool = True
     remediable: bool = True
+    importable: bool = True
     denied_regions: frozenset[str] = frozenset()
     denied_actions: frozenset[str] = frozenset()
 
@@ -210,6 +212,10 @@ class World:
     external_id: str | None = None
     # The role by which repositories may be changed, in every account; None: there is none.
     remediation_role_name: str | None = None
+    # The role by which findings may be imported into Security Hub, in every account; None: there is none.
+    security_hub_role_name: str | None = None
+    # Accounts and regions in which Security Hub is not enabled.
+    without_security_hub: frozenset[tuple[str, str]] = frozenset()
     organization_id: str = DEMO_ORGANIZATION_ID
     root_id: str = "r-demo"
     # False: ListAccounts leaves `Paths` out, and an audit must find the organizational units itself.
@@ -222,6 +228,9 @@ class World:
         self.opt_in_regions = {region.name: region.opt_in for region in self.regions}
         # The writes of PutImageTagMutability, in order.
         self.writes: list[Write] = []
+        # The findings of Security Hub by account and region, then by id; and the ids of each call that brought some.
+        self.findings: dict[tuple[str, str], dict[str, Any]] = {}
+        self.imports: list[tuple[str, str, tuple[str, ...]]] = []
         self._changed: dict[tuple[str, str], tuple[Repository, ...]] = {}
 
     def targets(self) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 -- records: one row per verdict that is exported: findings, and those that ended tonight.
 -- key: policy_id, object_id.  from: policy_output, findings, policies, repositories, registries, accounts, waivers,
 -- publication.
--- $records: `findings` for the above, or `all` for every verdict.
+-- $records: `findings` for the above, or `all` for every verdict. $ended_since: with findings that ended since this date;
+-- NULL: tonight.
 -- activity_id: 1 began tonight, 2 goes on, 3 ended. No time is that of publishing: the same commit gives the same rows.
 SELECT
     o.*,
@@ -41,4 +42,4 @@ LEFT JOIN waivers AS w ON w.waiver_id = f.waiver_id
 CROSS JOIN publication AS p
 WHERE $records = 'all'
     OR is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
-    OR o.incompliant_end_date = o.snapshot_date
+    OR o.incompliant_end_date >= least($ended_since::DATE, o.snapshot_date)

@@ -70,9 +70,10 @@ def test_the_order_of_the_tasks(dags: DagBag) -> None:
         "announce",
         "publish_to_postgres",
         "complete_publication",
+        "import_into_security_hub",
     ]
     # None waits for another: neither the alerts for the workbook, nor the workbook for PostgreSQL.
-    for task_id in ("announce", "publish_to_postgres", "complete_publication"):
+    for task_id in ("announce", "publish_to_postgres", "complete_publication", "import_into_security_hub"):
         assert dags.get_dag("ecr_compliance").get_task(task_id).upstream_task_ids == {"publish"}
     assert order("ecr_image_tags") == ["choose_snapshot", "plan_reads", "read_tags", "commit_tags", "read_trail"]
     assert order("ecr_remediation") == [

@@ -6,6 +6,8 @@ nothing calls any longer fails here, too. test_permissions.py compares the roles
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -42,8 +44,12 @@ from ecr_audit.remediation.apply import apply_batch
 from ecr_audit.remediation.journal import Journal
 from ecr_audit.remediation.plan import freeze
 from ecr_audit.remediation.verify import verify
+from ecr_audit.security_hub.due import Batch
+from ecr_audit.security_hub.imports import import_batches
+from ecr_audit.security_hub.outcomes import ImportOutcome
 from ecr_audit.settings import Settings
 from ecr_audit.vocabulary import Facet, ImageTags
+from support.asff import smallest_finding
 from support.small_lake import SmallLake
 
 # The prefixes of IAM's actions, where they are not the signing name.
@@ -158,6 +164,22 @@ def test_a_plan_is_applied_by_exactly_the_operations_of_the_remediation_role(
     assert {each.role for each in aws.world.writes} == {settings.remediation_role_name}
     assert recorder.members - NEEDS_NONE == actions_of(Role.REMEDIATION, ())
     assert recorder.hub - NEEDS_NONE - actions_of(Role.REMEDIATION, ()) == {"sts:AssumeRole"}
+
+
+def test_findings_are_imported_by_exactly_the_operation_of_the_security_hub_role(
+    recorded: tuple[EmulatedAws, Recorder],
+) -> None:
+    """In the hub's own account, too, it is that role that imports, and not the hub's."""
+    aws, recorder = recorded
+    role = str(aws.world.security_hub_role_name)
+    targets = {(aws.world.hub_account_id, "us-east-1")}
+    targets |= {*[target for target in aws.world.targets() if aws.world.repositories(*target)][:3]}
+    findings = {target: json.dumps([smallest_finding(*target, 1)]) for target in targets}
+    batches = [Batch(target, 1, zlib.compress(text.encode())) for target, text in findings.items()]
+    results = import_batches(connect_hub(), batches, (), Settings(external_id=EXTERNAL_ID), role, "run")
+    assert {result.outcome for result in results.values()} == {ImportOutcome.IMPORTED}
+    assert recorder.members - NEEDS_NONE == actions_of(Role.SECURITY_HUB, ())
+    assert recorder.hub - NEEDS_NONE - actions_of(Role.SECURITY_HUB, ()) == {"sts:AssumeRole"}
 
 
 # Operations of S3 that are allowed by the action of another (Amazon S3 User Guide, "Required permissions for Amazon S3

@@ -38,6 +38,7 @@ CHOSEN = {
     "trail": "the-trail/audit",
     "trail_key": TRAIL_KEY,
     "remediation_role": "/ecr-audit-remediation",
+    "security_hub_role": "/ecr-audit-security-hub",
 }
 OPTIONS = {
     Option.PODS: {"TrustedService": "pods.eks.amazonaws.com"},
@@ -49,6 +50,7 @@ OPTIONS = {
     Option.TRAIL: {"TrailBucket": "the-trail", "TrailPrefix": "audit"},
     Option.TRAIL_KEY: {"TrailKeyArn": TRAIL_KEY},
     Option.REMEDIATION: {"RemediationRoleName": "ecr-audit-remediation"},
+    Option.SECURITY_HUB: {"SecurityHubRoleName": "ecr-audit-security-hub"},
 }
 
 # A facet by default, by the default of ECR_AUDIT_COLLECT.
@@ -65,6 +67,7 @@ STACKS: dict[str, tuple[Role, dict[str, str], tuple[Option, ...]]] = {
     "hub alone": (Role.HUB, {"TrustedService": "ec2.amazonaws.com"}, ()),
     "hub": (Role.HUB, {}, tuple(set(Option) - {Option.LOGS})),
     "remediation role": (Role.REMEDIATION, {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"}, ()),
+    "Security Hub role": (Role.SECURITY_HUB, {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": "sesame-2026"}, ()),
     "reader alone": (Role.READER, {"TrustedService": "ec2.amazonaws.com"}, (Option.BUCKET,)),
     "reader": (
         Role.READER,
@@ -163,10 +166,11 @@ def test_callers_have_different_permissions() -> None:
     assert not any("*" in each.action for each in PERMISSIONS)
     harmless = (*READING, "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
     writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(harmless)}
-    changing = "ecr:PutImageTagMutability"
-    assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish", changing}
     # No role of the audit itself may change what it audits.
-    assert {role for each in PERMISSIONS if each.action == changing for role in each.roles} == {Role.REMEDIATION}
+    changing = {"ecr:PutImageTagMutability": {Role.REMEDIATION}, "securityhub:BatchImportFindings": {Role.SECURITY_HUB}}
+    assert writing == {"s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "sns:Publish", *changing}
+    for action, roles in changing.items():
+        assert {role for each in PERMISSIONS if each.action == action for role in each.roles} == roles
 
 
 def test_the_committed_page_is_up_to_date() -> None:

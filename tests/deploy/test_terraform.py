@@ -23,8 +23,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
 # The reads of the audit in an account: the modules of ROLES that read there use it.
 SHARED = "audit-permissions"
-STACK_SETS = ["audit-role-stackset", "remediation-role-stackset"]
-ROLES = ["audit-role", "hub-role", "reader-role", "remediation-role", *STACK_SETS]
+STACK_SETS = ["audit-role-stackset", "remediation-role-stackset", "security-hub-role-stackset"]
+ROLES = ["audit-role", "hub-role", "reader-role", "remediation-role", "security-hub-role", *STACK_SETS]
 NAMES = [SHARED, *ROLES]
 
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
@@ -159,8 +159,9 @@ def _without_length(pattern: str) -> str:
 
 POLICIES = {
     "audit-role": [],
-    "hub-role": ["audit", "pods", "remediation", "lake", "lake_key", "trail", "trail_key", "alerts"],
+    "hub-role": ["audit", "pods", "remediation", "security_hub", "lake", "lake_key", "trail", "trail_key", "alerts"],
     "remediation-role": ["tag_mutability"],
+    "security-hub-role": ["import_findings"],
     "reader-role": ["read", "logs", "lake_key", "alerts"],
 }
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -168,6 +169,7 @@ TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 GIVEN = {
     "audit-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
     "remediation-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
+    "security-hub-role": {"HubRoleArn": HUB_ROLE_ARN, "ExternalId": EXTERNAL_ID, "OrganizationId": ORGANIZATION},
     "reader-role": {
         "TrustedService": "ecs-tasks.amazonaws.com",
         "LakeBucket": "the-lake",
@@ -179,6 +181,7 @@ GIVEN = {
         # With which the role has most policies.
         "TrustedService": "pods.eks.amazonaws.com",
         "RemediationRoleName": "ecr-audit-remediation",
+        "SecurityHubRoleName": "ecr-audit-security-hub",
         "LakeBucket": "the-lake",
         "LakeKeyArn": KEY,
         "TrailBucket": "the-trail",
@@ -254,7 +257,7 @@ def test_facets_are_by_default_those_that_are_collected_by_default() -> None:
     assert _bare(variable["validation"][0]["error_message"]) == f"Give a list out of {', '.join(Facet)}."
 
 
-@pytest.mark.parametrize("name", ["audit-role", "remediation-role"])
+@pytest.mark.parametrize("name", ["audit-role", "remediation-role", "security-hub-role"])
 def test_a_role_in_the_accounts_trusts_as_the_template_has_it(name: str, deploy: Deploy) -> None:
     statements = Module(name).typed("data", "aws_iam_policy_document")["trust"]["statement"]
     trusts = deploy(name, **GIVEN[name]).trusts
@@ -327,6 +330,8 @@ REFERENCES = {
     "var.audit_role_path": "/",
     "var.remediation_role_name": "ecr-audit-remediation",
     "var.remediation_role_path": "/",
+    "var.security_hub_role_name": "ecr-audit-security-hub",
+    "var.security_hub_role_path": "/",
     "var.lake_bucket": "the-lake",
     "var.lake_prefix": "lake",
     "var.publish_prefix": "publish",

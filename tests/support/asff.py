@@ -36,6 +36,23 @@ def faults(record: dict[str, Any]) -> list[str]:
     return [*([report.generate_report()] if report.has_errors() else []), *_own(record)]
 
 
+def smallest_finding(account_id: str, region: str, number: int) -> dict[str, Any]:
+    """As much of a finding as Security Hub requires."""
+    return {
+        "SchemaVersion": "2018-10-08",
+        "Id": f"{region}/{account_id}/ecr-audit/{number}",
+        "ProductArn": f"arn:aws:securityhub:{region}:{account_id}:product/{account_id}/default",
+        "GeneratorId": "policy",
+        "AwsAccountId": account_id,
+        "CreatedAt": "2026-11-01T00:00:00Z",
+        "UpdatedAt": "2026-11-01T00:00:00Z",
+        "Severity": {"Label": "HIGH"},
+        "Title": "é",
+        "Description": "\U0001f4a5",
+        "Resources": [{"Type": "Other", "Id": "x", "Region": region}],
+    }
+
+
 def _own(record: dict[str, Any]) -> Iterator[str]:
     if len(json.dumps(record).encode()) > _MOST_BYTES:
         yield "larger than 240 KB"

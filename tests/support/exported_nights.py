@@ -47,8 +47,8 @@ def exported_nights(folder: Path) -> list[ExportedNight]:
     lake = SmallLake(folder / "lake", load_catalog(SQL_ROOT))
     nights = []
     for day in (FIRST, SECOND):
-        lake.waivers = pa.Table.from_pylist(_waivers(), schema=SCHEMA)
-        lake.night(day, **_rows(day), details={"organization_id": "o-exampleorgid", "hub_account_id": SHOP})
+        lake.waivers = waivers()
+        lake.night(day, **rows_of(day), details={"organization_id": "o-exampleorgid", "hub_account_id": SHOP})
         nights.append(ExportedNight(export(lake, folder / day.isoformat()), lake))
     return nights
 
@@ -62,8 +62,9 @@ def export(lake: SmallLake, folder: Path, options: ExportSettings = ALL_FORMATS)
         return complete(lake.lake, folder, options).folder
 
 
-def _rows(day: date) -> dict[str, Any]:
-    is_second = day == SECOND
+def rows_of(day: date) -> dict[str, Any]:
+    """The inventory of a night."""
+    is_second = day >= SECOND
     accounts = [
         {"account_id": SHOP, "account_name": HOSTILE, "ou_path": f"Root/{HOSTILE.replace('/', '%2F')}"},
         {"account_id": DARK, "account_name": "dark", "ou_path": "Root"},
@@ -100,7 +101,8 @@ def _night_before(day: date) -> Any:
     return datetime.combine(day - timedelta(days=1), time(2), UTC)
 
 
-def _waivers() -> list[dict[str, Any]]:
+def waivers() -> pa.Table:
+    """The waivers of both nights."""
     waiver = {
         "policy_id": MUTABILITY,
         "repository": "arn:aws:ecr:*:*:repository/waived",
@@ -112,4 +114,4 @@ def _waivers() -> list[dict[str, Any]]:
         "expires": FIRST + timedelta(days=90),
     }
     expired = {"waiver_id": "W-2", "repository": "arn:aws:ecr:*:*:repository/open", "expires": SECOND}
-    return [waiver | {"waiver_id": "W-1"}, waiver | expired]
+    return pa.Table.from_pylist([waiver | {"waiver_id": "W-1"}, waiver | expired], schema=SCHEMA)

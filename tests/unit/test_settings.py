@@ -56,6 +56,7 @@ def test_defaults() -> None:
         "exports": (ExportFormat.OCSF, ExportFormat.OSCAL, ExportFormat.CONTROLS),
         "export_records": ExportedRecords.FINDINGS,
         "oscal_ap": None,
+        "security_hub_role_name": None,
         "owner_tags": ("owner", "team"),
         "retention_days": 400,
         "remediation_nights": 30,

@@ -6,7 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from demo.emulated_aws.protocols import Call
-from demo.emulated_aws.services import ec2, ecr, images, kms, organizations, policies, registry, sts, tagging
+from demo.emulated_aws.services import (
+    ec2,
+    ecr,
+    images,
+    kms,
+    organizations,
+    policies,
+    registry,
+    security_hub,
+    sts,
+    tagging,
+)
 
 Operation = Callable[[Call], Any]
 
@@ -18,6 +29,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     "ecr": {**ecr.OPERATIONS, **images.OPERATIONS, **registry.OPERATIONS, **policies.OPERATIONS},
     "kms": kms.OPERATIONS,
     "tagging": tagging.OPERATIONS,
+    "securityhub": security_hub.OPERATIONS,
 }
 
 # For each paged operation: the members with its items and its token.

@@ -71,7 +71,11 @@ def _trusts(call: Call, partition: str, account_id: str, role: str) -> bool:
         return False
     if role == ADMINISTRATOR_ROLE:
         return call.account_id == world.management_account_id and account_id != world.management_account_id
-    is_there = {world.role_name: account.assumable, world.remediation_role_name: account.remediable}
+    is_there = {
+        world.role_name: account.assumable,
+        world.remediation_role_name: account.remediable,
+        world.security_hub_role_name: account.importable,
+    }
     return (
         is_there.get(role, False)
         and call.account_id == world.hub_account_id

@@ -106,6 +106,22 @@ data "aws_iam_policy_document" "remediation" {
   }
 }
 
+data "aws_iam_policy_document" "security_hub" {
+  statement {
+    sid       = "EnterTheAccountsToImport"
+    effect    = "Allow"
+    actions   = ["sts:AssumeRole", "sts:TagSession"]
+    resources = ["arn:${local.partition}:iam::*:role${var.security_hub_role_path}${var.security_hub_role_name}"]
+
+    # A role of that name anywhere else is not ours.
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceOrgID"
+      values   = ["$${aws:PrincipalOrgID}"]
+    }
+  }
+}
+
 data "aws_iam_policy_document" "lake" {
   statement {
     sid       = "ListTheLake"
@@ -210,6 +226,14 @@ resource "aws_iam_role_policy" "remediation" {
   name   = "remediation"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.remediation.json
+}
+
+resource "aws_iam_role_policy" "security_hub" {
+  count = var.security_hub_role_name == "" ? 0 : 1
+
+  name   = "security-hub"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.security_hub.json
 }
 
 resource "aws_iam_role_policy" "lake" {

@@ -78,6 +78,28 @@ variable "remediation_role_path" {
   }
 }
 
+variable "security_hub_role_name" {
+  type        = string
+  description = "Name of the Security Hub role in the accounts (ECR_AUDIT_SECURITY_HUB_ROLE_NAME). Empty, it cannot be assumed."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_+=,.@-]{1,64})?$", var.security_hub_role_name))
+    error_message = "Give up to 64 letters, digits or _+=,.@- characters, or nothing."
+  }
+}
+
+variable "security_hub_role_path" {
+  type        = string
+  description = "Path of the Security Hub role in the accounts, which is role_path there."
+  default     = "/"
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9_+=,.@-]+/)*$", var.security_hub_role_path)) && length(var.security_hub_role_path) <= 512
+    error_message = "Give / or a path between slashes, such as /security/, of letters, digits or _+=,.@- characters."
+  }
+}
+
 variable "lake_bucket" {
   type        = string
   description = "Name of the S3 bucket of the lake, when it is on S3 (ECR_AUDIT_LAKE)."

@@ -12,6 +12,8 @@ _MEANS = {
     "check_coverage": "Coverage is under the minimum. What was read is committed and will be published.",
     "announce": "The night is published; an alert on it may not have been sent.",
     "complete_publication": "The night is published; a file beside the database is missing, such as the workbook.",
+    "import_into_security_hub": "The night is published; Security Hub lacks findings in places that the log names."
+    " They are sent again with the next night's.",
     "publish_to_postgres": "The night is published; only PostgreSQL still has the night before.",
 }
 _ELSE = {

@@ -24,6 +24,7 @@ AWS_FAULTS = (ClientError, BotoCoreError, HubError, aiohttp.ClientError, Timeout
 
 _AUDIT_ROLE = "arn:{partition}:iam::*:role{role}"
 _REMEDIATION_ROLE = "arn:{partition}:iam::*:role{remediation_role}"
+_SECURITY_HUB_ROLE = "arn:{partition}:iam::*:role{security_hub_role}"
 
 ASSUME_ROLE = Permission((Role.HUB,), "sts:AssumeRole", "to assume the audit role of the accounts", (_AUDIT_ROLE,))
 
@@ -49,6 +50,16 @@ PERMISSIONS = (
     ),
     Permission(
         (Role.HUB,), "sts:TagSession", "to pass on the tags of a session", (_REMEDIATION_ROLE,), Option.REMEDIATION
+    ),
+    Permission(
+        (Role.HUB,),
+        "sts:AssumeRole",
+        "to assume the Security Hub role of the accounts",
+        (_SECURITY_HUB_ROLE,),
+        Option.SECURITY_HUB,
+    ),
+    Permission(
+        (Role.HUB,), "sts:TagSession", "to pass on the tags of a session", (_SECURITY_HUB_ROLE,), Option.SECURITY_HUB
     ),
 )
 

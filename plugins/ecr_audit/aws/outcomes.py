@@ -90,8 +90,18 @@ def error_message(error: BaseException) -> str:
 
 
 def is_throttle(error: BaseException) -> bool:
-    """Whether AWS refused for rate, so that the same call may pass later."""
-    return error_code(error) in THROTTLES
+    """Whether AWS refused for rate, so that the same call may pass later.
+
+    HTTP's own word for it is 429 (RFC 6585): Security Hub answers so with a code that elsewhere means another limit.
+    """
+    return error_code(error) in THROTTLES or _http_status(error) == 429
+
+
+def _http_status(error: BaseException) -> int:
+    """The HTTP status of an answer of AWS; 0 for anything else."""
+    if not isinstance(error, ClientError):
+        return 0
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def is_expired(error: BaseException) -> bool:
@@ -102,8 +112,7 @@ def is_expired(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may pass when repeated: a fault of a server or of the way to it, not a refusal."""
     if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
+        return _http_status(error) >= 500 or error_code(error) in {"RequestTimeout", "RequestTimeoutException"}
     # An address that is none, and a certificate that is not trusted, stay so.
     if isinstance(error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError):
         return False

@@ -22,6 +22,8 @@ class Role(StrEnum):
     AUDIT = "audit-role"
     # Assumed by the hub in each account whose repositories may be changed.
     REMEDIATION = "remediation-role"
+    # Assumed by the hub in each account whose findings are imported into its Security Hub.
+    SECURITY_HUB = "security-hub-role"
     # The pages, and the callbacks that send alerts.
     READER = "reader-role"
 
@@ -38,6 +40,7 @@ class Option(StrEnum):
     TRAIL = "`ECR_AUDIT_CLOUDTRAIL`"
     TRAIL_KEY = "a KMS key of the trail"
     REMEDIATION = "`ECR_AUDIT_REMEDIATION_ROLE_NAME`"
+    SECURITY_HUB = "`ECR_AUDIT_SECURITY_HUB_ROLE_NAME`"
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,9 @@ class Permission:
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs), {trail_bucket}, {trail} (it, or it
-    and a prefix), {trail_key} (ARN) and {remediation_role} (its path and name) stand for what a deployment chooses; "*"
-    for actions that know no resources. `without`: the consequence without it; empty: a night fails, or the permission's
-    facet is not read.
+    and a prefix), {trail_key} (ARN), {remediation_role} and {security_hub_role} (path and name) stand for what a
+    deployment chooses; "*" for actions that know no resources. `without`: the consequence without it; empty: a night
+    fails, or the permission's facet is not read.
     """
 
     roles: tuple[Role, ...]

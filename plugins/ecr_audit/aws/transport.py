@@ -60,7 +60,8 @@ class Transport:
         parser = parsers.create_parser(service.resolved_protocol)
         self._parse: Callable[[dict[str, Any], Shape], dict[str, Any]] = parser.parse
         self._output = operation.output_shape
-        self._is_json = service.resolved_protocol == "json"
+        # In the operations of REST services that are called here, all parameters are in the body.
+        self._is_json = service.resolved_protocol in ("json", "rest-json")
         self._query = create_serializer(service.resolved_protocol, include_validation=False).serialize_to_request
         self._operation = operation
 

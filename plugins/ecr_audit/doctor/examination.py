@@ -19,7 +19,6 @@ from ecr_audit.doctor.hub import (
     check_regions,
 )
 from ecr_audit.doctor.image_tags import IMAGE_TAGS, offer_image_tags
-from ecr_audit.doctor.remediation import REMEDIATION_ROLE, check_remediation_role
 from ecr_audit.doctor.results import Result, Status, fail, ok, skipped
 from ecr_audit.doctor.storage import (
     ALERTS,
@@ -34,6 +33,12 @@ from ecr_audit.doctor.storage import (
     check_waivers,
 )
 from ecr_audit.doctor.trail import TRAIL, check_trail
+from ecr_audit.doctor.writing_roles import (
+    REMEDIATION_ROLE,
+    SECURITY_HUB_ROLE,
+    check_remediation_role,
+    check_security_hub_role,
+)
 from ecr_audit.settings import SettingsError, load_settings
 
 SETTINGS = "Settings"
@@ -82,6 +87,9 @@ def examine(
         if settings.remediation_role_name and accounts:
             named = replace(hub, session_name=session_name("doctor"))
             yield _safely(REMEDIATION_ROLE, lambda: check_remediation_role(named, accounts, settings), _itself)
+        if settings.security_hub_role_name and accounts:
+            named = replace(hub, session_name=session_name("doctor"))
+            yield _safely(SECURITY_HUB_ROLE, lambda: check_security_hub_role(named, accounts, settings), _itself)
     if settings.cloudtrail and hub is not None:
         place = (hub.account_id, hub.region)
         yield _safely(TRAIL, lambda: check_trail(settings, organization_id, place), _itself)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ecr_audit.alerts import message
-from ecr_audit.aws import accounts, organization
+from ecr_audit.aws import accounts, organization, security_hub
 from ecr_audit.aws.ecr import facets, image_tags, mutability, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.image_tags import trail
@@ -14,7 +14,18 @@ from ecr_audit.vocabulary import Facet
 
 PERMISSIONS: tuple[Permission, ...] = tuple(
     each
-    for module in (organization, accounts, repositories, facets, image_tags, mutability, s3, trail, message)
+    for module in (
+        organization,
+        accounts,
+        repositories,
+        facets,
+        image_tags,
+        mutability,
+        security_hub,
+        s3,
+        trail,
+        message,
+    )
     for each in module.PERMISSIONS
 )
 
@@ -22,6 +33,7 @@ _WHO = {
     Role.HUB: "The hub role: the audit itself, in the hub account",
     Role.AUDIT: "The audit role: assumed by the hub in each other account",
     Role.REMEDIATION: "The remediation role: assumed by the hub where repositories may be changed, by approved plans",
+    Role.SECURITY_HUB: "The Security Hub role: assumed by the hub where findings are imported into Security Hub",
     Role.READER: "The reader roles: the pages, and the callbacks of DAGs, which send alerts",
 }
 
@@ -60,7 +72,8 @@ def to_markdown() -> str:
         "(`tests/deploy/test_least_privilege.py`), but `sts:GetCallerIdentity`, which needs no permission.",
         "",
         "The audit changes nothing in the accounts that it audits: the audit role only reads. Plans that a person has",
-        "approved are applied by a role of their own, the remediation role ([remediation.md](remediation.md)).",
+        "approved are applied by a role of their own, the remediation role ([remediation.md](remediation.md));",
+        "another, the Security Hub role, imports findings into Security Hub ([exports.md](exports.md)).",
         "Otherwise it writes only its own data: the lake, publications and Airflow's task logs, in a folder or in the",
         "bucket of the hub account; and tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`. With alerts by SNS it",
         "sends messages to one topic.",

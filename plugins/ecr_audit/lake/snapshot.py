@@ -108,6 +108,12 @@ def fetch_remediation(lake: Lake, up_to: date, folder: Path) -> list[Input]:
     return [fetch_history(lake, table, commits, folder) for table in STAGES["remediation"]]
 
 
+def fetch_security_hub(lake: Lake, up_to: date, folder: Path) -> list[Input]:
+    """The newest state of imports into Security Hub by a date; empty while none was imported."""
+    days = [day for day in lake.snapshot_dates("security_hub") if day <= up_to]
+    return fetch_stage(lake, lake.read_commit("security_hub", days[-1]) if days else None, "security_hub", folder)
+
+
 def fetch_history(lake: Lake, table: LakeTable, commits: Sequence[Commit], folder: Path) -> Input:
     """A table of commits, all together, called `<table>_history`."""
     # Hundreds of small files, each of which S3 takes its time for.

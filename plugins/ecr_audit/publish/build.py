@@ -25,6 +25,7 @@ from ecr_audit.lake.snapshot import (
     fetch_history,
     fetch_image_tags,
     fetch_remediation,
+    fetch_security_hub,
     fetch_snapshot,
     fetch_stage,
     fetch_tag_actors,
@@ -215,6 +216,7 @@ def _build(
         # Up to the night that the verdicts are based on: a newer one may have been read since.
         oldest = date.min if retention_days is None else day - timedelta(days=retention_days)
         histories += fetch_remediation(lake, day, snapshot.folder)
+        evaluated += fetch_security_hub(lake, day, snapshot.folder)
         histories.append(fetch_tag_moves(lake, oldest, tags_date or date.min, snapshot.folder))
         histories.append(fetch_tag_actors(lake, oldest, tags_date or date.min, snapshot.folder))
         known_tags = fetch_image_tags(lake, image_tags, snapshot.folder)

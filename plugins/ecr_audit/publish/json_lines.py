@@ -19,8 +19,11 @@ _ROWS = 1_000
 # gzip's format, whose header has then neither time nor name (zlib's manual, deflateInit2).
 _GZIP = zlib.MAX_WBITS | 16
 
+# Stands in a query for the records.
+_RECORDS = "{exports/records}"
+
 # Joined once, for all lines; DuckDB numbers the rows in their order.
-_RECORDS = """
+_CREATE = """
 CREATE OR REPLACE TEMP TABLE exported_records AS
 SELECT * FROM (
 {records}
@@ -28,6 +31,9 @@ SELECT * FROM (
 ORDER BY object_id, policy_id
 """
 _SLICE = "(SELECT * FROM exported_records WHERE rowid BETWEEN {first} AND {last})"
+
+# What ended in nights that Security Hub missed is no longer a finding, and due all the same.
+_MISSED_SINCE = "SELECT min(imported_night) + 1 FROM security_hub_imports"
 
 
 def write_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, path: Path) -> None:
@@ -39,13 +45,26 @@ def write_records(database: duckdb.DuckDBPyConnection, name: str, records: Expor
         file.write(compressor.flush())
 
 
-def lines_of_records(database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords) -> Iterator[str]:
-    """The lines, in the order of objects and policies."""
-    text = (SQL_ROOT / "exports" / f"{name}.sql").read_text(encoding="utf-8")
-    created = _RECORDS.format(records=read_statement("exports/records").text)
-    [(count,)] = database.execute(created, {"records": records.value}).fetchall()
+def lines_of_records(
+    database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, *, due: bool = False
+) -> Iterator[str]:
+    """The lines, in the order of objects and policies.
+
+    `due`: only those that are due for Security Hub (sql/exports/due_records.sql).
+    """
+    wanted, ended_since = read_statement("exports/records").text, None
+    if due:
+        wanted = _text("due_records").replace(_RECORDS, f"(\n{wanted}\n)")
+        [(ended_since,)] = database.execute(_MISSED_SINCE).fetchall()
+    parameters = {"records": records.value, "ended_since": ended_since}
+    [(count,)] = database.execute(_CREATE.format(records=wanted), parameters).fetchall()
+    text = _text(name)
     for first in range(0, count, SLICE):
-        rows = database.execute(text.replace("{exports/records}", _SLICE.format(first=first, last=first + SLICE - 1)))
+        rows = database.execute(text.replace(_RECORDS, _SLICE.format(first=first, last=first + SLICE - 1)))
         while chunk := rows.fetchmany(_ROWS):
             yield from (line for (line,) in chunk)
     database.execute("DROP TABLE exported_records")
+
+
+def _text(name: str) -> str:
+    return (SQL_ROOT / "exports" / f"{name}.sql").read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ TABLES = {
     "remediation_plan": "marts/remediation_plan",
     "remediation_actions": "FROM lake.remediation_actions_history SELECT snapshot_date, * EXCLUDE (snapshot_date)",
     "remediation_approvals": "FROM lake.remediation_approvals_history SELECT snapshot_date, * EXCLUDE (snapshot_date)",
+    "security_hub_imports": "FROM lake.security_hub_imports",
     "coverage": "marts/coverage_with_last_read",
     "compliance_daily": "marts/compliance_daily",
     "ou_ancestors": "marts/ou_ancestors",

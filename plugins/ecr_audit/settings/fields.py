@@ -255,6 +255,14 @@ class ExportSettings(SettingsGroup):
         pattern=r"^[!-~]+$",
         json_schema_extra=valid("a URL, or a path beside the files, such as assessment-plan.json; unset: a stand-in"),
     )
+    security_hub_role_name: Annotated[str, if_text(written.role_name)] | None = Field(
+        description="Role to assume in an account to import its findings into its own Security Hub (exports.md).",
+        default=None,
+        json_schema_extra=valid(
+            "the name of the role in every account, after its path if it has one, such as ecr-audit-security-hub;"
+            " unset: nothing is imported"
+        ),
+    )
 
 
 class AlertSettings(SettingsGroup):

@@ -501,16 +501,23 @@ def test_a_hub_connection_that_is_not_there(aws: AwsWithAClock) -> None:
     assert results["Lake"].status is Status.OK
 
 
-def test_the_remediation_role_is_tried_where_repositories_may_be_changed(
-    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("title", "role", "entered"),
+    [
+        ("Remediation role", "remediation_role_name", "remediable"),
+        ("Security Hub role", "security_hub_role_name", "importable"),
+    ],
+)
+def test_a_role_that_writes_is_tried_where_it_is_set(
+    aws: AwsWithAClock, findings: Examine, monkeypatch: pytest.MonkeyPatch, title: str, role: str, entered: str
 ) -> None:
-    aws.world = replace(aws.world, remediation_role_name="security/changes")
-    monkeypatch.setenv("ECR_AUDIT_REMEDIATION_ROLE_NAME", "/security/changes")
+    aws.world = replace(aws.world, **{role: "security/changes"})  # type: ignore[arg-type]  # a name of a text
+    monkeypatch.setenv(f"ECR_AUDIT_{role.upper()}", "/security/changes")
     assert findings() == []
-    without = {MEMBERS[1]: replace(aws.world.accounts[MEMBERS[1]], remediable=False)}
+    without = {MEMBERS[1]: replace(aws.world.accounts[MEMBERS[1]], **{entered: False})}  # type: ignore[arg-type]
     aws.world = replace(aws.world, accounts={**aws.world.accounts, **without})
     result = only(findings())
-    assert (result.title, result.status) == ("Remediation role", Status.WARN)
+    assert (result.title, result.status) == (title, Status.WARN)
     assert result.found == "role security/changes assumed in 3 of 4 accounts, not in:"
     assert [case[:12] for case in result.cases] == [MEMBERS[1]]
-    assert aws.world.writes == []
+    assert aws.world.writes == [] and aws.world.imports == []

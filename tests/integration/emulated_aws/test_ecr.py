@@ -237,4 +237,4 @@ def test_an_operation_that_is_not_emulated_is_an_error(client: MakeClient, error
 def test_a_service_that_is_not_emulated_is_an_error(client: MakeClient, error_of: ErrorOf) -> None:
     code, message, status = error_of(client("iam").list_roles)
     assert (code, status) == ("InvalidAction", 404)
-    assert message == "Service iam is not emulated; those are: sts, ec2, ecr, kms, organizations, tagging"
+    assert message == "Service iam is not emulated; those are: sts, ec2, ecr, kms, organizations, tagging, securityhub"

@@ -63,6 +63,20 @@ MANIFESTS = [
 ]
 NO_KEY = f"arn:aws:kms:us-east-1:{HUB}:key/0ea2b5e2-7a09-4f5e-9a4f-3f1d7d1f5a01"
 
+FINDING: dict[str, Any] = {
+    "SchemaVersion": "2018-10-08",
+    "Id": "1",
+    "ProductArn": f"arn:aws:securityhub:us-east-1:{HUB}:product/{HUB}/default",
+    "GeneratorId": "policy",
+    "AwsAccountId": HUB,
+    "CreatedAt": "2026-11-01T00:00:00Z",
+    "UpdatedAt": "2026-11-01T00:00:00Z",
+    "Severity": {"Label": "HIGH"},
+    "Title": "x",
+    "Description": "x",
+    "Resources": [{"Type": "Other", "Id": "x"}],
+}
+
 Clients = Callable[[str], Any]
 
 
@@ -193,6 +207,7 @@ CALLS: dict[str, Callable[[Clients], Any]] = {
     "PutImageTagMutability": lambda c: c("ecr").put_image_tag_mutability(
         repositoryName="app/api", imageTagMutability="IMMUTABLE"
     ),
+    "BatchImportFindings": lambda c: c("securityhub").batch_import_findings(Findings=[FINDING]),
 }
 # Members of the API's model that moto does not know.
 MOTO_LACKS = {

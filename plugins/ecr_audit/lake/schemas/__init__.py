@@ -23,6 +23,7 @@ from ecr_audit.lake.schemas.compliance import (
 from ecr_audit.lake.schemas.image_tags import IMAGE_TAG_READS, IMAGE_TAGS, TAG_ACTORS, TAG_MOVES
 from ecr_audit.lake.schemas.inventory import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
 from ecr_audit.lake.schemas.remediation import PLANNED_CHANGES, REMEDIATION_ACTIONS, REMEDIATION_APPROVALS
+from ecr_audit.lake.schemas.security_hub import SECURITY_HUB_IMPORTS
 from ecr_audit.lake.tables import LakeTable
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SCAN_TARGETS",
     "SCOPE_COMPLIANCE",
     "SECTION_COMPLIANCE",
+    "SECURITY_HUB_IMPORTS",
     "STAGES",
     "STATUS_COUNTS",
     "TAG_ACTORS",
@@ -55,14 +57,15 @@ __all__ = [
 ]
 
 # The lake is committed in stages, each by one commit file: what was seen, what was evaluated of it; what its image tags
-# point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS; who moved them, with ECR_AUDIT_CLOUDTRAIL; and
-# what became of a day's remediation plans.
+# point to, which is read after it and only with ECR_AUDIT_IMAGE_TAGS; who moved them, with ECR_AUDIT_CLOUDTRAIL; what
+# became of a day's remediation plans; and of the imports into Security Hub, with ECR_AUDIT_SECURITY_HUB_ROLE_NAME.
 STAGES: dict[str, tuple[LakeTable, ...]] = {
     "inventory": (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES),
     "compliance": (POLICY_OUTPUT, *ROLLED_UP),
     "image_tags": (IMAGE_TAGS, IMAGE_TAG_READS, TAG_MOVES),
     "trail": (TAG_ACTORS,),
     "remediation": (REMEDIATION_ACTIONS, REMEDIATION_APPROVALS),
+    "security_hub": (SECURITY_HUB_IMPORTS,),
 }
 
 # The tables of a night that stay when it is thinned, by stage. They are small, and say of their night what would be
@@ -73,6 +76,7 @@ KEPT: dict[str, tuple[LakeTable, ...]] = {
     "image_tags": (TAG_MOVES,),
     "trail": (TAG_ACTORS,),
     "remediation": (REMEDIATION_ACTIONS, REMEDIATION_APPROVALS),
+    "security_hub": (),
 }
 
 

@@ -1,4 +1,4 @@
-"""The remediation role: whether the hub can enter the accounts with it. Nothing is read or written there."""
+"""The roles that write: whether the hub can enter the accounts with them. Nothing is read or written there."""
 
 from __future__ import annotations
 
@@ -16,22 +16,36 @@ from ecr_audit.doctor.results import Result, Status, ok
 from ecr_audit.settings import Settings
 
 REMEDIATION_ROLE = "Remediation role"
+SECURITY_HUB_ROLE = "Security Hub role"
 
 
 def check_remediation_role(hub: Hub, accounts: Sequence[Account], settings: Settings) -> Result:
-    """Assume the remediation role in all accounts. That some lack it is a warning: it may be meant so."""
-    role = settings.remediation_role_name or ""
-    errors = asyncio.run(_enter_all(hub, accounts, role, settings))
-    refused = [(account, error) for account, error in zip(accounts, errors, strict=True) if error is not None]
-    if not refused:
-        return ok(REMEDIATION_ROLE, f"role {role} assumed in all {len(accounts)} accounts")
-    found = f"role {role} assumed in {len(accounts) - len(refused)} of {len(accounts)} accounts, not in:"
+    """Assume the remediation role in all accounts."""
     fix = (
         "Where repositories may be changed, deploy remediation-role.yaml, with this external id; and allow the hub to"
         " assume the role (hub-role.yaml: RemediationRoleName). Changes in other accounts end as DENIED."
     )
+    return _check(hub, accounts, settings, settings.remediation_role_name or "", REMEDIATION_ROLE, fix)
+
+
+def check_security_hub_role(hub: Hub, accounts: Sequence[Account], settings: Settings) -> Result:
+    """Assume the Security Hub role in all accounts."""
+    fix = (
+        "Where findings are to be imported, deploy security-hub-role.yaml, with this external id; and allow the hub to"
+        " assume the role (hub-role.yaml: SecurityHubRoleName). Imports in other accounts end as ASSUME_ROLE_DENIED."
+    )
+    return _check(hub, accounts, settings, settings.security_hub_role_name or "", SECURITY_HUB_ROLE, fix)
+
+
+def _check(hub: Hub, accounts: Sequence[Account], settings: Settings, role: str, title: str, fix: str) -> Result:
+    """Assume a role in all accounts. That some lack it is a warning: it may be meant so."""
+    errors = asyncio.run(_enter_all(hub, accounts, role, settings))
+    refused = [(account, error) for account, error in zip(accounts, errors, strict=True) if error is not None]
+    if not refused:
+        return ok(title, f"role {role} assumed in all {len(accounts)} accounts")
+    found = f"role {role} assumed in {len(accounts) - len(refused)} of {len(accounts)} accounts, not in:"
     cases = [f"{each.account_id} {each.name}: {error_code(error)}: {error_message(error)}" for each, error in refused]
-    return Result(Status.WARN, REMEDIATION_ROLE, found, fix, cases)
+    return Result(Status.WARN, title, found, fix, cases)
 
 
 async def _enter_all(hub: Hub, accounts: Sequence[Account], role: str, settings: Settings) -> list[Exception | None]:

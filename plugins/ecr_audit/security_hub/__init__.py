@@ -1,0 +1,1 @@
+"""Imports findings into the Security Hub of the account that they belong to."""
