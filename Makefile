@@ -31,7 +31,7 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up pages sql as-of oscal bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up up-demo pages sql as-of oscal bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -98,9 +98,18 @@ demo-history: $(VENV)/.audit ## 90 nights before those of make audit, one of the
 
 up: export ECR_AUDIT_DATA ?= $(CURDIR)/data/aws
 # Where tasks report to. Airflow's default is port 8080, whatever port the UI has.
-up: export AIRFLOW__CORE__EXECUTION_API_SERVER_URL ?= $(UI)/execution/
+up up-demo: export AIRFLOW__CORE__EXECUTION_API_SERVER_URL ?= $(UI)/execution/
+# Some minutes, by growing waits: a busy machine has the server later than the first tasks.
+up up-demo: export AIRFLOW__WORKERS__EXECUTION_API_RETRIES ?= 10
 up: $(VENV)/.audit ## Airflow's scheduler and UI on this machine; audits the AWS that your credentials open, every night
 	@$(privately) $(BIN)/airflow standalone
+
+# A database of its own: the scheduler of make up works on a real AWS.
+up-demo: export AIRFLOW_HOME := $(AIRFLOW_HOME)/demo
+up-demo: $(VENV)/.audit ## The same over what make audit published, on the emulated AWS, with remediation to try
+	@echo "Log in as admin. The first start prints the password; it is kept in $$AIRFLOW_HOME/simple_auth_manager_passwords.json.generated"
+	@echo "Open $(UI)/dags/ecr_remediation once Airflow is ready; docs/remediation.md, In the demo, leads through it."
+	@$(privately) $(BIN)/python -m demo.up
 
 # The runs of make audit are recorded there. No scheduler: nothing runs.
 pages: export AIRFLOW_HOME := $(AIRFLOW_HOME)/terminal

@@ -64,7 +64,20 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 # All that write data of the audit, of Airflow or of Superset.
-WRITING = ["audit", "audit-aws", "doctor", "doctor-demo", "demo-history", "up", "pages", "sql", "as-of", "oscal", "bi"]
+WRITING = [
+    "audit",
+    "audit-aws",
+    "doctor",
+    "doctor-demo",
+    "demo-history",
+    "up",
+    "up-demo",
+    "pages",
+    "sql",
+    "as-of",
+    "oscal",
+    "bi",
+]
 
 
 @pytest.mark.parametrize("target", WRITING)
@@ -91,6 +104,16 @@ def test_the_pages_ask_for_a_login_and_answer_this_machine(checkout: Checkout) -
     _, reported = checkout.make("pages", AIRFLOW__API__PORT="8081", AIRFLOW__API__BASE_URL="https://a.example.com/air/")
     assert reported.splitlines()[-1] == "Open http://127.0.0.1:8081/air/plugin/ecr-audit"
     assert f"{checkout.folder}/.airflow/terminal/simple_auth_manager_passwords.json.generated" in reported
+
+
+def test_the_demo_that_can_be_changed_has_a_database_of_its_own(checkout: Checkout) -> None:
+    [call], reported = checkout.make("up-demo")
+    assert call.startswith("python -m demo.up umask 0077")
+    assert "AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://127.0.0.1:8080/execution/" in call
+    assert f"{checkout.folder}/.airflow/demo/simple_auth_manager_passwords.json.generated" in reported
+    assert "Open http://127.0.0.1:8080/dags/ecr_remediation" in reported
+    [call], _ = checkout.make("up")
+    assert "REMEDIATION" not in call
 
 
 def test_the_shell_reads_the_published_file_and_no_other(checkout: Checkout) -> None:
