@@ -16,6 +16,7 @@ from demo.organization import REMEDIATION_ROLE, demo_world
 from support.airflow import Airflow, on_sqlite, password_of, settings_of_the_demo
 from support.receivers import Http
 
+from .remediation import Remediation
 from .watchers import Watchers
 
 # Users of Airflow. Only the last one is not among ECR_AUDIT_APPROVERS.
@@ -132,3 +133,11 @@ def airflow(
         yield airflow
     finally:
         airflow.processes.kill_all()
+
+
+@pytest.fixture
+def remediation(airflow: Airflow, aws: EmulatedAws, data: Path) -> Remediation:
+    """Runs of ecr_remediation, once a night is published."""
+    aws.faults = Faults()
+    airflow.wait_for("the end of a night", lambda: "success" in airflow.runs("ecr_compliance").values())
+    return Remediation(airflow, aws, data)

@@ -111,6 +111,11 @@ class Airflow:
         other.log_in(name)
         return other
 
+    @property
+    def token(self) -> str:
+        """The token of the user who is logged in; a browser has it as the cookie `_token`."""
+        return self._token
+
     def wait_for_the_dags(self) -> None:
         """Wait until the scheduler is at work and every DAG is known."""
         self.wait_for("the scheduler", lambda: self.get("monitor/health")["scheduler"]["status"] == "healthy")
