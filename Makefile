@@ -30,6 +30,8 @@ export AIRFLOW__CORE__PARALLELISM ?= 4
 # The demo is beside the program, not in it.
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 export PATH := $(BIN):$(PATH)
+# Containers often set it: every process of Airflow would then compile its thousands of modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help audit audit-aws doctor doctor-demo demo-history up up-demo pages sql as-of oscal bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
