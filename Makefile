@@ -9,7 +9,7 @@ PYTHON ?= python3
 OLDEST_PYTHON := 3.11
 BIN := $(VENV)/bin
 SUPERSET := $(CURDIR)/.venv-superset
-TRESTLE := $(CURDIR)/.venv-trestle
+TOOLS := $(CURDIR)/.venv-tools
 # Files are readable by their owner only: the audit's data show what can be overwritten.
 privately := umask 077 &&
 
@@ -52,9 +52,9 @@ $(SUPERSET)/.installed: bi/superset/requirements.txt requirements-uv.txt
 	@$(call install,$(SUPERSET),bi/superset/requirements.txt)
 	@touch $@
 
-# Trestle needs other versions, too; a test alone starts it.
-$(TRESTLE)/.installed: tests/trestle/requirements.txt requirements-uv.txt
-	@$(call install,$(TRESTLE),tests/trestle/requirements.txt)
+# Programs that share no process with the audit.
+$(TOOLS)/.installed: requirements-tools.txt requirements-uv.txt
+	@$(call install,$(TOOLS),requirements-tools.txt)
 	@touch $@
 
 # Debian and Ubuntu have Python without the module that fills a new environment, and perhaps an older Python.
@@ -152,10 +152,10 @@ test-policy: $(VENV)/.dev ## The tests that judge the folders of sql/policies, i
 	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py
 
 # Twice the cores of a small machine, since many of these wait for servers.
-test-slow: $(VENV)/.dev $(SUPERSET)/.installed $(TRESTLE)/.installed ## The tests that make test leaves out, including test-cluster
+test-slow: $(VENV)/.dev $(SUPERSET)/.installed $(TOOLS)/.installed ## The tests that make test leaves out, including test-cluster
 	@$(BIN)/python -m pytest -n 4 -m slow
 
-test-all: $(VENV)/.dev $(SUPERSET)/.installed $(TRESTLE)/.installed ## All tests
+test-all: $(VENV)/.dev $(SUPERSET)/.installed $(TOOLS)/.installed ## All tests
 	@$(BIN)/python -m pytest -n 4
 
 test-cluster: $(VENV)/.dev ## One of them: a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
@@ -179,17 +179,17 @@ hooks: $(VENV)/.dev ## Check style and types on each commit, by pre-commit
 types: $(VENV)/.dev ## mypy, strict, on all Python code
 	@$(BIN)/mypy
 
-sbom: $(VENV)/.dev ## Write sbom.json, the packages that the audit runs on, as CycloneDX
-	@$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o sbom.json
+sbom: $(TOOLS)/.installed ## Write sbom.json, the packages that the audit runs on, as CycloneDX
+	@$(TOOLS)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --of JSON -o sbom.json
 
 # Strict: where the advisories cannot be reached, as behind a mirror without them, packages would be skipped silently.
 advisories: $(VENV)/.audit ## Known vulnerabilities of the packages that the audit runs on, by PyPI's advisories
 	@$(BIN)/uvx pip-audit==2.10.1 --strict --require-hashes --disable-pip -r requirements.txt
 
 lock: ## Resolve requirements*.in again into requirements*.txt, with hashes
-	@for name in requirements requirements-query requirements-dev bi/superset/requirements tests/trestle/requirements; do \
+	@for name in requirements requirements-query requirements-dev requirements-tools bi/superset/requirements; do \
 		uv pip compile --quiet --upgrade --generate-hashes --universal --python-version $(OLDEST_PYTHON) \
 			--custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove the environments, Airflow's and Superset's state; data/ stays
-	@rm -rf $(VENV) $(SUPERSET) $(TRESTLE) $(CURDIR)/.airflow $(CURDIR)/.superset
+	@rm -rf $(VENV) $(SUPERSET) $(TOOLS) $(CURDIR)/.airflow $(CURDIR)/.superset

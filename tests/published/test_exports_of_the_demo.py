@@ -26,7 +26,7 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-TRESTLE = ROOT / ".venv-trestle" / "bin" / "python"
+TRESTLE = ROOT / ".venv-tools" / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_every_line_and_document_of_a_demo_night_is_valid(folder: Path) -> None:
 @pytest.mark.skipif(not TRESTLE.exists(), reason="Trestle is not set up: make test-slow")
 def test_trestle_imports_and_validates_each_document(folder: Path, tmp_path: Path) -> None:
     files = [folder / file_name(framework_id) for framework_id in FRAMEWORKS]
-    reader = ROOT / "tests" / "trestle" / "read.py"
+    reader = ROOT / "tests" / "support" / "read_by_trestle.py"
     done = subprocess.run(
         [TRESTLE, reader, tmp_path / "workspace", *files], capture_output=True, text=True, env={"HOME": str(tmp_path)}
     )

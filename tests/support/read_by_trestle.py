@@ -1,6 +1,6 @@
-"""Imports and validates OSCAL files, as `trestle import` and `trestle validate` do: `read.py <workspace> <file>...`.
+"""Imports and validates OSCAL files, as `trestle import` and `trestle validate` do: takes a workspace and the files.
 
-Run by the Python of .venv-trestle, all in one process: Trestle takes seconds to start.
+Run by the Python of .venv-tools, all in one process: Trestle takes seconds to start.
 """
 
 from __future__ import annotations
