@@ -1,8 +1,8 @@
 -- due_records: one row per record that is due for Security Hub.
 -- key: policy_id, object_id.  from: records, security_hub_imports.
--- What has changed since the last night in which its account and region took their findings, or changed tonight; all of
--- them where there is no such night. Of the others one in thirty, by its id: Security Hub deletes a finding that is not
--- updated for 90 days. So of three turns two may be missed.
+-- Records that changed tonight, or since the last night in which their account and region took the findings; all of them
+-- where there is no such night. Among the others one in thirty, by its id: Security Hub deletes a finding that is not
+-- updated for 90 days, so that two turns out of three may be missed.
 SELECT r.*
 FROM {exports/records} AS r
 LEFT JOIN security_hub_imports AS h USING (account_id, region)

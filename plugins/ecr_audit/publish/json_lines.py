@@ -32,7 +32,7 @@ ORDER BY object_id, policy_id
 """
 _SLICE = "(SELECT * FROM exported_records WHERE rowid BETWEEN {first} AND {last})"
 
-# What ended in nights that Security Hub missed is no longer a finding, and due all the same.
+# Findings that ended in nights that Security Hub missed are due, although they are no longer among the findings.
 _MISSED_SINCE = "SELECT min(imported_night) + 1 FROM security_hub_imports"
 
 

@@ -76,7 +76,7 @@ class _Imports:
         """A flow that makes one call."""
         result = self.results[batch.registry]
         if result.ended_by:
-            # What refused one call, after all retries, refuses the next, too.
+            # An error that outlasted all retries of one call would meet the next, too.
             return
         region = batch.registry[1]
         try:

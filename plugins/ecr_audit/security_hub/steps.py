@@ -55,7 +55,7 @@ def import_findings(connect: Callable[[], Hub], run_id: str) -> str | None:
     if not is_enough(settled, countable, settings.min_coverage):
         took, least = 100 * settled / countable, 100 * settings.min_coverage
         raise SecurityHubError(
-            f"{sentence} {percent(took, limit=least)} of the accounts and regions with Security Hub took them all,"
+            f"{sentence} Accounts and regions with Security Hub that took them all: {percent(took, limit=least)},"
             f" less than ECR_AUDIT_MIN_COVERAGE ({percent(least)})."
         )
     log.info("%s", sentence)

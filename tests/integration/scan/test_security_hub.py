@@ -57,7 +57,7 @@ def world(accounts: Sequence[str], **changed: dict[str, Any]) -> World:
 
 
 def batches(registry: Registry, *counts: int) -> list[Batch]:
-    """Calls with so many findings."""
+    """Calls with these numbers of findings."""
     made, number = [], 0
     for count in counts:
         found = [smallest_finding(*registry, number + each) for each in range(count)]
@@ -110,7 +110,7 @@ def test_each_account_and_region_ends_with_its_own_outcome(audit_of: MakeAudit) 
     }
     assert results[good, ELSEWHERE].error_message == f"Account {good} is not subscribed to AWS Security Hub"
     assert (results[odd, REGION].error_code, results[odd, REGION].findings) == ("InvalidInput", 3)
-    # What one call of a region ended with, none after it was tried.
+    # An error that ended one call of a region ends the region: no call follows.
     assert all(result.error_code for result in results.values() if result.ended_by and result.tried_at)
     taken = audit.aws.world.findings
     assert taken[good, REGION][f"{REGION}/{good}/ecr-audit/0"]["Title"] == "é"
@@ -266,7 +266,7 @@ def test_nothing_is_imported_without_a_role(nights: Nights, monkeypatch: pytest.
     assert nights.aws.counters.operations == {}
 
 
-def test_what_is_deleted_is_archived(nights: Nights) -> None:
+def test_a_deleted_repository_is_archived(nights: Nights) -> None:
     for day in (FIRST, SECOND):
         nights.publish(day)
         nights.import_findings()

@@ -77,13 +77,13 @@ def test_all_is_due_where_nothing_was_imported(database: Path) -> None:
     assert [fault for finding in findings(database, ExportedRecords.ALL) for fault in asff.faults(finding)] == []
 
 
-def test_what_changed_tonight_is_due_and_what_changed_in_nights_that_were_missed(database: Path) -> None:
+def test_changes_of_tonight_and_of_missed_nights_are_due(database: Path) -> None:
     accounts = (SHOP, DARK, CLOSED, NAMELESS)
     imported(database, *((account, FIRST) for account in accounts))
     changed = {"fixed", "gone", "new", "unseen"}
     turns = names(database) - changed
     assert changed <= names(database), "what changed tonight"
-    assert turns < {"open", "waived", "app"}, "of the others only those whose turn it is"
+    assert turns < {"open", "waived", "app"}, "unchanged ones in their turn"
     with duckdb.connect(database) as connection:
         # Two nights later, in which nothing has changed; the shop's findings were not imported since the first.
         connection.execute("UPDATE policy_output SET snapshot_date = snapshot_date + 2")
@@ -114,13 +114,13 @@ def test_each_finding_has_one_turn_in_thirty_nights(database: Path) -> None:
     assert len(turns) > len(everything) / 2 and set(turns.values()) == {1}
 
 
-def test_archived_is_what_is_gone_and_nothing_else(database: Path) -> None:
+def test_only_deleted_repositories_and_closed_accounts_are_archived(database: Path) -> None:
     archived = {
         (finding["AwsAccountId"], finding["Resources"][0]["Id"].rpartition("/")[2])
         for finding in findings(database)
         if finding["RecordState"] == "ARCHIVED"
     }
-    # What was deleted, and what an account has that was closed; not what was not seen.
+    # A deleted repository, and those of a closed account; not one that was not seen.
     assert archived == {(SHOP, "gone"), (CLOSED, "unseen")}
     with open_published(database) as connection:
         assert inactive_accounts(connection) == {CLOSED}
