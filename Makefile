@@ -33,7 +33,7 @@ export PATH := $(BIN):$(PATH)
 # Containers often set it: every process of Airflow would then compile its thousands of modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help audit audit-aws doctor doctor-demo demo-history up up-demo pages sql as-of oscal bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
+.PHONY: help audit audit-aws doctor doctor-demo demo-history up up-demo pages sql as-of oscal verify evidence bi docs test test-policy test-slow test-all test-cluster secrets pin-images lint format hooks types sbom advisories lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -124,6 +124,13 @@ as-of: $(VENV)/.audit ## Publish a past night as of then, DATE=2026-10-31, into 
 
 oscal: $(VENV)/.audit ## OSCAL assessment results of one account with its repositories, ACCOUNT=111111111111, into data/oscal/
 	@$(privately) $(BIN)/python bin/oscal.py $(ACCOUNT)
+
+verify: $(VENV)/.audit ## Verify sealed nights from the evidence log alone: DATE=, FROM= TO=, REPOSITORY=arn, BUNDLE=zip, KEY=pub.pem
+	@$(privately) $(BIN)/python bin/verify.py $(if $(DATE),--date $(DATE)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) \
+		$(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(KEY),--key $(KEY))
+
+evidence: $(VENV)/.audit ## One zip for an auditor, FROM=2026-10-01 TO=2026-12-31 [SAMPLE=25 SEED=7], into data/evidence-bundles/
+	@$(privately) $(BIN)/python bin/evidence_bundle.py --from $(FROM) --to $(TO) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 # In the shell's safe mode, a query reads the published file and no other (the flag -safe fails in DuckDB 1.5). Each question
 # of sql/analyses is prepared, for EXECUTE; one that fails on an older file is reported, and the shell still starts.

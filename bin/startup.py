@@ -9,7 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 # The targets of make by program, where they are not its name.
-_TARGETS = {"audit": "audit-aws, or make audit for the demo", "doctor": "doctor, or make doctor-demo", "as_of": "as-of"}
+_TARGETS = {
+    "audit": "audit-aws, or make audit for the demo",
+    "doctor": "doctor, or make doctor-demo",
+    "as_of": "as-of",
+    "evidence_bundle": "evidence",
+}
 
 
 def require(*modules: str) -> None:

@@ -1,12 +1,16 @@
 """
-### Upkeep of the lake
+### Upkeep of the lake, and verification of the evidence
 
 Thins snapshots that are older than `ECR_AUDIT_RETENTION_DAYS`, but for the last of each month, and removes what killed
 runs left. Thinning removes a night's inventory and verdicts, which have a row for every repository; what was rolled
 up of them stays, so that trends, changes and ended findings go back to the first night. The newest snapshot is never
 touched. A night that was thinned cannot be evaluated again.
 
-Every Sunday. **Run by hand** it only reports what it would remove, unless *Dry run* is switched off in its form.
+With `ECR_AUDIT_EVIDENCE` the log of evidence is verified: its whole chain, and each night of the last week derived
+again. What is not as it was sealed fails the run, and is alerted.
+
+Every Sunday. **Run by hand** it only reports what it would remove, unless *Dry run* is switched off in its form;
+evidence is verified in any case.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import pendulum
 from airflow.sdk import Param, dag, get_current_context, task
 
 from ecr_audit_airflow.alerts import send_failed_run
-from ecr_audit_airflow.common import DEFAULT_ARGS
+from ecr_audit_airflow.common import DEFAULT_ARGS, in_own_process
 
 
 @dag(
@@ -48,7 +52,20 @@ def ecr_maintenance() -> None:
         by_hand = context["dag_run"].run_type == "manual"
         return retention.maintain(dry_run=by_hand and context["params"]["dry_run"])
 
+    @task
+    def verify_evidence() -> str:
+        """Verify the log of evidence, the nights of the last week in full. Skipped without ECR_AUDIT_EVIDENCE."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from ecr_audit.settings import load_settings
+
+        if load_settings().evidence is None:
+            raise AirflowSkipException("ECR_AUDIT_EVIDENCE is not set")
+        found: str = in_own_process("ecr_audit.evidence.steps:verify_log")
+        return found
+
     thin_snapshots()
+    verify_evidence()
 
 
 ecr_maintenance()

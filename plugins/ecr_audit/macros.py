@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import duckdb
 
@@ -39,10 +40,10 @@ class Macro:
         return f"{self.name}({', '.join(self.parameters)})"
 
 
-def create_session_macros(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create all macros in a session."""
+def create_session_macros(connection: duckdb.DuckDBPyConnection, sql_root: Path = SQL_ROOT) -> None:
+    """Create all macros in a session, those of this folder of SQL."""
     for file in (_SESSION, _PUBLISHED):
-        connection.execute(_text(file))
+        connection.execute(_text(file, sql_root))
 
 
 def create_published_macros(connection: duckdb.DuckDBPyConnection) -> None:
@@ -69,8 +70,8 @@ def foreign_macros(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 @cache
-def _text(file: str) -> str:
-    return (SQL_ROOT / file).read_text(encoding="utf-8")
+def _text(file: str, sql_root: Path = SQL_ROOT) -> str:
+    return (sql_root / file).read_text(encoding="utf-8")
 
 
 @cache

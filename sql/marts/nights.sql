@@ -3,6 +3,7 @@
 -- A night is due every day. missed = true: there is no evaluated snapshot of it, and the other columns are NULL.
 -- policies_changed: policies whose version differs from that of the evaluated night before, including new ones:
 -- from then on a verdict may have changed because the policy did.
+-- sealed_at and evidence_…: the newest entry of the night in the log of evidence; NULL when it is not sealed.
 WITH runs AS (
     SELECT
         snapshot_date,
@@ -28,6 +29,21 @@ compared AS (
     FROM runs
 ),
 
+-- variable: sealed_nights, of the log of evidence; NULL for a session that does not publish.
+sealed AS (
+    SELECT unnest(
+        getvariable('sealed_nights')::STRUCT(
+            snapshot_date DATE,
+            sequence BIGINT,
+            payload_sha256 VARCHAR,
+            signed_by VARCHAR,
+            sealed_at TIMESTAMPTZ,
+            entries BIGINT
+        )[],
+        recursive := TRUE
+    )
+),
+
 due AS (
     SELECT unnest(generate_series(min(snapshot_date), max(snapshot_date), INTERVAL 1 DAY))::DATE AS snapshot_date
     FROM runs
@@ -43,8 +59,14 @@ SELECT
         map_keys(r.policy_hashes),
         lambda policy_id: r.previous_hashes IS NOT NULL
             AND r.policy_hashes[policy_id] IS DISTINCT FROM r.previous_hashes[policy_id]
-    ) AS policies_changed
+    ) AS policies_changed,
+    e.sealed_at,
+    e.sequence AS evidence_sequence,
+    e.payload_sha256 AS evidence_sha256,
+    e.signed_by AS evidence_signed_by,
+    e.entries AS evidence_entries
 FROM due AS d
 LEFT JOIN compared AS r USING (snapshot_date)
 LEFT JOIN seen AS s USING (snapshot_date)
+LEFT JOIN sealed AS e USING (snapshot_date)
 ORDER BY d.snapshot_date

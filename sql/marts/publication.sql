@@ -4,6 +4,7 @@
 -- missing_accounts and missing_regions are in the settings but not in AWS, so the file has no data on them;
 -- left_out_accounts and left_out_regions are in AWS but not in the settings, so they were not read.
 -- image_tags_date is the night whose image tags the verdicts are based on, and the newest of tag_moves; NULL without one.
+-- evidence_… are about the log that nights are sealed into (plugins/ecr_audit/evidence/); NULL without ECR_AUDIT_EVIDENCE.
 -- previous_image_tags_date is that of the evaluated night before: tags that moved after it are new in this file.
 SELECT
     $organization_id::VARCHAR AS organization_id,
@@ -23,5 +24,9 @@ SELECT
     $left_out_regions::VARCHAR[] AS left_out_regions,
     $image_tags_date::DATE AS image_tags_date,
     $previous_image_tags_date::DATE AS previous_image_tags_date,
-    $hub_account_id::VARCHAR AS hub_account_id
+    $hub_account_id::VARCHAR AS hub_account_id,
+    $evidence_head::VARCHAR AS evidence_head,
+    $evidence_error::VARCHAR AS evidence_error,
+    $evidence_verified_at::TIMESTAMPTZ AS evidence_verified_at,
+    $evidence_verification::VARCHAR AS evidence_verification
 FROM lake.scan_targets

@@ -40,6 +40,7 @@ PAGES = {
     "/organization": "/organization",
     "/accounts/{account_id}": "/accounts/210000000022",
     "/coverage": "/coverage",
+    "/evidence": "/evidence",
     "/exports": "/exports",
     "/policies": "/policies",
     "/policies/{path:path}": "/policies/ce/ca/aws/ecr/repository-image-tag-mutability",

@@ -28,10 +28,15 @@ from demo.repository_settings import key_of
 from ecr_audit.aws import organizations_reader
 from ecr_audit.aws.permissions import NEEDS_NONE, Option, Role
 from ecr_audit.aws.session import connect_hub
+from ecr_audit.catalog import load_catalog
 from ecr_audit.doctor import Status, examine
 from ecr_audit.doctor.permissions import actions_of
 from ecr_audit.doctor.storage import check_lake, check_published
 from ecr_audit.doctor.trail import check_trail
+from ecr_audit.evidence.log import EvidenceLog
+from ecr_audit.evidence.seal import seal
+from ecr_audit.evidence.verification import Keys
+from ecr_audit.evidence.verification import verify as verify_evidence
 from ecr_audit.image_tags.actors import commit_actors
 from ecr_audit.inventory.commit import commit_snapshot
 from ecr_audit.inventory.plan import ScanScope, cut_batches, discover
@@ -47,7 +52,7 @@ from ecr_audit.remediation.verify import verify
 from ecr_audit.security_hub.due import Batch
 from ecr_audit.security_hub.imports import import_batches
 from ecr_audit.security_hub.outcomes import ImportOutcome
-from ecr_audit.settings import Settings
+from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.vocabulary import Facet, ImageTags
 from support.asff import smallest_finding
 from support.small_lake import SmallLake
@@ -261,6 +266,18 @@ def test_the_hub_reads_a_trail_by_exactly_the_permissions_declared_for_it(
     settings = Settings(image_tags=ImageTags.ALL, cloudtrail="s3://the-lake")
     assert check_trail(settings, "", registry).status is Status.OK
     assert s3_calls == of_trail
+
+
+def test_the_hub_seals_and_verifies_by_exactly_the_permissions_declared_for_the_log(
+    s3_calls: set[str], small_lake: SmallLake
+) -> None:
+    """It can delete nothing of the log."""
+    small_lake.catalog = load_catalog(SQL_ROOT)
+    small_lake.night(date(2026, 11, 1), repositories=[{}])
+    evidence = EvidenceLog("s3://the-lake/evidence")
+    assert len(seal(small_lake.lake, evidence, None, SQL_ROOT).added) == 1
+    assert not verify_evidence(evidence, Keys([], is_trusted=False)).failed
+    assert s3_calls | {"s3:AbortMultipartUpload"} == actions_of(Role.HUB, (Option.EVIDENCE,)) - HUB_ROLE
 
 
 @pytest.mark.usefixtures("database_alone")

@@ -19,6 +19,7 @@ from support.paths import ROOT
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TRAIL_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/5678abcd-12ab-34cd-56ef-1234567890ab"
+EVIDENCE_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/9abc1234-12ab-34cd-56ef-1234567890ab"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:audit"
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 
@@ -39,6 +40,9 @@ CHOSEN = {
     "trail_key": TRAIL_KEY,
     "remediation_role": "/ecr-audit-remediation",
     "security_hub_role": "/ecr-audit-security-hub",
+    "evidence_bucket": "the-evidence",
+    "evidence": "the-evidence/ecr",
+    "evidence_key": EVIDENCE_KEY,
 }
 OPTIONS = {
     Option.PODS: {"TrustedService": "pods.eks.amazonaws.com"},
@@ -51,6 +55,8 @@ OPTIONS = {
     Option.TRAIL_KEY: {"TrailKeyArn": TRAIL_KEY},
     Option.REMEDIATION: {"RemediationRoleName": "ecr-audit-remediation"},
     Option.SECURITY_HUB: {"SecurityHubRoleName": "ecr-audit-security-hub"},
+    Option.EVIDENCE: {"EvidenceBucket": "the-evidence", "EvidencePrefix": "ecr"},
+    Option.EVIDENCE_KEY: {"EvidenceKeyArn": EVIDENCE_KEY},
 }
 
 # A facet by default, by the default of ECR_AUDIT_COLLECT.
@@ -164,7 +170,7 @@ def test_callers_have_different_permissions() -> None:
     # Whatever is collected, it only reads.
     assert all(each.action.partition(":")[2].startswith(READING) for each in permissions_of(Role.AUDIT))
     assert not any("*" in each.action for each in PERMISSIONS)
-    harmless = (*READING, "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey")
+    harmless = (*READING, "AssumeRole", "TagSession", "Decrypt", "GenerateDataKey", "Sign")
     writing = {each.action for each in PERMISSIONS if not each.action.partition(":")[2].startswith(harmless)}
     # No role of the audit itself may change what it audits.
     changing = {"ecr:PutImageTagMutability": {Role.REMEDIATION}, "securityhub:BatchImportFindings": {Role.SECURITY_HUB}}

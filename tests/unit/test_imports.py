@@ -26,7 +26,7 @@ ROOMS = (
     *("version", "errors", "text", "vocabulary", "unit_paths", "untrusted_files"),
     *("place", "written", "service_links", "terminal", "hidden_modules"),
     *("settings", "macros", "yaml_files", "aws", "own_process", "lake", "catalog", "warehouse"),
-    *("inventory", "image_tags", "compliance", "metrics", "publish", "remediation", "security_hub"),
+    *("inventory", "image_tags", "compliance", "evidence", "metrics", "publish", "remediation", "security_hub"),
     *("alerts", "web", "doctor"),
 )
 # Parts of the project that each top-level tree may import, beside itself.

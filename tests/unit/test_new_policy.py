@@ -13,7 +13,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
-from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,8 +37,6 @@ from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.publish.tables import TABLES, VIEWS, WITHOUT_CSV
 from ecr_audit.settings import SQL_ROOT, Settings
-from ecr_audit.warehouse import session
-from ecr_audit.warehouse.statements import read_statement
 from ecr_audit.web import policy_texts
 from ecr_audit.web.app import create_app
 from ecr_audit.web.urls import PREFIX
@@ -361,8 +358,6 @@ def test_another_input_is_two_files(lake_of: type[SmallLake], tmp_path: Path, mo
     for old, new in ((SCAN, "/ce/test/place"), ("repositories", "places"), (SCAN_NAME, "Place exists")):
         text = text.replace(old, new)
     (folder / "policy.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(session, "SQL_ROOT", sql)
-    monkeypatch.setattr(session, "read_statement", partial(read_statement, sql_root=sql))
 
     lake = lake_of(tmp_path / "lake", load_catalog(sql))
     for day, outcome in ((DAY_1, "COLLECTED"), (DAY_2, "FAILED")):

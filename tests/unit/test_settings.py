@@ -67,6 +67,8 @@ def test_defaults() -> None:
         "approval_hours": 72,
         "remediation_canary_accounts": 1,
         "remediation_max_failed": 0.1,
+        "evidence": None,
+        "evidence_key": None,
         "waivers": None,
         "waiver_max_days": 365,
         "alert_slack_conn_id": None,

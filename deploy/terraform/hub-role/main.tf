@@ -9,7 +9,8 @@ locals {
   partition  = data.aws_partition.current.partition
   account_id = data.aws_caller_identity.current.account_id
 
-  trail = join("/", compact([var.trail_bucket, var.trail_prefix]))
+  trail    = join("/", compact([var.trail_bucket, var.trail_prefix]))
+  evidence = join("/", compact([var.evidence_bucket, var.evidence_prefix]))
 
   trusts_ec2   = startswith(var.trusted_service, "ec2.")
   trusts_tasks = var.trusted_service == "ecs-tasks.amazonaws.com"
@@ -184,6 +185,32 @@ data "aws_iam_policy_document" "trail_key" {
   }
 }
 
+data "aws_iam_policy_document" "evidence" {
+  statement {
+    sid       = "ListTheEvidence"
+    effect    = "Allow"
+    actions   = ["s3:ListBucket"]
+    resources = ["arn:${local.partition}:s3:::${var.evidence_bucket}"]
+  }
+
+  # Nothing of it may be deleted.
+  statement {
+    sid       = "ReadAndAddEvidence"
+    effect    = "Allow"
+    actions   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    resources = ["arn:${local.partition}:s3:::${local.evidence}/*"]
+  }
+}
+
+data "aws_iam_policy_document" "evidence_key" {
+  statement {
+    sid       = "SignEvidence"
+    effect    = "Allow"
+    actions   = ["kms:Sign", "kms:GetPublicKey"]
+    resources = [var.evidence_key_arn]
+  }
+}
+
 data "aws_iam_policy_document" "alerts" {
   statement {
     sid       = "SendAlerts"
@@ -266,6 +293,22 @@ resource "aws_iam_role_policy" "trail_key" {
   name   = "trail-key"
   role   = aws_iam_role.hub.id
   policy = data.aws_iam_policy_document.trail_key.json
+}
+
+resource "aws_iam_role_policy" "evidence" {
+  count = var.evidence_bucket == "" ? 0 : 1
+
+  name   = "evidence"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.evidence.json
+}
+
+resource "aws_iam_role_policy" "evidence_key" {
+  count = var.evidence_key_arn == "" ? 0 : 1
+
+  name   = "evidence-key"
+  role   = aws_iam_role.hub.id
+  policy = data.aws_iam_policy_document.evidence_key.json
 }
 
 resource "aws_iam_role_policy" "alerts" {

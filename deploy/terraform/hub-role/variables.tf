@@ -243,3 +243,36 @@ variable "trail_key_arn" {
     error_message = "Give the ARN of a KMS key, or nothing."
   }
 }
+
+variable "evidence_bucket" {
+  type        = string
+  description = "Name of the S3 bucket of the evidence log (ECR_AUDIT_EVIDENCE), best one with Object Lock."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$", var.evidence_bucket))
+    error_message = "Give the name of a bucket, or nothing."
+  }
+}
+
+variable "evidence_prefix" {
+  type        = string
+  description = "The log's prefix in that bucket; empty when it has none."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$", var.evidence_prefix))
+    error_message = "Give a path without slashes at its ends, of letters, digits or _.=- characters, or nothing."
+  }
+}
+
+variable "evidence_key_arn" {
+  type        = string
+  description = "ARN of the KMS key that signs evidence (ECR_AUDIT_EVIDENCE_KEY), of the type ECC_NIST_P256."
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+)?$", var.evidence_key_arn))
+    error_message = "Give the ARN of a KMS key, or nothing."
+  }
+}

@@ -52,7 +52,9 @@ class _Night:
     def __init__(self, published: duckdb.DuckDBPyConnection, pages: str) -> None:
         self._published = published
         self._pages = pages
-        [(self._date,)] = published.execute("SELECT snapshot_date FROM publication").fetchall()
+        [(self._date, head)] = published.execute("SELECT snapshot_date, evidence_head FROM publication").fetchall()
+        # Noted where no writer of the log can change it: to compare with what make verify prints.
+        self._evidence = ["", f"Evidence, newest entry: {head}"] if head else []
 
     def coverage(self, min_coverage: float) -> Iterator[Message]:
         """One message when coverage is low, accounts were lost, or settings name unknown accounts or regions."""
@@ -186,7 +188,7 @@ class _Night:
 
     def _message(self, subject: str, lines: list[str], page: str | None = None) -> Message:
         link = [] if page is None else self._link(page)
-        return Message(f"ECR audit, night of {self._date}: {subject}", (*lines, *link))
+        return Message(f"ECR audit, night of {self._date}: {subject}", (*lines, *self._evidence, *link))
 
     def _link(self, page: str) -> list[str]:
         return ["", f"{self._pages}/{page}"] if self._pages else []

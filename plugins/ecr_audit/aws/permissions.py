@@ -41,6 +41,8 @@ class Option(StrEnum):
     TRAIL_KEY = "a KMS key of the trail"
     REMEDIATION = "`ECR_AUDIT_REMEDIATION_ROLE_NAME`"
     SECURITY_HUB = "`ECR_AUDIT_SECURITY_HUB_ROLE_NAME`"
+    EVIDENCE = "`ECR_AUDIT_EVIDENCE` on S3"
+    EVIDENCE_KEY = "a KMS key that signs evidence"
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Permission:
 
     `on` are ARNs, in which {partition}, {account}, {role} (the audit role's path and name), {bucket}, {lake},
     {publish}, {logs}, {waivers} (prefixes in the bucket), {key} and {topic} (ARNs), {trail_bucket}, {trail} (it, or it
-    and a prefix), {trail_key} (ARN), {remediation_role} and {security_hub_role} (path and name) stand for what a
-    deployment chooses; "*" for actions that know no resources. `without`: the consequence without it; empty: a night
-    fails, or the permission's facet is not read.
+    and a prefix), {trail_key} (ARN), {remediation_role} and {security_hub_role} (path and name), {evidence_bucket},
+    {evidence} (it, or it and a prefix) and {evidence_key} (ARN) stand for what a deployment chooses; "*" for actions
+    that know no resources. `without`: the consequence without it; empty: a night fails, or the permission's facet is
+    not read.
     """
 
     roles: tuple[Role, ...]

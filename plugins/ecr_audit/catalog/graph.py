@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
 from ecr_audit.catalog.models import Framework, Policy, Section, SectionPolicy
+from ecr_audit.settings import SQL_ROOT
 
 _STRINGS = pa.list_(pa.string())
 
@@ -58,7 +60,9 @@ class Catalog:
     Policies are in order of id, frameworks in order of name, sections in tree order.
     """
 
-    def __init__(self, policies: Sequence[Policy], frameworks: Sequence[Framework]) -> None:
+    def __init__(self, policies: Sequence[Policy], frameworks: Sequence[Framework], sql_root: Path = SQL_ROOT) -> None:
+        """`sql_root`: the folder of the SQL that sessions run beside the policies."""
+        self.sql_root = sql_root
         self.policies = sorted(policies, key=lambda policy: policy.id)
         self.frameworks = sorted(frameworks, key=lambda framework: framework.name)
         self.sections: dict[str, Section] = {

@@ -46,6 +46,7 @@ def load_catalog(sql_root: Path) -> Catalog:
     return Catalog(
         [_policy(folder, policy.model, sql_root) for folder, policy in policies],
         [_framework(located.model) for located in frameworks],
+        sql_root,
     )
 
 

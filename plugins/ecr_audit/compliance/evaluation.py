@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, TypeAdapter
 
 from ecr_audit.catalog import Catalog
+from ecr_audit.catalog.texts import read_texts, texts_hash
 from ecr_audit.lake.commits import SCHEMA_VERSION, Commit
 from ecr_audit.lake.lake import PARTS, Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT
@@ -47,6 +48,8 @@ class Evaluation:
     # them: they may be committed again before it.
     image_tags_commit: str | None = None
     image_tags_date: str | None = None
+    # The hash over all texts that verdicts and roll-up rest on, see `catalog.texts`; earlier versions noted none.
+    sql_hash: str | None = None
 
     @classmethod
     def of(
@@ -73,6 +76,7 @@ class Evaluation:
             inventory_checks=inventory.inventory_checks if inventory else [],
             image_tags_commit=image_tags.commit_id if image_tags else None,
             image_tags_date=image_tags.snapshot_date.isoformat() if image_tags else None,
+            sql_hash=texts_hash(read_texts(catalog.sql_root)),
         )
 
     def changed_in(self, present: Evaluation) -> list[str]:

@@ -203,7 +203,7 @@ def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Map
     the ids of its answers as it reads those of the input. A plan names every join, filter and LIMIT, but not the files
     that are read.
     """
-    objects = f"SELECT object_id FROM (\n{read_objects(policy.input).text}\n)"
+    objects = f"SELECT object_id FROM (\n{read_objects(policy.input, warehouse.sql_root).text}\n)"
     # Without a schema it is a common table expression.
     tables = {(node["schema_name"], node["table_name"]) for node in nodes if node.get("type") == "BASE_TABLE"}
 

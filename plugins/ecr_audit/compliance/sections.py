@@ -69,7 +69,8 @@ def roll_up(
         lake.writer("compliance", snapshot_date) as writer,
     ):
         files = verdicts.fetch(lake, snapshot.folder)
-        with open_warehouse(snapshot, catalog, owner_tags=owner_tags) as warehouse:
+        confined_to = [*files.paths, writer.folder]
+        with open_warehouse(snapshot, catalog, owner_tags=owner_tags, confined_to=confined_to) as warehouse:
             warehouse.register_input(Input(POLICY_OUTPUT.name, POLICY_OUTPUT, [files]))
             warnings = _roll_up(warehouse, evaluation, waivers)
             for table in ROLLED_UP:
@@ -87,15 +88,15 @@ def _roll_up(warehouse: Warehouse, evaluation: Evaluation, waivers: KnownWaivers
     snapshot_date, run_time = warehouse.snapshot_date, datetime.fromisoformat(evaluation.run_time)
     warehouse.add_arrow("catalog.waivers", waivers.rows)
     for name in _STAGING_TABLES:
-        statement = read_statement(f"staging/{name}")
+        statement = read_statement(f"staging/{name}", warehouse.sql_root)
         warehouse.create_table(f"staging.{name}", statement, snapshot_date=snapshot_date)
     for table in ROLLED_UP:
-        statement = read_statement(f"marts/{table.name}")
+        statement = read_statement(f"marts/{table.name}", warehouse.sql_root)
         warehouse.create_table(f"marts.{table.name}", statement, snapshot_date=snapshot_date, run_time=run_time)
     passed = list(evaluation.inventory_checks)
     if warehouse.left_out[REPOSITORIES.name]:
         passed.append("collected_count_equals_rows")  # it counts the rows that are left out, too
-    return run_checks(warehouse, passed=passed)
+    return run_checks(warehouse, warehouse.sql_root, passed=passed)
 
 
 def later_dates(lake: Lake, snapshot_date: date) -> list[date]:

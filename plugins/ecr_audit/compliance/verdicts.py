@@ -43,10 +43,9 @@ def evaluate(
         fetch_snapshot(lake, snapshot_date, purpose="evaluate", image_tags=image_tags) as snapshot,
         lake.storage.scratch(f"verdicts-{snapshot_date}") as scratch,
     ):
-        with open_warehouse(snapshot, catalog, owner_tags=owner_tags) as warehouse:
+        with open_warehouse(snapshot, catalog, owner_tags=owner_tags, confined_to=[scratch]) as warehouse:
             for table in _STAGING_TABLES:
-                warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}"))
-            warehouse.confine(scratch)
+                warehouse.create_table(f"staging.{table}", read_statement(f"staging/{table}", catalog.sql_root))
             parts = list(_parts(warehouse, catalog, run_time, scratch))
         keep_verdicts(lake, evaluation, parts)
     return evaluation
@@ -57,7 +56,7 @@ def _parts(warehouse: Warehouse, catalog: Catalog, run_time: datetime, folder: P
 
     In this order they are the table; and who looks for an account finds it in few row groups.
     """
-    statement = read_statement("marts/policy_output")
+    statement = read_statement("marts/policy_output", catalog.sql_root)
     slices = list(_slices(warehouse))
     for policy in catalog.policies:
         warehouse.show_accounts()

@@ -9,6 +9,7 @@ from typing import TypeVar
 from ecr_audit.aws.accounts import session_name
 from ecr_audit.doctor.accounts import ROLE, check_accounts
 from ecr_audit.doctor.encryption import ENCRYPTION, ENDPOINTS, check_endpoints, check_postgres_encryption
+from ecr_audit.doctor.evidence import EVIDENCE, LAKE_FILES, check_evidence, check_lake_files
 from ecr_audit.doctor.hub import (
     CREDENTIALS,
     ORGANIZATION,
@@ -97,6 +98,10 @@ def examine(
     yield result
     if result.status is Status.OK:
         yield from _safely(IMAGE_TAGS, lambda: list(offer_image_tags(settings)), lambda failed: [failed])
+        if files := _safely(LAKE_FILES, lambda: check_lake_files(settings), _itself):
+            yield files
+    if settings.evidence:
+        yield _safely(EVIDENCE, lambda: check_evidence(settings), _itself)
     yield _safely(PUBLISHED, lambda: check_published(settings), _itself)
     if settings.waivers:
         yield _safely(WAIVERS, lambda: check_waivers(settings), _itself)

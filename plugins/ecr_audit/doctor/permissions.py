@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ecr_audit.alerts import message
-from ecr_audit.aws import accounts, organization, security_hub
+from ecr_audit.aws import accounts, organization, security_hub, signing
 from ecr_audit.aws.ecr import facets, image_tags, mutability, repositories
 from ecr_audit.aws.permissions import Option, Permission, Role
+from ecr_audit.evidence import log
 from ecr_audit.image_tags import trail
 from ecr_audit.lake import s3
 from ecr_audit.vocabulary import Facet
@@ -15,16 +16,8 @@ from ecr_audit.vocabulary import Facet
 PERMISSIONS: tuple[Permission, ...] = tuple(
     each
     for module in (
-        organization,
-        accounts,
-        repositories,
-        facets,
-        image_tags,
-        mutability,
-        security_hub,
-        s3,
-        trail,
-        message,
+        *(organization, accounts, repositories, facets, image_tags, mutability, security_hub),
+        *(s3, trail, log, signing, message),
     )
     for each in module.PERMISSIONS
 )
@@ -75,8 +68,8 @@ def to_markdown() -> str:
         "approved are applied by a role of their own, the remediation role ([remediation.md](remediation.md));",
         "another, the Security Hub role, imports findings into Security Hub ([exports.md](exports.md)).",
         "Otherwise it writes only its own data: the lake, publications and Airflow's task logs, in a folder or in the",
-        "bucket of the hub account; and tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`. With alerts by SNS it",
-        "sends messages to one topic.",
+        "bucket of the hub account; tables in PostgreSQL, with `ECR_AUDIT_POSTGRES_CONN_ID`; and the evidence log, of",
+        "which it can delete nothing. With alerts by SNS it sends messages to one topic.",
         "AWS allows `tag:GetResources` and `ec2:DescribeRegions` on `*` only. The first could read the tags of every",
         "resource in an account; the audit requests those of ECR repositories.",
     ]

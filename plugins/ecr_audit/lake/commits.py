@@ -22,6 +22,9 @@ from ecr_audit.untrusted_files import parse_json
 SCHEMA_VERSION = 7
 OLDEST_READABLE = 2
 
+# In the details of commits, see `Commit.hashes`.
+SHA256 = "sha256"
+
 # In the details of commits of both stages, see `Commit.inventory_checks`.
 INVENTORY_CHECKS = "inventory_checks"
 
@@ -38,6 +41,7 @@ _KEY_CHECK = "one_row_per_repository"
 
 _TABLE_NAMES = frozenset(table.name for tables in STAGES.values() for table in tables)
 _COMMIT_ID = re.compile(r"[0-9a-f]{12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _as_tuple(names: Any) -> Any:
@@ -78,6 +82,20 @@ class Commit:
     def is_whole(self) -> bool:
         """False for one that was thinned: it names the small tables only, see `Lake.thin_snapshot`."""
         return len(self.files) == len(stage_tables(self.stage, self.schema_version))
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 (hex) of each of its files, by name, as when it was committed; earlier versions noted none."""
+        noted = self.details.get(SHA256, {})
+        is_readable = isinstance(noted, dict) and all(
+            isinstance(each, str) and _SHA256.fullmatch(each) for each in noted.values()
+        )
+        if not is_readable:
+            raise LakeError(
+                f"{commit_name(self.stage, self.snapshot_date)}: not a readable commit file (its details have"
+                f" {SHA256} {noted!r:.100}); restore it, or scan that date again"
+            )
+        return dict(noted)
 
     @property
     def inventory_checks(self) -> list[str]:

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from ecr_audit.lake.commits import (
     SCHEMA_VERSION,
+    SHA256,
     Commit,
     commit_document,
     commit_name,
@@ -38,6 +39,7 @@ from ecr_audit.lake.schemas import KEPT, STAGES
 from ecr_audit.lake.storage import LakeError, Storage, link_or_copy
 from ecr_audit.lake.tables import LakeTable, TableFiles
 from ecr_audit.settings import Settings
+from ecr_audit.untrusted_files import sha256_of
 
 PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 
@@ -253,16 +255,20 @@ class SnapshotWriter:
         if missing := [name for name, files in written.items() if not files]:
             raise LakeError(f"{self.stage} of {self.snapshot_date}: not written: {', '.join(missing)}")
         commit_id = uuid.uuid4().hex[:12]
+        files = {name: file_names(name, self.snapshot_date, commit_id, len(paths)) for name, paths in written.items()}
+        hashes = {
+            name: sha256_of(path)
+            for table, names in files.items()
+            for path, name in zip(written[table], names, strict=True)
+        }
         commit = Commit(
             stage=self.stage,
             snapshot_date=self.snapshot_date,
             commit_id=commit_id,
             committed_at=datetime.now(UTC),
-            files={
-                name: file_names(name, self.snapshot_date, commit_id, len(files)) for name, files in written.items()
-            },
+            files=files,
             rows={table.name: sum(_rows_to_commit(path, table) for path in written[table.name]) for table in tables},
-            details=dict(details),
+            details=dict(details) | {SHA256: hashes},
             schema_version=SCHEMA_VERSION,
         )
         storage = self.lake.storage

@@ -48,6 +48,7 @@ from ecr_audit.publish.publication import DATABASE, NOT_YET, Published, PublishE
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.publish.remediation_plan import PLAN_BY_DEFAULT
 from ecr_audit.publish.s3_store import S3PublicationStore
+from ecr_audit.publish.sealing import NOT_SEALED, SealedNights
 from ecr_audit.settings import ExportSettings, RemediationSettings
 from ecr_audit.warehouse.session import FEW_REPOSITORIES, Resources, open_warehouse, resources_for
 from ecr_audit.warehouse.statements import WarehouseError
@@ -90,15 +91,16 @@ def publish(
     as_of: date | None = None,
     options: ExportSettings = BY_DEFAULT,
     plan_settings: RemediationSettings = PLAN_BY_DEFAULT,
+    sealed: SealedNights = NOT_SEALED,
 ) -> PublishResult:
     """Publish the newest evaluated snapshot of the lake into a folder, or wherever publications are kept.
 
     `retention_days`: tags that moved in nights before these days are left out (default: none).
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
-    names of today. `options`: the files for other tools. `plan_settings`: those of the remediation plan. Raises
-    PublishError when there is no such snapshot, when it was thinned, or when what it was evaluated on has been replaced
-    since.
+    names of today. `options`: the files for other tools. `plan_settings`: those of the remediation plan. `sealed`:
+    the evidence log. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was
+    evaluated on has been replaced since.
     """
     store = PublicationStore(place) if isinstance(place, Path) else place
     history = _read_history(lake, rolled_up, as_of)
@@ -123,11 +125,12 @@ def publish(
             retention_days,
             options,
             plan_settings,
+            sealed,
         )
         rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
         write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
-        missing = dict.fromkeys(late_exports(options), NOT_YET) | reasons(failed)
+        missing = dict.fromkeys(late_exports(options), NOT_YET) | reasons(failed) | sealed.missing
         published = store.add(aside, version, compliance.snapshot_date, missing)
     return PublishResult(published, store.address, rows)
 
@@ -200,6 +203,7 @@ def _build(
     retention_days: int | None,
     options: ExportSettings,
     plan_settings: RemediationSettings,
+    sealed: SealedNights,
     resources: Resources,
 ) -> _Built:
     """Build all files but those of late formats in a folder, and nothing else in it."""
@@ -225,7 +229,7 @@ def _build(
                 warehouse.register_input(each)
             warehouse.set_variable("image_tags_known", bool(known_tags.snapshots))
             left_out = warehouse.left_out
-            build_database(warehouse, aside / DATABASE, inventory, history, published_at, plan_settings)
+            build_database(warehouse, aside / DATABASE, inventory, history, published_at, plan_settings, sealed)
     config = {"memory_limit": resources.memory, "threads": resources.threads, "temp_directory": str(aside / _SPILL)}
     # As every reader opens it, so that what none of them would open is not published.
     with open_published(aside / DATABASE, limits=config, folder=aside) as database:

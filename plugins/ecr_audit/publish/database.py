@@ -26,6 +26,7 @@ from ecr_audit.macros import create_published_macros
 from ecr_audit.publish import remediation_plan
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
+from ecr_audit.publish.sealing import NIGHTS_TYPE, SealedNights
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import RemediationSettings
 from ecr_audit.version import __version__
@@ -53,9 +54,11 @@ def build_database(
     history: Sequence[Commit],
     published_at: datetime,
     plan_settings: RemediationSettings,
+    sealed: SealedNights,
 ) -> None:
     """Build the database of a session's tables in a new file. `history`: the compliance commits, the newest last."""
     compliance, before = history[-1], history[-2] if len(history) > 1 else None
+    warehouse.set_variable("sealed_nights", list(sealed.nights), NIGHTS_TYPE)
     quoted = str(path).replace("'", "''")
     warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
@@ -81,6 +84,7 @@ def build_database(
             previous_image_tags_date=before.image_tags_date if before else None,
             lake_schema_version=SCHEMA_VERSION,
             **readings(inventory, compliance),
+            **sealed.parameters,
         )
     remediation_plan.drop_staged(warehouse)
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))

@@ -6,7 +6,6 @@ reason, and costs nothing but itself.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterable
@@ -24,6 +23,7 @@ from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.publication import CHECKSUMS
 from ecr_audit.publish.tables import TABLES, WITHOUT_CSV
 from ecr_audit.settings import ExportSettings
+from ecr_audit.untrusted_files import sha256_of
 from ecr_audit.vocabulary import ExportFormat
 from ecr_audit.warehouse.statements import read_statement
 
@@ -170,7 +170,6 @@ def write_checksums(folder: Path, known: str = "") -> None:
     """
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in known.splitlines())}
     for path in folder.iterdir():
-        with path.open("rb") as file:
-            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+        sums[path.name] = sha256_of(path)
     lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")

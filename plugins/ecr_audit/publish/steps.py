@@ -15,6 +15,7 @@ from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.policies import shown_policies
 from ecr_audit.publish.progress import log_writing
 from ecr_audit.publish.published_file import open_published
+from ecr_audit.publish.sealing import seal_nights
 from ecr_audit.publish.store import newest, publication_store
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT, load_settings
@@ -25,13 +26,16 @@ log = logging.getLogger(__name__)
 
 @hidden_modules("pyarrow.dataset")
 def publish(rolled_up: str | None = None) -> str:
-    """Publish the newest evaluated snapshot. Returns where people find it.
+    """Seal what was evaluated, if ECR_AUDIT_EVIDENCE is set, and publish the newest snapshot. Returns where people find
+    it.
 
     `rolled_up`: the date of the newest snapshot, which `roll_up` returned.
     """
     settings = load_settings()
+    lake = open_lake(settings)
+    sealed = seal_nights(lake, settings)
     result = publish_newest(
-        open_lake(settings),
+        lake,
         load_catalog(SQL_ROOT),
         publication_store(settings),
         owner_tags=settings.owner_tags,
@@ -39,6 +43,7 @@ def publish(rolled_up: str | None = None) -> str:
         rolled_up=date.fromisoformat(rolled_up) if rolled_up else None,
         options=settings,
         plan_settings=settings,
+        sealed=sealed,
     )
     log.info("Published snapshot %s: %s", result.snapshot_date, result.address)
     return result.address

@@ -37,6 +37,9 @@ def print_summary(settings: Settings, console: Console) -> None:
             part()
             console.print()
         _ComplianceSummary(published, console).print()
+        [(head,)] = published.execute("SELECT evidence_head FROM publication").fetchall()
+    if head:
+        console.print(f"[bold]{'Evidence':<18}[/] newest entry {head}", soft_wrap=True)
     for name, why in newest_published.missing_exports.items():
         console.print(f"[bold]{'Not written':<18}[/] {escape(plain(f'{name}: {why}'))}", soft_wrap=True)
     _print_next_steps(settings, console)

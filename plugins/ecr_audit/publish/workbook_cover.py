@@ -130,6 +130,7 @@ class Cover:
         yield "Nights missed before this one", seen["nights_missed"]
         yield "Repositories evaluated on (commit)", publication["inventory_commit"]
         yield "Verdicts (commit)", publication["compliance_commit"]
+        yield "Evidence, newest entry (SHA-256)", publication["evidence_head"] or "not sealed"
         yield "Program version", publication["program_version"]
         for sheet in sheets:
             yield f"Rows in {sheet.name}", sheet.rows_in_words(self._published.count(sheet))

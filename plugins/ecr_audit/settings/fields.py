@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ecr_audit import written
 from ecr_audit.place import file_of, folder_of, trail_of
+from ecr_audit.settings.evidence import EvidenceSettings
 from ecr_audit.settings.group import SettingsGroup
 from ecr_audit.settings.remediation import RemediationSettings
 from ecr_audit.settings.values import (
@@ -301,6 +302,7 @@ class AlertSettings(SettingsGroup):
 class Settings(
     AlertSettings,
     ExportSettings,
+    EvidenceSettings,
     RemediationSettings,
     EvaluationSettings,
     FacetSettings,

@@ -27,6 +27,14 @@ _PREFERRED = {
 }
 
 
+def one_of_each_key(table: LakeTable) -> str | None:
+    """The clause that leaves one row of each key and night; None for a table that needs none."""
+    if table.name not in _PREFERRED:
+        return None
+    key = ", ".join(("snapshot_date", *table.key))
+    return f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_PREFERRED[table.name]}) = 1"
+
+
 def merge_repeated_keys(
     connection: duckdb.DuckDBPyConnection, name: str, table: LakeTable, nights: Sequence[date]
 ) -> int:
@@ -34,7 +42,8 @@ def merge_repeated_keys(
 
     Looks for keys with several rows in some nights only.
     """
-    if table.name not in _PREFERRED or not nights:
+    one_of_each = one_of_each_key(table)
+    if one_of_each is None or not nights:
         return 0
     key = ", ".join(("snapshot_date", *table.key))
 
@@ -53,7 +62,7 @@ def merge_repeated_keys(
             ALTER VIEW lake.{name} RENAME TO {name}_with_repeats;
             CREATE VIEW lake.{name} AS
             FROM lake.{name}_with_repeats
-            QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {_PREFERRED[table.name]}) = 1
+            {one_of_each}
             """
         )
     return surplus

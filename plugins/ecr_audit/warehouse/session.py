@@ -51,19 +51,36 @@ def resources_for(repositories: int) -> Resources:
 class Warehouse:
     """The session. `open_warehouse` makes it."""
 
-    def __init__(self, snapshot_date: date, folder: Path, resources: Resources) -> None:
-        """`folder`: what does not fit into memory spills to it."""
+    def __init__(
+        self,
+        snapshot_date: date,
+        folder: Path,
+        resources: Resources,
+        *,
+        sql_root: Path = SQL_ROOT,
+        confined_to: Sequence[Path] | None = None,
+    ) -> None:
+        """`folder`: what does not fit into memory spills to it. `sql_root`: the folder of the macros.
+
+        `confined_to`: the files and folders that the session can use; None: all. It is confined before it runs the
+        first text of `sql_root`.
+        """
         self.snapshot_date = snapshot_date
+        self.sql_root = sql_root
         # How many rows of each table are not shown, see `register_input`.
         self.left_out: dict[str, int] = {}
-        self._files: list[str] = []
         spill = str(folder / "spill")
         limits: dict[str, str | int] = {"memory_limit": resources.memory, "threads": resources.threads}
         self.connection = duckdb.connect(config={**NO_EXTENSIONS, **limits, "temp_directory": spill})
         self.connection.execute("SET TimeZone = 'UTC'")
+        if confined_to is not None:
+            files, folders = (
+                [path for path in confined_to if path.is_dir() == is_folder] for is_folder in (False, True)
+            )
+            confine(self.connection, files=map(str, files), folders=folders)
         for schema in ("lake", "catalog", "staging", "marts"):
             self.connection.execute(f"CREATE SCHEMA {schema}")
-        create_session_macros(self.connection)
+        create_session_macros(self.connection, sql_root)
         self.create_enum("verdict_status", tuple(Status))
         self.create_enum("owner_source", ("tag", "account"))
         self.show_accounts()
@@ -81,7 +98,6 @@ class Warehouse:
             self.connection.execute(f"CREATE TABLE lake.{given.name} ({columns}, snapshot_date DATE)")
             return
         paths = [str(path) for files in given.snapshots for path in files.paths]
-        self._files += paths
         if given.is_history:
             self._show_history(given.name, given.table, given.snapshots, path_list(paths))
         else:
@@ -110,14 +126,8 @@ class Warehouse:
         """Show the verdicts of a version that named no owner with those of their night, as evaluating names them
         now."""
         self.connection.execute(
-            f"""
-            ALTER VIEW lake.{prefix}policy_output RENAME TO {prefix}policy_output_without_owner;
-            CREATE VIEW lake.{prefix}policy_output AS
-            SELECT o.* REPLACE (coalesce(tagged_owner(r.tags), nullif(a.account_name, ''), o.account_id) AS owner)
-            FROM lake.{prefix}policy_output_without_owner AS o
-            LEFT JOIN lake.{prefix}repositories AS r ON r.repository_arn = o.object_id
-            LEFT JOIN lake.{prefix}accounts AS a ON a.account_id = o.account_id
-            """
+            f"ALTER VIEW lake.{prefix}policy_output RENAME TO {prefix}policy_output_without_owner;"
+            f" CREATE VIEW lake.{prefix}policy_output AS {with_owners(prefix)}"
         )
 
     def _show_history(self, name: str, table: LakeTable, snapshots: Sequence[TableFiles], paths: str) -> None:
@@ -141,10 +151,6 @@ class Warehouse:
         self.connection.register("given_rows", rows)
         self.connection.execute(f"CREATE TABLE {name} AS FROM given_rows")
         self.connection.unregister("given_rows")
-
-    def confine(self, folder: Path) -> None:
-        """Limit the session, for good, to the tables that it shows by now, and to a folder to write to."""
-        confine(self.connection, files=self._files, folders=[folder])
 
     def create_enum(self, name: str, words: Sequence[str]) -> None:
         """Make a type of text of which there are these words only."""
@@ -224,6 +230,16 @@ class Warehouse:
         self.connection.execute(f"SET VARIABLE {variable} = $value{cast}", {"value": value})
 
 
+def with_owners(prefix: str) -> str:
+    """The verdicts of `lake.<prefix>policy_output_without_owner`, each with its owner."""
+    return f"""
+        SELECT o.* REPLACE (coalesce(tagged_owner(r.tags), nullif(a.account_name, ''), o.account_id) AS owner)
+        FROM lake.{prefix}policy_output_without_owner AS o
+        LEFT JOIN lake.{prefix}repositories AS r ON r.repository_arn = o.object_id
+        LEFT JOIN lake.{prefix}accounts AS a ON a.account_id = o.account_id
+    """
+
+
 @cache
 def column_types(schema: pa.Schema) -> dict[str, str]:
     """The type of each column as DuckDB calls it, which it does for a table of pyarrow's, if only an empty one."""
@@ -236,27 +252,44 @@ def select_list(table: LakeTable, version: int) -> list[str]:
     return [f"NULL::{kind} AS {name}" if name in lacking else name for name, kind in column_types(table.schema).items()]
 
 
-def read_objects(input_name: str) -> Statement:
+def read_objects(input_name: str, sql_root: Path = SQL_ROOT) -> Statement:
     """The objects of one input."""
-    return read_statement(f"staging/objects/{input_name}")
+    return read_statement(f"staging/objects/{input_name}", sql_root)
 
 
-def _objects() -> Statement:
+def _objects(sql_root: Path) -> Statement:
     """The objects of all inputs, each row with the name of its input.
 
     Every file has the columns of repositories.sql. An id is an ARN, which names account and region, so that the engine
     need not look them up. The lake tables that an input reads are SLICED.
     """
-    queries = [f"SELECT '{name}' AS input, *\nFROM (\n{read_objects(name).text}\n)" for name in input_names(SQL_ROOT)]
+    queries = [
+        f"SELECT '{name}' AS input, *\nFROM (\n{read_objects(name, sql_root).text}\n)" for name in input_names(sql_root)
+    ]
     return parse_statement("sql/staging/objects", "\nUNION ALL BY NAME\n".join(queries))
 
 
 @contextmanager
 def open_session(
-    snapshot: SnapshotFiles, *, owner_tags: tuple[str, ...] = (), resources: Resources | None = None
+    snapshot: SnapshotFiles,
+    *,
+    owner_tags: tuple[str, ...] = (),
+    resources: Resources | None = None,
+    sql_root: Path = SQL_ROOT,
+    confined_to: Sequence[Path] | None = None,
 ) -> Iterator[Warehouse]:
-    """A session over the inputs of a snapshot, and nothing else. `resources`: default `resources_for`."""
-    warehouse = Warehouse(snapshot.snapshot_date, snapshot.folder, resources or resources_for(snapshot.repositories))
+    """A session over the inputs of a snapshot, and nothing else. `resources`: default `resources_for`.
+
+    `confined_to`: the files and folders that it can use beside the inputs; None: it is not confined.
+    """
+    inputs = [path for given in snapshot.inputs for files in given.snapshots for path in files.paths]
+    warehouse = Warehouse(
+        snapshot.snapshot_date,
+        snapshot.folder,
+        resources or resources_for(snapshot.repositories),
+        sql_root=sql_root,
+        confined_to=None if confined_to is None else [*inputs, *confined_to],
+    )
     try:
         # First, because owners may be looked up in an input.
         warehouse.set_variable("owner_tags", list(owner_tags), "VARCHAR[]")
@@ -277,14 +310,20 @@ def open_warehouse(
     *,
     owner_tags: tuple[str, ...] = (),
     resources: Resources | None = None,
+    confined_to: Sequence[Path] | None = None,
 ) -> Iterator[Warehouse]:
     """A session over the inputs of a snapshot (see `fetch_snapshot`) and the catalog, with all staging views."""
-    with open_session(snapshot, owner_tags=owner_tags, resources=resources) as warehouse:
+    sql_root = catalog.sql_root
+    with open_session(
+        snapshot, owner_tags=owner_tags, resources=resources, sql_root=sql_root, confined_to=confined_to
+    ) as warehouse:
         for name, rows in catalog.as_arrow().items():
             warehouse.add_arrow(f"catalog.{name}", rows)
         warehouse.create_enum("policy_id", [policy.id for policy in catalog.policies])
-        for name in input_names(SQL_ROOT):
-            warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}"))
-        warehouse.create_view("staging.objects", _objects())
-        warehouse.create_view("staging.repository_image_tags", read_statement("staging/repository_image_tags"))
+        for name in input_names(sql_root):
+            warehouse.create_view(f"staging.{name}", read_statement(f"staging/{name}", sql_root))
+        warehouse.create_view("staging.objects", _objects(sql_root))
+        warehouse.create_view(
+            "staging.repository_image_tags", read_statement("staging/repository_image_tags", sql_root)
+        )
         yield warehouse

@@ -27,6 +27,7 @@ from ecr_audit.web.page import render, urls_of
 from ecr_audit.web.pages import (
     account,
     coverage,
+    evidence,
     exports,
     findings,
     framework,
@@ -69,6 +70,7 @@ ROUTERS = (
     organization.router,
     account.router,
     coverage.router,
+    evidence.router,
     exports.router,
     policy.router,
     framework.router,

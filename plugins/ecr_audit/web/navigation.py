@@ -21,8 +21,8 @@ class Entry:
     pages: tuple[Entry, ...] = ()
 
 
-def navigation(urls: Urls, path: str, with_tag_moves: bool = False) -> list[Entry]:
-    """The bar, on the page at `path`; `with_tag_moves` where image tags are read."""
+def navigation(urls: Urls, path: str, with_tag_moves: bool = False, with_evidence: bool = False) -> list[Entry]:
+    """The bar, on the page at `path`; `with_…` where image tags are read, and where nights are sealed."""
     here = path.removeprefix(urls.root)
 
     def entry(label: str, address: str, *below: str) -> Entry:
@@ -48,5 +48,10 @@ def navigation(urls: Urls, path: str, with_tag_moves: bool = False) -> list[Entr
             entry("Organization", urls.organization(), "/organization", "/accounts"),
             entry("Coverage", urls.coverage(), "/coverage"),
         ),
-        group("Data", entry("Exports", urls.exports(), "/exports"), entry("API", urls.api("/docs"), "/api")),
+        group(
+            "Data",
+            entry("Exports", urls.exports(), "/exports"),
+            *([entry("Evidence", urls.evidence(), "/evidence")] if with_evidence else []),
+            entry("API", urls.api("/docs"), "/api"),
+        ),
     ]

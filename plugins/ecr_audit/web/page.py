@@ -76,7 +76,12 @@ class Page:
             self.request,
             template,
             snapshot=self.row("snapshot"),
-            navigation=navigation(self.urls, self.request.url.path, with_tag_moves=image_tags_date is not None),
+            navigation=navigation(
+                self.urls,
+                self.request.url.path,
+                with_tag_moves=image_tags_date is not None,
+                with_evidence=bool(publication.get("evidence_head") or publication.get("evidence_error")),
+            ),
             organization_id=publication.get("organization_id"),
             image_tags_date=image_tags_date,
             nights_missed=self.nights_missed,

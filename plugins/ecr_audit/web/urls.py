@@ -63,6 +63,10 @@ class Urls:
         """The coverage page."""
         return self.to("/coverage", query)
 
+    def evidence(self, **query: Any) -> str:
+        """The page Evidence."""
+        return self.to("/evidence", query)
+
     def exports(self) -> str:
         """The files of the publication."""
         return self.to("/exports")

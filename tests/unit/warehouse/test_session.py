@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from ecr_audit.lake.schemas import REPOSITORIES
+from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.lake.storage import LakeError, Storage
+from ecr_audit.warehouse.session import open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
 from support.small_lake import SmallLake
 
@@ -131,8 +133,10 @@ def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake
     small_lake.scan(DAY_1, repositories=[{}, {"repository_name": "b"}])
     folder = tmp_path / "out"
     folder.mkdir()
-    with small_lake.opened(DAY_1) as warehouse:
-        warehouse.confine(folder)
+    with (
+        fetch_snapshot(small_lake.lake, DAY_1, purpose="test") as snapshot,
+        open_warehouse(snapshot, small_lake.catalog, confined_to=[folder]) as warehouse,
+    ):
         rows = parse_statement("rows", "SELECT repository_name FROM lake.repositories ORDER BY ALL")
         assert warehouse.query(rows).to_pylist() == [{"repository_name": "app"}, {"repository_name": "b"}]
         warehouse.write(rows, folder / "rows.parquet")

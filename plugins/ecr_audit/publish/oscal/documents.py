@@ -114,7 +114,9 @@ def _document(
         "description": "A stand-in: ECR_AUDIT_OSCAL_AP names no assessment plan.",
         "rlinks": [{"href": f"{PLACE}/assessment-plan"}],
     }
-    resources = [*evidence, *([] if assessment_plan else [stand_in])]
+    head = publication["evidence_head"]
+    log = [results.evidence_log(head)] if head else []
+    resources = [*evidence, *log, *([] if assessment_plan else [stand_in])]
     name = f"{framework['name']}: {f'account {account_id}' if account_id else organization}"
     return {
         "uuid": export_uid("assessment-results", framework_id, *about, commit),

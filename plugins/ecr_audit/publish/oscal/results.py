@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from ecr_audit.catalog.models import Condition
-from ecr_audit.publish.oscal.values import export_uid, filled, markup, props, title
+from ecr_audit.publish.oscal.values import PLACE, export_uid, filled, markup, props, title
 from ecr_audit.text import percent, plural
 
 Row = Mapping[str, Any]
@@ -309,6 +309,16 @@ def _account_uid(account_id: str) -> str:
 
 def _risk_uid(*of: str) -> str:
     return export_uid("risk", *of)
+
+
+def evidence_log(head: str) -> Part:
+    """The log that nights are sealed into: the hash of its newest entry, to compare."""
+    return {
+        "uuid": export_uid("evidence-log", head),
+        "title": "Evidence log",
+        "description": "The newest entry of the log that evaluated nights are sealed into: the hash of its payload.",
+        "rlinks": [{"href": f"{PLACE}/evidence/{head}", "hashes": [{"algorithm": "SHA-256", "value": head}]}],
+    }
 
 
 def evidence(commit: str, checksums: str, names: Iterable[str]) -> list[Part]:

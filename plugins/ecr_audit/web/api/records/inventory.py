@@ -29,6 +29,10 @@ class PublicationRecord(Record):
     previous_image_tags_date: date | None
     policy_hashes: dict[str, str]
     hub_account_id: str | None
+    evidence_head: str | None
+    evidence_error: str | None
+    evidence_verified_at: Utc | None
+    evidence_verification: str | None
 
 
 class CurrentPublication(PublicationRecord):
@@ -181,3 +185,8 @@ class Night(Record):
     coverage_percent: float | None
     policy_hashes: dict[str, str] | None
     policies_changed: list[str] | None
+    sealed_at: Utc | None
+    evidence_sequence: int | None
+    evidence_sha256: str | None
+    evidence_signed_by: str | None
+    evidence_entries: int | None

@@ -1,0 +1,43 @@
+"""The log and the keys that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ecr_audit.errors import FinalError
+from ecr_audit.evidence.keys import Signer, open_signer, read_public_key
+from ecr_audit.evidence.log import EvidenceLog
+from ecr_audit.evidence.verification import Keys
+from ecr_audit.settings import Settings
+from ecr_audit.untrusted_files import read_bytes
+
+
+class EvidenceOffError(FinalError):
+    """ECR_AUDIT_EVIDENCE is not set, so that there is no log."""
+
+    def __str__(self) -> str:
+        return "ECR_AUDIT_EVIDENCE is not set: nothing is sealed, and there is no log. docs/evidence.md has the set-up"
+
+
+def open_log(settings: Settings) -> EvidenceLog:
+    """The log. Raises EvidenceOffError."""
+    if settings.evidence is None:
+        raise EvidenceOffError
+    return EvidenceLog(settings.evidence, settings.s3_encryption)
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """The key that signs; None: entries are unsigned."""
+    return open_signer(settings.evidence_key) if settings.evidence_key else None
+
+
+def keys_to_verify(evidence: EvidenceLog, public_key: Path | None, settings: Settings | None) -> Keys:
+    """The key in a file, or else that of the settings; without either, those beside the log, which nobody vouches for.
+
+    Raises OSError and EvidenceKeyError.
+    """
+    if public_key:
+        return Keys([read_public_key(read_bytes(public_key), str(public_key))], is_trusted=True)
+    if settings and (signer := signer_of(settings)):
+        return Keys([signer.public], is_trusted=True)
+    return Keys(evidence.public_keys(), is_trusted=False)
