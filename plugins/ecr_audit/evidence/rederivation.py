@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from ecr_audit.compliance.policies import FUNCTIONS
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, WAIVERS
+from ecr_audit.lake.storage import link_or_copy
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.own_process import ProcessEndedError, in_own_process
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list, syntax_nodes
@@ -57,8 +59,12 @@ def rederive(folder: Path, night: date, seconds: float = TIME_LIMIT_SECONDS) -> 
 
     `seconds`: the time that it may take.
     """
+    # In another folder, for rolling up replaces the files of the night: what was sealed stays as it was restored.
+    again = folder / "again"
+    for name in ("lake", "sql"):
+        shutil.copytree(folder / name, again / name, copy_function=_copy)
     try:
-        found = in_own_process(f"{__name__}:rederive_here", str(folder), night.isoformat(), seconds)
+        found = in_own_process(f"{__name__}:rederive_here", str(again), night.isoformat(), seconds)
     except ProcessEndedError as fault:
         is_over = f"exit code {_TIME_IS_UP}" in str(fault)
         why = f"stopped after {seconds:,.0f} seconds" if is_over else f"the process was ended by its SQL ({fault})"
@@ -67,6 +73,10 @@ def rederive(folder: Path, night: date, seconds: float = TIME_LIMIT_SECONDS) -> 
         return Rederived(verdict_faults=[f"{type(fault).__name__}: {' '.join(str(fault).split())[:500]}"])
     assert isinstance(found, Rederived)  # noqa: S101 - its own
     return found
+
+
+def _copy(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
 
 
 def rederive_here(folder: str, night: str, seconds: float) -> Rederived:

@@ -12,6 +12,7 @@ import pytest
 
 from ecr_audit.evidence.keys import open_signer
 from ecr_audit.evidence.log import EvidenceLog
+from ecr_audit.evidence.proof import Proof
 from ecr_audit.evidence.rederivation import Rederived
 from ecr_audit.evidence.results import NightResult, Outcome, Verification
 from ecr_audit.evidence.statement import LAKE
@@ -63,7 +64,8 @@ def outcomes(night: NightResult) -> list[str]:
 def test_honest_nights_verify_from_the_log_alone(sealed: SealedLake) -> None:
     """The lake is gone. One night has a waiver, one was evaluated again after a policy changed, one is missing."""
     keys = Keys([sealed.signer.public], is_trusted=True)
-    outcome = verify(sealed.evidence, keys, DAYS[0], DAYS[3])
+    proof = Proof("arn:aws:ecr:eu-west-1:111111111111:repository/legacy")
+    outcome = verify(sealed.evidence, keys, DAYS[0], DAYS[3], on_night=proof)
     assert [(night.sequence, night.superseded) for night in outcome.nights] == [
         (1, False),
         (2, False),
@@ -83,6 +85,12 @@ def test_honest_nights_verify_from_the_log_alone(sealed: SealedLake) -> None:
     assert "all known to this release" in known[0]
     assert "1 of them not those of this release" in known[3]
     assert last.payload_sha256 != again.payload_sha256 == outcome.head
+    # One page for each entry, of the files as they were sealed.
+    pages = proof.page.split("\n\narn:")
+    assert (len(pages), proof.found) == (4, True)
+    for text in ('"MUTABLE"', "INCOMPLIANT under", "condition 199: ", "step 7, roll-up: ok", again.payload_sha256):
+        assert text in pages[3], text
+    assert "NOT PROVED" not in proof.page
 
 
 @pytest.mark.parametrize(
