@@ -8,7 +8,8 @@ SELECT
     repository_name,
     owner,
     remediation_message,
-    remediation_command
+    plan_rule,
+    fix_command
 FROM findings
 WHERE policy_id = $policy_id
     AND NOT waived

@@ -3,9 +3,12 @@
 -- publication.
 -- $records: `findings` for the above, or `all` for every verdict. $ended_since: with findings that ended since this date;
 -- NULL: tonight.
+-- remediation_command is the finding's fix_command: what should be run, by the remediation plan where it decides.
 -- activity_id: 1 began tonight, 2 goes on, 3 ended. No time is that of publishing: the same commit gives the same rows.
 SELECT
-    o.*,
+    o.* REPLACE (
+        CASE WHEN f.policy_id IS NULL THEN o.remediation_command ELSE f.fix_command END AS remediation_command
+    ),
     coalesce(f.waived, FALSE) AS waived,
     f.waiver_id,
     w.ticket,

@@ -1,6 +1,6 @@
 -- findings: one row per policy and object, a repository or a registry, that is INCOMPLIANT, or was when it was last seen.
 -- key: policy_id, repository_arn.  from: lake.policy_output, staging.repositories, lake.accounts, lake.waived_findings,
--- catalog.policies.
+-- catalog.policies, published.remediation_plan, lake.remediation_actions_history.
 -- One that cannot be evaluated today stays here while its incompliant stretch is open: not evaluated is not
 -- fixed.
 -- Its status is then UNDETERMINED, undetermined_reason says why, and its other columns have the last known values.
@@ -9,7 +9,31 @@
 -- Waived findings are included; waiver_id is the waiver in force, and waived whether there is one.
 -- overwritable_tags and exclusion_filters are NULL under policies that are not about them (finding_columns in
 -- policy.yaml).
-WITH findings AS MATERIALIZED (
+-- plan_rule is the rule of the remediation plan where the plan decides on the fix: it proposes one, or holds by image tags that
+-- are read; without image tags a HOLD has no evidence, and the policy's command stands. fix_command is the plan's command
+-- where it decides, NULL where no command should be run, and remediation_command elsewhere.
+-- fix_*: the last change to the repository by an approved plan, also one that failed, since the finding began; NULL without
+-- one, and where the change was taken back. A rollback that wrote nothing has taken nothing back.
+WITH last_changes AS (
+    SELECT
+        repository_arn,
+        arg_max(
+            {
+                'plan_id': plan_id,
+                'outcome': outcome,
+                'approver': approver,
+                'acted_at': acted_at,
+                'is_rollback': rollback_of IS NOT NULL
+            },
+            acted_at
+        ) AS change
+    FROM lake.remediation_actions_history
+    WHERE acted_at IS NOT NULL
+        AND (rollback_of IS NULL OR outcome IN ('DONE', 'ALREADY', 'DIFFERS'))
+    GROUP BY repository_arn
+),
+
+findings AS MATERIALIZED (
     -- Joined first and then sorted, since both at once take more memory than publishing has.
     SELECT
         o.snapshot_date,
@@ -39,12 +63,24 @@ WITH findings AS MATERIALIZED (
         o.remediation_message,
         o.remediation_command,
         w.waiver_id IS NOT NULL AS waived,
-        w.waiver_id
+        w.waiver_id,
+        CASE WHEN n.action <> 'HOLD' OR $image_tags_date::DATE IS NOT NULL THEN n.rule END AS plan_rule,
+        CASE WHEN plan_rule IS NULL THEN o.remediation_command ELSE n.command END AS fix_command,
+        c.change.plan_id AS fix_plan_id,
+        c.change.outcome AS fix_outcome,
+        c.change.approver AS fix_approver,
+        c.change.acted_at AS fix_acted_at
     FROM lake.policy_output AS o
     LEFT JOIN staging.repositories AS r ON r.repository_arn = o.object_id
     LEFT JOIN lake.accounts AS a ON a.account_id = o.account_id
     LEFT JOIN catalog.policies AS p USING (policy_id)
     LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
+    LEFT JOIN published.remediation_plan AS n ON n.policy_id = o.policy_id AND n.repository_arn = o.object_id
+    LEFT JOIN last_changes AS c
+        ON c.repository_arn = o.object_id
+        AND len(p.passing_mutability) > 0
+        AND NOT c.change.is_rollback
+        AND (c.change.acted_at AT TIME ZONE 'UTC')::DATE >= o.incompliant_start_date
     WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)
 )
 

@@ -1,7 +1,7 @@
 -- remediation_plan: one row per open, unwaived finding of a policy on image tag mutability: the setting that its repository
 -- can take without breaking a build, and the evidence for it. Nothing here writes to AWS.
--- key: policy_id, repository_arn.  from: published.findings, published.repository_image_tags, staging.planned,
--- staging.seen_tags, staging.filters, staging.registries, lake.accounts, catalog.policies.
+-- key: policy_id, repository_arn.  from: staging.mutability_findings, published.repository_image_tags, staging.planned,
+-- staging.seen_tags, staging.filters, staging.registries, lake.accounts.
 -- variables: image_tags_known; remediation_nights, see ECR_AUDIT_REMEDIATION_NIGHTS.
 -- Its rule is the first that holds. HOLD means that a person has to decide or to wait:
 --   not_seen               HOLD: it could not be read in this night, or its setting is not known
@@ -23,15 +23,14 @@ WITH wanted AS (
         f.policy_id,
         f.repository_arn,
         f.status,
-        p.passing_mutability,
+        f.owner,
+        f.passing_mutability,
         EXISTS (
-            FROM published.findings AS o
-            JOIN catalog.policies AS q USING (policy_id)
-            WHERE o.repository_arn = f.repository_arn AND o.waived AND len(q.passing_mutability) > 0
+            FROM staging.mutability_findings AS o
+            WHERE o.repository_arn = f.repository_arn AND o.waived
         ) AS is_waived
-    FROM published.findings AS f
-    JOIN catalog.policies AS p USING (policy_id)
-    WHERE NOT f.waived AND len(p.passing_mutability) > 0
+    FROM staging.mutability_findings AS f
+    WHERE NOT f.waived
 ),
 
 cached AS (
@@ -49,6 +48,7 @@ cached AS (
 known AS (
     SELECT
         w.policy_id,
+        w.owner,
         w.passing_mutability,
         p.*,
         CASE WHEN g.registries_unread IS NULL AND g.registry_arn IS NOT NULL THEN coalesce(c.pull_through, FALSE) END
@@ -130,7 +130,7 @@ SELECT
     a.ou_path,
     r.region,
     r.repository_name,
-    f.owner,
+    r.owner,
     CASE WHEN is_held THEN 'HOLD' WHEN managed_by IS NULL THEN 'FIX_BY_API' ELSE 'FIX_IN_CODE' END AS action,
     r.rule,
     r.image_tag_mutability AS current_setting,
@@ -152,6 +152,5 @@ SELECT
             THEN mutability_command(r.region, r.account_id, r.repository_name, setting, filters)
     END AS command
 FROM ruled AS r
-JOIN published.findings AS f USING (policy_id, repository_arn)
 LEFT JOIN lake.accounts AS a ON a.account_id = r.account_id
 ORDER BY r.policy_id, r.account_id, r.region, r.repository_name

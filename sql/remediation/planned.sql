@@ -1,5 +1,5 @@
 -- planned: one row per repository with an open finding of a policy on image tag mutability.
--- key: repository_arn.  from: published.findings, staging.repositories, catalog.policies.
+-- key: repository_arn.  from: staging.mutability_findings, staging.repositories.
 -- kept_filters are the exclusion filters that stay: those of an IMMUTABLE_WITH_EXCLUSION, but for one that matches every
 -- tag. Those of MUTABLE_WITH_EXCLUSION name what must not move, which an immutable setting says of everything.
 SELECT
@@ -19,9 +19,4 @@ SELECT
         ELSE []::VARCHAR[]
     END AS kept_filters
 FROM staging.repositories AS r
-SEMI JOIN (
-    SELECT f.repository_arn
-    FROM published.findings AS f
-    JOIN catalog.policies AS p USING (policy_id)
-    WHERE len(p.passing_mutability) > 0
-) USING (repository_arn)
+SEMI JOIN staging.mutability_findings USING (repository_arn)

@@ -132,6 +132,7 @@ def test_printed_sheets_have_the_columns_that_an_auditor_needs(book: Any) -> Non
             "seen_before",
             "seen_after",
         },
+        "Remediation plan": {"action", "rule", "repository_arn", "proposed_setting", "proposed_filters", "moving_tags"},
         "Registries": {"account_id", "region", "creation_templates", "pull_through_rules", "registries_read_at"},
         "Linked sections": {"section_number", "compliance_percent", "waived", "coverage_percent"},
     }

@@ -4,8 +4,8 @@ A case gives what was scanned on some days (`scanned`, see SmallLake.scan), whic
 expects
 `rows` of a mart on one of them. Rows outside `where` are not looked at; an expected row names only the columns that
 matter. Its comment does the arithmetic. A case may also have `waivers`, which are there from the start, and days that
-are `scanned_again` after all: each is evaluated again, with all days after it. With `reads_facets` the
-policies of `facet_catalog` are there.
+are `scanned_again` after all: each is evaluated again, with all days after it. `remediated` has the
+changes of approved plans by day (`SmallLake.remediate`). With `reads_facets` the policies of `facet_catalog` are there.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def test_case(path: Path, small_lake: SmallLake) -> None:
         small_lake.scan(day, **scanned)
         for again in [day, *later_dates(small_lake.lake, day)]:
             small_lake.evaluate(again)
+    for day, actions in case.get("remediated", {}).items():
+        small_lake.remediate(day, actions)
 
     for expected in case["expect"]:
         day = expected["day"]

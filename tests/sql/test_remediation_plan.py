@@ -41,7 +41,8 @@ POLICIES = {"mutability": ["IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION"], "strict": [
 TEXT = pa.string()
 POLICY = pa.schema([("policy_id", TEXT), ("passing_mutability", pa.list_(TEXT))])
 FINDING = pa.schema(
-    [(name, TEXT) for name in ("policy_id", "repository_arn", "status", "owner")] + [("waived", pa.bool_())]
+    [(name, TEXT) for name in ("policy_id", "object_id", "status", "owner")]
+    + [("incompliant_start_date", pa.date32()), ("incompliant_end_date", pa.date32()), ("waived", pa.bool_())]
 )
 MOVE = pa.schema(
     [("repository_arn", TEXT), ("tag", TEXT), ("kind", TEXT), ("is_release", pa.bool_()), ("seen_before", TIMESTAMP)]
@@ -69,7 +70,6 @@ def plan(session: duckdb.DuckDBPyConnection, stage: Callable[..., None]) -> Plan
         registries = [case["registry"] for case in cases if "registry" in case] or [{}]
         stage([mutable | case.get("repository", {}) for case in cases], registries=registries)
         load("catalog.policies", [{"policy_id": n, "passing_mutability": s} for n, s in POLICIES.items()], POLICY)
-        load("published.findings", [row for case in cases for row in findings(case)], FINDING)
         load("published.tag_moves", [row for case in cases for row in moves(case)], MOVE)
         session.execute("UPDATE published.tag_moves SET is_release = is_release_tag(tag)")
         reads = [
@@ -78,6 +78,11 @@ def plan(session: duckdb.DuckDBPyConnection, stage: Callable[..., None]) -> Plan
         ]
         load("published.repository_image_tags", [row for row in reads if row["nights_read"]], READS)
         load("lake.image_tags", [row for case in cases for row in image_tags(case)], IMAGE_TAGS.schema)
+        load("lake.policy_output", [row for case in cases for row in findings(case)], FINDING)
+        session.execute(
+            "CREATE TABLE lake.waived_findings AS"
+            " SELECT policy_id, object_id, 'W-1' AS waiver_id FROM lake.policy_output WHERE waived"
+        )
         for name in STAGED:
             session.execute(f"CREATE TABLE staging.{name} AS {read_statement(f'remediation/{name}').text}")
         made = session.execute(read_statement("marts/remediation_plan").text, {"snapshot_date": date(2026, 11, 1)})
@@ -94,8 +99,11 @@ def arn(case: Mapping[str, Any]) -> str:
 
 
 def findings(case: Mapping[str, Any]) -> list[dict[str, Any]]:
-    usual = {"policy_id": "mutability", "repository_arn": arn(case), "status": "INCOMPLIANT", "owner": "web"}
-    return [usual | {"waived": False} | each for each in case.get("findings", [{}])]
+    usual = {"policy_id": "mutability", "object_id": arn(case), "status": "INCOMPLIANT", "owner": "web"}
+    return [
+        usual | {"waived": False, "incompliant_start_date": SEEN_AT.date()} | each
+        for each in case.get("findings", [{}])
+    ]
 
 
 def moves(case: Mapping[str, Any]) -> list[dict[str, Any]]:

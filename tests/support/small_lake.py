@@ -20,14 +20,35 @@ from ecr_audit.image_tags.parts import write_part
 from ecr_audit.image_tags.plan import make_plan
 from ecr_audit.lake.commits import INVENTORY_CHECKS, Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, POLICY_OUTPUT, REGISTRIES, REPOSITORIES, ROLLED_UP, SCAN_TARGETS, TAG_MOVES
-from ecr_audit.lake.snapshot import fetch_history, fetch_snapshot, fetch_stage, read_image_tags
+from ecr_audit.lake.schemas import (
+    ACCOUNTS,
+    POLICY_OUTPUT,
+    REGISTRIES,
+    REMEDIATION_ACTIONS,
+    REMEDIATION_APPROVALS,
+    REPOSITORIES,
+    ROLLED_UP,
+    SCAN_TARGETS,
+    TAG_MOVES,
+)
+from ecr_audit.lake.snapshot import (
+    fetch_history,
+    fetch_image_tags,
+    fetch_remediation,
+    fetch_snapshot,
+    fetch_stage,
+    fetch_tag_actors,
+    fetch_tag_moves,
+    read_image_tags,
+)
+from ecr_audit.publish import remediation_plan
 from ecr_audit.publish.database import HISTORIES, readings
-from ecr_audit.settings import Settings
+from ecr_audit.publish.tables import TABLES
+from ecr_audit.settings import RemediationSettings, Settings
 from ecr_audit.vocabulary import ImageTags
 from ecr_audit.warehouse.checks import inventory_checks
 from ecr_audit.warehouse.session import Warehouse, open_warehouse
-from ecr_audit.warehouse.statements import read_statement
+from ecr_audit.warehouse.statements import parse_statement, read_statement
 from support.lakes import committed
 from support.units import unit_id
 
@@ -37,6 +58,8 @@ ACCOUNT = {"account_id": "111111111111", "account_name": "shop", "state": "ACTIV
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 # As the commit of a real night has it: its own checks (tests/sql/test_checks.py) are not for evaluating to repeat.
 CHECKED = {INVENTORY_CHECKS: [check.name for check in inventory_checks()]}
+# Published tables that marts read, each after those that it reads itself.
+READ_BY_MARTS = ("tag_moves", "repository_image_tags", remediation_plan.TABLE, "findings", "findings_history")
 COMMITTED = {table.name: table for table in (POLICY_OUTPUT, *ROLLED_UP)}
 
 
@@ -111,6 +134,19 @@ class SmallLake:
                 part.add(repository["account_id"], [(repository["repository_arn"], read)])
         return commit_tags(self.lake, day, retention_days=400)
 
+    def remediate(self, day: date, actions: Rows) -> None:
+        """Record changes that approved plans made to repositories, at nine if a row has no other time."""
+        full = []
+        for row in actions:
+            usual = {"plan_id": "plan-1", "approver": "ann", "outcome": "DONE"}
+            names = {name: row[name] for name in row if name in ("account_id", "region", "repository_name")}
+            repository = {k: v for k, v in _repository(names, day).items() if k in REMEDIATION_ACTIONS.schema.names}
+            full.append(usual | repository | {"acted_at": datetime.combine(day, time(9), UTC)} | row)
+        with self.lake.writer("remediation", day) as writer:
+            writer.write(REMEDIATION_ACTIONS, pa.Table.from_pylist(full, schema=REMEDIATION_ACTIONS.schema))
+            writer.write(REMEDIATION_APPROVALS, REMEDIATION_APPROVALS.schema.empty_table())
+            writer.commit({})
+
     @contextmanager
     def opened(
         self, day: date, *, owner_tags: tuple[str, ...] = (), evaluated: Commit | None = None
@@ -126,8 +162,14 @@ class SmallLake:
                 dates = [each for each in self.lake.snapshot_dates("compliance") if each <= day]
                 commits = self.lake.read_commits("compliance", dates)
                 histories = [fetch_history(self.lake, table, commits, snapshot.folder) for table in HISTORIES]
-                for given in (*fetch_stage(self.lake, evaluated, "compliance", snapshot.folder), *histories):
+                histories += fetch_remediation(self.lake, day, snapshot.folder)
+                for fetch in (fetch_tag_moves, fetch_tag_actors):
+                    histories.append(fetch(self.lake, date.min, tags_date or date.min, snapshot.folder))
+                known_tags = fetch_image_tags(self.lake, image_tags, snapshot.folder)
+                evaluated_tables = fetch_stage(self.lake, evaluated, "compliance", snapshot.folder)
+                for given in (*evaluated_tables, *histories, known_tags):
                     warehouse.register_input(given)
+                warehouse.set_variable("image_tags_known", bool(known_tags.snapshots))
             yield warehouse
 
     def rows(self, mart: str, day: date) -> list[dict[str, Any]]:
@@ -139,14 +181,19 @@ class SmallLake:
             return list(self.lake.read_table(commit, COMMITTED[mart]).to_pylist())
         with self.opened(day, owner_tags=self.owner_tags, evaluated=commit) as warehouse:
             statement = read_statement(f"marts/{mart}")
+            noted: dict[str, Any] = {"snapshot_date": day, **readings(committed(self.lake, "inventory", day), commit)}
+            noted["image_tags_date"] = commit.details["image_tags_date"]
             # One mart reads another, as published before it.
             if "published." in statement.text:
                 warehouse.connection.execute("ATTACH ':memory:' AS published")
-                for published in ("findings", "findings_history"):
-                    warehouse.create_table(f"published.{published}", read_statement(f"marts/{published}"))
-            noted = readings(committed(self.lake, "inventory", day), commit)
-            noted["image_tags_date"] = commit.details["image_tags_date"]
-            return list(warehouse.query(statement, snapshot_date=day, **noted).to_pylist())
+                for published in READ_BY_MARTS[: READ_BY_MARTS.index(mart) if mart in READ_BY_MARTS else None]:
+                    if published == remediation_plan.TABLE:
+                        remediation_plan.stage_plan(warehouse, RemediationSettings(remediation_nights=1))
+                    source = TABLES[published]
+                    of_file = not source.startswith("FROM")
+                    made_of = read_statement(source) if of_file else parse_statement(source, source)
+                    warehouse.create_table(f"published.{published}", made_of, **noted)
+            return list(warehouse.query(statement, **noted).to_pylist())
 
 
 def _account(row: dict[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,8 @@ def build_database(
             **readings(inventory, compliance),
             **sealed.parameters,
         )
-    remediation_plan.drop_staged(warehouse)
+        if table == remediation_plan.TABLE:
+            remediation_plan.drop_staged(warehouse)
     comment_on(warehouse.connection, "published", load_dictionary(TABLES))
     # Within the database, so that a view names its tables whatever the file is called where it is opened.
     warehouse.connection.execute("USE published")

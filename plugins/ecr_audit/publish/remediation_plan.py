@@ -9,14 +9,14 @@ from ecr_audit.warehouse.statements import read_statement
 TABLE = "remediation_plan"
 
 # In this order: one may read those before it.
-STAGED = ("planned", "moved_tags", "seen_tags", "filters")
+STAGED = ("mutability_findings", "planned", "moved_tags", "seen_tags", "filters")
 
 
 PLAN_BY_DEFAULT = RemediationSettings()
 
 
 def stage_plan(warehouse: Warehouse, settings: RemediationSettings) -> None:
-    """Make the tables that the plan reads. The session shows the image tags, and has published findings and moves."""
+    """Make the tables that the plan reads. The session shows the image tags, and has published the tags that moved."""
     warehouse.set_variable("remediation_nights", settings.remediation_nights)
     warehouse.set_variable("code_tags", [key.lower() for key in settings.code_tags], "VARCHAR[]")
     for name in STAGED:

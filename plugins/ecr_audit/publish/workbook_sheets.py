@@ -60,6 +60,7 @@ FINDINGS_COLUMNS = """
 """
 FINDINGS_PRINTED = 14
 
+# Of the commands, the sheet of findings has only the one that should be run, fix_command.
 SHEETS = (
     Sheet(
         "Findings",
@@ -68,7 +69,7 @@ SHEETS = (
         "policies of a framework first, then by severity, then by age",
         f"""
         SELECT {FINDINGS_COLUMNS}
-        FROM findings
+        FROM (SELECT * EXCLUDE (remediation_command) FROM findings) AS findings
         ORDER BY
             policy_id IN (SELECT policy_id FROM section_policies) DESC,
             (
@@ -131,6 +132,24 @@ SHEETS = (
             )
         FROM tag_moves
         ORDER BY snapshot_date DESC, is_release DESC, account_id, repository_arn, tag
+        """,
+    ),
+    Sheet(
+        "Remediation plan",
+        "remediation_plan",
+        13,
+        "by action, then by policy, account and repository",
+        """
+        SELECT
+            action, rule, split_part(policy_id, '/', -1) AS policy, repository_arn, account_name, ou_path, owner,
+            current_setting, proposed_setting, proposed_filters, closes_finding, evidence_nights, moving_tags,
+            managed_by, account_id, region, repository_name, * EXCLUDE (
+                snapshot_date, action, rule, policy_id, repository_arn, account_name, ou_path, owner, current_setting,
+                proposed_setting, proposed_filters, closes_finding, evidence_nights, moving_tags, managed_by,
+                account_id, region, repository_name
+            )
+        FROM remediation_plan
+        ORDER BY action, policy, account_id, region, repository_name
         """,
     ),
     Sheet(

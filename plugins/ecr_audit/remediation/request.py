@@ -31,7 +31,9 @@ def body(plan: RemediationPlan, left_out: LeftOut, pages: str) -> str:
     canary = {row["account_id"] for row in plan.rows if row["batch"] == CANARY}
     lines = [
         f"Plan `{plan.plan_id}`, made {moment(plan.planned_at)}, under policy `{plan.policy_id}`.",
-        f"First {plural(len(canary), 'account')} as a canary: {', '.join(sorted(canary))}." if canary else "No canary.",
+        f"As a canary, {plural(len(canary), 'account')} first: {', '.join(sorted(canary))}."
+        if canary
+        else "No canary.",
         "Existing tags stay as they are. Each repository is read again before it is written, and left alone where it"
         " is no longer as planned.",
         "",

@@ -1,11 +1,14 @@
 -- verdicts: one row per policy: its verdict on the repository, why, its finding, and the waiver in force that covers it.
+-- fix_command, plan_rule: those of the finding; without one, the command of the policy.
 -- key: policy_id.  from: policy_output, pages/policies, findings, waivers.
 WITH finding AS (
     SELECT
         policy_id,
         age_days,
         started_known,
-        waiver_id
+        waiver_id,
+        plan_rule,
+        fix_command
     FROM findings
     WHERE account_id = split_part($arn, ':', 5)
         AND repository_arn = $arn
@@ -23,6 +26,8 @@ SELECT
     current_state_message,
     remediation_message,
     remediation_command,
+    CASE WHEN finding.policy_id IS NULL THEN remediation_command ELSE fix_command END AS fix_command,
+    plan_rule,
     observed,
     age_days,
     finding.started_known,

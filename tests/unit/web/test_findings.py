@@ -247,7 +247,8 @@ def test_excel_and_csv_have_the_same_rows_and_are_named_as_a_part(
     assert [row[arn] for row in sheet[1:]] == [row["repository_arn"] for row in rows]
     assert len(rows) == 8
     with (folder / "findings.csv").open(encoding="utf-8-sig", newline="") as published:
-        assert list(rows[0]) == next(csv.reader(published)), "the columns of the published file"
+        columns = [name for name in next(csv.reader(published)) if name != "remediation_command"]
+        assert list(rows[0]) == columns, "the columns of the published file, but for the policy's own command"
 
     cover = dict(row[:2] for row in book["Cover"].iter_rows(values_only=True))
     assert "ECR audit: an excerpt of the findings" in cover

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -154,7 +155,7 @@ def test_the_page_shows_the_evidence_and_the_change_as_text(
         "hold 1 A release tag was overwritten: ask its owner why. 1 3",
         "web/app eu-west-1 Shop 111111111111 web MUTABLE",
         "fix by API IMMUTABLE_WITH_EXCLUSION latest main The tags that moved fit in filters",
-        "Evidence all tags read in 3 nights of the last 30; 3 tags in the last read Tags that moved latest main",
+        "Evidence all tags were read in 3 nights of the last 30; the last read found 3 tags Tags that moved latest",
         "Release tags 1 present or earlier, which no filter may match Overwritable after 2 tags of 3 Finding closes",
         "AWS CLI aws ecr put-image-tag-mutability --region eu-west-1 --registry-id 111111111111 --repository-name 'web",
         'Terraform image_tag_mutability = "IMMUTABLE" Copy CloudFormation ImageTagMutability: IMMUTABLE Copy CDK',
@@ -256,6 +257,36 @@ def test_findings_show_the_plan_and_the_last_change(client: TestClient, plan: du
     assert re.search(r"web/app .{1,350}? planned: IMMUTABLE_WITH_EXCLUSION", text)
     assert re.search(r"released .{1,350}? plan: hold", text)
     assert "DONE by" not in text
+
+
+def test_no_command_is_offered_against_the_plan(client: TestClient, plan: duckdb.DuckDBPyConnection) -> None:
+    """The policy's own command would stop pushes of latest, be undone by code, or end what a person has to see."""
+    rows = plan.execute(
+        f"SELECT repository_name, repository_arn, fix_command FROM findings WHERE policy_id = '{MUTABILITY}'"
+    ).fetchall()
+    offered = {name: command for name, _, command in rows}
+    commands = sorted(filter(None, offered.values()))
+    assert offered["web/app"].endswith("'filterType=WILDCARD,filter=latest' 'filterType=WILDCARD,filter=main'")
+    assert {name for name, command in offered.items() if command is None} == {"in/code", "released", "unread"}
+    page = client.get("/findings")
+    assert sorted(re.findall(r'<code hidden id="command-[0-9]+">(.*?)</code>', unescape(page.text))) == commands
+    text = text_of(page).replace("/ ", "/")
+    assert "Copy 2 commands of this page" in text
+    assert "plan: hold . A release tag was overwritten: ask its owner why." in text
+    assert re.search(r"in/code .{1,350}? plan: fix in code IMMUTABLE", text)
+    file = client.get("/findings.csv").content.decode("utf-8-sig")
+    by_name = {row["repository_name"]: row for row in csv.DictReader(io.StringIO(file))}
+    assert {name: row["fix_command"] or None for name, row in by_name.items()} == offered
+    assert by_name["released"]["plan_rule"] == "release_moved"
+    assert "remediation_command" not in by_name["released"]
+    for name, arn, command in rows:
+        page_of_it = unescape(client.get(f"/repositories/{arn}").text)
+        # One under each of the two policies.
+        found = re.findall(r'<pre id="command-[0-9]+">(.*?)</pre>', page_of_it)
+        assert found == [command] * (2 if command else 0), name
+        assert ("No command is to be run." in page_of_it) == (command is None), name
+    question = (SQL_ROOT / "analyses/commands_to_fix.sql").read_text(encoding="utf-8")
+    assert sorted(row[0] for row in plan.execute(question, {"policy_id": MUTABILITY}).fetchall()) == commands
 
 
 def test_without_image_tags_the_page_reports_that_nothing_can_be_planned(

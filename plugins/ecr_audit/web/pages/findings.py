@@ -46,7 +46,7 @@ def findings(page: PageDep, query: Annotated[FindingsQuery, Query()]) -> HTMLRes
         all_policies=query.policy == ALL_POLICIES,
         counts=counts,
         findings=found,
-        commands=[row["remediation_command"] for row in found if row["remediation_command"]],
+        commands=[row["fix_command"] for row in found if row["fix_command"]],
         warnings=_warnings(page, found),
         paging=part,
         query=query,
@@ -103,7 +103,7 @@ def _excerpt(page: Page, query: FindingsFilter, given: dict[str, Any]) -> Excerp
 
 def _warnings(page: Page, found: list[Row]) -> list[Row]:
     """Each policy that has commands among the findings, with the effects that its remediation begins with."""
-    with_commands = sorted({row["policy_id"] for row in found if row["remediation_command"]})
+    with_commands = sorted({row["policy_id"] for row in found if row["fix_command"]})
     texts = [find_policy(page.publication, policy_id) for policy_id in with_commands]
     return [{"policy": policy, "effects": first_paragraph(policy.remediation_md)} for policy in texts if policy]
 

@@ -27,6 +27,8 @@ class Verdict(BaseModel):
     current_state_message: str | None
     remediation_message: str | None
     remediation_command: str | None
+    plan_rule: str | None
+    fix_command: str | None
     observed: bool
     waiver_id: str | None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from ecr_audit.web.api.records.record import Record
+from ecr_audit.web.api.records.record import Record, Utc
 
 
 class Finding(Record):
@@ -35,6 +35,12 @@ class Finding(Record):
     remediation_command: str | None
     waived: bool
     waiver_id: str | None
+    plan_rule: str | None
+    fix_command: str | None
+    fix_plan_id: str | None
+    fix_outcome: str | None
+    fix_approver: str | None
+    fix_acted_at: Utc | None
 
 
 class FindingHistory(Record):
