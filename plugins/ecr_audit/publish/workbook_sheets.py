@@ -60,7 +60,7 @@ FINDINGS_COLUMNS = """
 """
 FINDINGS_PRINTED = 14
 
-# Of the commands, the sheet of findings has only the one that should be run, fix_command.
+# Among the commands, the sheet of findings has only the one that should be run, fix_command.
 SHEETS = (
     Sheet(
         "Findings",

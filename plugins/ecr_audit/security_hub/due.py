@@ -16,15 +16,16 @@ import duckdb
 
 from ecr_audit.aws.security_hub import MOST_BYTES, MOST_FINDINGS
 from ecr_audit.publish.json_lines import lines_of_records
-from ecr_audit.vocabulary import ExportedRecords
+from ecr_audit.vocabulary import ENGINE_CONDITIONS, ExportedRecords, Status
 
 Registry = tuple[str, str]
 
 # Beside its findings, the body of a call holds their list's name, and after each a comma and a blank.
 _AROUND = 100
 
-# Under every policy: its account is not active (vocabulary.ENGINE_CONDITIONS).
-_INACTIVE = "SELECT DISTINCT account_id FROM policy_output WHERE condition_index = 399"
+# Under every policy: its account is not active.
+_ACCOUNT_INACTIVE = next(each.index for each in ENGINE_CONDITIONS if each.status is Status.INAPPLICABLE)
+_INACTIVE = f"SELECT DISTINCT account_id FROM policy_output WHERE condition_index = {_ACCOUNT_INACTIVE}"
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ PAGES = ("/", "/findings", "/organization", "/coverage", "/policies", "/framewor
     ("organization_id", "head"),
     [
         (DEMO_ORGANIZATION_ID, f"Demo Night of 2026-11-02 {DEMO_ORGANIZATION_ID} Coverage"),
-        ("o-a1b2c3d4e5", "API Night of 2026-11-02 o-a1b2c3d4e5 Coverage"),
-        (None, "API Night of 2026-11-02 Coverage"),
+        ("o-a1b2c3d4e5", "Data Night of 2026-11-02 o-a1b2c3d4e5 Coverage"),
+        (None, "Data Night of 2026-11-02 Coverage"),
     ],
     ids=["the demo", "AWS", "unknown, in a lake of an older version"],
 )
