@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,13 @@ from botocore.stub import Stubber
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported, but not by __all__
 
 from ecr_audit.aws.signing import SigningError
 from ecr_audit.evidence.keys import EvidenceKeyError, Signer, open_signer, read_public_key
-from ecr_audit.evidence.statement import pae
+from ecr_audit.evidence.statement import make_envelope, pae
 from ecr_audit.settings import Settings
 from support.evidence import key_file
 
@@ -101,6 +105,18 @@ def test_a_key_of_kms_of_another_type(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(SigningError, match=r"is of the type RSA_2048\. Valid: ECC_NIST_P256"),
     ):
         open_signer(ARN)
+
+
+def test_an_envelope_is_verified_by_another_library(tmp_path: Path) -> None:
+    """By securesystemslib, with which in-toto's own programs verify."""
+    signer = open_signer(str(key_file(tmp_path / "key.pem")))
+    envelope = json.loads(make_envelope(MESSAGE, signer))
+    key = SSlibKey.from_crypto(signer.public.key, keyid=signer.public.id)
+    [signature] = envelope["signatures"]
+    assert list(Envelope.from_dict(envelope | {"signatures": [dict(signature)]}).verify([key], 1)) == [signer.public.id]
+    envelope["payload"] = base64.b64encode(MESSAGE + b" ").decode()
+    with pytest.raises(VerificationError):
+        Envelope.from_dict(envelope).verify([key], 1)
 
 
 def test_type_and_length_are_signed_with_the_payload() -> None:
