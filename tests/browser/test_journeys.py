@@ -44,8 +44,10 @@ def test_the_navigation_leads_to_the_pages_whose_theme_follows_that_of_airflow(
     }""")
     expect(inner.locator("html")).to_have_attribute("data-theme", "dark")
     # Other pages open in the same frame, below Airflow's own navigation.
-    inner.get_by_role("link", name="Policies", exact=True).click()
-    expect(inner.get_by_role("heading", name="Policies")).to_be_visible()
+    # Its group opens with it.
+    inner.get_by_role("navigation", name="Pages").get_by_role("link", name="Policies", exact=True).click()
+    expect(inner.get_by_role("heading", level=1, name="Policies", exact=True)).to_be_visible()
+    expect(inner.get_by_role("navigation", name="Policies").get_by_role("link", name="Frameworks")).to_be_visible()
     expect(page.get_by_role("link", name="ECR audit")).to_be_visible()
 
 

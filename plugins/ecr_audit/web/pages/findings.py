@@ -26,6 +26,9 @@ router = APIRouter(include_in_schema=False)
 
 FINDINGS_A_PAGE = 50
 
+# Files for people have the command that should be run, fix_command, and not the policy's; so has the workbook.
+_DOWNLOAD = f"SELECT * EXCLUDE (remediation_command) FROM (\n{statement('findings/download')}\n)"
+
 # Choices of the filter, in days.
 AGES = (1, 7, 30, 90, 180, 365)
 
@@ -69,7 +72,7 @@ def as_csv(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> Spoo
 
     def make(path: Path) -> None:
         with page.publication.connection(DOWNLOAD_SECONDS) as database:
-            write_csv(database, f"(\n{statement('findings/download')}\n)", path, given)
+            write_csv(database, f"({_DOWNLOAD})", path, given)
 
     return page.send(make, name)
 
@@ -79,7 +82,7 @@ def as_excel(page: DownloadDep, query: Annotated[FindingsFilter, Query()]) -> Sp
     """The findings that match the filter, up to MAX_ROWS; the sheet and its cover note it when there are more."""
     given = query.parameters(page)
     excerpt = _excerpt(page, query, given)
-    columns = f"SELECT {FINDINGS_COLUMNS} FROM ({statement('findings/download')})"
+    columns = f"SELECT {FINDINGS_COLUMNS} FROM ({_DOWNLOAD})"
     sheet = Sheet("Findings", "findings", FINDINGS_PRINTED, "by policy, the oldest first", columns, given)
 
     def make(path: Path) -> None:
