@@ -37,8 +37,10 @@ from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import ExportError, complete
+from ecr_audit.publish.sealing import seal_nights
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
+from ecr_audit.settings.evidence import DEMO_EVIDENCE
 from ecr_audit.terminal import print_error
 from ecr_audit.vocabulary import Facet, ImageTags
 
@@ -239,12 +241,14 @@ def main() -> int:
     if ignored := ignored_in_demo(os.environ):
         sys.stdout.write(f"{ignored}\n")
     try:
-        settings = Settings.model_construct(data=load_data_folder())
+        data = load_data_folder()
+        settings = Settings.model_construct(data=data, evidence=str(data / DEMO_EVIDENCE))
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         today = datetime.now(UTC).date()
         dates = write_history(lake, catalog, today, owner_tags=settings.owner_tags, image_tag_nights=IMAGE_TAG_NIGHTS)
         store = publication_store(settings)
-        publication = publish(lake, catalog, store, owner_tags=settings.owner_tags, options=settings)
+        sealed = seal_nights(lake, settings)
+        publication = publish(lake, catalog, store, owner_tags=settings.owner_tags, options=settings, sealed=sealed)
         complete(lake, store, settings)
     except (FinalError, LakeError, ExportError) as fault:
         print_error(fault)

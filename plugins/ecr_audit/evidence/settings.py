@@ -9,6 +9,7 @@ from ecr_audit.evidence.keys import Signer, open_signer, read_public_key
 from ecr_audit.evidence.log import EvidenceLog
 from ecr_audit.evidence.verification import Keys
 from ecr_audit.settings import Settings
+from ecr_audit.settings.evidence import DEMO_EVIDENCE
 from ecr_audit.untrusted_files import read_bytes
 
 
@@ -20,10 +21,12 @@ class EvidenceOffError(FinalError):
 
 
 def open_log(settings: Settings) -> EvidenceLog:
-    """The log. Raises EvidenceOffError."""
-    if settings.evidence is None:
-        raise EvidenceOffError
-    return EvidenceLog(settings.evidence, settings.s3_encryption)
+    """The log; without ECR_AUDIT_EVIDENCE that of the demo, where the data folder has one. Raises EvidenceOffError."""
+    if settings.evidence is not None:
+        return EvidenceLog(settings.evidence, settings.s3_encryption)
+    if (demo := settings.data.absolute() / DEMO_EVIDENCE).is_dir():
+        return EvidenceLog(str(demo))
+    raise EvidenceOffError
 
 
 def signer_of(settings: Settings) -> Signer | None:
