@@ -138,7 +138,7 @@ def _run_demo(console: Console) -> int:
     from demo.first_night import date_back
     from demo.organization import demo_world
     from demo.waivers import write_waivers
-    from ecr_audit.settings.evidence import DEMO_EVIDENCE
+    from ecr_audit.settings.evidence import demo_evidence
 
     if ignored := ignored_in_demo(os.environ):
         console.print(ignored, style="yellow", markup=False)
@@ -147,7 +147,7 @@ def _run_demo(console: Console) -> int:
         enter_demo(aws.endpoint_url)
         data = Path(os.environ["ECR_AUDIT_DATA"])
         os.environ["ECR_AUDIT_WAIVERS"] = str(write_waivers(data / "waivers.yaml", today))
-        os.environ["ECR_AUDIT_EVIDENCE"] = str(data / DEMO_EVIDENCE)
+        os.environ["ECR_AUDIT_EVIDENCE"] = demo_evidence(data)
         console.print("[bold]Demo organization[/] on an emulated AWS; nothing leaves this machine.")
         airflow = _Airflow(console)
         airflow.audit(today - timedelta(days=1), "yesterday's night", after_commit=date_back)

@@ -31,12 +31,14 @@ def main() -> int:
     given = _arguments()
     try:
         settings = load_settings()
+        evidence = open_log(settings)
         path = settings.data.absolute() / "evidence-bundles" / f"evidence-{given.first}-{given.last}.zip"
         with tempfile.TemporaryDirectory(prefix="ecr-audit-exports-") as folder:
             exports = _exports(settings, given.first, given.last, Path(folder))
             bundle = write_bundle(
-                open_log(settings), path, given.first, given.last, size=given.sample, seed=given.seed, exports=exports
+                evidence, path, given.first, given.last, size=given.sample, seed=given.seed, exports=exports
             )
+        key = " KEY=<public key>" if evidence.public_keys() else ""
     except (FinalError, EvidenceError, LakeError, OSError) as fault:
         print_error(fault)
         return 1
@@ -44,7 +46,7 @@ def main() -> int:
     sys.stdout.write(
         f"Written: {bundle.path} ({bundle.path.stat().st_size:,} bytes): {plural(bundle.entries, 'entry', 'entries')},"
         f" and what {nights} rest on\n"
-        f"Verify it: make verify BUNDLE={bundle.path} KEY=<public key>; or by its README.md\n"
+        f"Verify it: make verify BUNDLE={bundle.path}{key}; or by its README.md\n"
     )
     return 0
 

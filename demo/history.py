@@ -40,7 +40,7 @@ from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.publish.sealing import seal_nights
 from ecr_audit.publish.store import publication_store
 from ecr_audit.settings import SQL_ROOT, Settings, load_data_folder
-from ecr_audit.settings.evidence import DEMO_EVIDENCE
+from ecr_audit.settings.evidence import demo_evidence
 from ecr_audit.terminal import print_error
 from ecr_audit.vocabulary import Facet, ImageTags
 
@@ -242,7 +242,7 @@ def main() -> int:
         sys.stdout.write(f"{ignored}\n")
     try:
         data = load_data_folder()
-        settings = Settings.model_construct(data=data, evidence=str(data / DEMO_EVIDENCE))
+        settings = Settings.model_construct(data=data, evidence=demo_evidence(data))
         lake, catalog = Lake(settings.lake_root), load_catalog(SQL_ROOT)
         today = datetime.now(UTC).date()
         dates = write_history(lake, catalog, today, owner_tags=settings.owner_tags, image_tag_nights=IMAGE_TAG_NIGHTS)

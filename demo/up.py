@@ -21,7 +21,7 @@ from demo.waivers import write_waivers
 from ecr_audit.errors import FinalError
 from ecr_audit.publish.store import newest_date
 from ecr_audit.settings import Settings, load_data_folder
-from ecr_audit.settings.evidence import DEMO_EVIDENCE
+from ecr_audit.settings.evidence import demo_evidence
 from ecr_audit.terminal import print_error
 
 # As many nights as make audit has. A real organization's plan asks for 30, as the demo's does after make demo-history.
@@ -44,7 +44,7 @@ def main() -> int:
     waivers = write_waivers(Path(data, "waivers.yaml"), today)
     with EmulatedAws(demo_world(2, today)) as aws:
         enter_demo(aws.endpoint_url)
-        settings = {"ECR_AUDIT_WAIVERS": str(waivers), "ECR_AUDIT_EVIDENCE": str(data / DEMO_EVIDENCE)}
+        settings = {"ECR_AUDIT_WAIVERS": str(waivers), "ECR_AUDIT_EVIDENCE": demo_evidence(data)}
         return _run_airflow({"ECR_AUDIT_DATA": str(data)} | settings | REMEDIATION)
 
 

@@ -117,6 +117,8 @@ def test_the_demo_ends_with_the_summary_and_never_talks_to_a_real_aws(
     assert "Writing: " not in done.stdout, "a line in a pipe would stay"
     # Without it the shell would open the file of another data folder.
     assert f"ECR_AUDIT_DATA={tmp_path} make sql" in done.stdout
+    assert f"ECR_AUDIT_DATA={tmp_path} make verify" in done.stdout
+    assert len([*Path(tmp_path, "evidence", "log").iterdir()]) == 2
     [log] = re.findall(r"Full log: (\S+)", done.stdout)
     logged = Path(log).read_text(encoding="utf-8")
     assert "lineage" not in logged.lower(), "nobody asked for it"

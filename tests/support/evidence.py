@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,11 +25,11 @@ from support.policies import MUTABILITY, STRICT
 from support.small_lake import SmallLake
 
 
-def sql_of(folder: Path) -> Path:
-    """A copy of sql/ with the two policies on tag mutability alone."""
+def sql_of(folder: Path, policies: Collection[str]) -> Path:
+    """A copy of sql/ with these policies alone."""
     shutil.copytree(SQL_ROOT, folder)
     for policy in load_catalog(folder).policies:
-        if policy.id not in (MUTABILITY, STRICT):
+        if policy.id not in policies:
             shutil.rmtree(folder / policy.folder)
     return folder
 
@@ -53,10 +53,10 @@ class SealedLake:
     signer: Signer
 
     @classmethod
-    def at(cls, folder: Path) -> SealedLake:
+    def at(cls, folder: Path, policies: Collection[str] = (MUTABILITY, STRICT)) -> SealedLake:
         """A new one, without nights."""
         folder.mkdir(exist_ok=True)
-        sql = sql_of(folder / "sql")
+        sql = sql_of(folder / "sql", policies)
         signer = open_signer(str(key_file(folder / "key.pem")))
         return cls(folder, SmallLake(folder / "lake", load_catalog(sql)), sql, signer)
 

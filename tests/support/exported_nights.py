@@ -16,12 +16,16 @@ from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.publish import exports
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
+from ecr_audit.publish.sealing import SealedNights
 from ecr_audit.settings import SQL_ROOT, ExportSettings
 from ecr_audit.vocabulary import ExportedRecords, ExportFormat
 from support.policies import MUTABILITY
 from support.small_lake import SmallLake
 
 FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 2)
+# The newest entry of the evidence log.
+SEALED = SealedNights(head="e" * 64)
+
 ALL_FORMATS = ExportSettings(exports=tuple(ExportFormat), export_records=ExportedRecords.ALL)
 
 SHOP, DARK, CLOSED, NAMELESS = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -58,7 +62,7 @@ def export(lake: SmallLake, folder: Path, options: ExportSettings = ALL_FORMATS)
     # The workbook takes as long as all else together.
     with mock.patch.dict(exports.EXPORTS):
         del exports.EXPORTS["workbook"], exports.EXPORTS["CSV"]
-        publish(lake.lake, lake.catalog, folder, owner_tags=lake.owner_tags, options=options)
+        publish(lake.lake, lake.catalog, folder, owner_tags=lake.owner_tags, options=options, sealed=SEALED)
         return complete(lake.lake, folder, options).folder
 
 

@@ -83,21 +83,15 @@ by which they were drawn: `make verify BUNDLE=` draws them again.
   that stood in an alert, a workbook or an OSCAL file at the time; and ask for the bucket's Object Lock.
 - That nights without an entry were not wanted: ask why they are missing. Nights without one are gaps of the dates.
 
-## Verify it: five commands, in this folder
+## Verify it: {commands} commands, in this folder
 
-Programs: openssl 3, sha256sum, duckdb 1.5. Read chain.sql and rederive/*.sql before you run them: they are short.
+Programs: {programs}. Read chain.sql and rederive/*.sql before you run them: they are short.
 
 1. The files are as they were packed:
 
        sha256sum --check --quiet SHA256SUMS
 
-2. The key is the one that you were given over another channel; its id is the name of its folder in signatures/:
-
-       openssl pkey -pubin -in keys/{key}.pem -outform DER | sha256sum
-
-3. Each entry was signed with that key ({signed}):
-
-       {verify}
+{signatures}
 
 4. The chain is whole, and each file was sealed:
 
@@ -122,24 +116,35 @@ _LOOP = (
 )
 _ED25519 = "openssl pkeyutl -verify -pubin -inkey keys/{key}.pem -rawin -in signed -sigfile $s"
 _P256 = "openssl dgst -sha256 -verify keys/{key}.pem -signature $s signed"
-_UNSIGNED = "(none: the entries are unsigned, so that the chain proves only that it was not changed after you got it)"
+_SIGNATURES = """\
+2. The key is the one that you were given over another channel; its id is the name of its folder in signatures/:
+
+       openssl pkey -pubin -in keys/{key}.pem -outform DER | sha256sum
+
+3. Each entry was signed with that key ({signed}):
+
+       {verify}"""
+_UNSIGNED = """\
+2. and 3. do not apply: the entries are unsigned, so that whoever could write the log could have made it. Only the head
+that step 4 prints, noted elsewhere at the time, stands against that."""
 
 
 def readme(first: date, last: date, nights: Sequence[date], entries: Sequence[Entry]) -> str:
     """The page of a bundle."""
     signed = [signature for entry in entries for signature in entry.signatures]
-    key = signed[-1].keyid if signed else "none"
+    key = signed[-1].keyid if signed else ""
     # A signature of Ed25519 has 64 bytes; one of ECDSA is DER, which is longer.
     is_ed25519 = bool(signed) and len(signed[-1].sig) == 88
     command = (_ED25519 if is_ed25519 else _P256).format(key=key)
-    verify = _LOOP.format(key=key, openssl=command) if signed else _UNSIGNED
+    count = f"{sum(bool(entry.signatures) for entry in entries):,} of {len(entries):,} entries are signed"
+    loop = _LOOP.format(key=key, openssl=command)
     return _README.format(
         first=first,
         last=last,
         entries=plural(len(entries), "entry", "entries"),
         nights=plural(len(nights), "night"),
         sampled=", ".join(map(str, nights)),
-        key=key,
-        signed=f"{sum(bool(entry.signatures) for entry in entries):,} of {len(entries):,} entries are signed",
-        verify=verify,
+        commands="five" if signed else "three",
+        programs="openssl 3, sha256sum, duckdb 1.5" if signed else "sha256sum, duckdb 1.5",
+        signatures=_SIGNATURES.format(key=key, signed=count, verify=loop) if signed else _UNSIGNED,
     )

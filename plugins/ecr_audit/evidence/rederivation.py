@@ -33,7 +33,7 @@ from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, WAIVERS
 from ecr_audit.lake.storage import link_or_copy
 from ecr_audit.lake.tables import LakeTable
 from ecr_audit.own_process import ProcessEndedError, in_own_process
-from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list, syntax_nodes
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list, spill_limit, syntax_nodes
 
 # For the night's evaluation and its comparison. A night of 10 million verdicts takes a minute or two.
 TIME_LIMIT_SECONDS = 1800
@@ -160,6 +160,7 @@ def compare_verdicts(lake: Lake, sealed: Commit, policies: Sequence[str]) -> lis
     with duckdb.connect(config=dict(NO_EXTENSIONS)) as connection:
         spill = lake.storage.absolute("spill")
         connection.execute(f"SET temp_directory = '{spill}'; SET memory_limit = '2GB'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET max_temp_directory_size = '{spill_limit(Path(lake.root))}'")
         connection.execute("SET preserve_insertion_order = FALSE")
         confine(connection, files=[path for paths in sources.values() for path in paths], folders=[])
         given = " UNION ALL ".join(

@@ -33,7 +33,7 @@ def sentence(outcome: Verification) -> str:
     """The result in one sentence."""
     failed = sum(night.failed for night in outcome.nights)
     found = (
-        f"{failed:,} of {plural(len(outcome.nights), 'entry', 'entries')} verified failed"
+        f"{failed:,} of {plural(len(outcome.nights), 'entry', 'entries')} failed"
         if failed
         else (f"{plural(len(outcome.nights), 'entry', 'entries')} verified")
     )

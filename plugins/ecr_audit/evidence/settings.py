@@ -9,7 +9,7 @@ from ecr_audit.evidence.keys import Signer, open_signer, read_public_key
 from ecr_audit.evidence.log import EvidenceLog
 from ecr_audit.evidence.verification import Keys
 from ecr_audit.settings import Settings
-from ecr_audit.settings.evidence import DEMO_EVIDENCE
+from ecr_audit.settings.evidence import demo_evidence
 from ecr_audit.untrusted_files import read_bytes
 
 
@@ -24,8 +24,8 @@ def open_log(settings: Settings) -> EvidenceLog:
     """The log; without ECR_AUDIT_EVIDENCE that of the demo, where the data folder has one. Raises EvidenceOffError."""
     if settings.evidence is not None:
         return EvidenceLog(settings.evidence, settings.s3_encryption)
-    if (demo := settings.data.absolute() / DEMO_EVIDENCE).is_dir():
-        return EvidenceLog(str(demo))
+    if Path(demo := demo_evidence(settings.data)).is_dir():
+        return EvidenceLog(demo)
     raise EvidenceOffError
 
 

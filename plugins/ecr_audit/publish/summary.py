@@ -42,7 +42,7 @@ def print_summary(settings: Settings, console: Console) -> None:
         console.print(f"[bold]{'Evidence':<18}[/] newest entry {head}", soft_wrap=True)
     for name, why in newest_published.missing_exports.items():
         console.print(f"[bold]{'Not written':<18}[/] {escape(plain(f'{name}: {why}'))}", soft_wrap=True)
-    _print_next_steps(settings, console)
+    _print_next_steps(settings, console, is_sealed=bool(head))
 
 
 class _ComplianceSummary(SummaryPart):
@@ -227,7 +227,7 @@ def _query(name: str) -> str:
     return read_statement(f"pages/overview/{name}").text
 
 
-def _print_next_steps(settings: Settings, console: Console) -> None:
+def _print_next_steps(settings: Settings, console: Console, *, is_sealed: bool) -> None:
     # The shell and the pages open ./data by default, which may be the demo's.
     here = settings.data.absolute() == Path("data").absolute()
     of_this_data = "" if here else f"ECR_AUDIT_DATA={settings.data} "
@@ -236,6 +236,7 @@ def _print_next_steps(settings: Settings, console: Console) -> None:
         ("Lake", settings.lake_root),
         ("Open the pages", f"{of_this_data}make pages"),
         ("Query it", f"{of_this_data}make sql"),
+        *((("Verify it", f"{of_this_data}make verify"),) if is_sealed else ()),
         ("Your organization", "make audit-aws   (README: Pointing it at a real organization)"),
     )
     for name, value in files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -11,12 +12,13 @@ from ecr_audit.place import file_of, is_on_s3
 from ecr_audit.settings.group import SettingsGroup
 from ecr_audit.settings.values import Place, if_text, valid
 
-# Below ECR_AUDIT_DATA. The demo seals into it, and `make verify` and `make evidence` read it where ECR_AUDIT_EVIDENCE is
-# not set: so that they work right after `make audit`.
-DEMO_EVIDENCE = "evidence"
-
 # Not an alias: it could be pointed at another key.
 _KMS_KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
+
+
+def demo_evidence(data: Path) -> str:
+    """The folder of the demo's log, in the data folder. `make verify` and `make evidence` read it without a setting."""
+    return str(data.absolute() / "evidence")
 
 
 def _key_of(text: str) -> str:

@@ -9,6 +9,7 @@ at before they run.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,13 @@ def confine(
     connection.execute(f"SET allowed_directories = {path_list(folders)}")
     connection.execute("SET enable_external_access = FALSE")
     connection.execute("SET lock_configuration = TRUE")
+
+
+def spill_limit(folder: Path) -> str:
+    """The most that a confined session may spill into an existing folder, for max_temp_directory_size: half of what is
+    free there. DuckDB would take nine tenths, and leave the lake on the same disk no room.
+    """
+    return f"{shutil.disk_usage(folder).free // 2}B"
 
 
 def syntax_nodes(serialized: str) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from ecr_audit.macros import create_session_macros
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import Status
 from ecr_audit.warehouse.repeated_keys import merge_repeated_keys
-from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list
+from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list, spill_limit
 from ecr_audit.warehouse.statements import Statement, WarehouseError, parse_statement, read_statement
 
 # The tables of which only some accounts can be shown at a time, see `Warehouse.show_accounts`.
@@ -71,6 +71,8 @@ class Warehouse:
         self.left_out: dict[str, int] = {}
         spill = str(folder / "spill")
         limits: dict[str, str | int] = {"memory_limit": resources.memory, "threads": resources.threads}
+        if confined_to is not None:
+            limits["max_temp_directory_size"] = spill_limit(folder)
         self.connection = duckdb.connect(config={**NO_EXTENSIONS, **limits, "temp_directory": spill})
         self.connection.execute("SET TimeZone = 'UTC'")
         if confined_to is not None:

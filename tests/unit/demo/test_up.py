@@ -51,7 +51,8 @@ def test_remediation_is_on_over_the_emulated_aws(
     assert {name: found[name] for name in up.REMEDIATION} == up.REMEDIATION
     assert not up.REMEDIATION.keys() & demo_settings("").keys()
     assert found["ECR_AUDIT_DATA"] == str(tmp_path / "data")
-    assert Path(found["ECR_AUDIT_WAIVERS"]).is_relative_to(tmp_path / "data")
+    for name in ("ECR_AUDIT_WAIVERS", "ECR_AUDIT_EVIDENCE"):
+        assert Path(found[name]).is_relative_to(tmp_path / "data")
     assert not {"AWS_PROFILE", "ECR_AUDIT_FOUR_EYES"} & found.keys()
     assert capsys.readouterr().out == "Ignored in the demo: AWS_PROFILE, ECR_AUDIT_FOUR_EYES\n"
 

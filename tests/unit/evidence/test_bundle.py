@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,12 +15,18 @@ from pathlib import Path
 import pytest
 
 from ecr_audit.evidence.bundle import BundleError, draw, opened_bundle, write_bundle
+from ecr_audit.evidence.log import EvidenceLog
 from ecr_audit.evidence.results import Outcome
+from ecr_audit.evidence.seal import seal
 from ecr_audit.evidence.verification import Keys, verify
+from ecr_audit.lake.lake import Lake
 from support.evidence import DAYS, SealedLake, copy_of, flip
+from support.paths import ROOT
 
 # The three programs, and what a shell brings along to loop over files.
 PROGRAMS = ("openssl", "sha256sum", "bash", "cat", "wc", "basename")
+
+ARN = "arn:aws:ecr:eu-west-1:111111111111:repository/legacy"
 
 CHANGED = "UPDATE lake.policy_output SET status = 'COMPLIANT' WHERE object_id LIKE '%legacy';"
 
@@ -84,6 +91,46 @@ def test_three_programs_verify_it(bundle: Path, tmp_path: Path) -> None:
     assert "names another hash than that of the entry before it" in run(chain)[1]
     assert run(chain)[0] != 0
     assert run(sums)[0] != 0
+
+
+@pytest.mark.slow
+def test_the_commands(sealed: SealedLake, tmp_path: Path) -> None:
+    """Of a log without signatures in the data folder, as the demo leaves it: `make verify` and `make evidence`."""
+    unsigned = EvidenceLog(str(tmp_path / "evidence"))
+    lake = Lake(str(sealed.folder / "lake-that-was"))
+    seal(lake, unsigned, None, sealed.sql)
+
+    def run(program: str, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, ROOT / "bin" / f"{program}.py", *arguments],
+            env={"ECR_AUDIT_DATA": str(tmp_path), "PYTHONPATH": str(ROOT / "plugins"), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    night = ("--date", str(DAYS[3]))
+    code, found = run("verify", *night, "--repository", ARN)
+    assert code == 0, found
+    assert "INCOMPLIANT under" in found and f"night of {DAYS[3]}" in found.replace("Night", "night")
+    written = json.loads((tmp_path / "verification.json").read_text("utf-8"))
+    assert written["head"] == unsigned.index()[-1].payload_sha256
+    code, found = run("verify", *night, "--repository", ARN.replace("legacy", "none"))
+    assert (code, "No policy evaluated it in this night" in found) == (1, True)
+    code, found = run("evidence_bundle", "--from", str(DAYS[0]), "--to", str(DAYS[4]), "--sample", "1")
+    assert code == 0, found
+    bundle = tmp_path / "evidence-bundles" / f"evidence-{DAYS[0]}-{DAYS[4]}.zip"
+    # There is no key to verify it with, and its page asks for none.
+    assert f"make verify BUNDLE={bundle}; or by its README.md" in found
+    with zipfile.ZipFile(bundle) as packed:
+        page = packed.read("README.md").decode()
+    assert ("openssl" in page, len(commands(page))) == (False, 3)
+    code, found = run("verify", "--bundle", str(bundle))
+    assert (code, "the chain is whole" in found) == (0, True), found
+    code, found = run("verify", "--bundle", str(bundle), "--key", str(tmp_path / "none.pem"))
+    assert (code, "none.pem" in found) == (1, True)
+    for argument in (("--date", "31.10.2026"), ("--sample", "0", "--from", str(DAYS[0]), "--to", str(DAYS[0]))):
+        assert run("verify" if argument[0] == "--date" else "evidence_bundle", *argument)[0] == 2
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from ecr_audit.publish.sealing import seal_nights
 from ecr_audit.settings import Settings
 from support.evidence import DAYS, SealedLake, flip, name_of
 from support.lakes import committed
+from support.policies import MUTABILITY, RELEASE_TAG_MOVED
 
 
 @pytest.fixture
@@ -165,6 +166,30 @@ def test_the_doctor(lake: SealedLake, tmp_path: Path, monkeypatch: pytest.Monkey
     files = check_lake_files(settings)
     assert files is not None
     assert (files.status, list(files.cases)) == (Status.FAIL, [commit.files["coverage"][0]])
+
+
+def test_a_night_with_image_tags_follows_from_those_that_it_was_evaluated_with(tmp_path: Path) -> None:
+    """Though the lake is gone; and a change to them is found."""
+    made = SealedLake.at(tmp_path / "made", (MUTABILITY, RELEASE_TAG_MOVED))
+    rows = {"repositories": [{}], "details": {"image_tags": "all"}}
+    for day, digest in zip(DAYS[:2], ("a", "b"), strict=True):
+        made.nights.scan(day, **rows)
+        made.nights.read_tags(day, [{"tags": {"v1.0.0": f"sha256:{digest * 64}"}}])
+        made.nights.evaluate(day)
+    verdicts = made.nights.rows("policy_output", DAYS[1])
+    assert {row["status"] for row in verdicts if row["policy_id"] == RELEASE_TAG_MOVED} == {"INCOMPLIANT"}
+    made.seal()
+    shutil.rmtree(made.nights.lake.root)
+    keys = Keys([made.signer.public], is_trusted=True)
+    outcome = verify(made.evidence, keys, *DAYS[:2])
+    assert {step.outcome for night in outcome.nights for step in night.steps} == {Outcome.OK}
+    entry = made.evidence.read(name_of(made.evidence, 2))
+    assert entry.night.image_tags is not None
+    [changed] = [each.digest.sha256 for each in entry.statement.subject if "image_tag_reads" in each.name]
+    flip(Path(made.evidence.root, "files", changed))
+    outcome = verify(made.evidence, keys, *DAYS[:2])
+    [failed] = [step for night in outcome.nights for step in night.steps if step.outcome is Outcome.FAILED]
+    assert (failed.step, "image_tag_reads/snapshot_date=2026-11-02" in failed.found) == (3, True)
 
 
 @pytest.mark.slow

@@ -17,10 +17,10 @@ import pytest
 from ecr_audit.catalog import load_catalog
 from ecr_audit.publish.oscal import FRAMEWORKS, file_name, write_assessment_results
 from ecr_audit.publish.oscal.results import control_id
-from ecr_audit.publish.oscal.values import export_uid, line, markup, title
+from ecr_audit.publish.oscal.values import PLACE, export_uid, line, markup, title
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.settings import SQL_ROOT
-from support.exported_nights import DARK, HOSTILE, SECOND, SHOP, ExportedNight, export
+from support.exported_nights import DARK, HOSTILE, SEALED, SECOND, SHOP, ExportedNight, export
 from support.oscal import SCHEMAS, faults
 from support.paths import ROOT
 from support.policies import MUTABILITY
@@ -177,8 +177,11 @@ def test_evidence_has_the_checksums_of_the_publication(nights: list[ExportedNigh
         for link in resource["rlinks"]
         if "hashes" in link
     ]
-    assert len(files) == 7
-    assert all(f"{digest}  {name}\n" in checksums for digest, name in files)
+    assert len(files) == 8
+    [log] = [(digest, name) for digest, name in files if name.startswith("https:")]
+    # The newest entry of the evidence log, which is no file of the publication.
+    assert log == (SEALED.head, f"{PLACE}/evidence/{SEALED.head}")
+    assert all(f"{digest}  {name}\n" in checksums for digest, name in files if (digest, name) != log)
 
 
 def test_names_that_mean_harm_are_text() -> None:
@@ -193,7 +196,8 @@ def test_the_plan_of_the_settings_is_imported(nights: list[ExportedNight], tmp_p
         write_assessment_results(database, tmp_path, "", "https://example.com/ap.json")
     document = read(tmp_path)
     assert document["assessment-results"]["import-ap"] == {"href": "https://example.com/ap.json"}
-    # Neither evidence nor a stand-in: no resource at all, and no empty list of them.
+    # Neither evidence nor a stand-in: the log alone.
+    assert len(document["assessment-results"]["back-matter"]["resources"]) == 1
     assert faults(document) == []
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from ecr_audit.catalog import waivers
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
+from ecr_audit.publish.sealing import SealedNights
 from ecr_audit.publish.store import publication_store
 from ecr_audit.publish.summary import print_summary
 from ecr_audit.settings import Settings
@@ -46,7 +47,8 @@ def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
             ]
             small_lake.night(day, repositories=repositories, **rows)
         settings = Settings(data=tmp_path)
-        publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=())
+        sealed = SealedNights(head="e" * 64)
+        publish(small_lake.lake, small_lake.catalog, publication_store(settings), owner_tags=(), sealed=sealed)
         reported = io.StringIO()
         print_summary(settings, Console(file=reported, width=110))
         return reported.getvalue()
@@ -58,6 +60,7 @@ def summary(small_lake: SmallLake, tmp_path: Path) -> Callable[..., str]:
 def test_only_the_newest_nights_changes_are_reported(summary: Callable[..., str]) -> None:
     reported = summary()
     assert "Since the night before  nothing changed" in reported
+    assert f"Evidence           newest entry {'e' * 64}\n" in reported
     assert [word for word in ("Waivers", "Left out", "Missing") if word in reported] == []
 
 
@@ -161,6 +164,7 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
     assert "Since the night before  nothing changed in what was read" in reported.getvalue()
     cover = openpyxl.load_workbook(published.database.with_name("compliance.xlsx"))["Cover"]
     assert any("are based on tags last read on 2026-11-01" in str(cell.value) for row in cover for cell in row)
+    assert dict(row[:2] for row in cover.iter_rows(values_only=True))["Evidence, newest entry (SHA-256)"] == "e" * 64
 
 
 @alone

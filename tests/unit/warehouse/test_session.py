@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.lake.storage import LakeError, Storage
+from ecr_audit.warehouse import sandbox
 from ecr_audit.warehouse.session import open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
 from support.small_lake import SmallLake
@@ -124,8 +126,11 @@ def test_a_fault_in_sql_names_its_file(small_lake: SmallLake, sql: str) -> None:
         warehouse.query(parse_statement("marts/x.sql", sql))
 
 
-def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake: SmallLake, tmp_path: Path) -> None:
+def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(
+    small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also through a link, as where the lake is on a larger disk."""
+    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda _: SimpleNamespace(free=4 << 30))
     real = tmp_path / "disk"
     Path(small_lake.lake.root).mkdir()
     Path(small_lake.lake.root).rename(real)
@@ -147,3 +152,5 @@ def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(small_lake
                 warehouse.query(parse_statement("elsewhere", f"FROM read_text('{elsewhere}')"))
         with pytest.raises(duckdb.InvalidInputException, match="locked"):
             warehouse.connection.execute("SET enable_external_access = TRUE")
+        [(spill,)] = warehouse.connection.execute("SELECT current_setting('max_temp_directory_size')").fetchall()
+        assert spill == "2.0 GiB"  # half of what is free
