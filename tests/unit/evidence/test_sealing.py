@@ -171,9 +171,8 @@ def test_the_doctor(lake: SealedLake, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_night_with_image_tags_follows_from_those_that_it_was_evaluated_with(tmp_path: Path) -> None:
     """Though the lake is gone; and a change to them is found."""
     made = SealedLake.at(tmp_path / "made", (MUTABILITY, RELEASE_TAG_MOVED))
-    rows = {"repositories": [{}], "details": {"image_tags": "all"}}
     for day, digest in zip(DAYS[:2], ("a", "b"), strict=True):
-        made.nights.scan(day, **rows)
+        made.nights.scan(day, repositories=[{}], details={"image_tags": "all"})
         made.nights.read_tags(day, [{"tags": {"v1.0.0": f"sha256:{digest * 64}"}}])
         made.nights.evaluate(day)
     verdicts = made.nights.rows("policy_output", DAYS[1])

@@ -13,7 +13,6 @@ import pytest
 from ecr_audit.lake.schemas import REPOSITORIES
 from ecr_audit.lake.snapshot import fetch_snapshot
 from ecr_audit.lake.storage import LakeError, Storage
-from ecr_audit.warehouse import sandbox
 from ecr_audit.warehouse.session import open_warehouse
 from ecr_audit.warehouse.statements import WarehouseError, parse_statement, read_statement
 from support.small_lake import SmallLake
@@ -130,7 +129,7 @@ def test_a_confined_session_reads_its_tables_and_writes_to_its_folder(
     small_lake: SmallLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also through a link, as where the lake is on a larger disk."""
-    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda _: SimpleNamespace(free=4 << 30))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4 << 30))
     real = tmp_path / "disk"
     Path(small_lake.lake.root).mkdir()
     Path(small_lake.lake.root).rename(real)
