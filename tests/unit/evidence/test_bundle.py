@@ -95,7 +95,7 @@ def test_three_programs_verify_it(bundle: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_commands(sealed: SealedLake, tmp_path: Path) -> None:
-    """Of a log without signatures in the data folder, as the demo leaves it: `make verify` and `make evidence`."""
+    """`make verify` and `make evidence` on an unsigned log in the data folder, as the demo leaves it."""
     unsigned = EvidenceLog(str(tmp_path / "evidence"))
     lake = Lake(str(sealed.folder / "lake-that-was"))
     seal(lake, unsigned, None, sealed.sql)

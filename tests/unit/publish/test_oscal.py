@@ -179,7 +179,7 @@ def test_evidence_has_the_checksums_of_the_publication(nights: list[ExportedNigh
     ]
     assert len(files) == 8
     [log] = [(digest, name) for digest, name in files if name.startswith("https:")]
-    # The newest entry of the evidence log, which is no file of the publication.
+    # The newest entry of the evidence log, not a file of the publication.
     assert log == (SEALED.head, f"{PLACE}/evidence/{SEALED.head}")
     assert all(f"{digest}  {name}\n" in checksums for digest, name in files if (digest, name) != log)
 

@@ -149,7 +149,7 @@ def test_older_values_are_reported_and_nothing_is_claimed_to_be_unchanged(
         assert [warning.check for warning in warnings] == ["sql/checks/every_facet_read.sql"] * bool(unread)
     settings = Settings(data=tmp_path)
     store = publication_store(settings)
-    publish(small_lake.lake, small_lake.catalog, store, owner_tags=("owner",))
+    publish(small_lake.lake, small_lake.catalog, store, owner_tags=("owner",), sealed=SealedNights(head="e" * 64))
     reported = io.StringIO()
     print_summary(settings, Console(file=reported, width=300))
     assert "\nNot written        workbook: not written yet; the task complete_publication" in reported.getvalue()
