@@ -213,6 +213,14 @@ def links(page: str) -> list[str]:
     return [unescape(each) for each in re.findall(rf'(?:href|src)="{PREFIX}([^"#]*)', page)]
 
 
+# Pages of one repository or registry show all its settings, the API all columns; frameworks have titles of AWS; and
+# some pages are about tags.
+WHATEVER_THE_POLICY = (
+    *("/repositories", "/registries", "/api", "/frameworks", "/sections"),
+    *("/tag-moves", "/remediation", "/exports"),
+)
+
+
 def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> None:
     """Followed from link to link, from the overview under each policy."""
     routes = [route for route in client.app.routes[-1].app.routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]  # a mounted application's
@@ -225,6 +233,8 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     queue += ["/tag-moves", "/tag-moves.csv"]
     # Linked only where the plan has rows.
     queue += ["/remediation.csv"]
+    # Linked only where nights are sealed.
+    queue += ["/evidence"]
     known, texts = set(queue), dict[str, str]()
     while queue:
         address = queue.pop(0)
@@ -254,8 +264,7 @@ def test_every_page_and_download_shows_it(night: Night, client: TestClient) -> N
     assert "ECR returned no value." in texts[f"/policies{SCAN}"], "a condition in words"
     if is_alone(night):
         for address, text in texts.items():
-            # A repository's page shows all its settings, that of the API all columns; frameworks have titles of AWS.
-            if not address.startswith(("/repositories", "/api", "/frameworks", "/sections", "/tag-moves", "/exports")):
+            if not address.startswith(WHATEVER_THE_POLICY):
                 assert_says_nothing_of_tags(text)
 
 
