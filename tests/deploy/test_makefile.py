@@ -76,6 +76,8 @@ WRITING = [
     "sql",
     "as-of",
     "oscal",
+    "verify",
+    "evidence",
     "bi",
 ]
 

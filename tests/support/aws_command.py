@@ -17,6 +17,9 @@ from botocore.validate import validate_parameters
 # Options that every command takes, as far as documents use them.
 COMMON = ("region", "query", "output")
 
+# Services that the CLI has under another name than botocore.
+NAMES_OF_THE_CLI = {"s3api": "s3"}
+
 
 @dataclass(frozen=True)
 class Command:
@@ -31,9 +34,10 @@ def read_command(line: str) -> Command:
     """Read a line as a POSIX shell does. Raises ValueError, which names what is unknown, missing or not valid."""
     words = shlex.split(line.replace("\\\n", " "))
     session = botocore.session.get_session()
-    if len(words) < 3 or words[0] != "aws" or words[1] not in session.get_available_services():
+    service = NAMES_OF_THE_CLI.get(words[1], words[1]) if len(words) > 2 and words[0] == "aws" else ""
+    if service not in session.get_available_services():
         raise ValueError(f"{line}: is not a command of a service of AWS")
-    _, service, name, *options = words
+    name, *options = words[2:]
     model = session.get_service_model(service)
     operations = {xform_name(each, "-"): each for each in model.operation_names}
     if name not in operations:
