@@ -54,7 +54,7 @@ def test_one_that_is_killed_is_tried_again(
         run_id = evaluated.trigger("ecr_compliance")
         evaluated.processes.wait_for("a process of its own", killed)
         assert evaluated.finish("ecr_compliance", run_id) == "success"
-    assert sorted(tries(evaluated, run_id).values()) == [1, 1, 1, 1, 1, 2]
+    assert sorted(tries(evaluated, run_id).values()) == [1, 1, 1, 1, 1, 1, 2]
     assert "was ended by signal 9" in logged(evaluated, run_id)
     assert_published_is_the_truth(data / "publish/compliance.duckdb", aws.world)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ecr_audit.catalog.waivers import SCHEMA
-from ecr_audit.lake.schemas import IMAGE_TAGS, ROLLED_UP, TAG_MOVES
+from ecr_audit.lake.schemas import ROLLED_UP, TAG_MOVES
 from ecr_audit.lake.tables import Input
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.checks import CheckError, load_checks, run_checks
@@ -195,10 +195,8 @@ def sound(once: Callable[..., None], small_lake: SmallLake) -> Iterator[Warehous
     assert image_tags
     with (
         small_lake.opened(DAY, evaluated=commit) as warehouse,
-        lake.local_table(image_tags, IMAGE_TAGS) as intervals,
         lake.local_table(image_tags, TAG_MOVES) as moves,
     ):
-        warehouse.register_input(Input(IMAGE_TAGS.name, IMAGE_TAGS, [intervals]))
         warehouse.register_input(Input(TAG_MOVES.name, TAG_MOVES, [moves]))
         for counts in ("object_counts", "verdict_counts"):
             warehouse.create_view(f"staging.{counts}", read_statement(f"staging/{counts}"))
