@@ -10,7 +10,8 @@
 -- overwritable_tags and exclusion_filters are NULL under policies that are not about them (finding_columns in
 -- policy.yaml).
 -- plan_rule is the rule of the remediation plan where the plan decides on the fix: it proposes one, or holds by image tags that
--- are read; without image tags a HOLD has no evidence, and the policy's command stands. fix_command is the plan's command
+-- are read. A HOLD without any evidence, since image tags are not read, or in few nights in which no tag moved, leaves the
+-- policy's command as it is. fix_command is the plan's command
 -- where it decides, NULL where no command should be run, and remediation_command elsewhere.
 -- fix_*: the last change to the repository by an approved plan, also one that failed, since the finding began; NULL without
 -- one, and where the change was taken back. A rollback that wrote nothing has taken nothing back.
@@ -64,7 +65,11 @@ findings AS MATERIALIZED (
         o.remediation_command,
         w.waiver_id IS NOT NULL AS waived,
         w.waiver_id,
-        CASE WHEN n.action <> 'HOLD' OR $image_tags_date::DATE IS NOT NULL THEN n.rule END AS plan_rule,
+        CASE
+            WHEN n.action = 'HOLD' AND $image_tags_date::DATE IS NULL THEN NULL
+            WHEN n.rule = 'too_little_evidence' AND len(n.moving_tags) = 0 THEN NULL
+            ELSE n.rule
+        END AS plan_rule,
         CASE WHEN plan_rule IS NULL THEN o.remediation_command ELSE n.command END AS fix_command,
         c.change.plan_id AS fix_plan_id,
         c.change.outcome AS fix_outcome,

@@ -80,7 +80,7 @@ def test_the_order_of_the_tasks(dags: DagBag) -> None:
         *("make_plan", "approve", "apply_canary", "apply_rest", "verify", "record", "read_again", "conclude")
     ]
     assert order("ecr_freshness") == ["check_freshness"]
-    assert order("ecr_maintenance") == ["thin_snapshots"]
+    assert order("ecr_maintenance") == ["thin_snapshots", "verify_evidence"]
 
 
 def test_freshness_is_looked_at_when_the_night_is_due(dags: DagBag) -> None:

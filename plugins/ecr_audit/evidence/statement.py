@@ -179,7 +179,7 @@ class Entry:
         signed = pae(self.payload)
         for signature in self.signatures:
             for key in keys:
-                if key.id == signature.keyid and key.accepts(_decoded(signature.sig), signed):
+                if key.id == signature.keyid and key.accepts(_signature(signature.sig), signed):
                     return key
         return None
 
@@ -234,6 +234,14 @@ def _commit(document: dict[str, Any], stage: str) -> Commit:
 
 def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def _signature(text: str) -> bytes:
+    """A signature; one that is not in base64 is none that any key accepts."""
+    try:
+        return _decoded(text)
+    except EntryError:
+        return b""
 
 
 def _decoded(text: str) -> bytes:

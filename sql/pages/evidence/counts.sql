@@ -1,4 +1,4 @@
--- evidence/counts: the one row with how many nights are sealed and signed, and which are not. from: nights.
+-- counts: the one row with how many nights are sealed and signed, and which are not. from: nights.
 -- first_sealed: NULL before the first one. A gap is an evaluated night after it without an entry.
 WITH first AS (
     SELECT min(snapshot_date) FILTER (evidence_sequence IS NOT NULL) AS first_sealed

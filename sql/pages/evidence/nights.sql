@@ -1,4 +1,4 @@
--- evidence/nights: the nights of the history, the newest first, each with its newest entry in the log of evidence.
+-- nights: the nights of the history, the newest first, each with its newest entry in the log of evidence.
 -- key: snapshot_date.  from: nights.
 SELECT
     snapshot_date,

@@ -62,6 +62,8 @@ def test_a_commit_remembers_the_run_it_is_of(night: FakeOrganization) -> None:
     assert details.pop("plan_id")
     assert details.pop("regions_read_at")
     assert "one_outcome_per_target" in details.pop("inventory_checks")
+    tables = {name.partition("/")[0] for name in details.pop("sha256")}
+    assert tables == {"accounts", "scan_targets", "repositories", "registries"}
     assert details == {
         "run_id": "run",
         "organization_id": "o-1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -53,6 +54,10 @@ def seen(lake: Lake, day: date = DAY) -> list[list[str]] | None:
     return [lake.read_table(found, table)["account_id"].to_pylist() for table in INVENTORY] if found else None
 
 
+def sha256_of(lake: Lake, name: str) -> str:
+    return hashlib.sha256((Path(lake.root) / name).read_bytes()).hexdigest()
+
+
 def files(lake: Lake) -> list[str]:
     return sorted(str(path.relative_to(lake.root)) for path in Path(lake.root).rglob("*") if path.is_file())
 
@@ -69,7 +74,9 @@ def test_a_commit_makes_one_sorted_file_a_table_visible(lake: Lake) -> None:
     assert seen(lake) == [["1", "2", "3"]] * len(INVENTORY)
     assert lake.read_commit("inventory", DAY) == made
     assert before <= made.committed_at <= datetime.now(UTC)
-    assert (made.rows, made.details) == ({table.name: 3 for table in INVENTORY}, {"run_id": "test"})
+    assert made.rows == {table.name: 3 for table in INVENTORY}
+    written = [name for name in files(lake) if name.endswith(".parquet")]
+    assert made.details == {"run_id": "test", "sha256": {name: sha256_of(lake, name) for name in written}}
     assert files(lake) == [
         "_commits/.lock",
         "_commits/inventory/2026-03-01.json",
