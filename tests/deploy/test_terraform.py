@@ -21,11 +21,11 @@ from .conftest import Deploy
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODULES = DEPLOY / "terraform"
-# The reads of the audit in an account: the modules of ROLES that read there use it.
-SHARED = "audit-permissions"
+# The reads of the audit in an account, and the trust of the roles there: modules of ROLES use them.
+SHARED, TRUST = "audit-permissions", "account-trust"
 STACK_SETS = ["audit-role-stackset", "remediation-role-stackset", "security-hub-role-stackset"]
 ROLES = ["audit-role", "hub-role", "reader-role", "remediation-role", "security-hub-role", *STACK_SETS]
-NAMES = [SHARED, *ROLES]
+NAMES = [SHARED, TRUST, *ROLES]
 
 HUB_ROLE_ARN = "arn:aws:iam::111111111111:role/ecr-audit-hub"
 EXTERNAL_ID = "sesame-2026"
@@ -90,7 +90,7 @@ def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None
         assert variable["type"], name
         assert len(variable["description"]) > 10, name
         if name in handed_on:  # the default and the check are there
-            assert _bare(str(variable["default"])) in ("None", "null"), name
+            assert _bare(str(variable.get("default"))) in ("None", "null"), name
             continue
         if _bare(variable["type"]) in ("bool", "${bool}"):  # Terraform takes nothing else
             continue
@@ -100,20 +100,29 @@ def test_every_variable_has_a_type_a_meaning_and_a_check(module: Module) -> None
 
 
 def _handed_on(module: Module) -> Iterator[str]:
-    """The variables that a module gives to the one that it uses, under the same names."""
-    for name, value in _labelled(module.named("module").get("audit_permissions", {})):
-        if name != "source":
-            assert value == f"${{var.{name}}}"
-            yield name
+    """The variables that a module gives to those that it uses, under the same names."""
+    for used in module.named("module").values():
+        for name, value in _labelled(used):
+            if name != "source":
+                assert value == f"${{var.{name}}}"
+                yield name
 
 
-@pytest.mark.parametrize("name", ["audit-role", "audit-role-stackset", "hub-role"])
-def test_permissions_to_read_an_account_are_in_one_module(name: str) -> None:
-    module, shared = Module(name), Module(SHARED)
-    assert _bare(module.named("module")["audit_permissions"]["source"]) == f"../{SHARED}"
-    assert set(_handed_on(module)) == set(shared.named("variable"))
+READ_AN_ACCOUNT = ["audit-role", "audit-role-stackset", "hub-role"]
+IN_THE_ACCOUNTS = ["audit-role", "remediation-role", "security-hub-role"]
+
+
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [*((name, SHARED) for name in READ_AN_ACCOUNT), *((name, TRUST) for name in IN_THE_ACCOUNTS)],
+)
+def test_shared_parts_of_roles_are_in_one_module(name: str, used: str) -> None:
+    module, shared = Module(name), Module(used)
+    use = module.named("module")[used.replace("-", "_")]
+    assert _bare(use["source"]) == f"../{used}"
+    assert {each for each, _ in _labelled(use)} == {"source", *shared.named("variable")}
     # Null, which is handed on where nothing is given, stands for the default.
-    assert all(variable["nullable"] is False for variable in shared.named("variable").values())
+    assert all(each["nullable"] is False for each in shared.named("variable").values() if "default" in each)
 
 
 def test_every_variable_is_used_and_every_used_one_is_there(module: Module) -> None:
@@ -272,9 +281,9 @@ def test_facets_are_by_default_those_that_are_collected_by_default() -> None:
     assert _bare(variable["validation"][0]["error_message"]) == f"Give a list out of {', '.join(Facet)}."
 
 
-@pytest.mark.parametrize("name", ["audit-role", "remediation-role", "security-hub-role"])
+@pytest.mark.parametrize("name", IN_THE_ACCOUNTS)
 def test_a_role_in_the_accounts_trusts_as_the_template_has_it(name: str, deploy: Deploy) -> None:
-    statements = Module(name).typed("data", "aws_iam_policy_document")["trust"]["statement"]
+    statements = Module(TRUST).typed("data", "aws_iam_policy_document")["trust"]["statement"]
     trusts = deploy(name, **GIVEN[name]).trusts
     for ours, theirs in zip(statements, trusts, strict=True):
         [principal] = ours["principals"]
@@ -289,7 +298,8 @@ def test_a_role_in_the_accounts_trusts_as_the_template_has_it(name: str, deploy:
         assert (*same, [*conditions, *asked_for]) == _normal(theirs)[2:]
     [role] = Module(name).typed("resource", "aws_iam_role").values()
     assert (role["name"], role["path"]) == ("${var.role_name}", "${var.role_path}")
-    assert role["assume_role_policy"] == "${data.aws_iam_policy_document.trust.json}"
+    assert role["assume_role_policy"] == "${module.account_trust.policy}"
+    assert Module(TRUST).named("output")["policy"]["value"] == "${data.aws_iam_policy_document.trust.json}"
 
 
 @pytest.mark.parametrize(

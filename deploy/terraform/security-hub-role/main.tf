@@ -10,44 +10,11 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
 }
 
-data "aws_iam_policy_document" "trust" {
-  statement {
-    effect  = "Allow"
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "AWS"
-      identifiers = [var.hub_role_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "sts:ExternalId"
-      values   = [var.external_id]
-    }
-
-    # A hub account that has left the organization is no longer let in.
-    dynamic "condition" {
-      for_each = var.organization_id == "" ? [] : [var.organization_id]
-
-      content {
-        test     = "StringEquals"
-        variable = "aws:PrincipalOrgID"
-        values   = [condition.value]
-      }
-    }
-  }
-
-  # EKS Pod Identity tags the hub's session, and its tags go with it. Nothing here depends on them.
-  statement {
-    effect  = "Allow"
-    actions = ["sts:TagSession"]
-
-    principals {
-      type        = "AWS"
-      identifiers = [var.hub_role_arn]
-    }
-  }
+module "account_trust" {
+  source          = "../account-trust"
+  hub_role_arn    = var.hub_role_arn
+  external_id     = var.external_id
+  organization_id = var.organization_id
 }
 
 data "aws_iam_policy_document" "import_findings" {
@@ -65,7 +32,7 @@ resource "aws_iam_role" "security_hub" {
   description = "Lets the ECR audit import findings into Security Hub"
   # Role chaining allows no longer session anyway.
   max_session_duration = 3600
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  assume_role_policy   = module.account_trust.policy
 }
 
 resource "aws_iam_role_policy" "import_findings" {
