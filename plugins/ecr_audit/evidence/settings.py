@@ -14,10 +14,10 @@ from ecr_audit.untrusted_files import read_bytes
 
 
 class EvidenceOffError(FinalError):
-    """ECR_AUDIT_EVIDENCE is not set, so that there is no log."""
+    """Without ECR_AUDIT_EVIDENCE there is no log to read."""
 
     def __str__(self) -> str:
-        return "ECR_AUDIT_EVIDENCE is not set: nothing is sealed, and there is no log. docs/evidence.md has the set-up"
+        return "ECR_AUDIT_EVIDENCE is not set: nights are not sealed. To seal them: docs/evidence.md"
 
 
 def open_log(settings: Settings) -> EvidenceLog:

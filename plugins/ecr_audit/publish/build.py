@@ -99,7 +99,7 @@ def publish(
     `rolled_up`: a date that is known to be evaluated, though a listing of the lake may be too late to show it.
     `as_of`: publish the snapshot of this date instead, as if there were no later one; policies and sections have the
     names of today. `options`: the files for other tools. `plan_settings`: those of the remediation plan. `sealed`:
-    the evidence log. Raises PublishError when there is no such snapshot, when it was thinned, or when what it was
+    the evidence log. Raises PublishError when the snapshot does not exist, when it was thinned, or when what it was
     evaluated on has been replaced since.
     """
     store = PublicationStore(place) if isinstance(place, Path) else place

@@ -35,7 +35,7 @@ def require_version(page: Page, asked: Asked) -> None:
     if asked.version not in (None, page.publication.version):
         raise HTTPException(
             410,
-            f"version: {asked.version!r:.120} is no longer published; {page.publication.version} is. Start again with"
+            f"version: {asked.version!r:.120} has been replaced by {page.publication.version}. Start again with"
             " the first page, without version.",
         )
 
