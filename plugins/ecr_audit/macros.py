@@ -12,9 +12,10 @@ from pathlib import Path
 
 import duckdb
 
+from ecr_audit.literals import literal
 from ecr_audit.settings import SQL_ROOT
 
-_SESSION, _PUBLISHED = "macros.sql", "published_macros.sql"
+FILES = _SESSION, _PUBLISHED = "macros.sql", "published_macros.sql"
 
 _CREATE = re.compile(r"^CREATE MACRO (?P<name>\w+)\((?P<parameters>[^)]*)\) AS", re.MULTILINE)
 
@@ -42,7 +43,7 @@ class Macro:
 
 def create_session_macros(connection: duckdb.DuckDBPyConnection, sql_root: Path = SQL_ROOT) -> None:
     """Create all macros in a session, those of this folder of SQL."""
-    for file in (_SESSION, _PUBLISHED):
+    for file in FILES:
         connection.execute(_text(file, sql_root))
 
 
@@ -50,8 +51,7 @@ def create_published_macros(connection: duckdb.DuckDBPyConnection) -> None:
     """Create those that are published, with their meanings, in the current database of a connection."""
     for macro in published_macros():
         connection.execute(macro.statement)
-        meaning = macro.meaning.replace("'", "''")
-        connection.execute(f"COMMENT ON MACRO {macro.name} IS '{meaning}'")
+        connection.execute(f"COMMENT ON MACRO {macro.name} IS {literal(macro.meaning)}")
 
 
 def published_macros() -> list[Macro]:

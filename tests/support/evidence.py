@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ecr_audit.catalog import load_catalog
 from ecr_audit.evidence.keys import Signer, open_signer
-from ecr_audit.evidence.log import EntryName, EvidenceLog
+from ecr_audit.evidence.log import EvidenceLog
 from ecr_audit.evidence.seal import Sealed, seal
-from ecr_audit.evidence.statement import make_envelope
+from ecr_audit.evidence.statement import EntryName, make_envelope
 from ecr_audit.settings import SQL_ROOT
 from support.policies import MUTABILITY, STRICT
 from support.small_lake import SmallLake

@@ -23,7 +23,7 @@ from support.paths import ROOT
 
 # Rooms of the library, lowest first: each may import itself and the ones before it.
 ROOMS = (
-    *("version", "errors", "text", "vocabulary", "unit_paths", "untrusted_files"),
+    *("version", "errors", "text", "vocabulary", "unit_paths", "untrusted_files", "literals"),
     *("place", "written", "service_links", "terminal", "hidden_modules"),
     *("settings", "macros", "yaml_files", "aws", "own_process", "lake", "catalog", "warehouse"),
     *("inventory", "image_tags", "compliance", "evidence", "metrics", "publish", "remediation", "security_hub"),

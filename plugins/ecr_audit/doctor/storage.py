@@ -19,7 +19,8 @@ from ecr_audit.lake.lake import COMMIT_LOCK, open_lake
 from ecr_audit.lake.s3 import PERMISSIONS as S3_PERMISSIONS
 from ecr_audit.lake.s3 import S3, open_place
 from ecr_audit.lake.storage import LakeError
-from ecr_audit.publish.dictionary import load_dictionary, quoted
+from ecr_audit.literals import literal
+from ecr_audit.publish.dictionary import load_dictionary
 from ecr_audit.publish.folder_store import LOCK
 from ecr_audit.settings import SQL_ROOT, Settings
 from ecr_audit.text import plural
@@ -140,7 +141,11 @@ def check_postgres(settings: Settings, uri: Callable[[], str | None]) -> Result:
                 f"""
                 SELECT current_user::text, current_database()::text, version()::text,
                     coalesce(
-                        (SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = {quoted(schema)}),
+                        (
+                            SELECT has_schema_privilege(oid, 'CREATE')
+                            FROM pg_namespace
+                            WHERE nspname = {literal(schema)}
+                        ),
                         has_database_privilege(current_database(), 'CREATE')
                     )
                 """

@@ -5,7 +5,6 @@ openssl, sha256sum and duckdb suffice to verify it (evidence/bundle_readme.py); 
 
 from __future__ import annotations
 
-import base64
 import random
 import re
 import tempfile
@@ -21,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from ecr_audit.errors import FinalError
 from ecr_audit.evidence.bundle_readme import CHAIN_SQL, readme
 from ecr_audit.evidence.contents import restore
-from ecr_audit.evidence.log import EntryName, EvidenceError, EvidenceLog
+from ecr_audit.evidence.log import EvidenceError, EvidenceLog
 from ecr_audit.evidence.script import rederive_script
-from ecr_audit.evidence.statement import Entry
+from ecr_audit.evidence.statement import Entry, EntryName
 from ecr_audit.untrusted_files import parse_json, sha256_of
 
 SAMPLE = "sample.json"
@@ -134,10 +133,9 @@ def _copy_entry(evidence: EvidenceLog, name: EntryName, folder: Path) -> Entry:
         raise BundleError(f"{fault}. Verify the log first: make verify") from fault
     content = evidence.storage.read(f"log/{name.file}")
     _write(folder / "log" / name.file, content or b"")
-    stem = name.file.removesuffix(".dsse.json")
-    _write(folder / "payloads" / f"{stem}.json", entry.payload)
+    _write(folder / "payloads" / f"{name.stem}.json", entry.payload)
     for signature in entry.signatures:
-        _write(folder / "signatures" / signature.keyid / f"{stem}.sig", base64.b64decode(signature.sig))
+        _write(folder / "signatures" / signature.keyid / f"{name.stem}.sig", signature.content)
     return entry
 
 
@@ -152,7 +150,7 @@ def _copy_night(evidence: EvidenceLog, entry: Entry, folder: Path, scratch: Path
             target.parent.mkdir(parents=True, exist_ok=True)
             evidence.fetch_file(subject.digest.sha256, target)
     script = rederive_script(entry, restored.catalog())
-    _write(folder / "rederive" / f"{entry.name.removesuffix('.dsse.json')}.sql", script.encode())
+    _write(folder / "rederive" / f"{entry.name.stem}.sql", script.encode())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from ecr_audit.evidence.keys import PublicKey
-from ecr_audit.evidence.log import EntryName, EvidenceError, EvidenceLog
+from ecr_audit.evidence.log import EvidenceError, EvidenceLog
 from ecr_audit.evidence.results import Outcome
-from ecr_audit.evidence.statement import Entry
+from ecr_audit.evidence.statement import Entry, EntryName
 
 _MOST_NIGHTS_NAMED = 10
 

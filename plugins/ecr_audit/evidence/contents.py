@@ -115,7 +115,9 @@ def row_faults(restored: Restored) -> list[str]:
         "waivers_sha256": (night.waivers_sha256, restored.entry.hashes(LAKE).get(waivers)),
     }
     return [
-        f"{name}: the entry has {said}, its files {found}" for name, (said, found) in figures.items() if said != found
+        f"{name}: the entry has {noted}, its files {found}"
+        for name, (noted, found) in figures.items()
+        if noted != found
     ]
 
 
@@ -124,22 +126,20 @@ def text_faults(restored: Restored) -> tuple[list[str], str]:
     night, texts = restored.entry.night, read_texts(restored.sql_root)
     faults = []
     found = texts_hash(texts)
-    for what, said in (("the entry", night.sql_hash), ("the commit", night.compliance["details"].get("sql_hash"))):
-        if said != found:
-            faults.append(f"the texts have the hash {found}, {what} {said}")
+    for place, noted in (("the entry", night.sql_hash), ("the commit", night.compliance["details"].get("sql_hash"))):
+        if noted != found:
+            faults.append(f"the texts have the hash {found}, {place} {noted}")
     if foreign := sorted(set(restored.entry.hashes(SQL)) - set(texts)):
         faults.append(f"texts that nothing rests on: {', '.join(foreign)}")
     try:
         policies = {policy.id: policy.hash for policy in restored.catalog().policies}
     except (CatalogError, OSError) as fault:
         return [*faults, str(fault)], ""
-    for what, said in (("the entry", night.policies), ("the commit", night.compliance["details"].get("policies"))):
-        if said != policies:
-            differ = sorted({each for each, _ in set(dict(said or {}).items()) ^ set(policies.items())})
-            faults.append(f"policies whose text has another hash than {what}: {', '.join(differ)}")
+    for place, noted in (("the entry", night.policies), ("the commit", night.compliance["details"].get("policies"))):
+        if noted != policies:
+            differ = sorted({each for each, _ in set(dict(noted or {}).items()) ^ set(policies.items())})
+            faults.append(f"policies whose text has another hash than {place}: {', '.join(differ)}")
     known = read_texts(SQL_ROOT)
     unknown = sum(known.get(name) != text for name, text in texts.items())
-    of = plural(len(texts), "text")
-    return faults, (
-        f"{of}, all known to this release" if not unknown else f"{of}, {unknown:,} of them not those of this release"
-    )
+    known_or_not = f"{unknown:,} of them not those of this release" if unknown else "all known to this release"
+    return faults, f"{plural(len(texts), 'text')}, {known_or_not}"

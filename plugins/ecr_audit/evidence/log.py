@@ -9,11 +9,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ecr_audit.aws.permissions import Option, Permission, Role
 from ecr_audit.evidence.keys import EvidenceKeyError, PublicKey, read_public_key
-from ecr_audit.evidence.statement import Entry, EntryError, parse_entry
+from ecr_audit.evidence.statement import Entry, EntryError, EntryName, parse_entry
 from ecr_audit.lake.lake import PARALLEL_READS
 from ecr_audit.lake.storage import LakeError, MissingFileError, Storage
 from ecr_audit.untrusted_files import sha256_of
@@ -45,34 +43,9 @@ PERMISSIONS = tuple(
 HEAD, VERIFICATION = "head.json", "verification.json"
 LOG_LOCK = "log.lock"
 
-_NAME = re.compile(r"(?P<sequence>[0-9]{8})-(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-(?P<commit>[0-9a-f]{12})\.dsse\.json")
-
 
 class EvidenceError(RuntimeError):
     """The log cannot be read or written; the message names the file and the fault."""
-
-
-@dataclass(frozen=True, order=True)
-class EntryName:
-    """The name of an entry's file: it says where the entry is in the log, of which night, and of which commit."""
-
-    sequence: int
-    day: date
-    commit_id: str
-
-    @property
-    def file(self) -> str:
-        """Its name, in the folder of the log."""
-        return f"{self.sequence:08d}-{self.day}-{self.commit_id}.dsse.json"
-
-    @classmethod
-    def of(cls, file: str) -> EntryName | None:
-        """The parts of a name; None for one that the audit does not give."""
-        found = _NAME.fullmatch(file)
-        try:
-            return cls(int(found["sequence"]), date.fromisoformat(found["day"]), found["commit"]) if found else None
-        except ValueError:
-            return None
 
 
 class IndexEntry(BaseModel):
@@ -138,8 +111,8 @@ class EvidenceLog:
             entry = parse_entry(content)
         except EntryError as fault:
             raise EvidenceError(f"{self.storage.absolute(path)}: not an entry of the log ({fault})") from fault
-        if entry.name != name.file:
-            raise EvidenceError(f"{self.storage.absolute(path)}: holds the entry {entry.name}")
+        if entry.name != name:
+            raise EvidenceError(f"{self.storage.absolute(path)}: holds the entry {entry.name.file}")
         return entry
 
     def read_all(self, names: Iterable[EntryName]) -> list[Entry | EvidenceError]:
@@ -213,7 +186,7 @@ class EvidenceLog:
         for key in keys:
             if not self.storage.exists(name := f"keys/{key.id}.pem"):
                 self.write(name, key.pem)
-        if self.storage.exists(name := f"log/{entry.name}"):
+        if self.storage.exists(name := f"log/{entry.name.file}"):
             raise EvidenceError(f"{self.storage.absolute(name)}: is there already, and no entry is ever overwritten")
         self.write(name, envelope)
 

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from ecr_audit import macros
 from ecr_audit.catalog import load_catalog
 from ecr_audit.catalog.texts import read_texts
 from ecr_audit.catalog.waivers import SCHEMA
@@ -32,6 +33,7 @@ from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import POLICY_OUTPUT, ROLLED_UP, WAIVERS
 from ecr_audit.lake.storage import link_or_copy
 from ecr_audit.lake.tables import LakeTable
+from ecr_audit.literals import literal, literals
 from ecr_audit.own_process import ProcessEndedError, in_own_process
 from ecr_audit.warehouse.sandbox import NO_EXTENSIONS, confine, path_list, spill_limit, syntax_nodes
 
@@ -129,7 +131,7 @@ def harmful(texts: dict[str, bytes]) -> Iterator[str]:
             except duckdb.Error as fault:
                 yield f"sql/{name}: {' '.join(str(fault).split())[:200]}"
                 continue
-            wanted = duckdb.StatementType.CREATE if "macros" in name else duckdb.StatementType.SELECT
+            wanted = duckdb.StatementType.CREATE if name in macros.FILES else duckdb.StatementType.SELECT
             if kinds := sorted({each.type.name for each in statements if each.type != wanted}):
                 yield f"sql/{name}: holds {', '.join(kinds)}, and is not run. Valid: {wanted.name}"
             elif wanted is duckdb.StatementType.SELECT:
@@ -159,7 +161,7 @@ def compare_verdicts(lake: Lake, sealed: Commit, policies: Sequence[str]) -> lis
     faults: list[str] = []
     with duckdb.connect(config=dict(NO_EXTENSIONS)) as connection:
         spill = lake.storage.absolute("spill")
-        connection.execute(f"SET temp_directory = '{spill}'; SET memory_limit = '2GB'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {literal(spill)}; SET memory_limit = '2GB'; SET TimeZone = 'UTC'")
         connection.execute(f"SET max_temp_directory_size = '{spill_limit(Path(lake.root))}'")
         connection.execute("SET preserve_insertion_order = FALSE")
         confine(connection, files=[path for paths in sources.values() for path in paths], folders=[])
@@ -168,8 +170,8 @@ def compare_verdicts(lake: Lake, sealed: Commit, policies: Sequence[str]) -> lis
             for sign, paths in sources.items()
         )
         # A policy at a time: their rows lie together, and only they are in memory. With one that is in no catalog.
-        others = f"policy_id NOT IN ({', '.join(map(_quoted, policies))})"
-        for where in (*(f"policy_id = {_quoted(policy)}" for policy in policies), others):
+        others = f"policy_id NOT IN ({literals(policies)})"
+        for where in (*(f"policy_id = {literal(policy)}" for policy in policies), others):
             faults += _differences(connection, f"SELECT * FROM ({given}) WHERE {where}", columns, "object_id")
     return faults
 
@@ -205,7 +207,3 @@ def _differences(connection: duckdb.DuckDBPyConnection, given: str, columns: str
         f"{only_sealed:,} sealed rows do not follow from what they rest on, which gives {only_again:,} others, such as"
         f" of {examples}"
     ]
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

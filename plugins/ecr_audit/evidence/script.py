@@ -16,6 +16,7 @@ from ecr_audit.evidence.statement import LAKE, SQL, Entry
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, POLICY_OUTPUT, STAGES
 from ecr_audit.lake.tables import LakeTable
+from ecr_audit.literals import literal, literals
 from ecr_audit.vocabulary import Status
 from ecr_audit.warehouse.repeated_keys import one_of_each_key
 from ecr_audit.warehouse.session import column_types, select_list, with_owners
@@ -84,7 +85,7 @@ def _variables(owner_tags: list[str], inventory: Commit) -> Iterator[str]:
     yield f"SET VARIABLE owner_tags = {_list(owner_tags)};"
     yield f"SET VARIABLE collected_facets = {_list(list(collected.facets))};"
     yield f"SET VARIABLE rotation_nights = {collected.rotation_nights};"
-    yield f"SET VARIABLE image_tags = {_quoted(collected.image_tags)};"
+    yield f"SET VARIABLE image_tags = {literal(collected.image_tags)};"
 
 
 def _tables(entry: Entry, commits: dict[str, Commit]) -> Iterator[str]:
@@ -148,8 +149,8 @@ def _evaluation(entry: Entry, catalog: Catalog) -> Iterator[str]:
             f" FROM {logic} AS a LEFT JOIN staging.objects AS o USING (object_id);"
         )
         text = f"getvariable('{_variable('marts/policy_output.sql')}')"
-        for parameter, value in ({"policy_id": _quoted(policy.id)} | given).items():
-            text = f"replace({text}, '${parameter}', {_quoted(value)})"
+        for parameter, value in ({"policy_id": literal(policy.id)} | given).items():
+            text = f"replace({text}, '${parameter}', {literal(value)})"
         yield f"INSERT INTO again BY NAME FROM query({text});"
 
 
@@ -158,12 +159,8 @@ def _variable(name: str) -> str:
 
 
 def _enum(name: str, words: list[str]) -> str:
-    return f"CREATE TYPE {name} AS ENUM ({', '.join(map(_quoted, words))});"
+    return f"CREATE TYPE {name} AS ENUM ({literals(words)});"
 
 
 def _list(words: list[str]) -> str:
-    return f"[{', '.join(map(_quoted, words))}]::VARCHAR[]"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"[{literals(words)}]::VARCHAR[]"

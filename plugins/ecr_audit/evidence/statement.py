@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +31,9 @@ LAKE, SQL = "lake/", "sql/"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 CommitId = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+
+
+_NAME = re.compile(r"(?P<sequence>[0-9]{8})-(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-(?P<commit>[0-9a-f]{12})\.dsse\.json")
 
 
 class EntryError(ValueError):
@@ -119,8 +123,17 @@ class Statement(_Model):
 class Signature(_Model):
     """A signature, and the id of the key that made it."""
 
-    keyid: str
+    # Nothing else: it becomes a folder of a bundle, and part of a command that an auditor runs.
+    keyid: Sha256
     sig: str
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes; none, which no key accepts, where it is not in base64."""
+        try:
+            return _decoded(self.sig)
+        except EntryError:
+            return b""
 
 
 class _Envelope(_Model):
@@ -130,6 +143,34 @@ class _Envelope(_Model):
 
 
 _ENVELOPE, _STATEMENT = TypeAdapter(_Envelope), TypeAdapter(Statement)
+
+
+@dataclass(frozen=True, order=True)
+class EntryName:
+    """The name of an entry's file: it says where the entry is in the log, of which night, and of which commit."""
+
+    sequence: int
+    day: date
+    commit_id: str
+
+    @property
+    def file(self) -> str:
+        """Its name, in the folder of the log."""
+        return f"{self.stem}.dsse.json"
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending, which files made of an entry share."""
+        return f"{self.sequence:08d}-{self.day}-{self.commit_id}"
+
+    @classmethod
+    def of(cls, file: str) -> EntryName | None:
+        """The parts of a name; None for one that the audit does not give."""
+        found = _NAME.fullmatch(file)
+        try:
+            return cls(int(found["sequence"]), date.fromisoformat(found["day"]), found["commit"]) if found else None
+        except ValueError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -162,9 +203,9 @@ class Entry:
         )
 
     @property
-    def name(self) -> str:
-        """The name of its file, in the folder of the log."""
-        return f"{self.night.sequence:08d}-{self.night.date}-{self.link.compliance_commit}.dsse.json"
+    def name(self) -> EntryName:
+        """The name of its file."""
+        return EntryName(self.night.sequence, self.night.date, self.link.compliance_commit)
 
     def hashes(self, prefix: str) -> dict[str, str]:
         """The SHA-256 of its subjects with a prefix, LAKE or SQL, by the rest of their names."""
@@ -179,7 +220,7 @@ class Entry:
         signed = pae(self.payload)
         for signature in self.signatures:
             for key in keys:
-                if key.id == signature.keyid and key.accepts(_signature(signature.sig), signed):
+                if key.id == signature.keyid and key.accepts(signature.content, signed):
                     return key
         return None
 
@@ -234,14 +275,6 @@ def _commit(document: dict[str, Any], stage: str) -> Commit:
 
 def _encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
-
-
-def _signature(text: str) -> bytes:
-    """A signature; one that is not in base64 is none that any key accepts."""
-    try:
-        return _decoded(text)
-    except EntryError:
-        return b""
 
 
 def _decoded(text: str) -> bytes:

@@ -12,9 +12,10 @@ from ecr_audit.errors import FinalError
 from ecr_audit.evidence.chain import Chain, read_chain, signature_of
 from ecr_audit.evidence.contents import Restored, is_kept, restore, row_faults, text_faults
 from ecr_audit.evidence.keys import PublicKey
-from ecr_audit.evidence.log import EntryName, EvidenceLog
+from ecr_audit.evidence.log import EvidenceLog
 from ecr_audit.evidence.rederivation import TIME_LIMIT_SECONDS, rederive
 from ecr_audit.evidence.results import NightResult, Verification
+from ecr_audit.evidence.statement import EntryName
 
 # Called with each night that was restored and verified, before its files are removed.
 OnNight = Callable[[Restored, NightResult], None]

@@ -22,6 +22,7 @@ from ecr_audit.lake.schemas import (
     SECTION_COMPLIANCE,
     WAIVERS,
 )
+from ecr_audit.literals import literal
 from ecr_audit.macros import create_published_macros
 from ecr_audit.publish import remediation_plan
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
@@ -59,8 +60,7 @@ def build_database(
     """Build the database of a session's tables in a new file. `history`: the compliance commits, the newest last."""
     compliance, before = history[-1], history[-2] if len(history) > 1 else None
     warehouse.set_variable("sealed_nights", list(sealed.nights), NIGHTS_TYPE)
-    quoted = str(path).replace("'", "''")
-    warehouse.connection.execute(f"ATTACH '{quoted}' AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
+    warehouse.connection.execute(f"ATTACH {literal(path)} AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
         if table == remediation_plan.TABLE:
             remediation_plan.stage_plan(warehouse, plan_settings)

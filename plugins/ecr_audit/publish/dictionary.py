@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import yaml
 
+from ecr_audit.literals import literal
 from ecr_audit.macros import published_macros
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.yaml_files.loader import SAFE_LOADER
@@ -111,9 +112,9 @@ def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: D
     """Write the meanings into the tables (or, as `kind` says, views) of a schema, where DuckDB's tools show them."""
     statements = []
     for table, described in dictionary.tables.items():
-        statements.append(f"COMMENT ON {kind} {schema}.{table} IS {quoted(described.row)}")
+        statements.append(f"COMMENT ON {kind} {schema}.{table} IS {literal(described.row)}")
         statements += [
-            f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {quoted(str(dictionary.column(table, name)))}'
+            f'COMMENT ON COLUMN {schema}.{table}."{name}" IS {literal(str(dictionary.column(table, name)))}'
             for name, _ in columns_of(connection, f"{schema}.{table}")
         ]
     # In one transaction: each of its own would be written to the disk before the next.
@@ -123,11 +124,6 @@ def comment_on(connection: duckdb.DuckDBPyConnection, schema: str, dictionary: D
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
     """Names and types of a table's columns, in order."""
     return [(name, kind) for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
-
-
-def quoted(text: str) -> str:
-    """A text literal of SQL, for the statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def to_markdown(connection: duckdb.DuckDBPyConnection, dictionary: Dictionary, views: Dictionary) -> str:

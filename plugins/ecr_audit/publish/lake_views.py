@@ -19,8 +19,9 @@ from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES, STAGES, WAIVED_FINDINGS
 from ecr_audit.lake.tables import LakeTable
+from ecr_audit.literals import literal
 from ecr_audit.macros import macro
-from ecr_audit.publish.dictionary import Dictionary, load_dictionary, quoted
+from ecr_audit.publish.dictionary import Dictionary, load_dictionary
 from ecr_audit.warehouse.session import select_list
 
 HEADER = """\
@@ -48,7 +49,7 @@ _SHOWN_AS: dict[str, dict[str, dict[str, str]]] = {
 
 def write_lake_views(lake: Lake, path: Path) -> None:
     """Write the views file of a lake. On S3 its reader needs DuckDB's httpfs extension and credentials of its own."""
-    root = quoted(lake.storage.absolute("").rstrip("/"))
+    root = literal(lake.storage.absolute("").rstrip("/"))
     statements = [HEADER.format(root=root, macro=macro("comparable").statement.removeprefix("CREATE "))]
     dictionary = view_dictionary()
     for stage, tables in STAGES.items():
@@ -79,7 +80,7 @@ def _view(table: LakeTable, commits: Sequence[Commit], dictionary: Dictionary) -
     whole = [commit for commit in commits if table.name in commit.files]
     if not whole:
         return _empty_view(table, dictionary)
-    files = ",\n        ".join(quoted(name) for commit in whole for name in commit.files[table.name])
+    files = ",\n        ".join(literal(name) for commit in whole for name in commit.files[table.name])
     read = select_list(table, max(commit.schema_version for commit in whole))
     shown = {"snapshot_date": "snapshot_date"}
     for name, expression in zip(table.schema.names, read, strict=True):
@@ -116,8 +117,8 @@ WHERE FALSE;
 
 def _comments(table: LakeTable, shown: Iterable[str], dictionary: Dictionary) -> str:
     view = f"lake_{table.name}"
-    comments = [f"COMMENT ON VIEW {view} IS {quoted(dictionary.tables[table.name].row)};"]
+    comments = [f"COMMENT ON VIEW {view} IS {literal(dictionary.tables[table.name].row)};"]
     comments += [
-        f"COMMENT ON COLUMN {view}.{name} IS {quoted(str(dictionary.column(table.name, name)))};" for name in shown
+        f"COMMENT ON COLUMN {view}.{name} IS {literal(str(dictionary.column(table.name, name)))};" for name in shown
     ]
     return "\n".join((*comments, ""))

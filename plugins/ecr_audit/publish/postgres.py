@@ -20,7 +20,8 @@ import adbc_driver_postgresql.dbapi as postgresql
 import duckdb
 
 from ecr_audit.errors import FinalError
-from ecr_audit.publish.dictionary import Dictionary, columns_of, quoted
+from ecr_audit.literals import literal
+from ecr_audit.publish.dictionary import Dictionary, columns_of
 from ecr_audit.publish.published_file import open_published
 
 # DuckDB's types, and what they become; lists of text stay lists, whatever else is nested becomes JSON.
@@ -150,11 +151,11 @@ class _Schema:
         """Keep other publishers out until the transaction ends, and find the audit's own tables."""
         self._wait_at_most(WAIT_FOR_PUBLISHER)
         # The driver reports errors of a query when its rows are fetched.
-        self._rows(f"SELECT pg_advisory_xact_lock(hashtext({quoted(self._name)}))::text")
+        self._rows(f"SELECT pg_advisory_xact_lock(hashtext({literal(self._name)}))::text")
         self._wait_at_most(WAIT_FOR_READERS)
-        if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {quoted(self._name)}"):
+        if not self._rows(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(self._name)}"):
             self._execute(f"CREATE SCHEMA {_identifier(self._name)}")
-        found = self._rows(_RELATIONS.format(schema=quoted(self._name), mark=quoted(f"%{_MARK}")))
+        found = self._rows(_RELATIONS.format(schema=literal(self._name), mark=literal(f"%{_MARK}")))
         owned = {name for name, is_owned, _ in found if is_owned}
         names = {name for name, *_ in found}
         if REGISTER not in names:
@@ -201,7 +202,7 @@ class _Schema:
         for table in sorted(self._own - self._dictionary.tables.keys()):
             self._locking = table
             self._execute(f"DROP TABLE {self._table(table)}")
-            self._execute(f"DELETE FROM {self._table(REGISTER)} WHERE table_name = {quoted(table)}")
+            self._execute(f"DELETE FROM {self._table(REGISTER)} WHERE table_name = {literal(table)}")
 
     def commit(self) -> None:
         """Make all tables visible in one transaction."""
@@ -214,7 +215,7 @@ class _Schema:
                 f"PostgreSQL: another publication into schema {self._name} has not ended for {WAIT_FOR_PUBLISHER} s."
                 " Wait for its end, then publish again."
             )
-        holders = self._rows(_HOLDERS.format(table=quoted(self._table(self._locking))))
+        holders = self._rows(_HOLDERS.format(table=literal(self._table(self._locking))))
         listed = ", ".join(f"{pid} ({user})" for pid, user in holders) or "none any longer"
         return (
             f"PostgreSQL: {self._table(self._locking)} could not be locked within {WAIT_FOR_READERS} s. A table whose"
@@ -229,7 +230,7 @@ class _Schema:
                 f"""
                 SELECT attname::text, format_type(atttypid, atttypmod)
                 FROM pg_attribute
-                WHERE attrelid = to_regclass({quoted(self._table(table))})
+                WHERE attrelid = to_regclass({literal(self._table(table))})
                     AND attnum > 0
                     AND NOT attisdropped
                 ORDER BY attnum
@@ -253,14 +254,14 @@ class _Schema:
                 self._execute(f"CREATE INDEX ON {self._table(table)} ({_identifier(name)})")
 
     def _comment(self, table: str, columns: dict[str, str]) -> None:
-        meaning = quoted(self._dictionary.tables[table].row + _MARK)
+        meaning = literal(self._dictionary.tables[table].row + _MARK)
         self._execute(f"COMMENT ON TABLE {self._table(table)} IS {meaning}")
         for name in columns:
-            meaning = quoted(str(self._dictionary.column(table, name)))
+            meaning = literal(str(self._dictionary.column(table, name)))
             self._execute(f"COMMENT ON COLUMN {self._table(table)}.{_identifier(name)} IS {meaning}")
 
     def _register(self, table: str) -> None:
-        self._execute(f"INSERT INTO {self._table(REGISTER)} VALUES ({quoted(table)}) ON CONFLICT DO NOTHING")
+        self._execute(f"INSERT INTO {self._table(REGISTER)} VALUES ({literal(table)}) ON CONFLICT DO NOTHING")
 
     def _table(self, name: str) -> str:
         return f"{_identifier(self._name)}.{_identifier(name)}"

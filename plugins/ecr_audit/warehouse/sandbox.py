@@ -16,6 +16,8 @@ from typing import Any
 
 import duckdb
 
+from ecr_audit.literals import literals
+
 # For duckdb.connect. Opening a file can already fetch one: for an SQLite file, DuckDB loads its scanner.
 NO_EXTENSIONS: Mapping[str, Any] = {
     "autoinstall_known_extensions": False,
@@ -60,5 +62,4 @@ def syntax_nodes(serialized: str) -> Iterator[dict[str, Any]]:
 
 def path_list(paths: Iterable[str | Path]) -> str:
     """A list literal: to bind parameters, DuckDB imports pandas, which takes a second."""
-    quoted = ("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f"[{', '.join(quoted)}]"
+    return f"[{literals(paths)}]"

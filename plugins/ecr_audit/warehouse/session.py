@@ -16,6 +16,7 @@ import pyarrow as pa
 from ecr_audit.catalog import Catalog, input_names
 from ecr_audit.lake.schemas import POLICY_OUTPUT
 from ecr_audit.lake.tables import Input, LakeTable, SnapshotFiles, TableFiles
+from ecr_audit.literals import literals
 from ecr_audit.macros import create_session_macros
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import Status
@@ -156,8 +157,7 @@ class Warehouse:
 
     def create_enum(self, name: str, words: Sequence[str]) -> None:
         """Make a type of text of which there are these words only."""
-        listed = ", ".join("'" + word.replace("'", "''") + "'" for word in words)
-        self.connection.execute(f"CREATE TYPE {name} AS ENUM ({listed})")
+        self.connection.execute(f"CREATE TYPE {name} AS ENUM ({literals(words)})")
 
     def show_accounts(self, after: str = "", up_to: str = "~") -> None:
         """Limit the large tables to the accounts `after` < id <= `up_to`; without arguments show all again.

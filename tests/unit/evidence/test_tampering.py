@@ -115,12 +115,18 @@ def test_one_byte_of_a_file(sealed: SealedLake, log: EvidenceLog, wanted: str, s
 
 @pytest.mark.usefixtures("no_process")
 def test_one_byte_of_an_entry(sealed: SealedLake, log: EvidenceLog) -> None:
-    """In the signature; in the payload; and in the structure around both."""
+    """In the signature; in the id of its key; and in the structure around both."""
     path = path_of(log, name_of(log, TAMPERED))
     content = path.read_bytes()
     position = content.index(b'"sig": "') + 20
     flip(path, position)
     assert "changed after signing" in failed_steps(verified(sealed, log))[1]
+    path.write_bytes(content.replace(b'"sig": "', b'"sig": "not in base64 ', 1))
+    assert "changed after signing" in failed_steps(verified(sealed, log))[1]
+    # It would be a folder of a bundle, and part of a command in its README.
+    path.write_bytes(content.replace(b'"keyid": "', b'"keyid": "../../$(id)', 1))
+    [night] = verified(sealed, log).nights
+    assert "not an entry of the log" in night.steps[0].found
     path.write_bytes(content)
     flip(path, 1)
     [night] = verified(sealed, log).nights
