@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date
 
 # First: without it, a start outside make would end with a traceback.
 import startup  # noqa: F401  # isort: skip
@@ -19,13 +18,13 @@ from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import ExportError, complete
 from ecr_audit.settings import SQL_ROOT, load_settings
-from ecr_audit.terminal import print_error
+from ecr_audit.terminal import date_argument, print_error
 
 
 def main() -> int:
     """Publish the night; returns the exit code."""
     parser = argparse.ArgumentParser(prog="as_of", description=__doc__)
-    parser.add_argument("date", type=_date, help="the night, as 2026-10-31")
+    parser.add_argument("date", type=date_argument, help="the night, as 2026-10-31")
     as_of = parser.parse_args().date
     try:
         settings = load_settings()
@@ -49,13 +48,6 @@ def main() -> int:
         f"Open it: ECR_AUDIT_PUBLISH={folder} make pages, or make sql\n"
     )
     return 0
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a date. Give one as 2026-10-31") from fault
 
 
 if __name__ == "__main__":

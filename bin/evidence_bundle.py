@@ -22,7 +22,7 @@ from ecr_audit.lake.storage import LakeError
 from ecr_audit.publish.exports import CONTROLS, WORKBOOK
 from ecr_audit.publish.store import newest_date, publication_store
 from ecr_audit.settings import Settings, load_settings
-from ecr_audit.terminal import print_error
+from ecr_audit.terminal import date_argument, print_error
 from ecr_audit.text import plural
 
 
@@ -70,21 +70,16 @@ def _exports(settings: Settings, first: date, last: date, folder: Path) -> dict[
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="evidence_bundle", description=__doc__)
-    parser.add_argument("--from", dest="first", type=_date, required=True, help="the first night, as 2026-10-01")
-    parser.add_argument("--to", dest="last", type=_date, required=True, help="the last night")
+    parser.add_argument(
+        "--from", dest="first", type=date_argument, required=True, help="the first night, as 2026-10-01"
+    )
+    parser.add_argument("--to", dest="last", type=date_argument, required=True, help="the last night")
     parser.add_argument("--sample", type=int, default=25, help="nights to draw")
     parser.add_argument("--seed", type=int, default=7, help="the seed that they are drawn by")
     given = parser.parse_args()
     if given.sample < 1:
         parser.error(f"SAMPLE={given.sample}: is not a number of nights. Give 1 or more")
     return given
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a date. Give one as 2026-10-31") from fault
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 
 # First: without it, a start outside make would end with a traceback.
@@ -24,7 +23,7 @@ from ecr_audit.evidence.settings import keys_to_verify, open_log
 from ecr_audit.evidence.verification import verify
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.settings import load_data_folder, load_settings
-from ecr_audit.terminal import open_console, print_error
+from ecr_audit.terminal import date_argument, open_console, print_error
 
 
 def main() -> int:
@@ -61,20 +60,13 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="verify", description=__doc__)
-    parser.add_argument("--date", type=_date, help="one night, as 2026-10-31")
-    parser.add_argument("--from", dest="first", type=_date, help="the first night")
-    parser.add_argument("--to", dest="last", type=_date, help="the last night")
+    parser.add_argument("--date", type=date_argument, help="one night, as 2026-10-31")
+    parser.add_argument("--from", dest="first", type=date_argument, help="the first night")
+    parser.add_argument("--to", dest="last", type=date_argument, help="the last night")
     parser.add_argument("--repository", help="the ARN of a repository: one page that proves its verdicts")
     parser.add_argument("--bundle", type=Path, help="a zip that make evidence wrote, in place of ECR_AUDIT_EVIDENCE")
     parser.add_argument("--key", type=Path, help="the public key in PEM that signatures have to be of")
     return parser.parse_args()
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a date. Give one as 2026-10-31") from fault
 
 
 if __name__ == "__main__":

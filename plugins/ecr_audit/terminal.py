@@ -1,9 +1,11 @@
-"""The console for people: all text on it is printed as plain text, without control characters."""
+"""The terminal: values of command lines, and the console, which prints plain text without control characters."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Iterable
+from datetime import date
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -28,6 +30,14 @@ def open_console(file: IO[str] | None = None) -> PlainConsole:
     """A console on a file that is open, or on standard output."""
     console = PlainConsole(file=file, highlight=False)
     return console if console.is_terminal else PlainConsole(file=file, highlight=False, width=_WIDTH)
+
+
+def date_argument(text: str) -> date:
+    """A date on a command line. Raises ArgumentTypeError, which argparse prints."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise ArgumentTypeError(f"'{text}' is not a date. Give one as 2026-10-31") from fault
 
 
 def print_error(fault: Any) -> None:

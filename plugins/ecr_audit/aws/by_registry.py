@@ -15,6 +15,7 @@ from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow, Identity
 from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings
 
+# How often it is looked whether all are done.
 _LOOK_SECONDS = 0.05
 
 
