@@ -11,8 +11,8 @@
 -- policy.yaml).
 -- plan_rule is the rule of the remediation plan where the plan decides on the fix: it proposes one, or holds by image tags that
 -- are read. A HOLD without any evidence, since image tags are not read, or in few nights in which no tag moved, leaves the
--- policy's command as it is. fix_command is the plan's command
--- where it decides, NULL where no command should be run, and remediation_command elsewhere.
+-- policy's command as it is. fix_command is the plan's command where it decides, NULL where no command should be run, and
+-- remediation_command elsewhere.
 -- fix_*: the last change to the repository by an approved plan, also one that failed, since the finding began; NULL without
 -- one, and where the change was taken back. A rollback that wrote nothing has taken nothing back.
 WITH last_changes AS (
