@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from botocore.utils import parse_to_aware_datetime
 
@@ -17,6 +19,9 @@ from ecr_audit.text import plural
 
 # Parquet, and everything else in UTF-8, has no lone surrogates; PostgreSQL has no NUL.
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+# AWS's ids of calls are UUIDs, or as long as one.
+LONGEST_REQUEST_ID = 128
 
 # Values in messages: short, however long or deep they are.
 _SHORT = reprlib.Repr()
@@ -48,6 +53,12 @@ def timestamp(value: object) -> datetime:
         return parse_to_aware_datetime(value).astimezone(UTC)  # type: ignore[arg-type]  # refuses others
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RuntimeError) as fault:
         raise ValueError(f"{quoted(value)} is not a time") from fault
+
+
+def request_id(answer: Mapping[str, Any]) -> str | None:
+    """AWS's id of the call that was answered, an error too: CloudTrail's event of the call has it as requestID."""
+    metadata = answer.get("ResponseMetadata")
+    return text(metadata.get("RequestId"), LONGEST_REQUEST_ID) if isinstance(metadata, dict) else None
 
 
 def quoted(value: object) -> str:

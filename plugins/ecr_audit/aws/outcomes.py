@@ -8,7 +8,7 @@ import aiohttp
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.answers import cleaned
+from ecr_audit.aws.answers import cleaned, request_id
 from ecr_audit.aws.permissions import DENIED
 
 
@@ -87,6 +87,11 @@ def error_message(error: BaseException) -> str:
     """The message of AWS, or of the exception."""
     message = error.response.get("Error", {}).get("Message") if isinstance(error, ClientError) else None
     return cleaned(str(message or error), LONGEST_MESSAGE)
+
+
+def error_request_id(error: BaseException) -> str | None:
+    """AWS's id of the call that the exception answers; None when it is not an answer of AWS."""
+    return request_id(error.response) if isinstance(error, ClientError) else None
 
 
 def is_throttle(error: BaseException) -> bool:

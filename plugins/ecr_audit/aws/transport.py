@@ -97,6 +97,9 @@ class Transport:
             raise answer
         if not isinstance(answer, dict):
             raise ResponseParserError(f"{self._method} returned {quoted(answer)}, which is not a JSON object")
+        if self._is_json:
+            # As botocore has it for each protocol; the other parsers have put it there.
+            answer["ResponseMetadata"] = {"RequestId": headers.get("x-amzn-requestid")}
         return answer
 
     def signed(self, body: bytes, credentials: ReadOnlyCredentials, now: datetime) -> dict[str, str]:

@@ -22,9 +22,9 @@ from ecr_audit.aws.ecr.facet import Declaration, Registry
 from ecr_audit.aws.ecr.facets import FACETS
 from ecr_audit.aws.ecr.image_tags import probe_image_tags
 from ecr_audit.aws.ecr.policies import ALLOWED
-from ecr_audit.aws.ecr.target import TargetScan, probe_target
+from ecr_audit.aws.ecr.target import TargetScan, probe_target, unread_target
 from ecr_audit.aws.organization import Account
-from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
+from ecr_audit.aws.outcomes import Outcome, error_code, outcome_of_assume_role
 from ecr_audit.aws.permissions import action_of
 from ecr_audit.aws.regions import Region
 from ecr_audit.aws.session import Hub
@@ -84,7 +84,7 @@ class _Visitor:
             entry = Entry(identity, None, entry)
         if entry.error is not None:
             outcome = outcome_of_assume_role(entry.error)
-            targets = [_ended(account.account_id, region, outcome, entry.error) for region in self._regions]
+            targets = [unread_target(account.account_id, region.name, outcome, entry.error) for region in self._regions]
             return Visit(account, {ASSUME_ROLE.action: entry.error}, (), targets)
         targets = await asyncio.gather(*(self._target(account.account_id, entry, region) for region in self._regions))
         answers = await self._optional_answers(identity, targets)
@@ -102,11 +102,13 @@ class _Visitor:
 
     async def _target(self, account_id: str, entry: Entry, region: Region) -> TargetScan:
         if entry.has_enabled(region.name, opt_in=region.opt_in) is False:
-            return _ended(account_id, region, Outcome.REGION_DISABLED)
+            return unread_target(account_id, region.name, Outcome.REGION_DISABLED, None)
         may_be_disabled = entry.may_tell(region.name, opt_in=region.opt_in)
         flow = probe_target(entry.identity, account_id, region.name, may_be_disabled=may_be_disabled)
         ended = await self._result(flow)
-        return _ended(account_id, region, Outcome.FAILED, ended) if isinstance(ended, Exception) else ended
+        if isinstance(ended, Exception):
+            return unread_target(account_id, region.name, Outcome.FAILED, ended)
+        return ended
 
     async def _optional_answers(self, identity: Identity, targets: Sequence[TargetScan]) -> dict[str, Exception | None]:
         """The error of each action of the facets, and of image tags, None where it is allowed.
@@ -155,8 +157,3 @@ def _allowed(call: Call) -> Flow:
     except AWS_FAULTS as error:
         return None if error_code(error) in ALLOWED else error
     return None
-
-
-def _ended(account_id: str, region: Region, outcome: Outcome, error: Exception | None = None) -> TargetScan:
-    code, message = (error_code(error), error_message(error)) if error else (None, None)
-    return TargetScan(account_id, region.name, outcome, error_code=code, error_message=message)

@@ -77,8 +77,9 @@ by which they were drawn: `make verify BUNDLE=` draws them again.
 
 ## What it does not prove
 
-- That AWS answered so: answers of AWS are not signed. CloudTrail has the calls, of `DescribeRepositories` under
-  sessions named `ecr-audit`, which corroborate them.
+- That AWS answered so: answers of AWS are not signed. CloudTrail of each account has the calls, `DescribeRepositories`
+  under sessions named `ecr-audit`, which corroborate them. The column `request_id` of scan_targets has the `requestID`
+  of CloudTrail's event for each account and region.
 - That nobody with both the key and the log wrote all of it again. So compare the head that step 4 prints with the hash
   that stood in an alert, a workbook or an OSCAL file at the time; and ask for the bucket's Object Lock.
 - That nights without an entry were not wanted: ask why they are missing. Nights without one are gaps of the dates.

@@ -68,6 +68,9 @@ class Proof:
             if row["region"] == first["region"]:
                 code = f" ({row['error_code']})" if row["error_code"] else ""
                 yield f"Account {row['account_id']} in {row['region']}: {row['outcome']}{code}, at {row['started_at']}"
+                # Absent in files of versions that did not keep it.
+                if request_id := row.get("request_id"):
+                    yield f"    CloudTrail of the account has this call as requestID {request_id}"
         policies = {policy.id: policy for policy in restored.catalog().policies}
         for verdict in verdicts:
             yield ""

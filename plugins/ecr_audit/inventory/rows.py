@@ -46,6 +46,7 @@ def target_rows(ended: Sequence[tuple[TargetScan, Effort | None]]) -> pa.Table:
         "started_at": [each and datetime.fromtimestamp(each.started_at, UTC) for each in efforts],
         "duration_ms": [each and each.duration_ms for each in efforts],
         "facets_failed": [_failures(scan) for scan, _ in ended],
+        "request_id": [scan.request_id for scan, _ in ended],
     }
     return pa.table(columns, schema=SCAN_TARGETS.schema)
 

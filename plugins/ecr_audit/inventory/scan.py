@@ -20,7 +20,7 @@ from ecr_audit.aws.connections import Connections
 from ecr_audit.aws.dispatcher import Dispatcher, Effort, Flow, Identity
 from ecr_audit.aws.ecr.facet import Fault, Registry
 from ecr_audit.aws.ecr.facets import Wanted, collect
-from ecr_audit.aws.ecr.target import TargetScan, scan_target
+from ecr_audit.aws.ecr.target import TargetScan, scan_target, unread_target
 from ecr_audit.aws.outcomes import Outcome, error_code, error_message, outcome_of_assume_role
 from ecr_audit.aws.session import Hub
 from ecr_audit.inventory.parts import PartWriter, read_part, write_part
@@ -224,8 +224,7 @@ class AccountScan:
         self._dispatcher.submit(flow, seconds=self._settings.target_seconds, on_done=on_done, priority=priority)
 
     def _unread(self, region: str, outcome: Outcome, error: Exception | None = None) -> TargetScan:
-        code, message = (error_code(error), error_message(error)) if error else (None, None)
-        return TargetScan(self._account_id, region, outcome, error_code=code, error_message=message)
+        return unread_target(self._account_id, region, outcome, error)
 
 
 def last_duration(target: Mapping[str, Any]) -> float:

@@ -29,7 +29,16 @@ from .conftest import Audit, MakeAudit
 
 DAYS = date(2026, 3, 1), date(2026, 3, 2)
 # Of one scan: how long it took, what the network cost, and AWS's words.
-SCAN_ONLY = {"started_at", "duration_ms", "api_calls", "retries", "throttles", "error_code", "error_message"}
+SCAN_ONLY = {
+    "started_at",
+    "duration_ms",
+    "api_calls",
+    "retries",
+    "throttles",
+    "request_id",
+    "error_code",
+    "error_message",
+}
 
 
 @pytest.fixture

@@ -9,8 +9,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from aiohttp.web import BaseRequest
 
 from demo.emulated_aws.faults import Fault, Faults, Refuse, Throttle
+from demo.emulated_aws.protocols import Call, Service
+from demo.emulated_aws.server import EmulatedAws
 from demo.emulated_aws.world import Repository, stored
 from demo.organization import EXTERNAL_ID, demo_world
 from ecr_audit.aws.ecr.facets import FACETS
@@ -29,7 +32,7 @@ PROGRESS = re.compile(
 )
 # Columns in which two runs that saw the same differ.
 TIMES = (
-    *("started_at", "duration_ms", "collected_at", "details_read_at"),
+    *("started_at", "duration_ms", "collected_at", "details_read_at", "request_id"),
     *(declaration.read_at for declaration in FACETS),
 )
 
@@ -48,11 +51,42 @@ def parquet_files(audit: Audit, day: date = DAY) -> dict[str, list[str]]:
     }
 
 
-def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of: MakeAudit) -> None:
+@pytest.fixture
+def trail(monkeypatch: pytest.MonkeyPatch) -> dict[str, Call]:
+    """The calls that the emulated AWS was asked for, by request id, as CloudTrail has them."""
+    calls = {}
+    answer = EmulatedAws._answer
+
+    async def note(aws: EmulatedAws, call: Call, service: Service, request: BaseRequest, request_id: str) -> bytes:
+        calls[request_id] = call
+        return await answer(aws, call, service, request, request_id)
+
+    monkeypatch.setattr(EmulatedAws, "_answer", note)
+    return calls
+
+
+def assert_ids_of_calls_true(audit: Audit, trail: dict[str, Call]) -> None:
+    """Each target has the id of the call that decided how it ended, made in its account and region."""
+    rows = audit.scan_targets().values()
+    for row in rows:
+        if row["outcome"] in ("COLLECTED", "ACCESS_DENIED"):
+            call = trail[row["request_id"]]
+            made = (call.operation, call.account_id, call.region)
+            assert made == ("DescribeRepositories", row["account_id"], row["region"])
+        elif row["outcome"] == "ASSUME_ROLE_DENIED":
+            call = trail[row["request_id"]]
+            assert (call.operation, call.parameters["RoleArn"].split(":")[4]) == ("AssumeRole", row["account_id"])
+        else:
+            assert (row["outcome"], row["request_id"]) in {("ACCOUNT_INACTIVE", None), ("REGION_DISABLED", None)}
+    assert {"COLLECTED", "ACCESS_DENIED", "ASSUME_ROLE_DENIED"} < {row["outcome"] for row in rows}
+
+
+def test_both_nights_of_the_demo_are_seen_as_they_are(audit_of: MakeAudit, trail: dict[str, Call]) -> None:
     audit = audit_of(demo_world(1, today=NEXT_DAY), external_id=EXTERNAL_ID, batch_accounts=10)
     audit.run(DAY)
     audit.assert_true(DAY)
     audit.assert_accounts_true(DAY)
+    assert_ids_of_calls_true(audit, trail)
     seen_before = {row["repository_arn"]: row for row in audit.rows(REPOSITORIES, DAY)}
 
     audit.aws.world = demo_world(2, today=NEXT_DAY)

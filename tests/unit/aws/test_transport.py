@@ -16,7 +16,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from ecr_audit.aws.outcomes import error_code, error_message
+from ecr_audit.aws.answers import request_id
+from ecr_audit.aws.outcomes import error_code, error_message, error_request_id
 from ecr_audit.aws.transport import Transport, header_text, rehearse
 
 ROLE = {"RoleArn": "arn:aws:iam::222222222222:role/ecr-audit", "RoleSessionName": "ecr-audit", "DurationSeconds": 3600}
@@ -129,8 +130,20 @@ def test_it_calls_the_endpoint_that_botocore_finds(place: SimpleNamespace) -> No
     assert re.match(r"Boto3/\S+ md/Botocore#", transport.headers["User-Agent"])
 
 
-def test_an_answer_is_the_json_that_came(ecr: Transport) -> None:
-    assert ecr.answer(200, {}, b'{"repositories": [{"createdAt": 1.5}]}') == {"repositories": [{"createdAt": 1.5}]}
+def test_an_answer_is_the_json_that_came_with_the_id_of_the_call(ecr: Transport) -> None:
+    headers = {"x-amzn-requestid": "b917-1"}
+    body = b'{"repositories": [{"createdAt": 1.5}], "ResponseMetadata": {"RequestId": "not of the header"}}'
+    answer = ecr.answer(200, headers, body)
+    assert answer == {"repositories": [{"createdAt": 1.5}], "ResponseMetadata": {"RequestId": "b917-1"}}
+    assert request_id(answer) == "b917-1"
+    with pytest.raises(ClientError) as caught:
+        ecr.answer(400, headers, b'{"__type":"AccessDeniedException","message":"no"}')
+    assert error_request_id(caught.value) == "b917-1"
+
+
+@pytest.mark.parametrize("id", [None, 7, "x" * 129, "\ud800"])
+def test_an_id_that_is_none_is_left_out(ecr: Transport, id: Any) -> None:
+    assert request_id(ecr.answer(200, {"x-amzn-requestid": id}, b"{}")) is None
 
 
 def test_an_answer_in_xml_is_parsed_as_by_botocore() -> None:

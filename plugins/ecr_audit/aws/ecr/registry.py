@@ -55,11 +55,12 @@ def _read(registry: Registry, _: Sequence[Repository], read: FacetRead) -> Flow:
 def _listed(first: Call) -> Flow:
     """The items of all pages; none where the feature is not offered."""
     try:
-        return (yield from read_pages(first, "nextToken"))
+        pages = yield from read_pages(first, "nextToken")
     except AWS_FAULTS as error:
         if _NOT_OFFERED in str(error):
             return []
         raise
+    return pages.items
 
 
 REGISTRIES = Declaration(

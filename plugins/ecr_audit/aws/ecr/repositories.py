@@ -52,7 +52,7 @@ class Repository(NamedTuple):
 
 
 def describe_repositories(identity: Identity, region: str) -> Flow:
-    """A flow that lists all repositories of the region, up to 1,000 a call. Returns the items as they came."""
+    """A flow that lists all repositories of the region, up to 1,000 a call. Returns Pages: items as they came."""
     call = Call(identity, "ecr", region, "describe_repositories", {"maxResults": REPOSITORY_PAGE}, "repositories")
     return (yield from read_pages(call, "nextToken"))
 

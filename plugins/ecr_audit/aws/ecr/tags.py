@@ -31,7 +31,8 @@ def _tagged(registry: Registry, page: int) -> Call:
 def _read(registry: Registry, repositories: Sequence[Repository], read: FacetRead) -> Flow:
     unread = Unread()
     try:
-        tags = read_tags((yield from read_pages(_tagged(registry, TAG_PAGE), "PaginationToken")), unread)
+        pages = yield from read_pages(_tagged(registry, TAG_PAGE), "PaginationToken")
+        tags = read_tags(pages.items, unread)
     except AWS_FAULTS as error:
         read.take_error(read.due, error)
         return

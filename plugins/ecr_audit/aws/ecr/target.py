@@ -9,7 +9,14 @@ from ecr_audit.aws.answers import Unread
 from ecr_audit.aws.dispatcher import Call, Flow, Identity
 from ecr_audit.aws.ecr.facet import FacetRead
 from ecr_audit.aws.ecr.repositories import Repository, describe_one, describe_repositories, read_repositories
-from ecr_audit.aws.outcomes import Outcome, error_code, error_message, knows_no_credentials, outcome_of_describe
+from ecr_audit.aws.outcomes import (
+    Outcome,
+    error_code,
+    error_message,
+    error_request_id,
+    knows_no_credentials,
+    outcome_of_describe,
+)
 from ecr_audit.vocabulary import Facet
 
 
@@ -24,6 +31,9 @@ class TargetScan:
     repositories: list[Repository] = field(default_factory=list)
     error_code: str | None = None
     error_message: str | None = None
+    # AWS's id of the call that decided the outcome: the last one that listed repositories or, where it did not come to
+    # that, entered the account. None: it was not answered, or not made.
+    request_id: str | None = None
     # Those that were to be read.
     facets: dict[Facet, FacetRead] = field(default_factory=dict)
 
@@ -40,14 +50,28 @@ def scan_target(identity: Identity, account_id: str, region: str, *, may_be_disa
     """
     unread = Unread()
     try:
-        described = yield from describe_repositories(identity, region)
-        repositories = read_repositories(described, account_id, region, unread)
+        pages = yield from describe_repositories(identity, region)
+        repositories = read_repositories(pages.items, account_id, region, unread)
     except AWS_FAULTS as error:
         return (yield from _unread(identity, account_id, region, error, may_be_disabled=may_be_disabled))
-    scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories)
+    scan = TargetScan(account_id, region, Outcome.COLLECTED, repositories, request_id=pages.request_id)
     if unread.count:
         scan.error_code, scan.error_message = "Repositories.UnreadableValue", f"{unread}."
     return scan
+
+
+def unread_target(account_id: str, region: str, outcome: Outcome, error: Exception | None) -> TargetScan:
+    """The result of a target that was not read, because of an error or without one."""
+    if error is None:
+        return TargetScan(account_id, region, outcome)
+    return TargetScan(
+        account_id,
+        region,
+        outcome,
+        error_code=error_code(error),
+        error_message=error_message(error),
+        request_id=error_request_id(error),
+    )
 
 
 def probe_target(identity: Identity, account_id: str, region: str, *, may_be_disabled: bool) -> Flow:
@@ -65,7 +89,7 @@ def _unread(identity: Identity, account_id: str, region: str, error: Exception, 
     outcome = outcome_of_describe(error, may_be_disabled=may_be_disabled)
     if may_be_disabled and knows_no_credentials(error) and (yield from _is_disabled(identity, region)):
         outcome = Outcome.REGION_DISABLED
-    return TargetScan(account_id, region, outcome, error_code=error_code(error), error_message=error_message(error))
+    return unread_target(account_id, region, outcome, error)
 
 
 def _is_disabled(identity: Identity, region: str) -> Flow:

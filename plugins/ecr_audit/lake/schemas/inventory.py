@@ -64,10 +64,12 @@ SCAN_TARGETS = LakeTable(
                     )
                 ),
             ),
+            # AWS's id of the call that decided the outcome: CloudTrail of the account has the call under it.
+            ("request_id", pa.string()),
         ]
     ),
     ("account_id", "region"),
-    added={"throttles": 4, "facets_failed": 7},
+    added={"throttles": 4, "facets_failed": 7, "request_id": 7},
 )
 
 REPOSITORIES = LakeTable(

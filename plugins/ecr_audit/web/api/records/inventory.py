@@ -174,6 +174,7 @@ class Target(Record):
     started_at: Utc | None
     duration_ms: int | None
     facets_failed: list[FailedFacetOfTarget] | None
+    request_id: str | None
     snapshot_date: date
 
 
