@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-import yaml
 from moto.server import ThreadedMotoServer
 
 from demo.emulated_aws import identities
@@ -27,10 +26,11 @@ from demo.emulated_aws.faults import Fault, Faults, Hang
 from demo.emulated_aws.server import EmulatedAws
 from demo.organization import demo_world
 from support.airflow import Airflow, settings_of_the_demo
+from support.documents import read_yaml
 from support.processes import Processes, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+COMPOSE = read_yaml(ROOT / "docker-compose.yaml")
 
 REDIS_SERVER = shutil.which("redis-server")
 

@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint.decode import cfn_yaml
 
 from ecr_audit.aws.access import AwsAccess
 from ecr_audit.aws.accounts import assume_role_request
@@ -20,6 +19,7 @@ from ecr_audit.aws.session import Hub
 from ecr_audit.settings import Settings, load_settings
 from ecr_audit.vocabulary import Facet
 from ecr_audit.written import ROLE_NAME, ROLE_PATH
+from support.documents import read_template
 
 from .conftest import Deploy, Role
 
@@ -63,14 +63,14 @@ def test_tags_of_a_session_are_taken_from_the_hub_alone(audit_role: Role) -> Non
 
 
 def test_the_external_id_is_shown_nowhere() -> None:
-    parameters = cfn_yaml.load(str(TEMPLATES / "audit-role.yaml"))["Parameters"]
+    parameters = read_template(TEMPLATES / "audit-role.yaml")["Parameters"]
     assert {name for name, each in parameters.items() if each.get("NoEcho")} == {"ExternalId"}
 
 
 @pytest.mark.parametrize("template", ["audit-role", "hub-role", "reader-role", "bucket", "protect-audit-role"])
 def test_arns_are_of_the_partition_that_the_stack_is_in(template: str) -> None:
     """Which moto takes to be `aws` everywhere; so it is the template that is looked at."""
-    resources = cfn_yaml.load(str(TEMPLATES / f"{template}.yaml"))["Resources"]
+    resources = read_template(TEMPLATES / f"{template}.yaml")["Resources"]
     arns = [text for text in _texts(resources) if text.startswith("arn:")]
     assert arns or template == "bucket"
     assert [arn for arn in arns if not arn.startswith("arn:${AWS::Partition}:")] == []
@@ -177,7 +177,7 @@ def test_a_reader_reads_publications_and_nothing_else(deploy: Deploy) -> None:
 
 def test_the_bucket_is_closed_keeps_versions_and_takes_tls_only() -> None:
     """By the template, for moto's CloudFormation makes a bucket and no more."""
-    resources = cfn_yaml.load(str(TEMPLATES / "bucket.yaml"))["Resources"]
+    resources = read_template(TEMPLATES / "bucket.yaml")["Resources"]
     bucket = resources["Bucket"]["Properties"]
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     closed = bucket["PublicAccessBlockConfiguration"]
@@ -194,7 +194,7 @@ def test_the_bucket_is_closed_keeps_versions_and_takes_tls_only() -> None:
 
 def test_nobody_but_the_stack_set_changes_the_audit_role() -> None:
     """Every action on a role that IAM knows, but for those that only read it or hand it on."""
-    resources = cfn_yaml.load(str(TEMPLATES / "protect-audit-role.yaml"))["Resources"]
+    resources = read_template(TEMPLATES / "protect-audit-role.yaml")["Resources"]
     [statement] = resources["ProtectAuditRole"]["Properties"]["Content"]["Statement"]
     model = boto3.client("iam").meta.service_model
     shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
@@ -242,7 +242,7 @@ def _actions(statement: dict[str, Any]) -> list[str]:
 
 def test_parameters_take_the_values_of_the_settings() -> None:
     """An external id or a role's name that the template takes must not be refused by the audit, or the other way."""
-    given = cfn_yaml.load(str(TEMPLATES / "audit-role.yaml"))["Parameters"]
+    given = read_template(TEMPLATES / "audit-role.yaml")["Parameters"]
     valid = Settings.model_fields
     external_id = next(each.pattern for each in valid["external_id"].metadata if hasattr(each, "pattern"))
     assert given["ExternalId"]["AllowedPattern"] == external_id
@@ -253,7 +253,7 @@ def test_parameters_take_the_values_of_the_settings() -> None:
     assert (given["RoleName"]["MaxLength"], given["RolePath"]["MaxLength"]) == (64, 512)
     assert given["RolePath"]["Default"] == "/"
     assert given["RoleName"]["Default"] == valid["role_name"].default
-    hub = cfn_yaml.load(str(TEMPLATES / "hub-role.yaml"))["Parameters"]
+    hub = read_template(TEMPLATES / "hub-role.yaml")["Parameters"]
     for name in ("RoleName", "RolePath"):
         assert {**hub[f"Audit{name}"], "Description": ""} == {**given[name], "Description": ""}
 
@@ -300,7 +300,7 @@ def test_the_hub_enters_an_audit_role_with_a_path(deploy: Deploy, monkeypatch: p
 )
 def test_a_parameter_that_would_open_more_is_refused(template: str, parameter: str, bad: str) -> None:
     """By its pattern, which CloudFormation matches in whole (moto does not look at it)."""
-    given = cfn_yaml.load(str(TEMPLATES / f"{template}.yaml"))["Parameters"][parameter]
+    given = read_template(TEMPLATES / f"{template}.yaml")["Parameters"][parameter]
     assert re.fullmatch(given["AllowedPattern"], bad) is None
     assert given["ConstraintDescription"]
 

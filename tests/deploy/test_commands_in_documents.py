@@ -21,9 +21,9 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 
 from support.aws_command import read_command
+from support.documents import read_yaml
 from support.paths import DOCUMENTS, ROOT
 
 
@@ -93,7 +93,7 @@ def _compose(words: list[str]) -> str | None:
     if words[0] != "compose":
         known = words[0] in ("build", "push") or words[:2] == ["network", "inspect"]
         return None if known else f"docker {words[0]}: is not expected"
-    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))["services"]
+    services = read_yaml(ROOT / "docker-compose.yaml")["services"]
     profiles = {profile for service in services.values() for profile in service.get("profiles", ())}
     rest = words[1:]
     while rest and rest[0] in ("--profile", "--project-name"):

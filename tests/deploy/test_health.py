@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from support.documents import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"]
+SERVICES: dict[str, Any] = read_yaml(ROOT / "docker-compose.yaml")["services"]
 
 HEALTHY = {"status": "healthy"}
 

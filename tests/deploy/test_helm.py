@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cfnlint.decode import cfn_yaml
 
 from ecr_audit.settings import Settings
+from support.documents import read_template, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-VALUES: dict[str, Any] = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text(encoding="utf-8"))
+VALUES: dict[str, Any] = read_yaml(ROOT / "deploy/helm/values.yaml")
 EXECUTION_API = ROOT / "deploy/helm/execution-api.yaml"
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+COMPOSE: dict[str, Any] = read_yaml(ROOT / "docker-compose.yaml")
 
 
 def test_the_chart_gets_the_locked_airflow() -> None:
@@ -38,7 +38,7 @@ def test_pods_share_the_lake_the_publications_and_the_logs_in_one_bucket() -> No
     logs = VALUES["config"]["logging"]["remote_base_log_folder"]
     places = (given["ECR_AUDIT_LAKE"], given["ECR_AUDIT_PUBLISH"], logs)
     assert {place.rpartition("/")[0] for place in places} == {"s3://<bucket>"}
-    template = cfn_yaml.load(str(ROOT / "deploy/cloudformation/hub-role.yaml"))["Parameters"]
+    template = read_template(ROOT / "deploy/cloudformation/hub-role.yaml")["Parameters"]
     prefixes = [template[f"{name}Prefix"]["Default"] for name in ("Lake", "Publish", "Logs")]
     assert [place.rpartition("/")[2] for place in places] == prefixes
     [said] = re.findall(r"holds nothing else than ([^.]*)\.", (ROOT / "docs/deploy.md").read_text(encoding="utf-8"))
@@ -162,7 +162,7 @@ def test_all_that_reads_or_sends_on_aws_has_a_role_of_its_own() -> None:
     assert len({role for _, role in associated}) == 3
     # By the tags that EKS gives their sessions, whose names are those of the accounts.
     hub, reader = (
-        cfn_yaml.load(str(ROOT / f"deploy/cloudformation/{name}-role.yaml"))["Parameters"] for name in ("hub", "reader")
+        read_template(ROOT / f"deploy/cloudformation/{name}-role.yaml")["Parameters"] for name in ("hub", "reader")
     )
     assert (hub["PodServiceAccount"]["Default"], reader["RoleName"]["Default"]) == (names[0], names[1])
     assert "--disable-session-tags" not in document

@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
+from support.documents import read_yaml
 from support.paths import ROOT
 
-HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+HOOKS = read_yaml(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
 
 
 def test_make_runs_the_programs_of_the_hooks() -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from ecr_audit.metrics import Gauge
 from ecr_audit_airflow import observability
+from support.documents import read_yaml
 from support.small_lake import SmallLake
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ def test_the_alert_rules_use_metrics_that_are_sent(gauges: list[Gauge]) -> None:
 
 
 def test_the_chart_turns_names_into_labels(gauges: list[Gauge]) -> None:
-    values = yaml.safe_load((ROOT / "deploy/helm/values.yaml").read_text(encoding="utf-8"))
+    values = read_yaml(ROOT / "deploy/helm/values.yaml")
     mapped = {each["match"]: (each["name"], each["labels"]) for each in values["statsd"]["extraMappings"]}
     assert mapped == {
         f"airflow.{gauge.name}{'.*' * len(gauge.tags)}": (
@@ -69,8 +70,8 @@ def test_the_alerts_fire_when_they_should_and_only_then() -> None:
         check=False,
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
-    tried = yaml.safe_load((ROOT / "deploy/prometheus/ecr-audit.rules.test.yaml").read_text(encoding="utf-8"))
-    rules = yaml.safe_load((ROOT / "deploy/prometheus/ecr-audit.rules.yaml").read_text(encoding="utf-8"))
+    tried = read_yaml(ROOT / "deploy/prometheus/ecr-audit.rules.test.yaml")
+    rules = read_yaml(ROOT / "deploy/prometheus/ecr-audit.rules.yaml")
     cases = [case for night in tried["tests"] for case in night["alert_rule_test"]]
     for name in (rule["alert"] for rule in rules["groups"][0]["rules"]):
         # Each is seen to fire, and not to.

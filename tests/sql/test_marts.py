@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import yaml
 
 from ecr_audit.catalog.waivers import SCHEMA as WAIVERS
 from ecr_audit.compliance import later_dates
 from ecr_audit.settings import SQL_ROOT
+from support.documents import read_yaml
 from support.policies import facet_catalog
 from support.small_lake import SmallLake
 
@@ -41,7 +41,7 @@ def test_every_mart_has_cases() -> None:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_case(path: Path, small_lake: SmallLake) -> None:
-    case = yaml.safe_load(path.read_text(encoding="utf-8"))
+    case = read_yaml(path)
     if case.get("reads_facets"):
         small_lake.catalog = facet_catalog()
     waivers = [{"policy_id": POLICY} | waiver for waiver in case.get("waivers", [])]

@@ -17,7 +17,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -27,11 +26,12 @@ from ecr_audit.lake.tables import TIMESTAMP
 from ecr_audit.publish.remediation_plan import STAGED
 from ecr_audit.settings import SQL_ROOT
 from ecr_audit.warehouse.statements import read_statement
+from support.documents import read_yaml
 
 CASES = {
     f"{path.stem.removeprefix('remediation_')}: {case['it']}": case
     for path in sorted(Path(__file__).parent.glob("remediation_*.yaml"))
-    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+    for case in read_yaml(path)
 }
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 SEEN_AT = datetime(2026, 11, 1, 4, tzinfo=UTC)

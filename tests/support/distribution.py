@@ -7,6 +7,7 @@ does, marks of `xdist_group` can take the place of `ByServer`.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -23,6 +24,7 @@ WITH_A_SERVER = ("cluster", "scheduler", "browser", "bi")
 FIRST = (*WITH_A_SERVER, "dags", "sql")
 
 
+@cache
 def is_quick(path: Path) -> bool:
     """Whether a test file is in a folder of quick tests; none outside of tests/ is."""
     return any(TESTS / folder in path.parents for folder in QUICK)

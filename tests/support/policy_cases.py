@@ -18,6 +18,7 @@ from ecr_audit.lake.tables import LakeTable
 from ecr_audit.vocabulary import Facet, ImageTags, PolicyStatus
 from ecr_audit.yaml_files.faults import Faults
 from ecr_audit.yaml_files.located_yaml import read_located
+from support.documents import read_yaml
 
 _ONLY_THESE = ConfigDict(extra="forbid")
 
@@ -140,7 +141,7 @@ def read_cases(folder: Path) -> list[Case]:
 def _input_of(folder: Path) -> str:
     """The input that policy.yaml names; where that is not one of these, loading the catalog reports it."""
     try:
-        policy = yaml.safe_load((folder / "policy.yaml").read_text(encoding="utf-8"))
+        policy = read_yaml(folder / "policy.yaml")
         name = policy["input"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         name = None

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
+
+from support.documents import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = ROOT / "bi" / "superset" / "export"
 FIGURES = ROOT / "tests" / "bi" / "figures"
 
-CHARTS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(EXPORT.glob("charts/*.yaml"))}
+CHARTS = {path.stem: read_yaml(path) for path in sorted(EXPORT.glob("charts/*.yaml"))}
 DATASETS = {
-    dataset["uuid"]: dataset
-    for path in sorted(EXPORT.glob("datasets/*/*.yaml"))
-    for dataset in [yaml.safe_load(path.read_text(encoding="utf-8"))]
+    dataset["uuid"]: dataset for path in sorted(EXPORT.glob("datasets/*/*.yaml")) for dataset in [read_yaml(path)]
 }
-[DASHBOARD] = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in EXPORT.glob("dashboards/*.yaml")]
+[DASHBOARD] = [read_yaml(path) for path in EXPORT.glob("dashboards/*.yaml")]
 
 # The policy that decides framework sections, and another.
 POLICY = "/ce/ca/aws/ecr/repository-image-tag-mutability"

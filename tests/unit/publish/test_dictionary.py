@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 
 from ecr_audit.lake.schemas import STAGES
 from ecr_audit.publish.build import publish
@@ -18,6 +17,7 @@ from ecr_audit.publish.lake_views import view_dictionary
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import SQL_ROOT
+from support.documents import read_yaml
 from support.small_lake import SmallLake
 
 PAGE = Path(__file__).parents[3] / "docs" / "data-dictionary.md"
@@ -58,7 +58,7 @@ def test_every_published_table_and_column_has_a_sentence(published: duckdb.DuckD
 
 def test_no_meaning_is_cut_short() -> None:
     """Within braces a comma ends a text that is not in quotation marks, and its rest becomes a key."""
-    document = yaml.safe_load((SQL_ROOT / "dictionary.yaml").read_text(encoding="utf-8"))
+    document = read_yaml(SQL_ROOT / "dictionary.yaml")
     columns = [*document["columns"].items()]
     for table, described in document["tables"].items():
         columns += [(f"{table}.{name}", entry) for name, entry in described.get("columns", {}).items()]
