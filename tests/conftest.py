@@ -36,6 +36,8 @@ POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OLDER_LAKES = sorted((Path(__file__).parent / "fixtures").glob("lake-v*"))
 # Tests that start a server, and those over each older version of the lake.
 SLOW_FIXTURES = {"postgres", "older"}
+# Seconds until a test is ended that waits several times for a server.
+WITH_A_SERVER_SECONDS = 2400
 
 
 def pytest_configure() -> None:
@@ -52,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not distribution.is_quick(item.path) or not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+        if item.path.parent.name in distribution.WITH_A_SERVER:
+            item.add_marker(pytest.mark.timeout(WITH_A_SERVER_SECONDS))
     items.sort(key=lambda item: distribution.place(item.path))
 
 

@@ -34,7 +34,7 @@ from support.superset_dashboard import Dashboard
 
 from .conftest import Superset
 
-pytestmark = [pytest.mark.superset, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.superset]
 
 # The window of a laptop in its width; as high as the dashboard, whose charts are asked for when they come into sight.
 WINDOW: ViewportSize = {"width": 1440, "height": 5500}

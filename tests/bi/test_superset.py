@@ -21,7 +21,7 @@ from support.superset import CHARTS, DASHBOARD, DATASETS, OWNER_TAGS, metrics_of
 from .conftest import Superset
 
 # Most of the time goes into starting it.
-superset_test = [pytest.mark.superset, pytest.mark.timeout(600)]
+superset_test = [pytest.mark.superset]
 
 
 def rows(published: Path, sql: str) -> list[tuple[Any, ...]]:

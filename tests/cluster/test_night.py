@@ -23,7 +23,7 @@ from support.truth import assert_published_is_the_truth
 
 from .conftest import Cluster, Redis
 
-pytestmark = [pytest.mark.airflow, pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.cluster]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "audit"

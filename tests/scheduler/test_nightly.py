@@ -16,7 +16,7 @@ from support.airflow import Airflow
 from support.receivers import WEBHOOK, Http
 from support.truth import assert_published_is_the_truth
 
-pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler]
 
 BATCHES = 3
 

@@ -15,7 +15,7 @@ from support.airflow import Airflow
 
 from .watchers import Watchers
 
-pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler]
 
 MUTABILITY = "repository-image-tag-mutability"
 

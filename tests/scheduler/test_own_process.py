@@ -16,7 +16,7 @@ from support.truth import assert_published_is_the_truth
 
 from .watchers import Watchers
 
-pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from support.receivers import Http
 
 from .remediation import DAG, Place, Remediation
 
-pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler]
 
 STRICT = "/ce/ca/aws/ecr/repository-image-tag-immutability-strict"
 # The last one is for the runs that write nothing; the first has the fewest changes, and is the canary.

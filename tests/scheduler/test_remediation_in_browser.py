@@ -14,7 +14,7 @@ from support.processes import PATIENCE
 
 from .remediation import DAG, Remediation
 
-pytestmark = [pytest.mark.airflow, pytest.mark.scheduler, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.scheduler]
 
 # It has one change to make, as conftest.py has it.
 ACCOUNT = "210000000023"
