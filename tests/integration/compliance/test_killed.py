@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.lake.lake import Lake
 from ecr_audit.lake.schemas import STAGES
@@ -21,14 +20,14 @@ from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
 from ecr_audit.publish.folder_store import PublicationStore
 from ecr_audit.publish.publication import CHECKSUMS
-from ecr_audit.settings import SQL_ROOT
+from support.policies import mutability_catalog
 from support.small_lake import SmallLake
 
 DAY, NEXT_DAY = date(2026, 3, 1), date(2026, 3, 2)
 OWNER_TAGS = ("owner",)
 LATE_FILE = "night.txt"
 # Loaded once, here: the disk is looked at at every call of the library's, and loading makes thousands.
-CATALOG = load_catalog(SQL_ROOT)
+CATALOG = mutability_catalog()
 
 
 def evaluate_night(root: Path, day: date) -> None:
@@ -128,7 +127,7 @@ def test_a_step_that_is_killed_and_run_again_ends_as_if_undisturbed(
     killed, changes, kills = True, 0, 0
     while killed:
         # Closer together at first; each step makes dozens of changes, and each try costs seconds.
-        changes = 3 * changes + 1
+        changes = 4 * changes + 1
         root = tmp_path / f"{changes}"
         shutil.copytree(second_night, root)
         killed = is_killed_after(changes, root, lambda root=root: STEPS[step](root))

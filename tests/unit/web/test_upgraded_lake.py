@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date
-from html import unescape
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ecr_audit.publish.build import publish
-from ecr_audit.web.urls import PREFIX
+from support.pages import crawl
 from support.small_lake import SmallLake
 
 NEXT = date(2026, 11, 1)
@@ -20,30 +19,10 @@ NEXT = date(2026, 11, 1)
 ACCOUNTS = [{"account_id": digit * 12, "account_name": f"account {digit}"} for digit in "123"]
 
 
-def crawl(client: TestClient) -> dict[str, int]:
-    """Follow every link from the overview on, each page's with other parameters once; status by address."""
-    found: dict[str, int] = {}
-    waiting, seen = ["/"], {"/"}
-    while waiting:
-        path = waiting.pop()
-        page = client.get(path)
-        found[path] = page.status_code
-        if "text/html" not in page.headers.get("content-type", ""):
-            continue
-        for link in re.findall(rf'href="{PREFIX}(/[^"#]*)', page.text):
-            target = unescape(link)
-            # Filters and sorts of a page multiply without end: one of each kind will do.
-            kind = re.sub(r"=[^&]*", "=", target)
-            if kind not in seen:
-                seen.add(kind)
-                waiting.append(target)
-    return found
-
-
-def assert_all_there(client: TestClient) -> None:
-    found = crawl(client)
-    assert len(found) > 30
-    assert {path: status for path, status in found.items() if status != 200} == {}
+def assert_all_there(client: TestClient, pages: FastAPI) -> None:
+    answers = list(crawl(client, pages))
+    assert len(answers) > 30
+    assert [(answer.url, answer.status_code) for answer in answers if answer.status_code != 200] == []
 
 
 # It lacks whatever one of the others lacks; tests/unit/lake/test_older_lakes.py reads all of them.
@@ -52,12 +31,12 @@ oldest = pytest.mark.parametrize("older", [OLDEST], indirect=True, ids=["lake-v2
 
 
 @oldest
-def test_before_a_night_of_this_version(older: SmallLake, folder: Path, client: TestClient) -> None:
+def test_before_a_night_of_this_version(older: SmallLake, folder: Path, client: TestClient, pages: FastAPI) -> None:
     publish(older.lake, older.catalog, folder, owner_tags=older.owner_tags)
-    assert_all_there(client)
+    assert_all_there(client, pages)
 
 
 @oldest
-def test_after_one(older: SmallLake, published: Callable[..., None], client: TestClient) -> None:
+def test_after_one(older: SmallLake, published: Callable[..., None], client: TestClient, pages: FastAPI) -> None:
     published(NEXT, accounts=ACCOUNTS, repositories=[{"repository_name": "web"}, {"repository_name": "new"}])
-    assert_all_there(client)
+    assert_all_there(client, pages)
