@@ -158,12 +158,12 @@ test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some
 test-policy: $(VENV)/.dev ## The tests that judge the folders of sql/policies, in some seconds
 	@$(BIN)/python -m pytest -q tests/sql/test_policy_cases.py
 
-# Twice the cores of a small machine, since many of these wait for servers.
+# One process more than a small machine has cores, since many of these wait for servers.
 test-slow: $(VENV)/.dev $(SUPERSET)/.installed $(TOOLS)/.installed ## The tests that make test leaves out, including test-cluster
-	@$(BIN)/python -m pytest -n 4 -m slow
+	@$(BIN)/python -m pytest -n 3 -m slow
 
 test-all: $(VENV)/.dev $(SUPERSET)/.installed $(TOOLS)/.installed ## All tests
-	@$(BIN)/python -m pytest -n 4
+	@$(BIN)/python -m pytest -n 3
 
 test-cluster: $(VENV)/.dev ## One of them: a night on the topology of docker-compose.yaml, with workers, Redis and scheduler failing
 	@$(BIN)/python -m pytest -m cluster
