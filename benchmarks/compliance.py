@@ -76,7 +76,8 @@ SELECT
     0::BIGINT AS throttles,
     TIMESTAMPTZ '2026-11-01 02:00' AS started_at,
     100::BIGINT AS duration_ms,
-    []::STRUCT(facet VARCHAR, error_code VARCHAR, error_message VARCHAR, objects BIGINT)[] AS facets_failed
+    []::STRUCT(facet VARCHAR, error_code VARCHAR, error_message VARCHAR, objects BIGINT)[] AS facets_failed,
+    uuid()::VARCHAR AS request_id
 FROM accounts
 CROSS JOIN (SELECT unnest(['ap-south-1', 'ap-southeast-1', 'eu-central-1', 'eu-west-1', 'eu-west-2', 'sa-east-1',
     'us-east-1', 'us-east-2', 'us-west-1', 'us-west-2']) AS region);
