@@ -1,5 +1,5 @@
 -- asff_findings: one line of JSON per record: a finding of AWS Security Hub (ASFF).
--- key: policy and object, as Id.  from: records, section_policies, sections.
+-- key: policy and object, as Id.  from: records, policies, section_policies, sections.
 -- What is empty is left out, and text is cut to Security Hub's limits: Title 256 characters, Description 1,024, others 512 or
 -- 1,024; 32 related requirements. SecurityControlId and AssociatedStandards would be counted with AWS's own controls.
 -- Source: "AWS Security Finding Format (ASFF)", AWS Security Hub User Guide.
@@ -20,9 +20,12 @@ WITH requirements AS (
 described AS (
     SELECT
         r.*,
+        c.contextual_name,
+        c.description,
+        c.severity,
         q.requirements,
         split_part(r.object_id, ':', 2) AS partition,
-        CASE r.status WHEN 'INCOMPLIANT' THEN r.severity ELSE 'INFORMATIONAL' END AS label,
+        CASE r.status WHEN 'INCOMPLIANT' THEN c.severity ELSE 'INFORMATIONAL' END AS label,
         CASE
             WHEN r.status = 'COMPLIANT' THEN 'PASSED'
             WHEN r.status = 'INCOMPLIANT' THEN 'FAILED'
@@ -30,6 +33,7 @@ described AS (
             ELSE 'NOT_AVAILABLE'
         END AS compliance_status
     FROM {exports/records} AS r
+    JOIN policies AS c USING (policy_id)
     LEFT JOIN requirements AS q USING (policy_id)
     ORDER BY r.object_id, r.policy_id
 )

@@ -17,6 +17,8 @@ WITH requirements AS (
 checks AS (
     SELECT
         p.policy_id,
+        p.contextual_name,
+        p.description,
         v.status,
         CASE v.status WHEN 'INCOMPLIANT' THEN severity_index + 1 ELSE 1 END AS severity_id,
         json_merge_patch('{}', {
@@ -49,6 +51,8 @@ checks AS (
 described AS (
     SELECT
         r.*,
+        c.contextual_name,
+        c.description,
         c.compliance,
         c.severity_id,
         CASE

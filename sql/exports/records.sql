@@ -1,8 +1,9 @@
 -- records: one row per verdict that is exported: findings, and those that ended tonight.
--- key: policy_id, object_id.  from: policy_output, findings, policies, repositories, registries, accounts, waivers,
+-- key: policy_id, object_id.  from: policy_output, findings, repositories, registries, accounts, waivers,
 -- publication.
 -- $records: `findings` for the above, or `all` for every verdict. $ended_since: with findings that ended since this date;
 -- NULL: tonight.
+-- All are held at once: texts of policies are for the queries of lines to add.
 -- remediation_command is the finding's fix_command: what should be run, by the remediation plan where it decides.
 -- activity_id: 1 began tonight, 2 goes on, 3 ended. No time is that of publishing: the same commit gives the same rows.
 SELECT
@@ -20,9 +21,6 @@ SELECT
     END AS activity_id,
     export_uid(['finding', o.policy_id, o.object_id]) AS finding_uid,
     coalesce(o.incompliant_start_date, o.status_date) AS created_date,
-    c.contextual_name,
-    c.description,
-    c.severity,
     a.account_name,
     a.ou_id,
     a.ou_path,
@@ -36,7 +34,6 @@ SELECT
     p.compliance_commit,
     p.program_version
 FROM policy_output AS o
-JOIN policies AS c USING (policy_id)
 LEFT JOIN findings AS f ON f.policy_id = o.policy_id AND f.repository_arn = o.object_id
 LEFT JOIN repositories AS r ON r.repository_arn = o.object_id
 LEFT JOIN registries AS g ON g.registry_arn = o.object_id

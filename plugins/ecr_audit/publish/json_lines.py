@@ -14,7 +14,7 @@ from ecr_audit.warehouse.statements import read_statement
 
 # Records of which one query makes all lines: some 10 MB.
 SLICE = 2_000
-_ROWS = 1_000
+_ROWS = 500
 
 # gzip's format, whose header has then neither time nor name (zlib's manual, deflateInit2).
 _GZIP = zlib.MAX_WBITS | 16
@@ -30,7 +30,7 @@ SELECT * FROM (
 )
 ORDER BY object_id, policy_id
 """
-_SLICE = "(SELECT * FROM exported_records WHERE rowid BETWEEN {first} AND {last})"
+_SLICE = "(SELECT * FROM exported_records WHERE rowid BETWEEN $first AND $last)"
 
 # Findings that ended in nights that Security Hub missed are due, although they are no longer among the findings.
 _MISSED_SINCE = "SELECT min(imported_night) + 1 FROM security_hub_imports"
@@ -40,8 +40,8 @@ def write_records(database: duckdb.DuckDBPyConnection, name: str, records: Expor
     """Write the lines that a query of sql/exports, by its name, makes of verdicts to a new file, compressed by gzip."""
     compressor = zlib.compressobj(wbits=_GZIP)
     with path.open("wb") as file:
-        for line in lines_of_records(database, name, records):
-            file.write(compressor.compress(line.encode() + b"\n"))
+        for lines in _chunks_of_lines(database, name, records):
+            file.write(compressor.compress("".join(f"{line}\n" for (line,) in lines).encode()))
         file.write(compressor.flush())
 
 
@@ -52,17 +52,26 @@ def lines_of_records(
 
     `due`: only those that are due for Security Hub (sql/exports/due_records.sql).
     """
+    for lines in _chunks_of_lines(database, name, records, due=due):
+        yield from (line for (line,) in lines)
+
+
+def _chunks_of_lines(
+    database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, *, due: bool = False
+) -> Iterator[list[tuple[str]]]:
     wanted, ended_since = read_statement("exports/records").text, None
     if due:
         wanted = _text("due_records").replace(_RECORDS, f"(\n{wanted}\n)")
         [(ended_since,)] = database.execute(_MISSED_SINCE).fetchall()
     parameters = {"records": records.value, "ended_since": ended_since}
     [(count,)] = database.execute(_CREATE.format(records=wanted), parameters).fetchall()
-    text = _text(name)
+    # Planned once: that takes as long as making the lines of a slice.
+    database.execute(f"PREPARE lines_of_slice AS {_text(name).replace(_RECORDS, _SLICE)}")
     for first in range(0, count, SLICE):
-        rows = database.execute(text.replace(_RECORDS, _SLICE.format(first=first, last=first + SLICE - 1)))
+        rows = database.execute(f"EXECUTE lines_of_slice(first := {first}, last := {first + SLICE - 1})")
         while chunk := rows.fetchmany(_ROWS):
-            yield from (line for (line,) in chunk)
+            yield chunk
+    database.execute("DEALLOCATE lines_of_slice")
     database.execute("DROP TABLE exported_records")
 
 
