@@ -105,7 +105,7 @@ class _Visitor:
             return unread_target(account_id, region.name, Outcome.REGION_DISABLED, None)
         may_be_disabled = entry.may_tell(region.name, opt_in=region.opt_in)
         flow = probe_target(entry.identity, account_id, region.name, may_be_disabled=may_be_disabled)
-        ended = await self._result(flow)
+        ended: TargetScan | Exception = await self._result(flow)
         if isinstance(ended, Exception):
             return unread_target(account_id, region.name, Outcome.FAILED, ended)
         return ended

@@ -27,7 +27,7 @@ Step = Callable[[Audit, Any], Any]
 INVENTORY = STAGES["inventory"]
 # Columns in which two runs that saw the same differ.
 TIMES = (
-    *("started_at", "duration_ms", "collected_at", "details_read_at"),
+    *("started_at", "duration_ms", "collected_at", "details_read_at", "request_id"),
     *(declaration.read_at for declaration in FACETS),
 )
 

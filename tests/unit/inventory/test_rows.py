@@ -227,6 +227,7 @@ def test_a_target_has_its_outcome_and_its_calls() -> None:
         "started_at": COLLECTED_AT,
         "duration_ms": 250,
         "facets_failed": [],
+        "request_id": None,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from ecr_audit.web.urls import PREFIX
 
@@ -53,6 +53,8 @@ def test_it_answers_as_documented(client: TestClient, published: Callable[..., N
         )
         @given(operation.as_strategy(generation_mode=mode))
         def ask(case: Case[Any]) -> None:
+            # No mount matches a line break: who mounts the pages answers.
+            assume(not any("\n" in str(value) for value in (case.path_parameters or {}).values()))
             case.validate_response(case.call(), checks=checks)
 
         ask()
