@@ -161,7 +161,7 @@ class EmulatedAws:
             key_id, region, service_name = credential_scope(request.headers.get("Authorization", ""))
             service = _service(service_name)
             call = self._understand(request, service_name, region, key_id, body)
-            answer = await self._answer(call, service, request, request_id)
+            answer = await self.answer(call, service, request, request_id)
         except AwsError as error:
             status, answer = error.status, render_error(service, error, request_id)
             error_header = {ERROR_HEADER: error.code} if service.protocol == REST_JSON else {}
@@ -201,7 +201,7 @@ class EmulatedAws:
             raise AwsError("UnknownOperationException", f"{call.operation} is not emulated; {call.service} has {known}")
         return operation(call)
 
-    async def _answer(self, call: Call, service: Service, request: web.BaseRequest, request_id: str) -> bytes:
+    async def answer(self, call: Call, service: Service, request: web.BaseRequest, request_id: str) -> bytes:
         """Let the faults that strike this call have their way, and return the body of the answer."""
         truncated = emptied = False
         changes = []

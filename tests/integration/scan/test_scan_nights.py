@@ -55,13 +55,13 @@ def parquet_files(audit: Audit, day: date = DAY) -> dict[str, list[str]]:
 def trail(monkeypatch: pytest.MonkeyPatch) -> dict[str, Call]:
     """The calls that the emulated AWS was asked for, by request id, as CloudTrail has them."""
     calls = {}
-    answer = EmulatedAws._answer
+    answer = EmulatedAws.answer
 
     async def note(aws: EmulatedAws, call: Call, service: Service, request: BaseRequest, request_id: str) -> bytes:
         calls[request_id] = call
         return await answer(aws, call, service, request, request_id)
 
-    monkeypatch.setattr(EmulatedAws, "_answer", note)
+    monkeypatch.setattr(EmulatedAws, "answer", note)
     return calls
 
 
