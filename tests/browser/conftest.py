@@ -25,7 +25,8 @@ from ecr_audit.catalog import Catalog, load_catalog
 from ecr_audit.lake.lake import Lake
 from ecr_audit.publish.build import publish
 from ecr_audit.publish.completion import complete
-from ecr_audit.settings import SQL_ROOT, RemediationSettings
+from ecr_audit.publish.sealing import seal_nights
+from ecr_audit.settings import SQL_ROOT, RemediationSettings, Settings
 from ecr_audit.web.urls import PREFIX
 from support.airflow import Airflow, on_sqlite
 from support.chromium import FLAGS, find_chromium
@@ -57,7 +58,7 @@ class Demo:
     plan_id: str = ""
 
     def audit(self, *nights: int) -> date:
-        """Write and evaluate nights of the story, in a lake of their own, and publish; returns the newest one's
+        """Write, evaluate and seal nights of the story, in a lake of their own, and publish; returns the newest one's
         date."""
         lake = Lake(str(self.folder / f"lake-{nights[-1]}"))
         write_history(lake, self.catalog, TODAY, owner_tags=OWNER_TAGS, nights=nights)
@@ -65,7 +66,9 @@ class Demo:
         newest = max(lake.snapshot_dates("compliance"))
         self.plan_id = approve_changes(lake, newest).plan_id
         plan = RemediationSettings(remediation_nights=2)
-        publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS, plan_settings=plan)
+        evidence = Settings.model_construct(data=str(self.folder), evidence=str(self.folder / f"evidence-{nights[-1]}"))
+        sealed = seal_nights(lake, evidence)
+        publish(lake, self.catalog, self.folder / "publish", owner_tags=OWNER_TAGS, plan_settings=plan, sealed=sealed)
         complete(lake, self.folder / "publish")
         return newest
 

@@ -178,7 +178,7 @@ def test_a_night_of_inactive_accounts_and_of_one_that_has_left_is_committed_and_
 
 
 # Columns in which two runs that saw the same differ.
-TIMES = {"collected_at", "details_read_at", "started_at", "duration_ms", "run_time"}
+TIMES = {"collected_at", "details_read_at", "started_at", "duration_ms", "run_time", "request_id"}
 TIMES |= {f"{facet}_read_at" for facet in Facet}
 
 

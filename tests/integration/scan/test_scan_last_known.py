@@ -48,6 +48,7 @@ WAIVERS = [
 TIMES = {"collected_at", "details_read_at", "started_at", "duration_ms", "run_time", "committed_at", "facets_failed"}
 TIMES |= {declaration.read_at for declaration in FACETS}
 TIMES |= {"inventory_commit", "compliance_commit", "inventory_run_id", "published_at", "scanned_at", "evaluated_at"}
+TIMES |= {"request_id"}
 
 # Tables on accounts, repositories and their verdicts; the others have what was read, and how.
 EVALUATED = (
