@@ -161,6 +161,7 @@ def test_faults_of_aws_are_reported_and_nothing_is_published(audit: Audit, tmp_p
     assert not (tmp_path / "publish").exists()
 
 
+@pytest.mark.slow
 def test_all_faults_of_the_settings_are_reported_before_anything_starts(audit: Audit) -> None:
     done = audit("aws", ECR_AUDIT_CONCURRENCY="0", ECR_AUDIT_REGION="x")
     assert done.returncode == 1

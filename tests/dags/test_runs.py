@@ -84,6 +84,7 @@ def test_two_nights(
     ]
 
 
+@pytest.mark.slow
 def test_image_tags_are_read_only_where_the_setting_asks_for_it(
     demo: EmulatedAws, run_dag: Run, audited: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

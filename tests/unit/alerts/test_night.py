@@ -148,6 +148,7 @@ def tagged(day: date, read_on: date | None = None) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_tags_that_can_no_longer_be_read(night: Night, small_lake: SmallLake) -> None:
     """Reported when it begins, and not every night."""
     third, fourth, fifth = (SECOND + timedelta(days=n) for n in (1, 2, 3))
@@ -387,6 +388,7 @@ def test_names_are_shown_and_do_nothing(night: Night, small_lake: SmallLake) -> 
     assert "- app, eu-west-1, 000000000001 shop - 999999999999 forged" in reported.lines
 
 
+@pytest.mark.slow
 def test_overwritten_tags_are_reported_once(night: Night, small_lake: SmallLake) -> None:
     """By the first publication with the image tags of their night; a tag that is meant to move is not."""
     small_lake.catalog = image_tags_catalog()

@@ -309,6 +309,7 @@ def test_warnings_are_returned(small_lake: SmallLake) -> None:
     assert "THROTTLED" in str(warnings[0])
 
 
+@pytest.mark.slow
 def test_evaluating_again_uses_the_same_image_tags(small_lake: SmallLake) -> None:
     """Those of the newest night by then, though the date has newer ones since; a new inventory uses the newest."""
     small_lake.catalog = image_tags_catalog()

@@ -168,6 +168,7 @@ def test_the_doctor(lake: SealedLake, tmp_path: Path, monkeypatch: pytest.Monkey
     assert (files.status, list(files.cases)) == (Status.FAIL, [commit.files["coverage"][0]])
 
 
+@pytest.mark.slow
 def test_a_night_with_image_tags_follows_from_those_that_it_was_evaluated_with(tmp_path: Path) -> None:
     """Though the lake is gone; and a change to them is found."""
     made = SealedLake.at(tmp_path / "made", (MUTABILITY, RELEASE_TAG_MOVED))

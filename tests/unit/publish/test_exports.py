@@ -74,6 +74,7 @@ def require_checksums(folder: Path) -> None:
     assert named == {path.name for path in version.iterdir()} - {CHECKSUMS}
 
 
+@pytest.mark.slow
 def test_the_workbook_is_added_to_a_publication_that_readers_have(small_lake: SmallLake, tmp_path: Path) -> None:
     folder = tmp_path / "publish"
     for day in (DAY, NEXT_DAY):

@@ -238,6 +238,7 @@ def test_policies_without_their_facets_are_named(summary: Callable[..., str], sm
     assert "Repository has no Lifecycle Policy: 2 undetermined (2 with a value that was not read)." in reported
 
 
+@pytest.mark.slow
 def test_overwritten_tags_and_policies_without_image_tags_are_reported(
     summary: Callable[..., str], small_lake: SmallLake
 ) -> None:

@@ -100,6 +100,7 @@ def test_changes_of_tonight_and_of_missed_nights_are_due(database: Path) -> None
     assert found[SHOP, "fixed"]["Compliance"]["Status"] == "PASSED"
 
 
+@pytest.mark.slow
 def test_each_finding_has_one_turn_in_thirty_nights(database: Path) -> None:
     """Long after they were imported; so the longest time between two updates is 60 nights, if a turn is missed."""
     imported(database, *((account, SECOND) for account in (SHOP, DARK, CLOSED, NAMELESS)))
