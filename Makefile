@@ -149,7 +149,7 @@ bi: $(VENV)/.audit $(SUPERSET)/.installed ## Apache Superset on this machine, wi
 	@$(privately) published=$$($(BIN)/python -m ecr_audit.publish.newest) && \
 		$(SUPERSET)/bin/python bi/superset/serve.py "$$published"
 
-test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some minutes
+test: $(VENV)/.dev ## The quick tests: no server, no browser, no scheduler; some four minutes
 	@$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/sql tests/published tests/dags
 	@echo "Left out: the slow tests, which go through whole nights with the scheduler, PostgreSQL, Redis, Superset and a" \
 		"browser (tests/integration, deploy, browser, scheduler, cluster and bi, and what is marked slow in the" \
