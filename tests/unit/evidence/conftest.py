@@ -39,6 +39,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> SealedLake:
                 {"repository_name": "odd", "image_tag_mutability": "SOMETHING_NEW"},
             ],
             registries=[{}],
+            scan_targets=[{"account_id": "1" * 12, "region": "eu-west-1", "request_id": f"call-of-{day}"}],
         )
         made.seal()
     made.change_policy("can be overwritten", "may be overwritten")

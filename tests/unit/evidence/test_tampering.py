@@ -88,7 +88,14 @@ def test_honest_nights_verify_from_the_log_alone(sealed: SealedLake) -> None:
     # One page for each entry, of the files as they were sealed.
     pages = proof.page.split("\n\narn:")
     assert (len(pages), proof.found) == (4, True)
-    for text in ('"MUTABLE"', "INCOMPLIANT under", "condition 199: ", "step 7, roll-up: ok", again.payload_sha256):
+    for text in (
+        '"MUTABLE"',
+        f"as requestID call-of-{DAYS[3]}",
+        "INCOMPLIANT under",
+        "condition 199: ",
+        "step 7, roll-up: ok",
+        again.payload_sha256,
+    ):
         assert text in pages[3], text
     assert "NOT PROVED" not in proof.page
 
