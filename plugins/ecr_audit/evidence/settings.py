@@ -14,7 +14,7 @@ from ecr_audit.untrusted_files import read_bytes
 
 
 class EvidenceOffError(FinalError):
-    """Without ECR_AUDIT_EVIDENCE there is no log to read."""
+    """No log can be read, since ECR_AUDIT_EVIDENCE is not set."""
 
     def __str__(self) -> str:
         return "ECR_AUDIT_EVIDENCE is not set: nights are not sealed. To seal them: docs/evidence.md"
