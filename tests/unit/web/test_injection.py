@@ -136,7 +136,7 @@ def _answers(client: TestClient, path: str, name: str, harm: str, twice: bool) -
 
 
 def test_data(client: TestClient, pages: FastAPI, published: Callable[..., None], small_lake: SmallLake) -> None:
-    """Every page that can be reached shows every name as text, and every link of ours leads to a page."""
+    """Pages of every kind show every name as text, and links lead to a page: those that `crawl` follows."""
     harm = "".join(HARM[kind] for kind in ("markup", "formula", "link", "right to left"))
     accounts = [{"account_name": harm, "ou_path": f"Root/{harm}"}]
     repository = {"repository_name": harm, "tags": [("owner", harm)], "image_tag_mutability": harm}

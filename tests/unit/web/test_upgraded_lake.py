@@ -1,4 +1,4 @@
-"""The pages over a lake that a version before this one has written: all that can be reached is there."""
+"""The pages over a lake that a version before this one has written: those of every kind are there."""
 
 from __future__ import annotations
 
