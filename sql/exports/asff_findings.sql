@@ -35,7 +35,7 @@ described AS (
     FROM {exports/records} AS r
     JOIN policies AS c USING (policy_id)
     LEFT JOIN requirements AS q USING (policy_id)
-    ORDER BY r.object_id, r.policy_id
+    ORDER BY r.position
 )
 
 SELECT

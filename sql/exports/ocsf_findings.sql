@@ -3,6 +3,8 @@
 -- Version 1.8.0 of the schema, with attributes that 1.6.0 has, too: Security Hub reads that one. Times are in milliseconds.
 -- OCSF has no nulls. json_merge_patch leaves them out of objects, and does not look into arrays: the members of those have
 -- none, or are merged by themselves.
+-- Small: each text once, and captions of numbers only where people filter by them. The order of members is one of those
+-- that compress best: what differs between the records of a policy is side by side, at the beginning and at the end.
 WITH requirements AS (
     SELECT
         h.policy_id,
@@ -13,30 +15,40 @@ WITH requirements AS (
     GROUP BY h.policy_id
 ),
 
--- As text: to make it of each finding again would be most of the work.
+-- What a policy and a verdict have in common, as text: to make it of each finding again would be most of the work.
 checks AS (
     SELECT
         p.policy_id,
         p.contextual_name,
-        p.description,
         v.status,
-        CASE v.status WHEN 'INCOMPLIANT' THEN severity_index + 1 ELSE 1 END AS severity_id,
         json_merge_patch('{}', {
-            'control': list_filter(p.similar_policies, lambda each: starts_with(each, 'Security Hub '))[1][14:],
-            'status_id': v.status_id,
-            'status': v.caption,
-            'standards': r.standards,
-            'requirements': r.requirements,
-            'desc': p.description,
-            'checks': [{
-                'uid': p.policy_id,
-                'name': p.contextual_name,
-                'desc': p.description,
-                'version': p.policy_hash,
-                'severity_id': severity_index + 1
-            }]
-        }::JSON)::VARCHAR AS compliance
-    FROM (SELECT *, list_position(['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'], severity) AS severity_index FROM policies) AS p
+            'class_uid': 2003,
+            'category_uid': 2,
+            'severity_id': CASE v.status WHEN 'INCOMPLIANT' THEN p.severity_id ELSE 1 END,
+            'severity': CASE v.status WHEN 'INCOMPLIANT' THEN p.severity_caption ELSE 'Informational' END,
+            'status_code': v.status,
+            'compliance': {
+                'control': list_filter(p.similar_policies, lambda each: starts_with(each, 'Security Hub '))[1][14:],
+                'status_id': v.status_id,
+                'status': v.caption,
+                'standards': r.standards,
+                'requirements': r.requirements,
+                'checks': [{
+                    'uid': p.policy_id,
+                    'name': p.contextual_name,
+                    'desc': p.description,
+                    'version': p.policy_hash,
+                    'severity_id': p.severity_id
+                }]
+            }
+        }::JSON)::VARCHAR AS shared
+    FROM (
+        SELECT
+            *,
+            list_position(['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'], severity) + 1 AS severity_id,
+            upper(left(severity, 1)) || lower(severity[2:]) AS severity_caption
+        FROM policies
+    ) AS p
     CROSS JOIN (
         VALUES
             ('COMPLIANT', 1, 'Pass'),
@@ -52,9 +64,7 @@ described AS (
     SELECT
         r.*,
         c.contextual_name,
-        c.description,
-        c.compliance,
-        c.severity_id,
+        c.shared,
         CASE
             WHEN r.waived THEN 3
             WHEN r.status = 'INCOMPLIANT' THEN 1
@@ -66,81 +76,61 @@ described AS (
     FROM {exports/records} AS r
     JOIN checks AS c USING (policy_id, status)
     -- Before the lines are made, which are much longer.
-    ORDER BY r.object_id, r.policy_id
+    ORDER BY r.position
 )
 
 SELECT
-    concat('{"compliance":', compliance, ',', substr(json_merge_patch('{}', {
-        'class_uid': 2003,
-        'class_name': 'Compliance Finding',
-        'category_uid': 2,
-        'category_name': 'Findings',
+    concat(left(shared, -1), ',', substr(json_merge_patch('{}', {
+        'cloud': {
+            'region': region,
+            'org': CASE WHEN organization_id IS NOT NULL THEN {
+                'uid': organization_id,
+                'ou_name': nullif(ou_path, ''),
+                'ou_uid': ou_id
+            } END,
+            'account': {'uid': account_id, 'type_id': 10, 'name': nullif(account_name, '')},
+            'provider': 'AWS'
+        },
+        'resources': [json_merge_patch('{}', {
+            'uid': object_id,
+            'role_id': 1,
+            'type': CASE resource_type(object_id)
+                WHEN 'repository' THEN 'AWS::ECR::Repository'
+                ELSE 'AWS::ECR::Registry'
+            END,
+            'data': CASE WHEN image_tag_mutability_raw IS NOT NULL THEN {
+                'image_tag_mutability_raw': image_tag_mutability_raw,
+                'exclusion_filters': exclusion_filters,
+                'overwritable_tags': overwritable_tags
+            } END,
+            'name': resource_name(object_id),
+            'region': region,
+            'cloud_partition': split_part(object_id, ':', 2),
+            'owner': {'name': owner}
+        }::JSON)],
         'type_uid': 200300 + activity_id,
         'activity_id': activity_id,
         'activity_name': CASE activity_id WHEN 1 THEN 'Create' WHEN 2 THEN 'Update' ELSE 'Close' END,
         'time': epoch_ms(run_time),
         'time_dt': strftime(run_time, '%Y-%m-%dT%H:%M:%S.%gZ'),
-        'severity_id': severity_id,
-        'severity': ['Informational', 'Low', 'Medium', 'High', 'Critical'][severity_id],
         'status_id': status_id,
         'status': ['Unknown', 'New', 'In Progress', 'Suppressed', 'Resolved', 'Archived'][status_id + 1],
-        'status_code': status,
         'message': current_state_message,
         'finding_info': {
-            'uid': finding_uid,
             'title': contextual_name,
-            'desc': description,
             'created_time': epoch_ms(created_date),
-            'first_seen_time': epoch_ms(created_date),
             'last_seen_time': epoch_ms(collected_at),
-            'modified_time': epoch_ms(run_time)
+            'modified_time': epoch_ms(run_time),
+            'uid': finding_uid,
+            'first_seen_time': epoch_ms(created_date)
         },
-        'resources': [json_merge_patch('{}', {
-            'uid': object_id,
-            'name': resource_name(object_id),
-            'type': CASE resource_type(object_id)
-                WHEN 'repository' THEN 'AWS::ECR::Repository'
-                ELSE 'AWS::ECR::Registry'
-            END,
-            'region': region,
-            'cloud_partition': split_part(object_id, ':', 2),
-            'owner': {'name': owner},
-            'role_id': 1,
-            'role': 'Target',
-            'data': CASE WHEN image_tag_mutability_raw IS NOT NULL THEN {
-                'image_tag_mutability_raw': image_tag_mutability_raw,
-                'exclusion_filters': exclusion_filters,
-                'overwritable_tags': overwritable_tags
-            } END
-        }::JSON)],
-        'cloud': {
-            'provider': 'AWS',
-            'region': region,
-            'account': {'uid': account_id, 'name': nullif(account_name, ''), 'type_id': 10, 'type': 'AWS Account'},
-            'org': CASE WHEN organization_id IS NOT NULL THEN {
-                'uid': organization_id,
-                'ou_name': nullif(ou_path, ''),
-                'ou_uid': ou_id
-            } END
-        },
-        'remediation': CASE WHEN remediation_message IS NOT NULL OR remediation_command IS NOT NULL
-            THEN {'desc': concat_ws(E'\n', remediation_message, remediation_command)} END,
-        'evidences': [json_merge_patch('{}', {
-            'data': {
-                'condition_index': condition_index,
-                'image_tag_mutability_raw': image_tag_mutability_raw,
-                'collected_at': strftime(collected_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
-                'observed': observed,
-                'inventory_commit': inventory_commit
-            }
-        }::JSON)],
         'metadata': {
             'version': '1.8.0',
-            'product': {'uid': 'ecr-audit', 'name': 'ECR audit', 'vendor_name': 'ECR audit', 'version': program_version},
+            'product': {'uid': 'ecr-audit', 'name': 'ECR audit', 'version': program_version},
             'profiles': ['cloud', 'datetime'],
-            'uid': export_uid(['record', finding_uid, compliance_commit]),
             'logged_time': epoch_ms(run_time),
-            'tenant_uid': organization_id
+            'tenant_uid': organization_id,
+            'uid': export_uid(['record', finding_uid, compliance_commit])
         },
         'unmapped': {
             'observed': observed,
@@ -151,6 +141,17 @@ SELECT
             'waiver_id': waiver_id,
             'ticket': ticket,
             'expires': expires
-        }
+        },
+        'evidences': [json_merge_patch('{}', {
+            'data': {
+                'collected_at': strftime(collected_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
+                'observed': observed,
+                'inventory_commit': inventory_commit,
+                'image_tag_mutability_raw': image_tag_mutability_raw,
+                'condition_index': condition_index
+            }
+        }::JSON)],
+        'remediation': CASE WHEN remediation_message IS NOT NULL OR remediation_command IS NOT NULL
+            THEN {'desc': concat_ws(E'\n', remediation_message, remediation_command)} END
     }::JSON), 2)) AS line
 FROM described

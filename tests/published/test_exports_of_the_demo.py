@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_line_and_document_of_a_demo_night_is_valid(folder: Path) -> None:
     records = ocsf.read_lines(folder / OCSF)
     assert len(records) > 5_000 and ocsf.faults(records) == []
+    assert (folder / OCSF).stat().st_size <= 85 * len(records)
     assert [fault for record in ocsf.read_lines(folder / ASFF) for fault in asff.faults(record)] == []
     for framework_id in FRAMEWORKS:
         document = json.loads((folder / file_name(framework_id)).read_text("utf-8"))

@@ -127,6 +127,13 @@ def test_only_deleted_repositories_and_closed_accounts_are_archived(database: Pa
         assert inactive_accounts(connection) == {CLOSED}
 
 
+def test_findings_of_one_account_and_region_go_in_one_call(database: Path) -> None:
+    with open_published(database) as connection:
+        batches = due_batches(connection, ExportedRecords.ALL)
+    registries = [batch.registry for batch in batches]
+    assert sum(batch.count for batch in batches) > len(registries) == len(set(registries)) > 1
+
+
 def test_calls_are_of_one_account_and_region_and_within_the_limits(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
