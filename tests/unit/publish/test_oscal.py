@@ -120,6 +120,35 @@ def test_there_is_a_finding_for_each_section_with_a_policy(nights: list[Exported
         assert sorted(found) == expected
 
 
+def test_an_observation_has_the_counts_of_its_policy_and_account(
+    nights: list[ExportedNight], results: list[Document]
+) -> None:
+    """A count without a prop is 0."""
+    names = ("compliant", "incompliant", "waived", "undetermined", "inapplicable", "disappeared")
+    expected = nights[1].query(
+        f"""
+        SELECT DISTINCT a.policy_id, a.account_id, {", ".join(f"a.{name}" for name in names)}
+        FROM account_compliance AS a
+        JOIN section_policies AS h USING (policy_id)
+        JOIN sections AS s USING (section_id)
+        WHERE s.framework_id = $framework_id
+        ORDER BY ALL
+        """,
+        framework_id=NIST,
+    )
+    [result] = results[1]["results"]
+    values = {
+        part["uuid"]: {prop["name"]: prop["value"] for prop in part["props"]}
+        for part in (*result["local-definitions"]["components"], *result["observations"])
+    }
+    found = []
+    for observation in result["observations"]:
+        own = values[observation["uuid"]]
+        account = values[observation["subjects"][0]["subject-uuid"]]["account-id"]
+        found.append((own["policy-id"], account, *(int(own.get(name, "0")) for name in names)))
+    assert sorted(found) == expected
+
+
 def test_words_on_a_control_follow_from_its_counts(results: list[Document]) -> None:
     findings = {each["target"]["target-id"]: each for each in results[1]["results"][0]["findings"]}
     ca, au = findings["ca-9.1_smt"], findings["au-9_smt"]
@@ -182,6 +211,9 @@ def test_evidence_has_the_checksums_of_the_publication(nights: list[ExportedNigh
     # The newest entry of the evidence log, not a file of the publication.
     assert log == (SEALED.head, f"{PLACE}/evidence/{SEALED.head}")
     assert all(f"{digest}  {name}\n" in checksums for digest, name in files if (digest, name) != log)
+    resources = {f"#{each['uuid']}": each["title"] for each in results[1]["back-matter"]["resources"]}
+    [link] = results[1]["results"][0]["links"]
+    assert (link["rel"], resources[link["href"]]) == ("evidence", "policy_output.parquet")
 
 
 def test_names_that_mean_harm_are_text() -> None:

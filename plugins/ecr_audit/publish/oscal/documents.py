@@ -65,7 +65,8 @@ def write_assessment_results(
         [framework] = _rows(database, "SELECT * FROM frameworks WHERE framework_id = $id", id=framework_id)
         document = _document(database, publication, framework, conditions, checksums, assessment_plan, account_id)
         path = folder / file_name(framework_id)
-        path.write_text(json.dumps({"assessment-results": document}, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps({"assessment-results": document}, ensure_ascii=False, separators=(",", ":"))
+        path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
 
@@ -89,8 +90,7 @@ def _document(
     sections = [row for row in _read(database, "controls", given) if row["section_id"] in held and row["reason"]]
 
     evidence = results.evidence(commit, checksums, [f"{table}.parquet" for table in _EVIDENCE])
-    # The first is the table of verdicts.
-    night = Night(commit, _started(publication), publication["run_time"], [each["uuid"] for each in evidence[:1]])
+    night = Night(commit, _started(publication), publication["run_time"])
     ids: defaultdict[str, list[str]] = defaultdict(list)
     items = []
     if account_id is None:
@@ -150,6 +150,8 @@ def _document(
                 "start": timestamp(night.started),
                 "end": timestamp(night.evaluated),
                 **props(coverage=percent(publication["coverage_percent"])),
+                # The first is the table of verdicts.
+                **filled(links=results.evidence_links(evidence[:1])),
                 "local-definitions": {
                     "components": list(results.components(accounts, publication["program_version"])),
                     **filled(inventory_items=items),

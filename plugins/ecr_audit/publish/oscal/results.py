@@ -36,8 +36,6 @@ class Night:
     compliance_commit: str
     started: datetime
     evaluated: datetime
-    # Ids of resources in the back matter; empty without checksums.
-    evidence: list[str]
 
     def observation(self, *of: str) -> str:
         """The id of an observation of this night."""
@@ -124,7 +122,7 @@ def inventory_items(objects: Iterable[Row], account_id: str) -> Iterator[Part]:
 
 
 def account_observations(night: Night, policies: Mapping[str, Row], verdicts: Iterable[Row]) -> Iterator[Part]:
-    """One per policy and account."""
+    """One per policy and account. A count of 0 has no prop: an observation would be a third larger."""
     for row in verdicts:
         policy, account_id = policies[row["policy_id"]], row["account_id"]
         yield _observation(
@@ -134,7 +132,7 @@ def account_observations(night: Night, policies: Mapping[str, Row], verdicts: It
             f"{_counted(row)}; coverage {percent(row['coverage_percent'])}.",
             {"subject-uuid": _account_uid(account_id), "type": "component"},
             policy_id=row["policy_id"],
-            **{name: row[name] for name in _COUNTS},
+            **{name: row[name] or None for name in _COUNTS},
             compliance=percent(row["compliance_percent"]),
             coverage=percent(row["coverage_percent"]),
         )
@@ -158,9 +156,6 @@ def object_observations(night: Night, policies: Mapping[str, Row], objects: Iter
 
 
 def _observation(night: Night, uid: str, name: str, description: str, subject: Part, **values: Any) -> Part:
-    evidence = [
-        {"href": f"#{each}", "description": "The published rows that this was counted from."} for each in night.evidence
-    ]
     return {
         "uuid": uid,
         "title": title(name),
@@ -169,7 +164,6 @@ def _observation(night: Night, uid: str, name: str, description: str, subject: P
         "methods": ["TEST"],
         "origins": [{"actors": [{"type": "tool", "actor-uuid": TOOL}]}],
         "subjects": [subject],
-        **filled(relevant_evidence=evidence),
         "collected": timestamp(night.started),
     }
 
@@ -319,6 +313,12 @@ def evidence_log(head: str) -> Part:
         "description": "The newest entry of the log that evaluated nights are sealed into: the hash of its payload.",
         "rlinks": [{"href": f"{PLACE}/evidence/{head}", "hashes": [{"algorithm": "SHA-256", "value": head}]}],
     }
+
+
+def evidence_links(resources: Iterable[Part]) -> list[Part]:
+    """Links to evidence, for a result: its observations all have the same."""
+    text = "The published rows that the observations were counted from."
+    return [{"href": f"#{resource['uuid']}", "rel": "evidence", "text": text} for resource in resources]
 
 
 def evidence(commit: str, checksums: str, names: Iterable[str]) -> list[Part]:

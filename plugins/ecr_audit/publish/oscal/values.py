@@ -43,7 +43,7 @@ def title(text: str | None) -> str:
 def props(**values: Any) -> dict[str, Any]:
     """The list of props, by their names with _ for -, but for None; {} without any, since no list may be empty."""
     given = [
-        {"name": name.replace("_", "-"), "ns": f"{PLACE}/ns/oscal", "value": line(str(value))}
+        {"name": name.replace("_", "-"), "ns": f"{PLACE}/ns", "value": line(str(value))}
         for name, value in values.items()
         if value is not None
     ]
