@@ -9,7 +9,8 @@ repositories stay as they were last seen, marked as not observed. When no member
 is committed and yesterday's snapshot stays.
 
 **Run by hand** to read only some accounts, organizational units or regions: the rest of the day's snapshot stays as it
-is. **A batch that failed** can be cleared here together with what follows it; it reads again only what is missing.
+is; before the night, the rest of yesterday's. **A batch that failed** can be cleared here together with what follows
+it; it reads again only what is missing.
 
 The snapshot's asset event starts `ecr_compliance`.
 """

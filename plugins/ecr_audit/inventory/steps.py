@@ -16,7 +16,7 @@ from ecr_audit.inventory.coverage import coverage
 from ecr_audit.inventory.plan import ScanScope
 from ecr_audit.inventory.plan_files import PlanError, read_plan
 from ecr_audit.inventory.scan import scan_batch
-from ecr_audit.lake.lake import open_lake
+from ecr_audit.lake.lake import Lake, open_lake
 from ecr_audit.settings import load_settings
 from ecr_audit.text import percent, plural
 
@@ -31,12 +31,16 @@ class CoverageError(FinalError):
 def discover(hub: Hub, params: Mapping[str, Sequence[str]], run_after: datetime, run_id: str) -> str:
     """Read the organization and start a plan for the day of the run (UTC). Returns the plan's id.
 
-    Raises PlanError for a run of a past day: AWS returns only the present state.
+    A limited run goes on with yesterday's snapshot as long as today has none, so before the night: it would begin a day
+    of which all else is not read. Raises PlanError for a run of a past day: AWS returns only the present state.
     """
-    settings = load_settings()
+    settings, scope = load_settings(), _scope(params)
     log.info("Lake: %s; publications: %s", settings.lake_root, settings.publish_root)
+    lake = open_lake(settings)
     snapshot_date = settings.snapshot_date or _day_of(run_after)
-    plan = planning.discover(open_lake(settings), hub, snapshot_date=snapshot_date, run_id=run_id, scope=_scope(params))
+    if scope and not settings.snapshot_date:
+        snapshot_date = _begun_day(lake, snapshot_date)
+    plan = planning.discover(lake, hub, snapshot_date=snapshot_date, run_id=run_id, scope=scope)
     log.info("Snapshot %s: organization read, plan %s", snapshot_date, plan.plan_id)
     return plan.plan_id
 
@@ -107,6 +111,13 @@ def _day_of(run_after: datetime) -> date:
             "A missed night stays missed: trigger a new run for today."
         )
     return day
+
+
+def _begun_day(lake: Lake, day: date) -> date:
+    """The day, or today's day before if that alone has a snapshot."""
+    before = today() - timedelta(days=1)
+    begun = [each for each in (day, before) if lake.read_commit("inventory", each) is not None]
+    return begun[0] if begun else day
 
 
 def today() -> date:

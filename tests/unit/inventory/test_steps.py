@@ -95,6 +95,29 @@ def test_the_form_limits_the_run(night: FakeOrganization) -> None:
     assert read_plan(night.lake, plan_id).limited is True
 
 
+def test_a_limited_run_before_the_night_goes_on_with_the_day_before(
+    night: FakeOrganization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else would be read by no run of the new day until its night."""
+    limited, first, second = {**NO_LIMITS, "accounts": [MEMBER]}, "2026-03-01", "2026-03-02"
+
+    def day_of(params: Mapping[str, Any], run_after: datetime) -> str:
+        return str(read_plan(night.lake, steps.discover(night.hub, params, run_after, "run")).snapshot_date)
+
+    # There is none yet to go on with.
+    assert day_of(limited, RUN_AFTER) == first
+    steps.commit(run(night))
+    after_midnight = RUN_AFTER + timedelta(hours=23)
+    monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 2))
+    assert day_of(limited, after_midnight) == first
+    assert day_of(NO_LIMITS, after_midnight) == second
+    night.run(date(2026, 3, 2))
+    assert day_of(limited, after_midnight) == second
+    # A day later, nobody knows what was there.
+    monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 4))
+    assert day_of(limited, RUN_AFTER + timedelta(days=3)) == "2026-03-04"
+
+
 def test_a_form_that_names_missing_accounts_ends_the_run(night: FakeOrganization) -> None:
     with pytest.raises(PlanError, match="the run's OUs: 'Root/None' holds no account"):
         run(night, {**NO_LIMITS, "ous": ["Root/None"]})
