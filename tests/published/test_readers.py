@@ -26,7 +26,7 @@ from support.small_lake import SmallLake
 
 pytestmark = pytest.mark.slow
 
-DAYS = range(1, 6)
+DAYS = range(1, 4)
 
 COUNTS = "SELECT (SELECT day(snapshot_date) FROM publication), (SELECT count(*) FROM repositories)"
 
