@@ -15,7 +15,7 @@ WITH requirements AS (
     GROUP BY h.policy_id
 ),
 
--- What a policy and a verdict have in common, as text: to make it of each finding again would be most of the work.
+-- The text that all findings of a policy and a verdict share: to make it again for each would be most of the work.
 checks AS (
     SELECT
         p.policy_id,

@@ -15,7 +15,7 @@ WITH changed AS MATERIALIZED (
         r.created_at
     FROM staging.compared AS c
     JOIN staging.reads AS r USING (repository_arn)
-    WHERE r.compared AND c.old_digest IS DISTINCT FROM c.new_digest
+    WHERE c.compared AND c.old_digest IS DISTINCT FROM c.new_digest
 ),
 
 -- The digests that they had before, the last one last.

@@ -1,18 +1,7 @@
 -- intervals: one row per interval in which a tag pointed at a digest, up to this night.
--- key: repository_arn, tag, first_seen.  from: staging.compared, staging.reads, lake.previous_image_tags.
+-- key: repository_arn, tag, first_seen.  from: staging.compared, lake.previous_image_tags.
 -- parameter: oldest, the time (UTC) up to which intervals that have ended are left out.
 -- Those of a repository that was not read completely stay as they are; those of a repository that is gone have ended.
-WITH compared AS (
-    SELECT
-        c.*,
-        r.repository_arn IS NULL AS is_gone,
-        r.complete,
-        r.read_at,
-        coalesce(r.compared AND c.old_digest = c.new_digest, FALSE) AS goes_on
-    FROM staging.compared AS c
-    LEFT JOIN staging.reads AS r USING (repository_arn)
-)
-
 SELECT
     account_id,
     repository_arn,
@@ -32,7 +21,7 @@ SELECT
     first_seen,
     CASE WHEN goes_on THEN read_at ELSE last_seen END AS last_seen,
     goes_on OR NOT (is_gone OR complete) AS is_current
-FROM compared
+FROM staging.compared
 WHERE old_digest IS NOT NULL
 UNION ALL
 SELECT
@@ -43,6 +32,6 @@ SELECT
     read_at AS first_seen,
     read_at AS last_seen,
     TRUE AS is_current
-FROM compared
+FROM staging.compared
 WHERE new_digest IS NOT NULL AND NOT goes_on
 ORDER BY account_id, repository_arn, tag, first_seen
