@@ -113,7 +113,7 @@ def test_a_limited_run_before_the_night_goes_on_with_the_day_before(
     assert day_of(NO_LIMITS, after_midnight) == second
     night.run(date(2026, 3, 2))
     assert day_of(limited, after_midnight) == second
-    # A day later, nobody knows what was there.
+    # Nor with one of two days before: what was there then is over.
     monkeypatch.setattr(steps, "today", lambda: date(2026, 3, 4))
     assert day_of(limited, RUN_AFTER + timedelta(days=3)) == "2026-03-04"
 
