@@ -20,6 +20,7 @@ checks AS (
     SELECT
         p.policy_id,
         p.contextual_name,
+        p.facets,
         v.status,
         json_merge_patch('{}', {
             'class_uid': 2003,
@@ -64,6 +65,7 @@ described AS (
     SELECT
         r.*,
         c.contextual_name,
+        c.facets,
         c.shared,
         CASE
             WHEN r.waived THEN 3
@@ -110,7 +112,6 @@ SELECT
         }::JSON)],
         'type_uid': 200300 + activity_id,
         'activity_id': activity_id,
-        'activity_name': CASE activity_id WHEN 1 THEN 'Create' WHEN 2 THEN 'Update' ELSE 'Close' END,
         'time': epoch_ms(run_time),
         'time_dt': strftime(run_time, '%Y-%m-%dT%H:%M:%S.%gZ'),
         'status_id': status_id,
@@ -137,7 +138,6 @@ SELECT
             'undetermined_reason': undetermined_reason(status, condition_index),
             'age_days': date_diff('day', incompliant_start_date, coalesce(incompliant_end_date, snapshot_date)),
             'started_known': started_known,
-            'owner_source': owner_source,
             'waiver_id': waiver_id,
             'ticket': ticket,
             'expires': expires
@@ -147,8 +147,8 @@ SELECT
                 'collected_at': strftime(collected_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
                 'observed': observed,
                 'inventory_commit': inventory_commit,
-                'image_tag_mutability_raw': image_tag_mutability_raw,
-                'condition_index': condition_index
+                -- Policies with facets rest on other values, which the message has.
+                'image_tag_mutability_raw': CASE WHEN facets = [] THEN image_tag_mutability_raw END
             }
         }::JSON)],
         'remediation': CASE WHEN remediation_message IS NOT NULL OR remediation_command IS NOT NULL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -12,9 +13,8 @@ from ecr_audit.settings import SQL_ROOT
 from ecr_audit.vocabulary import ExportedRecords
 from ecr_audit.warehouse.statements import read_statement
 
-# Records of which one query makes all lines: some 10 MB.
-SLICE = 2_000
-_ROWS = 500
+# Records of which one query makes all lines: 5 MB of text, and a hundred in memory.
+SLICE = 1_500
 
 # gzip's format, whose header has then neither time nor name (zlib's manual, deflateInit2).
 _GZIP = zlib.MAX_WBITS | 16
@@ -44,9 +44,20 @@ def write_records(database: duckdb.DuckDBPyConnection, name: str, records: Expor
     """Write the lines that a query of sql/exports, by its name, makes of verdicts to a new file, compressed by gzip."""
     # Without short repetitions, which cost more than the digits of ids that they stand for.
     compressor = zlib.compressobj(zlib.Z_BEST_COMPRESSION, wbits=_GZIP, strategy=zlib.Z_FILTERED)
-    with path.open("wb") as file:
-        for lines in _chunks_of_lines(database, name, records):
-            file.write(compressor.compress("".join(f"{line}\n" for (line,) in lines).encode()))
+    # Beside the query for the next lines: neither DuckDB nor zlib holds Python's lock while it works.
+    with path.open("wb") as file, ThreadPoolExecutor(max_workers=1) as beside:
+
+        def add(lines: list[tuple[str]]) -> None:
+            for (line,) in lines:
+                file.write(compressor.compress(f"{line}\n".encode()))
+
+        added: Future[None] | None = None
+        for lines in _slices_of_lines(database, name, records):
+            if added:
+                added.result()
+            added = beside.submit(add, lines)
+        if added:
+            added.result()
         file.write(compressor.flush())
 
 
@@ -57,11 +68,11 @@ def lines_of_records(
 
     `due`: only those that are due for Security Hub (sql/exports/due_records.sql).
     """
-    for lines in _chunks_of_lines(database, name, records, due=due):
+    for lines in _slices_of_lines(database, name, records, due=due):
         yield from (line for (line,) in lines)
 
 
-def _chunks_of_lines(
+def _slices_of_lines(
     database: duckdb.DuckDBPyConnection, name: str, records: ExportedRecords, *, due: bool = False
 ) -> Iterator[list[tuple[str]]]:
     wanted, ended_since = read_statement("exports/records").text, None
@@ -74,8 +85,7 @@ def _chunks_of_lines(
     database.execute(f"PREPARE lines_of_slice AS {_text(name).replace(_RECORDS, _SLICE)}")
     for first in range(0, count, SLICE):
         rows = database.execute(f"EXECUTE lines_of_slice(first := {first}, last := {first + SLICE - 1})")
-        while chunk := rows.fetchmany(_ROWS):
-            yield chunk
+        yield rows.fetchall()
     database.execute("DEALLOCATE lines_of_slice")
     database.execute("DROP TABLE exported_records")
 

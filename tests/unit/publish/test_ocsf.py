@@ -15,7 +15,7 @@ import pytest
 
 from ecr_audit.publish import json_lines
 from ecr_audit.publish.exports import BY_DEFAULT, OCSF
-from ecr_audit.publish.json_lines import lines_of_records
+from ecr_audit.publish.json_lines import lines_of_records, write_records
 from ecr_audit.publish.publication import DATABASE
 from ecr_audit.publish.published_file import open_published
 from ecr_audit.vocabulary import ExportedRecords
@@ -75,6 +75,17 @@ def test_the_text_of_a_policy_is_in_its_record_once(records: list[list[dict[str,
     """A SIEM is paid by volume."""
     for record in records[1]:
         assert json.dumps(record).count(json.dumps(record["compliance"]["checks"][0]["desc"])) == 1
+
+
+def test_the_setting_is_evidence_under_the_policies_that_rest_on_it(records: list[list[dict[str, Any]]]) -> None:
+    """Encryption, say, rests on what another call reads: the message has that."""
+    resting = {
+        record["compliance"]["checks"][0]["uid"]
+        for record in records[1]
+        if "image_tag_mutability_raw" in record["evidences"][0]["data"]
+    }
+    assert MUTABILITY in resting and not any("encryption" in policy for policy in resting)
+    assert any("encryption" in record["compliance"]["checks"][0]["uid"] for record in records[1])
 
 
 def test_nothing_is_null(records: list[list[dict[str, Any]]]) -> None:
@@ -148,6 +159,7 @@ def test_a_record_names_time_place_control_and_fix(mutability: dict[tuple[str, s
     assert record["cloud"]["org"]["uid"] == record["metadata"]["tenant_uid"] == "o-exampleorgid"
     assert "name" not in mutability[NAMELESS, "nameless/app"]["cloud"]["account"]
     assert record["resources"][0]["owner"] == {"name": HOSTILE.strip()}
+    assert record["evidences"][0]["data"]["image_tag_mutability_raw"] == "MUTABLE"
     assert "put-image-tag-mutability" in record["remediation"]["desc"]
     assert "remediation" not in mutability[SHOP, "good"]
     assert mutability[SHOP, "waived"]["unmapped"]["ticket"] == "RISK-1"
@@ -181,8 +193,10 @@ def test_a_night_of_an_older_version_names_no_organization(nights: list[Exported
     assert exported and faults(exported) == []
 
 
-def test_slices_of_the_records_make_the_same_lines(
-    nights: list[ExportedNight], records: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+def test_slices_of_the_records_make_the_same_file(
+    nights: list[ExportedNight], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_lines, "SLICE", 2)
-    assert lines(nights[1].folder / DATABASE, ExportedRecords.ALL) == records[1]
+    with open_published(nights[1].folder / DATABASE) as database:
+        write_records(database, "ocsf_findings", ExportedRecords.ALL, tmp_path / OCSF)
+    assert (tmp_path / OCSF).read_bytes() == (nights[1].folder / OCSF).read_bytes()
