@@ -15,10 +15,10 @@ WITH changed AS MATERIALIZED (
         r.created_at
     FROM staging.compared AS c
     JOIN staging.reads AS r USING (repository_arn)
-    WHERE c.compared AND c.old_digest IS DISTINCT FROM c.new_digest
+    WHERE c.compared AND NOT c.goes_on AND c.old_digest IS DISTINCT FROM c.new_digest
 ),
 
--- The digests that they had before, the last one last.
+-- The digests that they had before old_digest, the last one last.
 earlier AS (
     SELECT
         repository_arn,
@@ -28,7 +28,7 @@ earlier AS (
     FROM lake.previous_image_tags AS p
     JOIN changed AS c USING (repository_arn, tag)
     -- Not of a namesake that was deleted.
-    WHERE c.new_digest IS NOT NULL AND coalesce(p.first_seen >= c.created_at, TRUE)
+    WHERE NOT p.is_current AND c.new_digest IS NOT NULL AND coalesce(p.first_seen >= c.created_at, TRUE)
     GROUP BY repository_arn, tag
 )
 

@@ -33,5 +33,5 @@ SELECT
     read_at AS last_seen,
     TRUE AS is_current
 FROM staging.compared
-WHERE new_digest IS NOT NULL AND NOT goes_on
+WHERE new_digest IS NOT NULL
 ORDER BY account_id, repository_arn, tag, first_seen

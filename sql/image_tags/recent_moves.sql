@@ -45,10 +45,9 @@ SELECT
     count(*) FILTER (WHERE is_release) AS release_tags_moved,
     count(last_moved_though_immutable_at) AS tags_moved_though_immutable,
     max(last_moved_at) AS last_moved_at,
-    (array_agg(tag ORDER BY last_moved_at DESC, tag) FILTER (WHERE is_release))[1:5] AS moved_release_tags,
-    (
-        array_agg(tag ORDER BY last_moved_though_immutable_at DESC, tag)
-            FILTER (WHERE last_moved_though_immutable_at IS NOT NULL)
-    )[1:5] AS moved_immutable_tags
+    -- Aggregates that sort are slow for groups as many as these.
+    min_by(tag, (-epoch_us(last_moved_at), tag), 5) FILTER (WHERE is_release) AS moved_release_tags,
+    min_by(tag, (-epoch_us(last_moved_though_immutable_at), tag), 5)
+        FILTER (WHERE last_moved_though_immutable_at IS NOT NULL) AS moved_immutable_tags
 FROM by_tag
 GROUP BY repository_arn

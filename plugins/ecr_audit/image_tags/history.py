@@ -27,7 +27,7 @@ from ecr_audit.warehouse.statements import parse_statement, read_statement
 log = logging.getLogger(__name__)
 
 # Tags that are compared at a time, if no account has more.
-SLICE_TAGS = 1_000_000
+SLICE_TAGS = 1_500_000
 
 # A table between the steps, which the lake does not keep.
 CHANGE_COUNTS = LakeTable(
@@ -104,20 +104,15 @@ def _slices(warehouse: Warehouse) -> Iterator[tuple[str, str]]:
     """Cut the accounts into runs of some SLICE_TAGS: (after, up to and including). Together they are all."""
     counted = warehouse.connection.execute(
         """
-        SELECT account_id, count(*)
-        FROM (
-            SELECT account_id FROM lake.previous_image_tags
-            UNION ALL
-            SELECT account_id FROM lake.listed_tags
-        )
-        GROUP BY ALL
+        SELECT account_id, greatest(coalesce(known, 0), coalesce(listed, 0))
+        FROM (SELECT account_id, count(*) AS known FROM lake.previous_image_tags GROUP BY ALL)
+        FULL JOIN (SELECT account_id, count(*) AS listed FROM lake.listed_tags GROUP BY ALL) USING (account_id)
         ORDER BY account_id
         """
     ).fetchall()
     after, last, tags = "", "", 0
     for account_id, count in counted:
-        # A tag that stays is counted in both.
-        if tags and tags + count > 2 * SLICE_TAGS:
+        if tags and tags + count > SLICE_TAGS:
             yield after, last
             after, tags = last, 0
         last, tags = account_id, tags + count
