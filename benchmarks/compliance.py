@@ -4,6 +4,7 @@ size.
     python benchmarks/compliance.py                            # 0.1, 1 and 10 million repositories
     python benchmarks/compliance.py 1000000 --publish          # one size, and publish it as well
     python benchmarks/compliance.py 1000000 --unread           # no facet was read, and why is counted
+    python benchmarks/compliance.py 300000 --image-tags        # the image tags of all repositories were read
 
 Two nights are evaluated under both policies; the second has a history to continue: 1 % of the repositories have changed
 since, 0.1 % are gone and as many are new. Accounts have 10 regions of 200 repositories each, of which 40 % are MUTABLE.
@@ -35,12 +36,21 @@ from ecr_audit.catalog import load_catalog
 from ecr_audit.compliance import evaluate, roll_up
 from ecr_audit.hidden_modules import hidden_modules
 from ecr_audit.lake.commits import INVENTORY_CHECKS
-from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import ACCOUNTS, REGISTRIES, REPOSITORIES, SCAN_TARGETS
+from ecr_audit.lake.lake import Lake, SnapshotWriter
+from ecr_audit.lake.schemas import (
+    ACCOUNTS,
+    IMAGE_TAG_READS,
+    IMAGE_TAGS,
+    REGISTRIES,
+    REPOSITORIES,
+    SCAN_TARGETS,
+    TAG_MOVES,
+)
 from ecr_audit.lake.snapshot import fetch_snapshot, fetch_stage
-from ecr_audit.lake.tables import Input
+from ecr_audit.lake.tables import Input, LakeTable
 from ecr_audit.publish.build import publish
 from ecr_audit.settings import SQL_ROOT, ExportSettings
+from ecr_audit.vocabulary import ImageTags
 from ecr_audit.warehouse.checks import inventory_checks
 from ecr_audit.warehouse.session import open_session, open_warehouse
 from ecr_audit.warehouse.statements import parse_statement, read_statement
@@ -147,7 +157,39 @@ SELECT
     CASE WHEN NOT getvariable('unread') THEN collected_at END AS registries_read_at,
     TRUE AS observed,
     []::STRUCT(facet VARCHAR, error_code VARCHAR)[] AS facets_failed
-FROM scan_targets
+FROM scan_targets;
+
+CREATE VIEW image_tag_reads AS
+SELECT
+    repository_arn,
+    account_id,
+    region,
+    repository_name,
+    'COLLECTED' AS outcome,
+    NULL::VARCHAR AS error_code,
+    NULL::VARCHAR AS error_message,
+    50::BIGINT AS tags,
+    1::BIGINT AS calls,
+    TRUE AS complete,
+    TRUE AS compared,
+    collected_at AS read_at,
+    collected_at AS complete_at,
+    tags AS complete_tags,
+    created_at,
+    image_tag_mutability,
+    []::VARCHAR[] AS exclusion_filters,
+    0::BIGINT AS tags_added,
+    0::BIGINT AS tags_removed,
+    [collected_at::DATE] AS read_nights,
+    read_nights AS compared_nights,
+    0::BIGINT AS moves,
+    0::BIGINT AS tags_moved,
+    0::BIGINT AS release_tags_moved,
+    0::BIGINT AS tags_moved_though_immutable,
+    NULL::TIMESTAMPTZ AS last_moved_at,
+    []::VARCHAR[] AS moved_release_tags,
+    []::VARCHAR[] AS moved_immutable_tags
+FROM (SELECT * EXCLUDE (tags) FROM repositories)
 """
 
 # A night's inventory is checked before it is committed; without that, evaluating would look for keys with several rows.
@@ -162,11 +204,12 @@ def main() -> None:
     parser.add_argument(
         "--unread", action="store_true", help="no facet was read; one night, and why that leaves it undetermined"
     )
+    parser.add_argument("--image-tags", action="store_true", help="the image tags of all repositories were read")
     arguments = parser.parse_args()
     rows = []
     for repositories in arguments.repositories:
         with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
-            in_fresh_process(make, folder, repositories, arguments.unread)
+            in_fresh_process(make, folder, repositories, arguments.unread, arguments.image_tags)
             if arguments.unread:
                 for step in ("evaluate", "roll_up"):
                     in_fresh_process(run, folder, 1, step)
@@ -248,13 +291,15 @@ def paths(inputs: Sequence[Input]) -> list[Path]:
     return [path for given in inputs for files in given.snapshots for path in files.paths]
 
 
-def make(folder: str, repositories: int, unread: bool) -> None:
-    """Commit the inventories of both nights; `unread`: without a facet."""
+def make(folder: str, repositories: int, unread: bool, image_tags: bool) -> None:
+    """Commit the inventories of both nights, `unread` without a facet, and with `image_tags` how those were read."""
     lake = Lake(f"{folder}/lake")
     accounts = max(1, repositories // 2000)
     with organization(folder, accounts=accounts, per_region=200, unread=unread) as database:
         for number, night in enumerate(NIGHTS, start=1):
             scan(database, lake, number, night)
+            if image_tags:
+                read_image_tags(database, lake, night)
 
 
 @contextmanager
@@ -276,11 +321,26 @@ def scan(database: duckdb.DuckDBPyConnection, lake: Lake, number: int, night: da
     database.execute("SET VARIABLE night = $number", {"number": number})
     with lake.writer("inventory", night) as writer:
         for table in (ACCOUNTS, SCAN_TARGETS, REPOSITORIES, REGISTRIES):
-            database.execute(
-                f"COPY (FROM {table.name} ORDER BY {', '.join(table.sort_by)}) TO $path (COMPRESSION zstd)",
-                {"path": str(writer.path(table))},
-            )
+            write(database, writer, table)
         writer.commit(CHECKED)
+
+
+def read_image_tags(database: duckdb.DuckDBPyConnection, lake: Lake, night: date) -> None:
+    """Commit how the image tags of the inventory made last were read: no tag moved."""
+    with lake.writer("image_tags", night) as writer:
+        write(database, writer, IMAGE_TAG_READS)
+        for table in (IMAGE_TAGS, TAG_MOVES):
+            writer.write(table, table.schema.empty_table())
+        writer.commit({"image_tags": ImageTags.ALL.value})
+
+
+def write(database: duckdb.DuckDBPyConnection, writer: SnapshotWriter, table: LakeTable) -> None:
+    """Write a table of the organization as a file of the lake."""
+    columns, order = ", ".join(table.schema.names), ", ".join(table.sort_by)
+    database.execute(
+        f"COPY (SELECT {columns} FROM {table.name} ORDER BY {order}) TO $path (COMPRESSION zstd)",
+        {"path": str(writer.path(table))},
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ ends AS (
     JOIN compliance_daily AS d ON d.snapshot_date IN (n.first_night, n.last_night)
     LEFT JOIN account_history AS h
         ON h.account_id = d.scope_id
-        AND d.snapshot_date BETWEEN h.from_date AND coalesce(h.to_date, n.last_night)
+        AND d.snapshot_date BETWEEN h.from_date AND coalesce(h.to_date, 'infinity')
     WHERE d.scope_type = 'account'
         AND d.policy_id = $policy_id
 ),

@@ -82,8 +82,7 @@ findings AS MATERIALIZED (
     LEFT JOIN lake.waived_findings AS w ON w.policy_id = o.policy_id AND w.object_id = o.object_id
     LEFT JOIN published.remediation_plan AS n ON n.policy_id = o.policy_id AND n.repository_arn = o.object_id
     LEFT JOIN last_changes AS c
-        ON c.repository_arn = o.object_id
-        AND len(p.passing_mutability) > 0
+        ON c.repository_arn = CASE WHEN len(p.passing_mutability) > 0 THEN o.object_id END
         AND NOT c.change.is_rollback
         AND (c.change.acted_at AT TIME ZONE 'UTC')::DATE >= o.incompliant_start_date
     WHERE is_finding(o.status, o.incompliant_start_date, o.incompliant_end_date)

@@ -9,5 +9,5 @@ SELECT
     CASE WHEN s.scope_type = 'untagged' THEN coalesce(nullif(a.account_name, ''), s.scope_id) ELSE s.scope_id END AS owner,
     s.* EXCLUDE (snapshot_date, scope_type, scope_id, ou_id, coverage_percent)
 FROM lake.scope_compliance AS s
-LEFT JOIN lake.accounts AS a ON s.scope_type = 'untagged' AND a.account_id = s.scope_id
+LEFT JOIN lake.accounts AS a ON a.account_id = CASE s.scope_type WHEN 'untagged' THEN s.scope_id END
 WHERE s.scope_type IN ('owner', 'untagged')

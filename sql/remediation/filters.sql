@@ -13,10 +13,17 @@ WITH families AS (
     HAVING count(*) >= 3
 ),
 
+freeing_families AS (
+    SELECT f.*
+    FROM families AS f
+    JOIN staging.seen_tags AS s USING (repository_arn)
+    WHERE s.is_release AND s.tag GLOB f.family
+),
+
 safe_families AS (
     SELECT f.*
     FROM families AS f
-    ANTI JOIN staging.seen_tags AS s ON s.repository_arn = f.repository_arn AND s.is_release AND s.tag GLOB f.family
+    ANTI JOIN freeing_families USING (repository_arn, family)
 ),
 
 chosen AS (
@@ -43,19 +50,26 @@ stopgaps AS (
     WHERE s.is_release AND tag_filter IS NOT NULL
 ),
 
+holding_stopgaps AS (
+    SELECT s.*
+    FROM stopgaps AS s
+    JOIN staging.moved_tags AS m USING (repository_arn)
+    WHERE m.tag GLOB s.tag_filter
+),
+
 harmless_stopgaps AS (
     SELECT
         s.repository_arn,
-        list(s.tag_filter ORDER BY s.tag_filter) AS stopgap_filters
+        list_sort(list(s.tag_filter)) AS stopgap_filters
     FROM stopgaps AS s
-    ANTI JOIN staging.moved_tags AS m ON m.repository_arn = s.repository_arn AND m.tag GLOB s.tag_filter
+    ANTI JOIN holding_stopgaps USING (repository_arn, tag_filter)
     GROUP BY s.repository_arn
 )
 
 SELECT
     c.repository_arn,
-    list(c.tag ORDER BY c.tag) AS moving_tags,
-    coalesce(list(c.tag ORDER BY c.tag) FILTER (WHERE c.is_release), []) AS moving_release_tags,
+    list_sort(list(c.tag)) AS moving_tags,
+    list_sort(coalesce(list(c.tag) FILTER (WHERE c.is_release), [])) AS moving_release_tags,
     -- Literals first.
     list_sort(coalesce(list(DISTINCT c.tag_filter) FILTER (WHERE NOT c.is_kept AND NOT contains(c.tag_filter, '*')), []))
         || list_sort(coalesce(list(DISTINCT c.tag_filter) FILTER (WHERE NOT c.is_kept AND contains(c.tag_filter, '*')), []))

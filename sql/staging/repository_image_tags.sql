@@ -7,7 +7,15 @@
 --   moves_unknown      why it is not known whether tags moved: that, or nothing to compare with yet
 --   is_left_out        ECR_AUDIT_IMAGE_TAGS is overwritable, and no tag of the repository can be overwritten
 --   nothing_moved      NULL where that is not known
-WITH known AS (
+WITH last_reads AS (
+    -- A repository that was created again since has not been read.
+    SELECT t.*
+    FROM lake.image_tag_reads AS t
+    JOIN staging.repositories AS r USING (repository_arn)
+    WHERE coalesce(t.created_at = r.created_at, TRUE)
+),
+
+known AS (
     SELECT
         r.repository_arn,
         r.account_id,
@@ -33,9 +41,7 @@ WITH known AS (
         coalesce(t.moved_release_tags, []::VARCHAR[]) AS moved_release_tags,
         coalesce(t.moved_immutable_tags, []::VARCHAR[]) AS moved_immutable_tags
     FROM staging.repositories AS r
-    -- A repository that was created again since has not been read.
-    LEFT JOIN lake.image_tag_reads AS t
-        ON t.repository_arn = r.repository_arn AND coalesce(t.created_at = r.created_at, TRUE)
+    LEFT JOIN last_reads AS t ON t.repository_arn = r.repository_arn
 ),
 
 explained AS (

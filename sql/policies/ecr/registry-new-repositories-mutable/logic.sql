@@ -27,14 +27,18 @@ rules AS (
     FROM staging.registries
 ),
 
--- Rules by which ECR creates repositories without any template.
-bare_rules AS (
+covered_rules AS (
     SELECT r.*
     FROM rules AS r
-    ANTI JOIN templates AS t
-        ON t.registry_arn = r.registry_arn
-        AND list_contains(t.applied_for, 'PULL_THROUGH_CACHE')
+    JOIN templates AS t USING (registry_arn)
+    WHERE list_contains(t.applied_for, 'PULL_THROUGH_CACHE')
         AND (t.prefix IN ('ROOT', r.prefix) OR starts_with(r.prefix, rtrim(t.prefix, '/') || '/'))
+),
+
+-- Rules by which ECR creates repositories without any template.
+bare_rules AS (
+    FROM rules
+    ANTI JOIN covered_rules USING (registry_arn, prefix)
 ),
 
 faulty AS (
