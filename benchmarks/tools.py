@@ -65,7 +65,7 @@ def truth() -> Verdicts:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tools", nargs="*", default=list(TOOLS), help=f"of {', '.join(TOOLS)}; default: all")
+    parser.add_argument("tools", nargs="*", type=tool, default=list(TOOLS), help=f"of {', '.join(TOOLS)}; default: all")
     expected = truth()
     rows: list[tuple[Any, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +80,13 @@ def main() -> None:
             missing = len(expected.keys() - verdicts.keys())
             rows.append((name, calls, run.scan or run.wall, run.wall, run.cpu, round(run.peak_mb), wrong, missing))
     print_table(("tool", "calls", "scan s", "all s", "CPU s", "peak MB", "wrong verdicts", "without verdict"), rows)
+
+
+def tool(name: str) -> str:
+    """A name in TOOLS; argparse's own `choices` would refuse the default."""
+    if name not in TOOLS:
+        raise argparse.ArgumentTypeError(f"{name!r}: not one of {', '.join(map(repr, TOOLS))}")
+    return name
 
 
 class _Run:
