@@ -147,8 +147,10 @@ SELECT
                 'collected_at': strftime(collected_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
                 'observed': observed,
                 'inventory_commit': inventory_commit,
-                -- Policies with facets rest on other values, which the message has.
-                'image_tag_mutability_raw': CASE WHEN facets = [] THEN image_tag_mutability_raw END
+                -- Policies with other facets rest on other values, which the message has.
+                'image_tag_mutability_raw': CASE
+                    WHEN list_filter(facets, lambda facet: facet <> 'image_tags') = [] THEN image_tag_mutability_raw
+                END
             }
         }::JSON)],
         'remediation': CASE WHEN remediation_message IS NOT NULL OR remediation_command IS NOT NULL
