@@ -47,9 +47,8 @@ def main() -> None:
             findings = in_fresh_process(make, folder, accounts, per_region).result
             for name in FORMATS:
                 cost = in_fresh_process(write, folder, name)
-                files, size = cost.result
-                rows.append([accounts, findings, name, files, size, cost.wall, cost.cpu, round(cost.peak_mb)])
-    print_table(["accounts", "findings", "format", "files", "MB", "wall s", "CPU s", "peak MB"], rows)
+                rows.append([accounts, findings, name, *cost.result, cost.wall, cost.cpu, round(cost.peak_mb)])
+    print_table(["accounts", "findings", "format", "files", "MB", "largest", "wall s", "CPU s", "peak MB"], rows)
 
 
 def make(folder: str, accounts: int, per_region: int) -> Cost:
@@ -66,7 +65,7 @@ def make(folder: str, accounts: int, per_region: int) -> Cost:
 
 
 def write(folder: str, name: str) -> Cost:
-    """Write one format; the result is the number of its files and their size in MB."""
+    """Write one format; the result is the number of its files, their size and that of the largest, in MB."""
     store, out = PublicationStore(Path(folder, "publish")), Path(folder, name)
     out.mkdir()
     published = store.newest()
@@ -75,8 +74,8 @@ def write(folder: str, name: str) -> Cost:
     with hidden_modules("pandas"), open_published(published.database, limits=limits, folder=out) as database:
         source = Source(database, Lake(f"{folder}/lake"), OPTIONS, store.checksums(published))
         cost = measure(exports.EXPORTS[name], source, out)
-    sizes = [path.stat().st_size for path in out.iterdir()]
-    return Cost((len(sizes), round(sum(sizes) / 2**20, 1)), cost.wall, cost.cpu, cost.peak_mb)
+    sizes = [path.stat().st_size / 1e6 for path in out.iterdir()]
+    return Cost((len(sizes), round(sum(sizes), 1), round(max(sizes), 1)), cost.wall, cost.cpu, cost.peak_mb)
 
 
 if __name__ == "__main__":

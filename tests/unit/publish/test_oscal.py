@@ -152,10 +152,41 @@ def test_an_observation_has_the_counts_of_its_policy_and_account(
 def test_words_on_a_control_follow_from_its_counts(results: list[Document]) -> None:
     findings = {each["target"]["target-id"]: each for each in results[1]["results"][0]["findings"]}
     ca, au = findings["ca-9.1_smt"], findings["au-9_smt"]
-    assert ca["description"] == "3 compliant, 4 incompliant (1 waived), 20 undetermined, under 3 policies."
+    assert (
+        ca["description"]
+        == "3 compliant, 4 incompliant (1 waived), 20 undetermined, 3 inapplicable, 3 disappeared, under 3 policies."
+    )
     assert ca["target"]["status"]["remarks"] == "There are findings without a waiver."
-    assert au["description"] == "0 compliant, 0 incompliant, 9 undetermined, under 1 policy."
+    assert au["description"] == "9 undetermined, 1 inapplicable, 1 disappeared, under 1 policy."
     assert au["target"]["status"]["remarks"] == "Nothing could be evaluated."
+
+
+def test_an_observation_has_its_coverage_in_words_where_some_is_missing(results: list[Document]) -> None:
+    said = set()
+    for observation in results[1]["results"][0]["observations"]:
+        coverage = next(prop["value"] for prop in observation["props"] if prop["name"] == "coverage")
+        expected = "" if coverage == "100.0 %" else f"; coverage {coverage}"
+        assert observation["description"].endswith(f"{expected}.")
+        assert ("coverage" in observation["description"]) == bool(expected)
+        said.add(bool(expected))
+    assert said == {True, False}
+
+
+def test_an_account_has_its_last_reading_unless_it_was_this_night(
+    nights: list[ExportedNight], results: list[Document]
+) -> None:
+    props = [
+        {prop["name"]: prop["value"] for prop in part["props"]}
+        for part in results[1]["results"][0]["local-definitions"]["components"]
+        if part["type"] == "system"
+    ]
+    expected = nights[1].query(
+        "SELECT account_id, last_read_date FROM coverage WHERE coverage_percent < 100 AND last_read_date IS NOT NULL"
+    )
+    assert expected
+    assert {(each["account-id"], each["last-read"]) for each in props if "last-read" in each} == {
+        (account_id, str(date)) for account_id, date in expected
+    }
 
 
 def test_no_finding_is_on_a_withdrawn_control(results: list[Document]) -> None:
