@@ -1,5 +1,5 @@
 -- changed: one row per tag that changed between two complete reads of its repository, in the night of the later one.
--- key: repository_arn, tag.  from: staging.compared, staging.reads, lake.previous_image_tags.
+-- key: repository_arn, tag.  from: staging.differences, staging.reads, lake.previous_image_tags.
 -- A tag that is set again after it was removed is compared with the digest that it pointed to last: deleting it for a
 -- night is a way to overwrite it, too. old_digest is NULL for one that was never there, or not since intervals that ended
 -- are kept; new_digest for one that is no longer there.
@@ -7,15 +7,15 @@
 WITH changed AS MATERIALIZED (
     -- Few tags change. Without MATERIALIZED, DuckDB looks for the earlier digests of all.
     SELECT
-        c.repository_arn,
-        c.tag,
-        c.old_digest,
-        c.new_digest,
+        d.repository_arn,
+        d.tag,
+        d.old_digest,
+        d.new_digest,
         r.complete_before,
         r.created_at
-    FROM staging.compared AS c
-    JOIN staging.reads AS r USING (repository_arn)
-    WHERE c.compared AND NOT c.goes_on AND c.old_digest IS DISTINCT FROM c.new_digest
+    FROM staging.differences AS d
+    JOIN staging.slice_reads AS r USING (repository_arn)
+    WHERE r.compared
 ),
 
 -- The digests that they had before old_digest, the last one last.

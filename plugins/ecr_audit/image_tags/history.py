@@ -37,7 +37,7 @@ CHANGE_COUNTS = LakeTable(
 )
 
 
-_OF_A_SLICE = ("compared", "changed")
+_OF_A_SLICE = ("slice_reads", "differences", "changed")
 _STATEMENTS = ("reads", *_OF_A_SLICE, "intervals", "change_counts", "recent_moves", "image_tag_reads")
 
 
