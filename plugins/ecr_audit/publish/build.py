@@ -57,8 +57,9 @@ log = logging.getLogger(__name__)
 
 _SPILL = ".spill"
 
-# Tried first, if there are few repositories. DuckDB uses all the memory that it is given.
-LEAN_MEMORY = "200MB"
+# Megabytes that are tried first, if there are few repositories: this, and one for each thousand beyond as many. DuckDB
+# uses all the memory that it is given.
+LEAN_MEGABYTES, LEAN_REPOSITORIES = 200, 100_000
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,13 @@ def _within_memory(build: Callable[[Resources], _Built], repositories: int) -> _
     """Build with little memory if that may suffice: the memory that the rows need shows only while building."""
     resources = resources_for(repositories)
     if repositories <= FEW_REPOSITORIES:
+        lean = f"{LEAN_MEGABYTES + max(0, repositories - LEAN_REPOSITORIES) // 1000}MB"
         try:
-            return build(replace(resources, memory=LEAN_MEMORY))
+            return build(replace(resources, memory=lean))
         except (WarehouseError, duckdb.OutOfMemoryException) as fault:
             if not isinstance(fault.__cause__ or fault, duckdb.OutOfMemoryException):
                 raise
-            log.info("DuckDB cannot publish this within %s: retrying with %s", LEAN_MEMORY, resources.memory)
+            log.info("DuckDB cannot publish this within %s: retrying with %s", lean, resources.memory)
     return build(resources)
 
 
@@ -236,7 +238,7 @@ def _build(
         rows = verified_rows(database, inventory, history, left_out)
         failed = write_exports(Source(database, lake, options), aside, early_exports(options))
     for fault in failed.values():
-        if isinstance(fault, duckdb.OutOfMemoryException) and resources.memory == LEAN_MEMORY:
+        if isinstance(fault, duckdb.OutOfMemoryException) and resources.memory != Resources.memory:
             raise fault
     shutil.rmtree(aside / _SPILL, ignore_errors=True)
     return rows, failed

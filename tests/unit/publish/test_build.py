@@ -306,19 +306,26 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("few", "reported"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])]
+    ("few", "lean", "reported"),
+    [
+        (1, 1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]),
+        (1, -1999, ["DuckDB cannot publish this within 3MB: retrying with 2GB"]),
+        (0, 1, []),
+    ],
 )
 def test_tables_that_need_more_memory_get_more(
     published: Callable[..., PublishResult],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     few: int,
+    lean: int,
     reported: list[str],
 ) -> None:
-    """At once, if there are many repositories."""
+    """The first try has more for each thousand repositories. Many repositories get all at once."""
     expected = published(DAY_1, repositories=[{}])
     names = {path.name for path in expected.published.folder.iterdir()}
-    monkeypatch.setattr(publishing, "LEAN_MEMORY", "1MB")
+    monkeypatch.setattr(publishing, "LEAN_MEGABYTES", 1)
+    monkeypatch.setattr(publishing, "LEAN_REPOSITORIES", lean)
     monkeypatch.setattr(publishing, "FEW_REPOSITORIES", few)
     caplog.set_level(logging.INFO, publishing.__name__)
     again = published()
