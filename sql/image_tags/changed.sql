@@ -1,5 +1,5 @@
 -- changed: one row per tag that changed between two complete reads of its repository, in the night of the later one.
--- key: repository_arn, tag.  from: staging.differences, staging.reads, lake.previous_image_tags.
+-- key: repository_arn, tag.  from: staging.differences, staging.slice_reads, lake.previous_image_tags.
 -- A tag that is set again after it was removed is compared with the digest that it pointed to last: deleting it for a
 -- night is a way to overwrite it, too. old_digest is NULL for one that was never there, or not since intervals that ended
 -- are kept; new_digest for one that is no longer there.

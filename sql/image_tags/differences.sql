@@ -1,6 +1,6 @@
 -- differences: one row per tag that does not point at the digest of the night before, in repositories that were read
 -- completely.
--- key: repository_arn, tag.  from: lake.previous_image_tags, lake.listed_tags, staging.reads.
+-- key: repository_arn, tag.  from: lake.previous_image_tags, lake.listed_tags, staging.slice_reads.
 -- old_digest is NULL for a tag that was not there, new_digest for one that is no longer there. A repository that was
 -- deleted and created again has all its tags here: those of its namesake, and its own.
 -- Most tags go on, and their digests are most of an interval: what differs is all that is kept of the join.

@@ -1,5 +1,5 @@
 -- intervals: one row per interval in which a tag pointed at a digest, up to this night.
--- key: repository_arn, tag, first_seen.  from: staging.differences, lake.previous_image_tags, staging.reads.
+-- key: repository_arn, tag, first_seen.  from: staging.differences, lake.previous_image_tags, staging.slice_reads.
 -- parameter: oldest, the time (UTC) up to which intervals that have ended are left out.
 -- Those of a repository that was not read completely stay as they are; those of a repository that is gone have ended.
 SELECT

@@ -122,7 +122,7 @@ def inventory_items(objects: Iterable[Row], account_id: str) -> Iterator[Part]:
 
 
 def account_observations(night: Night, policies: Mapping[str, Row], verdicts: Iterable[Row]) -> Iterator[Part]:
-    """One per policy and account. Of 10,000 accounts these are most of a document: what is 0 is not written."""
+    """One per policy and account. With 10,000 accounts these are most of a document: what is 0 is not written."""
     for row in verdicts:
         policy, account_id = policies[row["policy_id"]], row["account_id"]
         yield _observation(
