@@ -94,8 +94,8 @@ def _log_in(page: Page, password: str) -> None:
 def dashboard(window: Dashboard) -> Dashboard:
     """The dashboard with nothing chosen; a test that has reset its choices marks it, and saves an opening.
 
-    To open it takes longer than most tests, so those that only click on charts share an opening. After a click, the
-    filters at the top cannot be found again: tests that begin with these follow an opening.
+    To open it takes longer than most tests. After a click, the filters at the top cannot be found again: tests that
+    begin with these come first, or follow an opening.
     """
     if not window.is_at_rest:
         window.open()
@@ -130,6 +130,18 @@ def test_each_chart_shows_the_published_figures(dashboard: Dashboard, shows: Cal
     dashboard.is_at_rest = True
 
 
+def test_nights_and_waived_filter_their_charts(dashboard: Dashboard, shows: Callable[..., None]) -> None:
+    scope = nights = scope_of_filter("Nights")
+    assert dashboard.act(lambda: dashboard.choose_nights("2026-10-01", "2026-11-20"), scope) == scope
+    shows(View(since="2026-10-01", until="2026-11-20"), scope)
+    scope = scope_of_filter("Waived")
+    for waived in ("yes", "no"):
+        assert dashboard.act(partial(dashboard.choose, "NATIVE_FILTER-waived", waived), scope) == scope
+        shows(View(waived=waived), scope)
+    dashboard.act(dashboard.clear_all, nights | scope)
+    dashboard.is_at_rest = True
+
+
 def test_filters_and_a_click_go_together(dashboard: Dashboard, shows: Callable[..., None]) -> None:
     """A unit is one with all below it, for each policy; a click on one of these narrows it further."""
     scope = scope_of_filter("Unit")
@@ -153,6 +165,7 @@ def test_filters_and_a_click_go_together(dashboard: Dashboard, shows: Callable[.
     scope = scope_of_filter("Unit") | scope_of_filter("Policy")
     assert dashboard.act(dashboard.clear_all, scope) == scope
     shows(View(), scope)
+    dashboard.is_at_rest = True
 
 
 # A click on a unit of UNITS is in the test of figures.
@@ -203,16 +216,6 @@ def test_a_click_on_a_line_chooses_its_unit(dashboard: Dashboard, shows: Callabl
     assert dashboard.act(lambda: dashboard.click_line(UNITS_OVER_TIME), scope) == scope
     [unit] = dashboard.filters_of(UNITS)["unit"]
     shows(View(unit=unit), scope)
-
-
-def test_nights_and_waived_filter_their_charts(dashboard: Dashboard, shows: Callable[..., None]) -> None:
-    scope = scope_of_filter("Nights")
-    assert dashboard.act(lambda: dashboard.choose_nights("2026-10-01", "2026-11-20"), scope) == scope
-    shows(View(since="2026-10-01", until="2026-11-20"), scope)
-    scope = scope_of_filter("Waived")
-    for waived in ("yes", "no"):
-        assert dashboard.act(partial(dashboard.choose, "NATIVE_FILTER-waived", waived), scope) == scope
-        shows(View(waived=waived), scope)
 
 
 def test_any_name_of_a_unit_can_be_chosen(dashboard: Dashboard, shows: Callable[..., None]) -> None:
