@@ -65,7 +65,7 @@ def make(folder: str, accounts: int, per_region: int) -> Cost:
 
 
 def write(folder: str, name: str) -> Cost:
-    """Write one format; the result is the number of its files, their size and that of the largest, in MB."""
+    """Write one format; the result is the number of its files, their size and that of the largest, in MB of 10^6."""
     store, out = PublicationStore(Path(folder, "publish")), Path(folder, name)
     out.mkdir()
     published = store.newest()

@@ -102,7 +102,7 @@ SELECT
             END,
             'data': CASE WHEN image_tag_mutability_raw IS NOT NULL THEN {
                 'image_tag_mutability_raw': image_tag_mutability_raw,
-                'exclusion_filters': exclusion_filters,
+                'exclusion_filters': nullif(exclusion_filters, []),
                 'overwritable_tags': overwritable_tags
             } END,
             'name': resource_name(object_id),

@@ -1,8 +1,8 @@
 -- differences: one row per tag that does not point at the digest of the night before, in repositories that were read
 -- completely.
 -- key: repository_arn, tag.  from: lake.previous_image_tags, lake.listed_tags, staging.slice_reads.
--- old_digest is NULL for a tag that was not there, new_digest for one that is no longer there. A repository that was
--- deleted and created again has all its tags here: those of its namesake, and its own.
+-- old_digest is NULL where a tag was added, new_digest where it was removed. After a repository was deleted and created
+-- again, all tags are here: those of the old repository are removed, those of the new one added.
 -- Most tags go on, and their digests are most of an interval: what differs is all that is kept of the join.
 SELECT
     r.account_id,

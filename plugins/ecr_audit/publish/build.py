@@ -57,8 +57,8 @@ log = logging.getLogger(__name__)
 
 _SPILL = ".spill"
 
-# Megabytes that are tried first, if there are few repositories: this, and one for each thousand beyond as many. DuckDB
-# uses all the memory that it is given.
+# DuckDB's memory in the first try, if there are few repositories: these megabytes, and one more for each thousand
+# repositories beyond LEAN_REPOSITORIES. DuckDB uses all the memory that it is given.
 LEAN_MEGABYTES, LEAN_REPOSITORIES = 200, 100_000
 
 
