@@ -81,7 +81,11 @@ def rows_of(day: date) -> dict[str, Any]:
         {"repository_name": "good", "image_tag_mutability": "IMMUTABLE", "encryption_type": "KMS"},
         {"repository_name": "waived"},
         {"repository_name": "odd", "image_tag_mutability": HOSTILE},
-        {"repository_name": "filtered", "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION"},
+        {
+            "repository_name": "filtered",
+            "image_tag_mutability": "IMMUTABLE_WITH_EXCLUSION",
+            "image_tag_mutability_exclusion_filters": [{"filter": "latest*", "filter_type": "WILDCARD"}],
+        },
         {"repository_name": "new" if is_second else "gone"},
         {"account_id": NAMELESS, "repository_name": "nameless/app"},
         *(

@@ -80,7 +80,10 @@ def test_a_setting_that_security_hub_does_not_know_is_among_other_details(record
         for record in records[1]
     }
     assert details["open"]["AwsEcrRepository"]["ImageTagMutability"] == "MUTABLE"
-    assert details["filtered"]["Other"] == {"ImageTagMutability": "IMMUTABLE_WITH_EXCLUSION"}
+    assert details["filtered"]["Other"] == {
+        "ImageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "ExclusionFilters": "latest*",
+    }
     assert "ImageTagMutability" not in details["filtered"]["AwsEcrRepository"]
 
 

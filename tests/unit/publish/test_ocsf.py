@@ -21,7 +21,7 @@ from ecr_audit.publish.published_file import open_published
 from ecr_audit.vocabulary import ExportedRecords
 from support.exported_nights import CLOSED, DARK, FIRST, HOSTILE, NAMELESS, SECOND, SHOP, ExportedNight
 from support.ocsf import faults, read_lines
-from support.policies import MUTABILITY
+from support.policies import MOVED_THOUGH_IMMUTABLE, MUTABILITY
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,17 @@ def test_the_setting_is_evidence_under_the_policies_that_rest_on_it(records: lis
     }
     assert MUTABILITY in resting and not any("encryption" in policy for policy in resting)
     assert any("encryption" in record["compliance"]["checks"][0]["uid"] for record in records[1])
+    assert MOVED_THOUGH_IMMUTABLE in resting
+
+
+def test_exclusion_filters_are_those_of_settings_that_have_some(records: list[list[dict[str, Any]]]) -> None:
+    found = {
+        data["image_tag_mutability_raw"]: data.get("exclusion_filters")
+        for record in records[1]
+        if (data := record["resources"][0].get("data"))
+    }
+    assert found["MUTABLE"] is None
+    assert found["IMMUTABLE_WITH_EXCLUSION"] == ["latest*"]
 
 
 def test_nothing_is_null(records: list[list[dict[str, Any]]]) -> None:
