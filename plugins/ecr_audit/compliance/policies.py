@@ -129,8 +129,7 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
         logic = parse_statement(path, policy.logic_sql)
         nodes = _syntax_nodes(warehouse, policy, logic)
         _require_no_files(policy, logic, nodes)
-        warehouse.create_view("staging.answers", logic)
-        found = columns_of(warehouse.connection, "staging.answers")
+        found = columns_of(warehouse.connection, f"({logic.text}\n)")
         if fault := columns_fault(found):
             raise PolicyError(f"{policy.id}: {path}: {fault}")
         answers = logic.text
@@ -138,8 +137,7 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             answers = f"SELECT * REPLACE ({casts}) FROM ({answers}\n)"
         if "owner" not in found:
             answers = _OWNER_LOOKED_UP.format(answers=answers)
-        if answers != logic.text:
-            warehouse.create_view("staging.answers", parse_statement(path, answers))
+        warehouse.create_view("staging.answers", parse_statement(path, answers))
         warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
         if not _answers_each_once(warehouse, policy, nodes):
             _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
@@ -149,12 +147,16 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
         raise PolicyError(f"{policy.id}: {path}: {fault}") from fault
 
 
-def columns_of(session: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
-    """The type of each column of a view, by name, in their order; UNTYPED for one of NULLABLE that is a bare NULL."""
-    columns = {name: str(kind) for name, kind, *_ in session.execute(f"DESCRIBE {view}").fetchall()}
+def columns_of(session: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+    """The type of each column of a view, or of a query in parentheses, by name, in their order.
+
+    It is UNTYPED for one of NULLABLE that is a bare NULL.
+    """
+    # On one line with the query, so that errors count the lines of the file.
+    columns = {name: str(kind) for name, kind, *_ in session.execute(f"DESCRIBE FROM {source}").fetchall()}
     if integers := [name for name in NULLABLE if columns.get(name) == "INTEGER"]:
         counts = ", ".join(f"count({name})" for name in integers)
-        [values] = session.execute(f"SELECT {counts} FROM {view}").fetchall()
+        [values] = session.execute(f"SELECT {counts} FROM {source}").fetchall()
         columns |= {name: UNTYPED for name, count in zip(integers, values, strict=True) if not count}
     return columns
 
