@@ -143,17 +143,16 @@ class Lake:
 
     def _verified_rows(self, name: str, path: Path, schema: pa.Schema) -> int:
         """How many rows a Parquet file of the lake has, which is at a local path and has the columns of `schema`."""
-        location = self.storage.absolute(name)
-        if not path.is_file():  # a pipe would be waited for
-            raise LakeError(f"{location}: cannot be read as Parquet (the file does not exist)")
         try:
+            if not path.is_file():  # a pipe would be waited for
+                raise FileNotFoundError("the file does not exist")
             with pq.ParquetFile(path) as file:
                 found, rows = _columns(file.schema_arrow), file.metadata.num_rows
         except (OSError, pa.ArrowInvalid) as fault:
-            raise LakeError(f"{location}: cannot be read as Parquet ({fault})") from fault
+            raise LakeError(f"{self.storage.absolute(name)}: cannot be read as Parquet ({fault})") from fault
         if found != (expected := _columns(schema)):
             different = sorted(set(found.items()) ^ set(expected.items()))
-            raise LakeError(f"{location}: columns differ from the table's: {different}")
+            raise LakeError(f"{self.storage.absolute(name)}: columns differ from the table's: {different}")
         return int(rows)
 
     # Writing

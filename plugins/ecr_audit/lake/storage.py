@@ -249,10 +249,10 @@ class Storage:
     @contextmanager
     def _reporting(self, relative: str, done: str) -> Iterator[None]:
         """Make whatever the disk or S3 raises a LakeError that says of which file, and what could not be `done`."""
-        named = f"ECR_AUDIT_LAKE: '{self.absolute(relative)}' cannot be {done}"
         try:
             yield
-        except FileNotFoundError as fault:
-            raise MissingFileError(f"{named} (the file does not exist)") from fault
         except (OSError, S3Error) as fault:
+            named = f"ECR_AUDIT_LAKE: '{self.absolute(relative)}' cannot be {done}"
+            if isinstance(fault, FileNotFoundError):
+                raise MissingFileError(f"{named} (the file does not exist)") from fault
             raise LakeError(f"{named} ({fault})") from fault
