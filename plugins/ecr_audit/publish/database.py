@@ -27,7 +27,7 @@ from ecr_audit.macros import create_published_macros
 from ecr_audit.publish import remediation_plan
 from ecr_audit.publish.dictionary import comment_on, load_dictionary
 from ecr_audit.publish.publication import DATABASE, PublishError
-from ecr_audit.publish.sealing import NIGHTS_TYPE, SealedNights
+from ecr_audit.publish.sealing import SealedNights
 from ecr_audit.publish.tables import TABLES, VIEWS
 from ecr_audit.settings import RemediationSettings
 from ecr_audit.version import __version__
@@ -59,7 +59,7 @@ def build_database(
 ) -> None:
     """Build the database of a session's tables in a new file. `history`: the compliance commits, the newest last."""
     compliance, before = history[-1], history[-2] if len(history) > 1 else None
-    warehouse.set_variable("sealed_nights", list(sealed.nights), NIGHTS_TYPE)
+    warehouse.set_variable("sealed_nights", list(sealed.nights) or None)
     warehouse.connection.execute(f"ATTACH {literal(path)} AS published (STORAGE_VERSION '{STORAGE_VERSION}')")
     for table, source in TABLES.items():
         if table == remediation_plan.TABLE:

@@ -19,18 +19,13 @@ log = logging.getLogger(__name__)
 
 EVIDENCE = "evidence"
 
-# Sealed nights as `marts/nights` takes them: the newest entry of each, and how many there are.
-NIGHTS_TYPE = (
-    "STRUCT(snapshot_date DATE, sequence BIGINT, payload_sha256 VARCHAR, signed_by VARCHAR, sealed_at TIMESTAMPTZ,"
-    " entries BIGINT)[]"
-)
-
 
 @dataclass(frozen=True)
 class SealedNights:
     """The log as a publication shows it."""
 
     head: str | None = None
+    # As `marts/nights` takes them: the newest entry of each, and how many there are.
     nights: Sequence[Mapping[str, Any]] = ()
     # Why evaluated nights have no entry; None when all have.
     error: str | None = None
