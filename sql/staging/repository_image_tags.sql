@@ -1,6 +1,6 @@
 -- repository_image_tags: one row per ECR repository of the snapshot: how its image tags were read last, and what moved in the
 -- 30 nights up to that of the newest read of image tags before the evaluation.
--- key: repository_arn.  from: staging.repositories, lake.image_tag_reads.
+-- key: repository_arn.  from: staging.repositories, lake.repositories, lake.image_tag_reads.
 -- variable: image_tags, the setting ECR_AUDIT_IMAGE_TAGS of the night.
 --   image_tags_unread  why what is known does not stand for this night, as the end of a sentence; NULL when it does: the
 --                      last complete read is of the last 7 nights
@@ -11,7 +11,7 @@ WITH last_reads AS (
     -- A repository that was created again since has not been read.
     SELECT t.*
     FROM lake.image_tag_reads AS t
-    JOIN staging.repositories AS r USING (repository_arn)
+    JOIN lake.repositories AS r USING (repository_arn)
     WHERE coalesce(t.created_at = r.created_at, TRUE)
 ),
 
