@@ -1,11 +1,14 @@
 """Every line and document that a night of the demo exports is valid, under all policies and in all of its story.
 
-Trestle reads the documents, in an environment of its own: `make test-slow` sets it up.
+The commands of docs/ that read a file find something in it. Trestle reads the documents, in an environment of its own:
+`make test-slow` sets it up.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -27,6 +30,12 @@ from support.paths import ROOT
 pytestmark = pytest.mark.slow
 
 TRESTLE = ROOT / ".venv-tools" / "bin" / "python"
+# Those that unpack a file and hand it to jq.
+COMMANDS = [
+    command
+    for document in sorted((ROOT / "docs").glob("*.md"))
+    for command in re.findall(r"^gzip -dc .*$", document.read_text("utf-8"), flags=re.MULTILINE)
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +56,25 @@ def test_every_line_and_document_of_a_demo_night_is_valid(folder: Path) -> None:
     for framework_id in FRAMEWORKS:
         document = json.loads((folder / file_name(framework_id)).read_text("utf-8"))
         assert oscal.faults(document) == [], framework_id
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) > 1
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_finds_something(folder: Path, tmp_path: Path, command: str) -> None:
+    """With an account and a region of the demo in place of the example's."""
+    [found, *_] = ocsf.read_lines(folder / ASFF)
+    account_id, region = found["AwsAccountId"], found["Resources"][0]["Region"]
+    of_demo = command.replace("111111111111", account_id).replace("eu-west-1", region)
+    for name in (OCSF, ASFF):
+        (tmp_path / name).symlink_to(folder / name)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", of_demo], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    batch = tmp_path / "batch.json"
+    assert json.loads(batch.read_text("utf-8")) if "> batch.json" in command else done.stdout.count("\n") > 10
 
 
 @pytest.mark.skipif(not TRESTLE.exists(), reason="Trestle is not set up: make test-slow")
