@@ -20,7 +20,7 @@ import duckdb
 from ecr_audit.catalog import Catalog
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import Lake
-from ecr_audit.lake.schemas import REPOSITORIES
+from ecr_audit.lake.schemas import ENDED_FINDINGS, REPOSITORIES
 from ecr_audit.lake.snapshot import (
     fetch_history,
     fetch_image_tags,
@@ -57,9 +57,14 @@ log = logging.getLogger(__name__)
 
 _SPILL = ".spill"
 
-# DuckDB's memory in the first try, if there are few repositories: these megabytes, and one more for each thousand
-# repositories beyond LEAN_REPOSITORIES. DuckDB uses all the memory that it is given.
-LEAN_MEGABYTES, LEAN_REPOSITORIES = 200, 100_000
+# The megabytes of DuckDB's first try, if there are few repositories: it uses all the memory that it is given.
+LEAN_MEGABYTES = 200
+# One more is needed for each thousand repositories beyond as many,
+LEAN_REPOSITORIES = 100_000
+# and for as many findings that ended in all nights: `findings_survival` sorts them by policy, unit, month and days.
+ENDED_PER_MEGABYTE = 10_000
+# No more than a second try gets, see `Resources`.
+MOST_MEGABYTES = 2_000
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ def publish(
             plan_settings,
             sealed,
         )
-        rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name])
+        ended = sum(commit.rows.get(ENDED_FINDINGS.name, 0) for commit in history)
+        rows, failed = _within_memory(build, inventory.rows[REPOSITORIES.name], ended)
         write_checksums(aside)
         version = version_of(published_at, compliance.commit_id)
         missing = dict.fromkeys(late_exports(options), NOT_YET) | reasons(failed) | sealed.missing
@@ -180,11 +186,11 @@ def _read_history(lake: Lake, rolled_up: date | None, as_of: date | None) -> lis
 _Built = tuple[dict[str, int], dict[str, Exception]]
 
 
-def _within_memory(build: Callable[[Resources], _Built], repositories: int) -> _Built:
+def _within_memory(build: Callable[[Resources], _Built], repositories: int, ended: int) -> _Built:
     """Build with little memory if that may suffice: the memory that the rows need shows only while building."""
     resources = resources_for(repositories)
     if repositories <= FEW_REPOSITORIES:
-        lean = f"{LEAN_MEGABYTES + max(0, repositories - LEAN_REPOSITORIES) // 1000}MB"
+        lean = f"{lean_megabytes(repositories, ended)}MB"
         try:
             return build(replace(resources, memory=lean))
         except (WarehouseError, duckdb.OutOfMemoryException) as fault:
@@ -192,6 +198,12 @@ def _within_memory(build: Callable[[Resources], _Built], repositories: int) -> _
                 raise
             log.info("DuckDB cannot publish this within %s: retrying with %s", lean, resources.memory)
     return build(resources)
+
+
+def lean_megabytes(repositories: int, ended: int) -> int:
+    """The megabytes that suffice to publish so many repositories, with so many findings that ended in their history."""
+    for_rows = max(0, repositories - LEAN_REPOSITORIES) // 1000 + ended // ENDED_PER_MEGABYTE
+    return min(MOST_MEGABYTES, LEAN_MEGABYTES + for_rows)
 
 
 def _build(

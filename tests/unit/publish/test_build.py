@@ -306,32 +306,33 @@ def test_a_run_that_breaks_off_leaves_the_old_files_whole(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("few", "lean", "reported"),
-    [
-        (1, 1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]),
-        (1, -1999, ["DuckDB cannot publish this within 3MB: retrying with 2GB"]),
-        (0, 1, []),
-    ],
+    ("few", "reported"), [(1, ["DuckDB cannot publish this within 1MB: retrying with 2GB"]), (0, [])]
 )
 def test_tables_that_need_more_memory_get_more(
     published: Callable[..., PublishResult],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     few: int,
-    lean: int,
     reported: list[str],
 ) -> None:
-    """The first try has more for each thousand repositories. Many repositories get all at once."""
+    """Many repositories get all at once."""
     expected = published(DAY_1, repositories=[{}])
     names = {path.name for path in expected.published.folder.iterdir()}
     monkeypatch.setattr(publishing, "LEAN_MEGABYTES", 1)
-    monkeypatch.setattr(publishing, "LEAN_REPOSITORIES", lean)
     monkeypatch.setattr(publishing, "FEW_REPOSITORIES", few)
     caplog.set_level(logging.INFO, publishing.__name__)
     again = published()
     assert again.rows == expected.rows
     assert {path.name for path in again.published.folder.iterdir()} == names
     assert messages(caplog) == reported
+
+
+@pytest.mark.parametrize(
+    ("repositories", "ended", "megabytes"),
+    [(100_000, 0, 200), (300_000, 0, 400), (34_000, 1_500_000, 350), (300_000, 1_500_000, 550), (1, 90_000_000, 2_000)],
+)
+def test_the_first_try_has_memory_in_step_with_what_is_published(repositories: int, ended: int, megabytes: int) -> None:
+    assert publishing.lean_megabytes(repositories, ended) == megabytes
 
 
 @alone
