@@ -153,7 +153,7 @@ def main() -> None:
         cost = in_fresh_process(run, folder, given.policies)
         completed = in_fresh_process(add_workbook, folder)
         published = Path(folder, "publish")
-        sizes = [sum(file.stat().st_size for file in published.glob(f"*.{kind}")) / 2**20 for kind in KINDS]
+        sizes = [sum(file.stat().st_size for file in published.glob(f"*.{kind}")) / 1e6 for kind in KINDS]
         print_table(
             ["nights", "repositories", *(f"{kind} MB" for kind in KINDS)],
             [[given.nights, cost.result["repositories"], *map(round, sizes)]],
