@@ -201,7 +201,7 @@ def _within_memory(build: Callable[[Resources], _Built], repositories: int, ende
 
 
 def lean_megabytes(repositories: int, ended: int) -> int:
-    """The megabytes that suffice to publish so many repositories, with so many findings that ended in their history."""
+    """The megabytes that suffice for a number of repositories, and of findings that ended in all nights."""
     for_rows = max(0, repositories - LEAN_REPOSITORIES) // 1000 + ended // ENDED_PER_MEGABYTE
     return min(MOST_MEGABYTES, LEAN_MEGABYTES + for_rows)
 

@@ -331,7 +331,7 @@ def test_tables_that_need_more_memory_get_more(
     ("repositories", "ended", "megabytes"),
     [(100_000, 0, 200), (300_000, 0, 400), (34_000, 1_500_000, 350), (300_000, 1_500_000, 550), (1, 90_000_000, 2_000)],
 )
-def test_the_first_try_has_memory_in_step_with_what_is_published(repositories: int, ended: int, megabytes: int) -> None:
+def test_the_first_try_has_memory_in_step_with_the_rows(repositories: int, ended: int, megabytes: int) -> None:
     assert publishing.lean_megabytes(repositories, ended) == megabytes
 
 
