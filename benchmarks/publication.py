@@ -24,10 +24,10 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from compliance import CHECKED, NIGHTS, OWNER_TAGS, in_fresh_process, organization, scan
+from compliance import CHECKED, NIGHTS, OWNER_TAGS, POLICIES_HELP, catalog_of, in_fresh_process, organization, scan
 from measuring import Cost, measure, print_table
 
-from ecr_audit.catalog import Catalog, load_catalog
+from ecr_audit.catalog import Catalog
 from ecr_audit.catalog.waivers import SCHEMA
 from ecr_audit.compliance import Evaluation, KnownWaivers, evaluate, roll_up
 from ecr_audit.hidden_modules import hidden_modules
@@ -146,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=365)
     parser.add_argument("--accounts", type=int, default=1_000, help="of 100 repositories each")
-    parser.add_argument("--policies", default="", help="a part of the ids of those that are evaluated; default: all")
+    parser.add_argument("--policies", default="", help=POLICIES_HELP)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ecr-audit-benchmark-") as folder:
         in_fresh_process(make, folder, given.nights, given.accounts, given.policies)
@@ -183,15 +183,6 @@ def main() -> None:
             for question in sorted((SQL_ROOT / "analyses").glob("*.sql"))
         ]
         print_table(["question", "rows", "wall s"], [[name, cost.result, cost.wall] for name, cost in answers])
-
-
-def catalog_of(policies: str) -> Catalog:
-    """The audit's catalog with the policies whose ids contain a text; SystemExit if there is none."""
-    catalog = load_catalog(SQL_ROOT)
-    kept = [policy for policy in catalog.policies if policies in policy.id]
-    if not kept:
-        raise SystemExit(f"--policies={policies}: no id contains that: {', '.join(p.id for p in catalog.policies)}")
-    return Catalog(kept, catalog.frameworks)
 
 
 def run(folder: str, policies: str) -> Cost:
