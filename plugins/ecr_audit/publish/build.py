@@ -63,7 +63,7 @@ LEAN_MEGABYTES = 200
 LEAN_REPOSITORIES = 100_000
 # and for as many findings that ended in all nights: `findings_survival` sorts them by policy, unit, month and days.
 ENDED_PER_MEGABYTE = 10_000
-# No more than a second try gets, see `Resources`.
+# The first try never gets more than the second one, see `Resources`.
 MOST_MEGABYTES = 2_000
 
 
