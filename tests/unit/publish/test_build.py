@@ -21,6 +21,7 @@ from ecr_audit.publish.build import PublishResult, publish
 from ecr_audit.publish.exports import BY_DEFAULT, EXPORTS, early_exports
 from ecr_audit.publish.publication import PublicationError, PublishError
 from ecr_audit.publish.tables import VIEWS, WITHOUT_CSV
+from ecr_audit.warehouse.session import Resources
 from ecr_audit.warehouse.statements import WarehouseError
 from support.lakes import committed
 from support.small_lake import SmallLake
@@ -333,6 +334,10 @@ def test_tables_that_need_more_memory_get_more(
 )
 def test_the_first_try_has_memory_in_step_with_the_rows(repositories: int, ended: int, megabytes: int) -> None:
     assert publishing.lean_megabytes(repositories, ended) == megabytes
+
+
+def test_the_first_try_never_has_more_memory_than_the_second() -> None:
+    assert Resources.memory == f"{publishing.MOST_MEGABYTES // 1000}GB"
 
 
 @alone
