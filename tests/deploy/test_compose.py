@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from demo.environment import demo_settings
-from ecr_audit.inventory import plan
+from ecr_audit.inventory.batches import MOST_BATCHES
 from ecr_audit.settings import AlertSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -359,12 +359,12 @@ def test_every_part_except_the_demo_has_the_settings_of_metrics_and_lineage() ->
 def test_parallelism_is_the_number_of_batches_that_a_night_is_cut_into() -> None:
     settings = SERVICES["scheduler"]["environment"]
     for name in ("AIRFLOW__CORE__PARALLELISM", "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG"):
-        assert settings[name] == str(plan.MOST_BATCHES)
+        assert settings[name] == str(MOST_BATCHES)
     document = (ROOT / "docs" / "scale-out.md").read_text(encoding="utf-8")
-    assert f"B = min({plan.MOST_BATCHES}, A / ECR_AUDIT_BATCH_ACCOUNTS)" in document
+    assert f"B = min({MOST_BATCHES}, A / ECR_AUDIT_BATCH_ACCOUNTS)" in document
     # Kubernetes runs fewer at once, and its values say what the night is cut into.
     values = (ROOT / "deploy" / "helm" / "values.yaml").read_text(encoding="utf-8")
-    assert f"A night is cut into {plan.MOST_BATCHES} batches at the most" in values
+    assert f"A night is cut into {MOST_BATCHES} batches at the most" in values
 
 
 def test_the_image_has_the_copied_files_and_the_mounted_folders() -> None:

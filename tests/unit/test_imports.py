@@ -196,15 +196,19 @@ def test_the_process_of_a_step_loads_nothing_unused(
     A facet was refused, so that the permission that lacks is named.
     """
     monkeypatch.setenv("ECR_AUDIT_DATA", str(tmp_path))
+    monkeypatch.setenv("ECR_AUDIT_IMAGE_TAGS", "all")
     night = date(2026, 11, 1)
     refused = {"facets_failed": [{"facet": "lifecycle", "error_code": "AccessDeniedException"}]}
     details = {"facets": ["lifecycle"], "rotation_nights": 7}
     small_lake.scan(night, repositories=[{"repository_name": "a", **refused}], details=details)
     banned = {*UNUSED, *OF_AWS, *DRIVER, "xlsxwriter", "pyarrow.dataset"}
     for step, arguments, used in (
-        ("ecr_audit.compliance.steps:evaluate", (night.isoformat(), []), set[str]()),
-        ("ecr_audit.compliance.steps:roll_up", (night.isoformat(),), set[str]()),
-        ("ecr_audit.publish.steps:publish", (night.isoformat(),), set[str]()),
+        ("ecr_audit.image_tags.steps:plan", (night.isoformat(),), set[str]()),
+        ("ecr_audit.image_tags.steps:commit", (night.isoformat(),), set()),
+        ("ecr_audit.image_tags.steps:read_trail", (night.isoformat(),), set()),
+        ("ecr_audit.compliance.steps:evaluate", (night.isoformat(), []), set()),
+        ("ecr_audit.compliance.steps:roll_up", (night.isoformat(),), set()),
+        ("ecr_audit.publish.steps:publish", (night.isoformat(),), set()),
         ("ecr_audit.publish.steps:complete_publication", (), {"xlsxwriter"}),
     ):
         _, loaded = in_own_process("support.loaded_modules:loaded_by", step, *arguments)

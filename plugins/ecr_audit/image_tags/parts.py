@@ -7,16 +7,18 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecr_audit.aws.ecr.image_tags import TagRead
 from ecr_audit.image_tags.plan import TagPlan
 from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.lake.storage import LakeError
 from ecr_audit.lake.tables import TIMESTAMP, LakeTable
+
+if TYPE_CHECKING:
+    from ecr_audit.aws.ecr.image_tags import TagRead
 
 # The lake does not keep these two. Tags of repositories that were read completely.
 LISTED_TAGS = LakeTable(

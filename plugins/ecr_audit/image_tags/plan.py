@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from ecr_audit.errors import FinalError
-from ecr_audit.inventory.plan import assign_batches
+from ecr_audit.inventory.batches import assign_batches
 from ecr_audit.lake.commits import Commit
 from ecr_audit.lake.lake import PARTS, Lake
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, IMAGE_TAGS, REPOSITORIES

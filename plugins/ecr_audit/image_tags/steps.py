@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from ecr_audit.aws.session import Hub
 from ecr_audit.hidden_modules import hidden_modules
-from ecr_audit.image_tags.actors import commit_actors, describe_actors
 from ecr_audit.image_tags.history import commit_tags
 from ecr_audit.image_tags.plan import TagPlanError, make_plan, read_plan
-from ecr_audit.image_tags.read import read_batch
 from ecr_audit.lake.lake import open_lake
 from ecr_audit.lake.schemas import IMAGE_TAG_READS, TAG_MOVES
 from ecr_audit.settings import load_settings
 from ecr_audit.text import plural
 from ecr_audit.vocabulary import ImageTags
+
+if TYPE_CHECKING:
+    from ecr_audit.aws.session import Hub
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def choose_snapshot(committed: Sequence[str]) -> str | None:
     return dates[-1]
 
 
+@hidden_modules("pyarrow.dataset")
 def plan(snapshot_date: str) -> list[int]:
     """Plan which repositories are read, and cut them into batches. Returns the batches' numbers."""
     settings = load_settings()
@@ -55,6 +57,8 @@ def plan(snapshot_date: str) -> list[int]:
 @hidden_modules("pandas")
 def read(hub: Hub, snapshot_date: str, batch: int, run_id: str) -> None:
     """Read the image tags of one batch and write its part."""
+    from ecr_audit.image_tags.read import read_batch  # late: the other steps call nothing of AWS but its S3
+
     settings = load_settings()
     lake = open_lake(settings)
     summary = read_batch(lake, hub, read_plan(lake, date.fromisoformat(snapshot_date)), batch, settings, run_id)
@@ -62,6 +66,7 @@ def read(hub: Hub, snapshot_date: str, batch: int, run_id: str) -> None:
     log.info("Batch %d: %s tags, repositories: %s", batch, f"{summary.tags:,}", outcomes or "none")
 
 
+@hidden_modules("pyarrow.dataset")
 def commit(snapshot_date: str) -> str:
     """Compare with the night before, and commit. Returns a sentence on what moved."""
     settings = load_settings()
@@ -88,6 +93,8 @@ def read_trail(snapshot_date: str) -> str | None:
     settings = load_settings()
     if settings.cloudtrail is None:
         return None
+    from ecr_audit.image_tags.actors import commit_actors, describe_actors  # late, as above
+
     lake, night = open_lake(settings), date.fromisoformat(snapshot_date)
     messages = []
     for day in reversed([day for day in lake.snapshot_dates("image_tags") if day <= night][-2:]):

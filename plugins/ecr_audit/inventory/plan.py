@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ecr_audit.aws.organization import ACTIVE, list_accounts_and_units, organization_id
 from ecr_audit.aws.regions import Region, region_of
 from ecr_audit.aws.session import Hub
+from ecr_audit.inventory.batches import assign_batches
 from ecr_audit.inventory.last_known import keep_last_known_details, known_accounts
 from ecr_audit.inventory.missing import LeftOut, Missing, named_in_vain, nearest, not_a_region, not_an_account
 from ecr_audit.inventory.plan_files import (
@@ -36,10 +37,6 @@ from ecr_audit.lake.tables import Collected
 from ecr_audit.settings import Settings
 
 log = logging.getLogger(__name__)
-
-# A batch is a task of the scheduler: beyond this many, each takes more accounts instead. Far below core.max_map_length
-# (1,024), and enough to keep many workers busy.
-MOST_BATCHES = 64
 
 
 @dataclass(frozen=True)
@@ -235,24 +232,3 @@ def _calls_by_account(last: pa.Table) -> dict[str, int]:
     # The calls of a batch that was lost are not known; without any that are, the sum is 0.
     sums = last.group_by("account_id").aggregate([("api_calls", "sum", pc.ScalarAggregateOptions(min_count=0))])
     return dict(zip(sums["account_id"].to_pylist(), sums["api_calls_sum"].to_pylist(), strict=True))
-
-
-def assign_batches(
-    accounts: list[str], expected_calls: dict[str, int], batch_accounts: int, regions: int
-) -> dict[str, int]:
-    """The batch of each account: runs of accounts in the order of their ids, of about the same expected work.
-
-    In that order, so that the batches' sorted parts, one after the other, are a sorted table.
-    """
-    if not accounts:
-        return {}
-    batches = min(MOST_BATCHES, -(-len(accounts) // batch_accounts))
-    work = {account: max(expected_calls.get(account, 0), regions) for account in accounts}
-    total = sum(work.values())
-    batch_of = {}
-    done = 0
-    for account in accounts:
-        # The middle of the account's work decides, so that the first is in batch 0 and the last in the last.
-        batch_of[account] = int(batches * (done + work[account] / 2) / total)
-        done += work[account]
-    return batch_of

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from ecr_audit.aws.ecr.mutability import Setting
 from ecr_audit.errors import FinalError
-from ecr_audit.inventory.plan import assign_batches
+from ecr_audit.inventory.batches import assign_batches
 from ecr_audit.lake.lake import PARQUET_OPTIONS, Lake
 from ecr_audit.lake.schemas import PLANNED_CHANGES
 from ecr_audit.lake.storage import LakeError

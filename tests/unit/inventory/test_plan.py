@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ecr_audit.aws.regions import Region
 from ecr_audit.errors import FinalError
+from ecr_audit.inventory.batches import MOST_BATCHES, assign_batches
 from ecr_audit.inventory.missing import Missing
-from ecr_audit.inventory.plan import MOST_BATCHES, ScanScope, assign_batches
+from ecr_audit.inventory.plan import ScanScope
 from ecr_audit.inventory.plan_files import PlanError, read_missing, read_plan, read_plan_table
 from ecr_audit.lake.schemas import ACCOUNTS
 
