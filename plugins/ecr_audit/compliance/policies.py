@@ -33,6 +33,7 @@ NULLABLE = ("remediation_message", "remediation_command", "owner")
 # The type of a column that is NULL and nothing else: it fits any type. DuckDB has INTEGER for it.
 UNTYPED = "NULL"
 
+# In this and the next statements, {answers} is that of `show_verdicts`: a view of it would be planned once more.
 _OWNER_LOOKED_UP = """
 SELECT a.*, o.owner
 FROM ({answers}
@@ -50,7 +51,7 @@ _CONTRACT = {"statuses": list(STATUSES), "reserved": list(RESERVED_CONDITIONS)}
 
 _EXAMPLES = 3
 
-_ANSWERED_OBJECTS = "SELECT object_id FROM staging.answers"
+_ANSWERED_OBJECTS = "SELECT object_id FROM ({answers}\n)"
 
 _PLAN = "EXPLAIN (FORMAT json) {objects}"
 
@@ -73,7 +74,8 @@ SELECT
     coalesce(current_state_message, error('contract')::VARCHAR) AS current_state_message,
     remediation_message,
     remediation_command
-FROM staging.answers
+FROM ({{answers}}
+)
 """
 
 # Which verdicts are wrong: each has the text that says so.
@@ -84,14 +86,16 @@ SELECT object_id, CASE
     WHEN condition_index IN (SELECT unnest($reserved)) THEN 'condition_index ' || condition_index || ' is reserved'
     WHEN current_state_message IS NULL THEN 'no current_state_message'
 END AS fault
-FROM staging.answers
+FROM ({answers}
+)
 WHERE fault IS NOT NULL
 """
 
 _DIFFERENT_OBJECTS = """
 WITH evaluated AS (
     SELECT object_id, count(*) AS verdicts
-    FROM staging.answers
+    FROM ({answers}
+    )
     GROUP BY ALL
 ),
 
@@ -117,8 +121,8 @@ class PolicyError(FinalError):
     """A policy's logic.sql breaks its contract; the message names the policy, the file and examples."""
 
 
-def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
-    """Make `staging.verdicts` the verdicts of a policy, and `staging.answers` what its logic.sql returns.
+def show_verdicts(warehouse: Warehouse, policy: Policy) -> str:
+    """Make `staging.verdicts` the verdicts of a policy. Returns the query of its answers, which they are.
 
     Raises PolicyError unless logic.sql returns the columns of a verdict, one for every object of its input. Whether
     each verdict is one that a policy may give is seen when it is read: reading `staging.verdicts` fails otherwise, and
@@ -137,14 +141,15 @@ def show_verdicts(warehouse: Warehouse, policy: Policy) -> None:
             answers = f"SELECT * REPLACE ({casts}) FROM ({answers}\n)"
         if "owner" not in found:
             answers = _OWNER_LOOKED_UP.format(answers=answers)
-        warehouse.create_view("staging.answers", parse_statement(path, answers))
-        warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED))
-        if not _answers_each_once(warehouse, policy, nodes):
-            _refuse(warehouse, policy, Statement(path, _DIFFERENT_OBJECTS, frozenset({"input"})))
+        warehouse.create_view("staging.verdicts", parse_statement(path, _CHECKED.format(answers=answers)))
+        if not _answers_each_once(warehouse, policy, answers, nodes):
+            different = _DIFFERENT_OBJECTS.format(answers=answers)
+            _refuse(warehouse, policy, Statement(path, different, frozenset({"input"})))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
     except duckdb.Error as fault:
         raise PolicyError(f"{policy.id}: {path}: {fault}") from fault
+    return answers
 
 
 def columns_of(session: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
@@ -197,7 +202,7 @@ def _require_no_files(policy: Policy, logic: Statement, nodes: Sequence[Mapping[
         )
 
 
-def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Mapping[str, Any]]) -> bool:
+def _answers_each_once(warehouse: Warehouse, policy: Policy, answers: str, nodes: Sequence[Mapping[str, Any]]) -> bool:
     """Whether logic.sql answers each object of its input once. This finds only whether something is wrong; what it is,
     _DIFFERENT_OBJECTS.
 
@@ -211,7 +216,8 @@ def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Map
 
     def are_alike(about: str) -> bool:
         queries = (
-            Statement(_path(policy), about.format(objects=ids), frozenset()) for ids in (_ANSWERED_OBJECTS, objects)
+            Statement(_path(policy), about.format(objects=ids), frozenset())
+            for ids in (_ANSWERED_OBJECTS.format(answers=answers), objects)
         )
         answered, given = (warehouse.query(query).to_pylist() for query in queries)
         return bool(answered == given)
@@ -220,10 +226,13 @@ def _answers_each_once(warehouse: Warehouse, policy: Policy, nodes: Sequence[Map
     return (reads_input_alone and are_alike(_PLAN)) or are_alike(_FINGERPRINT)
 
 
-def refuse_invalid(warehouse: Warehouse, policy: Policy) -> None:
-    """Raise PolicyError if logic.sql fails, or some of its verdicts are none that a policy may give."""
+def refuse_invalid(warehouse: Warehouse, policy: Policy, answers: str) -> None:
+    """Raise PolicyError if logic.sql fails, or some of its verdicts are none that a policy may give.
+
+    `answers`: as `show_verdicts` has returned it.
+    """
     try:
-        _refuse(warehouse, policy, Statement(_path(policy), _INVALID, frozenset(_CONTRACT)))
+        _refuse(warehouse, policy, Statement(_path(policy), _INVALID.format(answers=answers), frozenset(_CONTRACT)))
     except WarehouseError as fault:
         raise PolicyError(f"{policy.id}: {fault}") from fault
 

@@ -60,7 +60,7 @@ def _parts(warehouse: Warehouse, catalog: Catalog, run_time: datetime, folder: P
     slices = list(_slices(warehouse))
     for policy in catalog.policies:
         warehouse.show_accounts()
-        show_verdicts(warehouse, policy)
+        answers = show_verdicts(warehouse, policy)
         for number, (after, up_to) in enumerate(slices):
             part = folder / f"{policy.hash}-{number}.parquet"
             warehouse.show_accounts(after, up_to)
@@ -70,7 +70,7 @@ def _parts(warehouse: Warehouse, catalog: Catalog, run_time: datetime, folder: P
                 )
             except WarehouseError:
                 warehouse.show_accounts()
-                refuse_invalid(warehouse, policy)
+                refuse_invalid(warehouse, policy, answers)
                 raise
             yield part
 
