@@ -31,7 +31,7 @@ CREATE MACRO is_finding(status, incompliant_start_date, incompliant_end_date) AS
 -- Source: "CSV Injection", OWASP; the full-width signs are read as formulas by spreadsheets in East Asian settings, and
 -- control and formatting characters before a sign are skipped.
 CREATE MACRO spreadsheet_safe(cell) AS
-    CASE WHEN regexp_matches(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]') THEN '''' || cell ELSE cell END;
+    regexp_replace(cell, '^[\p{C}''=+@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}-]', '''\0');
 
 -- is_in_unit: whether a path is that of a unit or of one below it. A pattern such as Root/Prod%
 -- would take Root/Production as well.
