@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import json
 import logging
 import os
 import sys
@@ -28,6 +29,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from ecr_audit.hidden_modules import hidden_modules
+from ecr_audit.own_process import kept_processes
 from ecr_audit.terminal import open_console
 from ecr_audit.vocabulary import ImageTags
 
@@ -56,7 +58,7 @@ def main() -> int:
     where = parser.parse_args().where
     if where == "demo":
         require("demo")
-    with _few_collections(), _own_terminal() as console, hidden_modules("numpy", "pandas"):
+    with _few_collections(), kept_processes(), _own_terminal() as console, hidden_modules("numpy", "pandas"):
         try:
             set_data_folder(where)
             log_file = _log_everything()
@@ -198,9 +200,7 @@ class _Airflow:
             from airflow.dag_processing.dagbag import DagBag
             from airflow.utils import db
 
-            try:
-                db.check_migrations(timeout=0)
-            except TimeoutError:
+            if not _is_migrated():
                 db.initdb()
             self._dags = DagBag()
         if self._dags.import_errors:
@@ -211,7 +211,25 @@ class _Airflow:
                 f" make audit-aws, or make audit for the demo; or set it to {ROOT / 'dags'}, and"
                 f" AIRFLOW__CORE__PLUGINS_FOLDER to {ROOT / 'plugins'}."
             )
+        self._bundle_each()
         logging.getLogger("ecr_audit").addHandler(Progress(console, self._steps))
+
+    def _bundle_each(self) -> None:
+        """Give each DAG a bundle of its own: for every run, dag.test() reads all DAGs of the bundle again.
+
+        In a new database it looks through the bundles for the DAG. Those that are not run here come first, so that
+        they are in the database, too, and the links of `make pages` to them lead somewhere.
+        """
+        files = {Path(dag.fileloc): dag.dag_id in DAGS for dag in self._dags.dags.values()}
+        bundles = [
+            {
+                "name": file.stem,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": {"path": str(file)},
+            }
+            for file in sorted(files, key=files.__getitem__)
+        ]
+        os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps(bundles)
 
     def audit(
         self, snapshot_date: date | None, title: str, after_commit: Callable[[Lake, date, str], None] | None = None
@@ -258,6 +276,25 @@ class _Airflow:
             return dag.test(run_conf=params, logical_date=None)
         finally:
             steps.stop()  # also for Ctrl-C, which would leave the terminal without its cursor
+
+
+def _is_migrated() -> bool:
+    """Whether Airflow's database has the tables of this version of Airflow.
+
+    Its check_migrations asks each provider about its tables, too, and imports Flask for that: a second, for tables that
+    a run does not use.
+    """
+    from airflow.utils.db import _REVISION_HEADS_MAP
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        with create_session() as session:
+            found = session.scalars(text("SELECT version_num FROM alembic_version")).all()
+    except DatabaseError:  # without that table
+        return False
+    return found == list(_REVISION_HEADS_MAP.values())[-1:]
 
 
 class Steps:

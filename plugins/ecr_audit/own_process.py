@@ -15,6 +15,8 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from logging.handlers import QueueHandler
 from multiprocessing import Pipe
@@ -39,42 +41,93 @@ class ProcessEndedError(RuntimeError):
 
 
 def in_own_process(function: str, *arguments: Any) -> Any:
-    """The result of a function, run in a new process. Its log lines become the caller's.
+    """The result of a function, run in another process. Its log lines become the caller's.
 
-    `function` is named, `package.module:function`: only the new process has to import it. Raises what the function
+    `function` is named, `package.module:function`: only the other process has to import it. Raises what the function
     raises, or ProcessEndedError. Whatever ends the caller ends the process, too. While it waits, the caller answers
     what the process asks by `in_caller`: such as how AWS is reached, and with which credentials now.
 
     An exception is sent by pickle, which makes it again by calling its class with its `args`: a class with an
     `__init__` of its own gives `Exception.__init__` the same arguments, and has the text in `__str__`.
     """
-    ours, theirs = Pipe()
-    command = [sys.executable, "-c", f"from {__name__} import _main; _main({theirs.fileno()})"]
-    # Modules are found where the caller finds them: Airflow adds its folders to the path of its own process only.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_NO_PLUGINS}
-    with (
-        ours,
-        subprocess.Popen(  # noqa: S603 - this very program
-            command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-        ) as process,
-    ):
-        theirs.close()
+    with ExitStack() as ends:
+        process = _kept.pop() if _kept else _Process()
+        ends.callback(process.end)
+        result, fault = process.run(function, arguments)
+        if fault is not None:
+            raise fault
+        if _kept is not None:
+            ends.pop_all()
+            _kept.append(process)
+    return result
+
+
+# Processes that wait for another function; None: each function has a new one.
+_kept: list[_Process] | None = None
+
+
+@contextmanager
+def kept_processes() -> Iterator[None]:
+    """Within the block, a process whose function has ended well runs the next one.
+
+    To start one takes longer than many a step of a small organization. For a caller that runs several steps: a task of
+    a scheduler runs one, and then ends.
+    """
+    global _kept
+    _kept = []
+    try:
+        yield
+    finally:
+        for process in _kept:
+            process.end()
+        _kept = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function to run, its arguments, and what may have changed in the caller since the last one."""
+
+    function: str
+    arguments: tuple[Any, ...]
+    log_level: int
+    environment: dict[str, str]
+
+
+class _Process:
+    """A new Python, and the pipe to it."""
+
+    def __init__(self) -> None:
+        self._pipe, theirs = Pipe()
+        command = [sys.executable, "-c", f"from {__name__} import _main; _main({theirs.fileno()})"]
+        with theirs:
+            self._program = subprocess.Popen(  # noqa: S603 - this very program
+                command, env=_environment(), stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+
+    def run(self, function: str, arguments: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+        """The result of a function, or its exception. Raises ProcessEndedError."""
         try:
             # Through the pipe, for a connection's password is among the arguments of some.
-            ours.send((function, arguments, logging.getLogger().level))
-            while not isinstance(received := ours.recv(), tuple):
+            self._pipe.send(_Call(function, arguments, logging.getLogger().level, _environment()))
+            while not isinstance(received := self._pipe.recv(), tuple):
                 if isinstance(received, logging.LogRecord):
                     logging.getLogger(received.name).handle(received)
                 else:
-                    ours.send(_outcome(received.function))
+                    self._pipe.send(_outcome(received.function))
         except (EOFError, ConnectionError):
-            raise ProcessEndedError(f"{function} was ended by {_what_ended_it(process.wait())}") from None
-        finally:
-            process.kill()
-    result, fault = received
-    if fault is not None:
-        raise fault
-    return result
+            raise ProcessEndedError(f"{function} was ended by {_what_ended_it(self._program.wait())}") from None
+        return received
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._program.kill()
+        self._program.wait()
+        self._pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    # Modules are found where the caller finds them: Airflow adds its folders to the path of its own process only.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **_NO_PLUGINS}
 
 
 def _what_ended_it(exit_code: int) -> str:
@@ -99,6 +152,7 @@ class _Caller:
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
+        self.calls = SimpleQueue[_Call]()
         self._answers = SimpleQueue[tuple[Any, Exception | None]]()
         self._sending, self._asking = threading.Lock(), threading.Lock()
 
@@ -117,14 +171,16 @@ class _Caller:
         return result
 
     def listen(self) -> None:
-        """Take the answers, and end this process with its caller."""
+        """Take calls and answers, and end this process with its caller."""
         while True:
             try:
-                self._answers.put(self._pipe.recv())
+                received = self._pipe.recv()
+                self.calls.put(received) if isinstance(received, _Call) else self._answers.put(received)
             except (EOFError, OSError):
                 os._exit(1)
             except Exception as fault:  # its class may not exist in this process
-                self._answers.put((None, RuntimeError(f"{type(fault).__name__}: {fault}")))
+                outcome = None, RuntimeError(f"{type(fault).__name__}: {fault}")
+                self._answers.put(outcome) if self._asking.locked() else self.send(outcome)
 
 
 _caller: _Caller | None = None
@@ -141,16 +197,17 @@ def _main(descriptor: int) -> None:
     global _caller
     gc.set_threshold(_GC_THRESHOLD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the caller, and that ends this
-    pipe = Connection(descriptor)
-    function, arguments, level = pipe.recv()
-    _caller = _Caller(pipe)
+    _caller = _Caller(Connection(descriptor))
     threading.Thread(target=_caller.listen, daemon=True).start()
-    logging.getLogger().setLevel(level)
     logging.getLogger().addHandler(_Relay(_caller))  # type: ignore[arg-type]  # send() is all it needs
     use_access(_access_of_caller)
     with hidden_modules("numpy", "pandas"):
-        outcome = _outcome(function, *arguments)
-    _caller.send(outcome)
+        while True:
+            call = _caller.calls.get()
+            os.environ.clear()
+            os.environ.update(call.environment)
+            logging.getLogger().setLevel(call.log_level)
+            _caller.send(_outcome(call.function, *call.arguments))
 
 
 def _access_of_caller() -> Any:

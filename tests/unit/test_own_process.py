@@ -29,7 +29,7 @@ from demo.emulated_aws.protocols import AwsError
 from ecr_audit.aws import handover
 from ecr_audit.aws.access import AwsAccess, aws_access, use_access
 from ecr_audit.errors import FinalError
-from ecr_audit.own_process import ProcessEndedError, in_own_process
+from ecr_audit.own_process import ProcessEndedError, in_own_process, kept_processes
 from ecr_audit.warehouse.checks import CheckError, Violation
 from ecr_audit.yaml_files.faults import CatalogError
 
@@ -41,6 +41,13 @@ class DriverError(Exception):
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
+
+
+class UnknownThere:
+    """To read it, a module is needed that the other process lacks."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return __import__, ("unknown_there",)
 
 
 def give(*values: object) -> tuple[object, ...]:
@@ -81,6 +88,52 @@ def test_its_result_is_the_callers() -> None:
 
 def test_it_holds_nothing_of_its_caller() -> None:
     assert in_own_process("builtins:eval", "'pytest' in __import__('sys').modules") is False
+
+
+def test_each_function_has_a_new_one() -> None:
+    _, first = in_own_process(f"{__name__}:give")
+    _, second = in_own_process(f"{__name__}:give")
+    assert first != second
+
+
+def test_one_that_is_kept_runs_the_next_function_as_its_caller_is_by_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-11-01")
+    monkeypatch.setenv("ECR_AUDIT_REGIONS", "eu-west-1")
+    settings = "{n: v for n, v in __import__('os').environ.items() if n.startswith('ECR_AUDIT_')}"
+    with kept_processes():
+        _, process = in_own_process(f"{__name__}:give")
+        before = in_own_process("builtins:eval", settings)
+        assert (before["ECR_AUDIT_SNAPSHOT_DATE"], before["ECR_AUDIT_REGIONS"]) == ("2026-11-01", "eu-west-1")
+        monkeypatch.setenv("ECR_AUDIT_SNAPSHOT_DATE", "2026-11-02")
+        monkeypatch.delenv("ECR_AUDIT_REGIONS")
+        assert in_own_process("builtins:eval", settings) == {
+            name: value for name, value in os.environ.items() if name.startswith("ECR_AUDIT_")
+        }
+        in_own_process(f"{__name__}:log_some")
+        caplog.set_level(logging.INFO)
+        in_own_process(f"{__name__}:log_some")
+        assert [each.getMessage() for each in caplog.records].count("Published") == 1
+        assert in_own_process(f"{__name__}:give") == ((), process)
+    assert not is_running(process)
+
+
+@pytest.mark.parametrize("function", ["fail", "fail_as_a_driver", "be_killed"])
+def test_one_that_has_failed_is_not_kept(function: str) -> None:
+    with kept_processes():
+        _, process = in_own_process(f"{__name__}:give")
+        with pytest.raises((FinalError, RuntimeError)):
+            in_own_process(f"{__name__}:{function}")
+        assert not is_running(process)
+        _, next_process = in_own_process(f"{__name__}:give")
+        assert next_process != process
+    assert not is_running(next_process)
+
+
+def test_arguments_that_it_cannot_read_are_reported() -> None:
+    with pytest.raises(RuntimeError, match="ModuleNotFoundError: No module named 'unknown_there'"):
+        in_own_process(f"{__name__}:give", UnknownThere())
 
 
 def test_its_log_is_the_callers(caplog: pytest.LogCaptureFixture) -> None:
