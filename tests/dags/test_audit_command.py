@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import audit as audit_command
 import duckdb
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import sessionmaker
 
 from demo.emulated_aws.server import EmulatedAws
 from support.paths import PYTHONPATH, ROOT
@@ -61,6 +65,26 @@ def forbidden_endpoint() -> Iterator[tuple[str, list[str]]]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}", visitors
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("SELECT 1", True),
+        ("UPDATE alembic_version SET version_num = 'older'", False),
+        ("DELETE FROM alembic_version", False),
+        ("DROP TABLE alembic_version", False),
+    ],
+)
+def test_a_database_that_is_not_of_this_airflow_is_found(
+    change: str, expected: bool, airflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copy(airflow_tables, tmp_path / "airflow.db")
+    engine = create_engine(f"sqlite:///{copy}")
+    with engine.begin() as connection:
+        connection.execute(text(change))
+    monkeypatch.setattr("airflow.settings.Session", sessionmaker(engine))
+    assert audit_command._is_migrated() is expected
 
 
 @pytest.mark.slow
