@@ -74,7 +74,11 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _few_collections() -> Iterator[None]:
-    """To search Airflow's objects, which all stay, again and again, and when the interpreter ends, takes seconds."""
+    """To search Airflow's objects, which all stay, again and again, and when the interpreter ends, takes seconds.
+
+    Nothing is collected before `_Airflow` has imported them.
+    """
+    gc.disable()
     gc.set_threshold(GC_THRESHOLD)
     try:
         yield
@@ -203,6 +207,8 @@ class _Airflow:
             if not _is_migrated():
                 db.initdb()
             self._dags = DagBag()
+            gc.freeze()
+            gc.enable()
         if self._dags.import_errors:
             raise AuditFailed(f"A DAG file does not import: {self._dags.import_errors}")
         if missing := [each for each in DAGS if each not in self._dags.dags]:
