@@ -36,15 +36,25 @@ versions AS (
     GROUP BY h.section_id
 ),
 
+-- First by policy: a list with the waiver of each finding of each section does not fit into memory.
+findings_of_policies AS (
+    SELECT
+        policy_id,
+        min(incompliant_start_date) AS oldest_finding,
+        coalesce(list(DISTINCT waiver_id) FILTER (WHERE waiver_id IS NOT NULL), []) AS waivers
+    FROM findings
+    WHERE $account_id IS NULL
+        OR account_id = $account_id
+    GROUP BY policy_id
+),
+
 open_stretches AS (
     SELECT
         h.section_id,
-        min(f.incompliant_start_date) AS oldest_finding,
-        list_sort(list_distinct(list(f.waiver_id))) AS waivers
+        min(f.oldest_finding) AS oldest_finding,
+        list_sort(list_distinct(flatten(list(f.waivers)))) AS waivers
     FROM held AS h
-    JOIN findings AS f USING (policy_id)
-    WHERE $account_id IS NULL
-        OR f.account_id = $account_id
+    JOIN findings_of_policies AS f USING (policy_id)
     GROUP BY h.section_id
 ),
 
