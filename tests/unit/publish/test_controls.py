@@ -29,8 +29,9 @@ def test_a_section_has_the_oldest_and_the_waivers_of_its_findings_however_many(
     """Within memory that a list with a waiver for each finding of each section would not fit into."""
     small_lake.night(date(2026, 11, 23), repositories=[{}])
     database = publish(small_lake.lake, small_lake.catalog, tmp_path / "publish", owner_tags=()).published.database
-    config = {"memory_limit": "150MB", "threads": 1, "max_temp_directory_size": "0B"}
-    with duckdb.connect(database, read_only=True, config=config) as session:
+    with duckdb.connect(
+        database, read_only=True, config={"memory_limit": "150MB", "threads": 1, "max_temp_directory_size": "0B"}
+    ) as session:
         session.execute(MANY)
         query = f"SELECT DISTINCT oldest_finding, waivers FROM ({read_statement('exports/controls').text}\n)"
         found = session.execute(query, {"account_id": None}).fetchall()
