@@ -195,6 +195,8 @@ class _Relay(QueueHandler):
 
 def _main(descriptor: int) -> None:
     global _caller
+    # Without a file, DuckDB takes it for a person's session, and draws progress bars into the task's log.
+    sys.modules["__main__"].__file__ = __file__
     gc.set_threshold(_GC_THRESHOLD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the caller, and that ends this
     _caller = _Caller(Connection(descriptor))

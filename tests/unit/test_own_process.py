@@ -136,6 +136,11 @@ def test_arguments_that_it_cannot_read_are_reported() -> None:
         in_own_process(f"{__name__}:give", UnknownThere())
 
 
+def test_duckdb_draws_no_progress_bars_into_the_log() -> None:
+    setting = "__import__('duckdb').execute(\"SELECT current_setting('enable_progress_bar')\").fetchall()"
+    assert in_own_process("builtins:eval", setting) == [(False,)]
+
+
 def test_its_log_is_the_callers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     in_own_process(f"{__name__}:log_some")
