@@ -204,7 +204,7 @@ class _Airflow:
             from airflow.dag_processing.dagbag import DagBag
             from airflow.utils import db
 
-            if not _is_migrated():
+            if not is_migrated():
                 db.initdb()
             self._dags = DagBag()
             gc.freeze()
@@ -284,7 +284,7 @@ class _Airflow:
             steps.stop()  # also for Ctrl-C, which would leave the terminal without its cursor
 
 
-def _is_migrated() -> bool:
+def is_migrated() -> bool:
     """Whether Airflow's database has the tables of this version of Airflow.
 
     Its check_migrations asks each provider about its tables, too, and imports Flask for that: a second, for tables that

@@ -84,7 +84,7 @@ def test_a_database_that_is_not_of_this_airflow_is_found(
     with engine.begin() as connection:
         connection.execute(text(change))
     monkeypatch.setattr("airflow.settings.Session", sessionmaker(engine))
-    assert audit_command._is_migrated() is expected
+    assert audit_command.is_migrated() is expected
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ UNUSED = ("airflow", "numpy", "openpyxl", "pandas", "pydantic_settings")
 
 # Privates of botocore, boto3 and Airflow's hook that have no public equal; each use has a comment with the reason.
 FOREIGN_PRIVATES = {
+    "bin/audit.py": {"_REVISION_HEADS_MAP"},
     "plugins/ecr_audit/aws/access.py": {"_session"},
     "plugins/ecr_audit/aws/endpoints.py": {"_endpoint", "_verify", "_cert_file", "_key_file", "_proxy_config"},
     "plugins/ecr_audit/publish/workbook_rows.py": {"_get_xf_index"},

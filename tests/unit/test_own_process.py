@@ -111,6 +111,7 @@ def test_one_that_is_kept_runs_the_next_function_as_its_caller_is_by_then(
         assert in_own_process("builtins:eval", settings) == {
             name: value for name, value in os.environ.items() if name.startswith("ECR_AUDIT_")
         }
+        caplog.set_level(logging.WARNING)
         in_own_process(f"{__name__}:log_some")
         caplog.set_level(logging.INFO)
         in_own_process(f"{__name__}:log_some")
