@@ -300,6 +300,7 @@ def is_migrated() -> bool:
             found = session.scalars(text("SELECT version_num FROM alembic_version")).all()
     except DatabaseError:  # without that table
         return False
+    # By version, the newest last. Airflow has no public name for it; where it is wrong, migrating does nothing.
     return found == list(_REVISION_HEADS_MAP.values())[-1:]
 
 

@@ -46,7 +46,7 @@ OF_AWS = ("boto3", "botocore", "aiohttp")
 DRIVER = ("adbc_driver_manager", "adbc_driver_postgresql")
 UNUSED = ("airflow", "numpy", "openpyxl", "pandas", "pydantic_settings")
 
-# Privates of botocore, boto3 and Airflow's hook that have no public equal; each use has a comment with the reason.
+# Privates of botocore, boto3 and Airflow that have no public equal; each use has a comment with the reason.
 FOREIGN_PRIVATES = {
     "bin/audit.py": {"_REVISION_HEADS_MAP"},
     "plugins/ecr_audit/aws/access.py": {"_session"},
