@@ -114,7 +114,7 @@ class Lake:
     def fetch_files(
         self, table: LakeTable, names: Sequence[str], folder: Path, *, rows: int, version: int = SCHEMA_VERSION
     ) -> list[Path]:
-        """Files of a table at local paths: their own, or for a lake on S3 copies in a folder.
+        """Files of a table at local paths, see `Storage.fetched`.
 
         Raises LakeError if one is missing, truncated or has other columns than its version, or if together they do not
         have `rows` rows.

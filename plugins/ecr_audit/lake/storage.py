@@ -130,16 +130,23 @@ class Storage:
             link_or_copy(Path(self.absolute(relative)), local)
 
     def fetched(self, relative: str, folder: Path) -> Path:
-        """A file at a local path: its own, or that of a copy in a folder, of a place on S3, made if it is not there.
+        """A file in a folder: a hard link, or a copy from S3; made if it is not there.
 
+        So it can be read to its end when its date is committed again meanwhile, which removes it from the lake. Where
+        no link can be made, as to another disk, a local file stays at its own path.
         Raises MissingFileError for a copy of what does not exist; whether a local file exists is not looked at.
         """
-        if self.is_local:
-            return Path(self.absolute(relative))
         copy = folder / relative
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
-            self.fetch(relative, copy)
+            if not self.is_local:
+                self.fetch(relative, copy)
+                return copy
+            own = Path(self.absolute(relative))
+            try:
+                os.link(own, copy)
+            except OSError:
+                return own
         return copy
 
     @contextmanager

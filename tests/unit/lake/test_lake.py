@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -147,6 +148,31 @@ def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(
     assert seen(lake) == [["2"]] * len(INVENTORY)
     assert len(files(lake)) == 2 + len(INVENTORY)
     assert all(made.commit_id in name for name in files(lake) if name.endswith(".parquet"))
+
+
+def test_who_has_fetched_a_date_reads_on_when_it_is_committed_again(lake: Lake, tmp_path: Path) -> None:
+    """As a policy does that is evaluated while the image tags of its night are read once more."""
+    first = commit(lake, "111111111111")
+    folder = tmp_path / "session"
+    files = lake.fetch_table(first, ACCOUNTS, folder)
+    commit(lake, "222222222222")
+    assert not Path(*lake.locations(first, ACCOUNTS)).exists()
+    [path] = files.paths
+    assert pq.read_table(path, partitioning=None)["account_id"].to_pylist() == ["111111111111"]
+    assert f"snapshot_date={DAY}" in path.parts, "a session finds the date there"
+
+
+def test_files_that_cannot_be_linked_are_read_where_they_are(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = commit(lake, "111111111111")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    files = lake.fetch_table(first, ACCOUNTS, tmp_path / "session")
+    assert [str(path) for path in files.paths] == lake.locations(first, ACCOUNTS)
 
 
 def test_dates_and_stages_do_not_touch_each_other(lake: Lake) -> None:
