@@ -150,7 +150,7 @@ def test_a_second_commit_of_a_date_replaces_the_first_and_leaves_no_second_copy(
     assert all(made.commit_id in name for name in files(lake) if name.endswith(".parquet"))
 
 
-def test_who_has_fetched_a_date_reads_on_when_it_is_committed_again(lake: Lake, tmp_path: Path) -> None:
+def test_a_date_that_was_fetched_is_read_on_when_it_is_committed_again(lake: Lake, tmp_path: Path) -> None:
     """As a policy does that is evaluated while the image tags of its night are read once more."""
     first = commit(lake, "111111111111")
     folder = tmp_path / "session"
